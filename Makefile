@@ -1,0 +1,69 @@
+# Every target sets up what it needs: `make demo` or `make test` may be the first command in a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONSTRAINTS := .ci/constraints.txt
+WHEEL_VENV := build/wheel-venv
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow test-gpu format format-check lint types sql docs bench wheel-test check clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "curator needs Python 3.11 or newer; name one with make PYTHON=python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (torch, FAISS and friends: about 5 GB, 2 to 4 minutes) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[demo,dev,http,s3]'
+	@touch $@
+
+install: $(STAMP)  ## Set up the virtual environment
+
+demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagged, by SQL
+	@rm -rf demo
+	@$(BIN)/curator demo --folder demo
+
+test: $(STAMP)  ## Run the tests (no GPU, network or downloads needed)
+	@$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## Run the long tests as well
+	@$(BIN)/python -m pytest -m 'not (gpu or network or bench)'
+
+test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
+	@$(BIN)/python -m pytest -m gpu
+
+format: $(STAMP)  ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
+
+format-check: $(STAMP)
+	@$(BIN)/ruff format --check .
+
+lint: $(STAMP)  ## Lint the code
+	@$(BIN)/ruff check .
+
+types: $(STAMP)  ## Check the types, strictly
+	@$(BIN)/mypy
+
+sql: $(STAMP)  ## Check the SQL: migrations, bound queries, views, checks
+	@$(BIN)/python -m pytest tests/sql
+
+docs: $(STAMP)  ## Check that help texts, README and SQL agree
+	@$(BIN)/python -m pytest tests/docs tests/cli/test_help.py
+
+bench: $(STAMP)  ## Measure speed on this machine and print the README's table
+	@$(BIN)/python -m tests.bench
+
+wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without the tools of development
+	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	@$(PYTHON) -m venv $(WHEEL_VENV)
+	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) "$$(echo dist/*.whl)[demo]"
+	@cd $(WHEEL_VENV) && ./bin/curator demo --folder demo >demo.txt && ./bin/curator -w demo/workspace doctor --check
+	@rm -rf $(WHEEL_VENV)
+
+check: format-check lint types test docs wheel-test  ## All of the above that must pass before a change lands
+
+clean:  ## Delete what the targets made, the environment included
+	@rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""`curator calibrate` and `curator score`: thresholds, and scores without embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import encoder_options, encoder_overrides, json_option
+from curator.cli.output import echo_json
+from curator.cli.progress import ScanProgress
+
+
+@click.command()
+@click.option("--reference", "sources", multiple=True, required=True, metavar="SRC", help="Images known to be ID.")
+@click.option("--keep", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
+              help="Share of ID images to keep.")
+@click.option("--name", metavar="NAME", help="Name of the policy.  [default: keep-<share>]")
+@click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
+@click.option("--method", metavar="NAME", help="Calibrate for this method.")
+@encoder_options
+@json_option
+@pass_app
+def calibrate(app: App, sources: tuple[str, ...], keep: float, name: str | None, bank: str | None,
+              method: str | None, as_json: bool, **encoder: Any) -> None:
+    """Set the threshold from images that are known to be ID.
+
+    Scores the reference images, stores the cut that keeps the wanted share
+    of them, and flags the lake by it from now on.
+
+    \b
+    Example:
+      curator calibrate --reference /data/known-id --keep 0.95
+    """
+    workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
+    with ScanProgress(quiet=app.verbosity < 0) as progress:
+        summary = workspace.calibrate(*sources, keep=keep, name=name, watcher=progress)
+    if as_json:
+        return echo_json(summary.as_json())
+    click.echo(f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} "
+               f"(log-odds {summary.min_log_odds:.4g})")
+    click.echo(f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
+               f"flags {summary.flagged} of {summary.scored} images in the lake")
+    if summary.warning:
+        click.echo(f"warning: {summary.warning}", err=True)
+    return None
+
+
+@click.command()
+@click.option("--bank", metavar="NAME", help="NAME or NAME@DIGEST.  [default: the workspace's]")
+@click.option("--method", metavar="NAME", help="neglabel, mcm, neglabel:group_count=10 …  [default: the workspace's]")
+@json_option
+@pass_app
+def score(app: App, bank: str | None, method: str | None, as_json: bool) -> None:
+    """Score the stored vectors under another bank or method.
+
+    Embeds no image. The report views show the new scores at once; the old
+    ones stay in the table score.
+
+    \b
+    Example:
+      curator score --method mcm
+    """
+    summary = app.open().score(bank=bank, method=method)
+    if as_json:
+        return echo_json(summary.as_json())
+    click.echo(f"bank {summary.bank}, {summary.method_id}: {summary.rescored} newly scored")
+    click.echo(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")
+    return None

@@ -1,0 +1,68 @@
+"""`curator index`: nearest-neighbour indexes and search."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import format_option, json_option, output_option
+from curator.cli.output import echo_rows
+
+
+@click.group()
+def index() -> None:
+    """Build indexes and search them."""
+
+
+@index.command()
+@json_option
+@pass_app
+def build(app: App, as_json: bool) -> None:
+    """Build or update the image and label indexes.
+
+    Searching does this by itself when an index is stale.
+
+    \b
+    Example:
+      curator index build
+    """
+    echo_rows(app.open().build_indexes(), style="json" if as_json else None)
+
+
+@index.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List indexes and recipes, and say what is stale.
+
+    \b
+    Example:
+      curator index list
+    """
+    echo_rows(app.open().indexes(), style="json" if as_json else None)
+
+
+@index.command()
+@click.argument("text", required=False)
+@click.option("--image", metavar="FILE", help="Search by an image: a file, or the address of one in the lake.")
+@click.option("--label", metavar="NAME", help="Search by a label of the bank.")
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("--in", "among", type=click.Choice(["images", "labels"]), default="images", show_default=True,
+              help="What to search.")
+@format_option
+@output_option
+@json_option
+@pass_app
+def search(app: App, text: str | None, image: str | None, label: str | None, k: int, among: str, style: str | None,
+           output: str | None, as_json: bool) -> None:
+    """Find the images (or labels) nearest to TEXT, an image or a label.
+
+    \b
+    Example:
+      curator index search "a red tram" -k 10
+    """
+    wanted = cast(Literal["images", "labels"], among)
+    table = app.open().search(text=text, image=image, label=label, k=k, among=wanted)
+    echo_rows(table, style="json" if as_json else style, output=output)

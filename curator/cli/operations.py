@@ -1,0 +1,68 @@
+"""`curator doctor`, `curator publish` and `curator config`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import json_option
+from curator.cli.output import echo_json, printable
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Also run every check of sql/checks; exit with 1 when one fails.")
+@json_option
+@pass_app
+def doctor(app: App, check: bool, as_json: bool) -> None:
+    """Examine the machine and the workspace.
+
+    \b
+    Example:
+      curator doctor --check
+    """
+    findings = app.open().doctor(check=check)
+    if as_json:
+        echo_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            hint = f" ({finding.hint})" if finding.hint else ""
+            click.echo(f"{finding.state.ljust(7)}  {finding.subject.ljust(16)}  {printable(finding.message + hint)}")
+    if any(finding.state == "failed" for finding in findings):
+        sys.exit(1)
+
+
+@click.command()
+@pass_app
+def publish(app: App) -> None:
+    """Publish the ledger as it is now, for readers.
+
+    Every command that writes does this by itself.
+
+    \b
+    Example:
+      curator publish
+    """
+    click.echo(app.open().publish())
+
+
+@click.command()
+@json_option
+@pass_app
+def config(app: App, as_json: bool) -> None:
+    """Show the options in force, resolved.
+
+    \b
+    Example:
+      curator config
+    """
+    sections = asdict(app.open().config)
+    if as_json:
+        return echo_json(sections)
+    for name, section in sections.items():
+        click.echo(f"[{name}]")
+        for key, value in section.items():
+            click.echo(f"{key} = {value!r}".replace("True", "true").replace("False", "false"))
+    return None

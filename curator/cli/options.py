@@ -1,0 +1,48 @@
+"""Options that several commands take, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object (or array of rows).")
+format_option = click.option(
+    "-f",
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="How to print rows.  [default: table]",
+)
+output_option = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Write to a file; its suffix sets the format."
+)
+
+
+def encoder_options(command: Command) -> Command:
+    """How the encoder runs, on top of the workspace's configuration."""
+    for option in (
+        click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
+        click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time through the encoder."),
+        click.option("--compile/--no-compile", "compiled", default=None, help="torch.compile the image tower."),
+        click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), help="Of the encoder."),
+        click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: auto]"),
+    ):
+        command = option(command)
+    return command
+
+
+def encoder_overrides(
+    device: str | None, dtype: str | None, compiled: bool | None, batch_size: int | None, offline: bool | None
+) -> dict[str, Any]:
+    """The encoder options as configuration overrides; what was not given is None."""
+    return {
+        "encoder.device": device,
+        "encoder.dtype": dtype,
+        "encoder.compile": compiled,
+        "encoder.batch_size": batch_size,
+        "encoder.offline": offline or None,
+    }

@@ -1,0 +1,92 @@
+"""`curator scan`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import encoder_options, encoder_overrides, json_option
+from curator.cli.output import bytes_text, echo_json, printable
+from curator.cli.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from curator.store import ListingCounts
+    from curator.workspace import ScanSummary
+
+EXIT_REJECTS = 3
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
+@click.option("--bank", metavar="NAME", help="Score with this bank: NAME or NAME@DIGEST.")
+@click.option("--method", metavar="NAME", help="Score with this method: neglabel, mcm, neglabel:group_count=10 …")
+@click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
+@click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
+@click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")
+@click.option("--max-reject-rate", type=click.FloatRange(0, 1), help="Exit with 3 when more of the data are rejects.")
+@encoder_options
+@json_option
+@pass_app
+def scan(app: App, sources: tuple[str, ...], dry_run: bool, bank: str | None, method: str | None, rehash: bool,
+         retry_rejects: bool, workers: int | None, max_reject_rate: float | None, as_json: bool, **encoder: Any) -> None:
+    """Scan SOURCES: embed, score and flag what is new.
+
+    A source is a folder, a file, a glob, a WebDataset tar or a Parquet file,
+    here or at any fsspec URL (s3://, gs://, http://). Killed? Run it again.
+
+    \b
+    Example:
+      curator scan /data/incoming
+    """
+    overrides = {"scan.bank": bank, "scan.method": method, "scan.decode_workers": workers}
+    workspace = app.open(overrides | encoder_overrides(**_renamed(encoder)))
+    if dry_run:
+        counts = workspace.preview(*sources, rehash=rehash, retry_rejects=retry_rejects)
+        echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
+        return
+    with ScanProgress(quiet=app.verbosity < 0) as progress:
+        summary = workspace.scan(*sources, rehash=rehash, retry_rejects=retry_rejects, watcher=progress)
+    echo_json(summary.as_json()) if as_json else _echo_summary(summary)
+    if max_reject_rate is not None and summary.rejects > max_reject_rate * max(summary.data_read, 1):
+        click.echo(f"curator: {summary.rejects} of {summary.data_read} data are rejects: see curator query rejects",
+                   err=True)
+        sys.exit(EXIT_REJECTS)
+
+
+def _renamed(encoder: dict[str, Any]) -> dict[str, Any]:
+    return encoder
+
+
+def _listing_json(counts: ListingCounts) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(counts)
+
+
+def _echo_listings(listings: list[ListingCounts] | tuple[ListingCounts, ...]) -> None:
+    for item in listings:
+        click.echo(
+            f"{printable(item.source)}: {item.objects_listed} objects, {bytes_text(item.bytes_listed)}: "
+            f"{item.objects_new} new, {item.objects_changed} changed, {item.objects_unchanged} unchanged, "
+            f"{item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
+        )
+        if item.ignored:
+            kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in item.ignored.items())
+            click.echo(f"  not images, passed over: {printable(kinds)}")
+
+
+def _echo_summary(summary: ScanSummary) -> None:
+    _echo_listings(summary.listings)
+    click.echo(
+        f"read {summary.data_read}: {summary.images} images + {summary.duplicates} duplicates + "
+        f"{summary.rejects} rejects; {summary.decoded} decoded, {summary.near_duplicates} near-duplicate pairs, "
+        f"{summary.seconds:.1f} s"
+    )
+    for reason, count in summary.reject_reasons.items():
+        click.echo(f"  {count} rejected: {reason}")
+    click.echo(f"bank {summary.bank}, {summary.method_id}, encoder {summary.encoder_id}")
+    click.echo(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")

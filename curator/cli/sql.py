@@ -1,0 +1,76 @@
+"""`curator sql` and `curator query`: read-only SQL over the published snapshot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import format_option, json_option, output_option
+from curator.cli.output import echo_rows
+from curator.errors import UsageError
+
+
+@click.command()
+@click.argument("statement", required=False)
+@click.option("-i", "--input", "file", type=click.Path(exists=True, dir_okay=False), help="Read the SQL from a file.")
+@format_option
+@output_option
+@json_option
+@pass_app
+def sql(app: App, statement: str | None, file: str | None, style: str | None, output: str | None,
+        as_json: bool) -> None:
+    """Run SQL over the results, read-only.
+
+    Takes STATEMENT, a file, or standard input. Works while a scan writes.
+
+    \b
+    Example:
+      curator sql "select uri, id_score from report.flagged order by id_score"
+    """
+    if statement is not None and file is not None:
+        raise UsageError("give the SQL once: as an argument or as --input")
+    text = Path(file).read_text(encoding="utf-8") if file else statement
+    if text is None or text == "-":
+        text = sys.stdin.read()
+    if not text.strip():
+        raise UsageError("there is no SQL to run", hint="give it as an argument, with --input, or on standard input")
+    echo_rows(app.open().sql(text), style="json" if as_json else style, output=output)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows at most.")
+@format_option
+@output_option
+@json_option
+@pass_app
+def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, style: str | None, output: str | None,
+          as_json: bool) -> None:
+    """Run a named query; without NAME, list them.
+
+    Your own go into queries/*.sql of the workspace.
+
+    \b
+    Example:
+      curator query flagged --json
+    """
+    workspace = app.open()
+    if name is None:
+        for item in workspace.queries().values():
+            click.echo(f"{item.name.ljust(16)}  {item.description}")
+        return
+    values = dict(_parameter(text) for text in parameters)
+    if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:
+        values.setdefault("limit", str(limit))
+    echo_rows(workspace.query(name, **values), style="json" if as_json else style, output=output)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(f"--param {text}: write NAME=VALUE")
+    return name, value

@@ -1,0 +1,99 @@
+"""Every error a user can meet, in one tree.
+
+CuratorError                 base: one clear line (what, where) and a hint (what to do)
+├── UsageError               a bad argument or option; exit code 2
+│   └── ConfigError          a bad configuration or spec file; exit code 2
+├── WorkspaceError           no workspace, or one that cannot be used
+│   ├── WorkspaceLocked      another run holds it; exit code 5
+│   └── StoreError           the ledger refused a statement
+│       └── MigrationChanged a released migration was edited
+├── SourceError              a lake source that cannot be listed at all
+├── EncoderError             an encoder that cannot be built or run
+│   └── WeightsMissing       its weights are not on this machine
+├── IndexFault               an index or recipe that cannot be used
+├── BankError                a bank that cannot be built or found
+├── MissingExtra             an optional dependency is not installed
+└── RunInterrupted           stopped by the user; resumable; exit code 130
+
+A datum that cannot be processed is not an error but a `Reject` (see types.py).
+"""
+
+from __future__ import annotations
+
+
+class CuratorError(Exception):
+    """Base of all errors. `message` is one line; `hint` says what to do and may name a command."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(CuratorError):
+    """A bad argument or option."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A bad configuration or spec file; the message names the file and the key."""
+
+
+class WorkspaceError(CuratorError):
+    """The workspace is missing or cannot be used."""
+
+
+class WorkspaceLocked(WorkspaceError):
+    """Another process is writing to the workspace."""
+
+    exit_code = 5
+
+
+class StoreError(WorkspaceError):
+    """DuckDB refused a statement; the message carries its first line."""
+
+
+class MigrationChanged(StoreError):
+    """A migration that was already applied differs from the file shipped now."""
+
+
+class SourceError(CuratorError):
+    """A lake source does not exist, cannot be listed, or is of no known kind."""
+
+
+class EncoderError(CuratorError):
+    """An encoder cannot be built or run."""
+
+
+class WeightsMissing(EncoderError):
+    """The weights of an encoder are not on this machine."""
+
+
+class IndexFault(CuratorError):
+    """An index recipe or file cannot be used."""
+
+
+class BankError(CuratorError):
+    """A bank cannot be built, read or found."""
+
+
+class MissingExtra(CuratorError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the package {package!r}, which is not installed",
+            hint=f"pip install 'ood-curator[{extra}]'",
+        )
+
+
+class RunInterrupted(CuratorError):
+    """The user stopped the run; what was committed stays, and the same command resumes it."""
+
+    exit_code = 130

@@ -1,0 +1,81 @@
+"""MCM, maximum concept matching: the largest softmax probability over the ID labels. Needs no negatives.
+
+Ming et al., Delving into Out-of-Distribution Detection with Vision-Language Representations, NeurIPS 2022.
+Two detectors go by this name. The official one takes the softmax of the raw cosines (`scale=1,temperature=1`), where
+the score hardly leaves 1/C and is nearly linear in the largest cosine. Later benchmarks take it of the model's own
+logits (`scale` = the model's, `temperature` 1 or more), a confident softmax. The default is the second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from curator.errors import BankError, UsageError
+from curator.methods.maths import Cosines, Scores, log_sum_exp, scaled_logits
+from curator.methods.spec import DefaultRule, MethodSpec, require_positive
+from curator.types import Bank
+
+# The largest lead in cosine over the other labels that a cut may ask of an ID image: none leads by more in practice.
+LARGEST_LEAD = 0.5
+
+
+def mcm_log_odds(
+    id_cosines: Cosines, negative_cosines: Cosines | None = None, *, scale: float, temperature: float = 1.0
+) -> Scores:
+    """logit of max_i softmax_i(scale * c / temperature), from id_cosines (n, C), C >= 2. Negatives are ignored.
+
+    It is z_top - log(sum of exp(z) over the other labels), so at least -log(C - 1). Raises UsageError when C < 2.
+    """
+    if id_cosines.shape[1] < 2:
+        raise UsageError("mcm compares ID labels with each other, so it needs at least two")
+    logits = scaled_logits(id_cosines, scale=scale, temperature=temperature)
+    rows, top = np.arange(len(logits)), logits.argmax(axis=1)
+    largest = logits[rows, top]
+    logits[rows, top] = -np.inf
+    log_odds: Scores = largest - log_sum_exp(logits)
+    return log_odds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MCM:
+    """`scale` multiplies cosines (default: the bank's logit scale); `temperature` divides (default 1)."""
+
+    name: ClassVar[str] = "mcm"
+    formula: ClassVar[Any] = staticmethod(mcm_log_odds)
+    scale: float
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "scale", "temperature")
+
+    @property
+    def method_id(self) -> str:
+        return MethodSpec.of(self).method_id
+
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        if bank.id_count < 2:
+            raise BankError(f"mcm needs at least two ID labels, bank {bank.name} has {bank.id_count}")
+        return cls(**{"scale": float(bank.logit_scale), **parameters})
+
+    def log_odds(self, id_cosines: Cosines, negative_cosines: Cosines | None) -> Scores:
+        return mcm_log_odds(id_cosines, scale=self.scale, temperature=self.temperature)
+
+    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+        """0, by either rule, as there are no negatives: the best ID label must outweigh all the others together.
+
+        A rough cut: it flags more ID images the more ID labels are alike. UsageError for two labels, which always meet
+        it, and for scales so small that no image can, the official form among them.
+        """
+        needed_lead = math.log(id_count - 1) * self.temperature / self.scale
+        if not 0 < needed_lead < LARGEST_LEAD:
+            raise UsageError(
+                f"{self.method_id} has no natural threshold for {id_count} ID labels",
+                hint="measure one on known ID images with `curator calibrate`",
+            )
+        return 0.0

@@ -1,0 +1,32 @@
+"""The registered methods and their pure form: arrays in, array out."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from curator.errors import UsageError
+from curator.methods.maths import Cosines, Scores, sigmoid
+from curator.registry import Registry
+
+METHODS = Registry(
+    "method",
+    {
+        "mcm": "curator.methods.mcm:MCM",
+        "neglabel": "curator.methods.neglabel:NegLabel",
+    },
+)
+
+
+def score(name: str, id_cosines: Cosines, negative_cosines: Cosines | None = None, **parameters: Any) -> Scores:
+    """The `id_score` of a method by its formula alone, without a bank: (n,) float64 in [0, 1], higher is more ID.
+
+    id_cosines: (n, C); negative_cosines: (n, M) or None. The parameters are those of the method's formula:
+    `mcm_log_odds`, `neglabel_log_odds`. Raises UsageError for an unknown method or parameter or a missing one.
+    """
+    formula = METHODS.get(name).formula
+    try:
+        inspect.signature(formula).bind(id_cosines, negative_cosines, **parameters)
+    except TypeError as error:
+        raise UsageError(f"{name}: {error}", hint=f"{formula.__name__}{inspect.signature(formula)}") from error
+    return sigmoid(formula(id_cosines, negative_cosines, **parameters))

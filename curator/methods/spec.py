@@ -1,0 +1,125 @@
+"""Which method, with which parameters: parsed from text, checked, and written as one canonical id.
+
+The id names every parameter, defaults included, so that scores in the store stay comparable when a default changes:
+`neglabel(group_count=100,remainder=drop,scale=30,seed=0,temperature=1)`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_origin, get_type_hints
+
+from curator.errors import UsageError
+from curator.methods.maths import Cosines, Scores
+from curator.methods.registry import METHODS
+from curator.types import Bank
+
+Parameter: TypeAlias = float | int | str
+DefaultRule: TypeAlias = Literal["even_odds", "label_for_label"]
+SPEC_TEXT = re.compile(r"(?P<name>[\w-]+)(?:\((?P<closed>.*)\)|:(?P<open>.*))?")
+
+
+class Method(Protocol):
+    """A method with all its parameters set. Implementations are frozen dataclasses; their fields are the parameters."""
+
+    name: ClassVar[str]
+
+    @property
+    def method_id(self) -> str:
+        """The canonical id of method and parameters."""
+
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        """The method with the bank's defaults. Raises BankError when it cannot work on such a bank."""
+
+    def log_odds(self, id_cosines: Cosines, negative_cosines: Cosines | None) -> Scores:
+        """id_cosines: (n, C), negative_cosines: (n, M) or None. The logit of `id_score`: (n,) float64, finite."""
+
+    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+        """The cut when nothing was calibrated. Raises UsageError when the method has no natural one.
+
+        even_odds: where `id_score` is one half. label_for_label: where an image stands that is equally similar to all
+        labels, so that the number of labels on either side does not matter.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """A method's name and the parameters given for it."""
+
+    name: str
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def method_id(self) -> str:
+        listed = ",".join(f"{key}={format_parameter(value)}" for key, value in sorted(self.parameters.items()))
+        return f"{self.name}({listed})"
+
+    @classmethod
+    def of(cls, method: Any) -> MethodSpec:
+        """The full spec of a method: its fields, less the alternatives that are not in use (None)."""
+        values = {field.name: getattr(method, field.name) for field in fields(method)}
+        return cls(method.name, {name: value for name, value in values.items() if value is not None})
+
+    @classmethod
+    def parse(cls, text: str) -> MethodSpec:
+        """From `name`, `name:key=value,key=value` or a canonical id `name(key=value,…)`. Values stay text."""
+        match = SPEC_TEXT.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(f"{text!r} does not name a method", hint="write neglabel or neglabel:group_count=10")
+        listed = match["closed"] or match["open"] or ""
+        pairs = [item.partition("=") for item in listed.split(",") if item.strip()]
+        return cls(match["name"], {key.strip(): value.strip() for key, _, value in pairs})
+
+
+def resolve_method(method: str | MethodSpec, bank: Bank) -> Method:
+    """A ready method from its name, its text or its spec; what is not given comes from the bank and the defaults.
+
+    Raises UsageError for an unknown method or parameter or a bad value, BankError when the bank lacks what it needs.
+    """
+    spec = MethodSpec.parse(method) if isinstance(method, str) else method
+    kind: type[Method] = METHODS.get(spec.name)
+    return kind.for_bank(bank, checked_parameters(kind, spec.parameters))
+
+
+def checked_parameters(kind: type[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters as the types that the method's fields declare. Raises UsageError."""
+    hints = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+    for name in parameters:
+        if name not in hints:
+            known = ", ".join(sorted(hints))
+            raise UsageError(f"method {kind.name} has no parameter {name!r}", hint=f"known: {known}")
+    return {name: convert(f"{kind.name}: {name}", str(value), hints[name]) for name, value in parameters.items()}
+
+
+def convert(where: str, text: str, hint: Any) -> Parameter:
+    """The text as the type of a field: float, int, one of a Literal, or either of these or None."""
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if get_origin(hint) is Literal:
+        if text in kinds:
+            return text
+        raise UsageError(f"{where} cannot be {text!r}", hint=f"one of: {', '.join(map(str, kinds))}")
+    kind = kinds[0] if kinds else hint
+    try:
+        number: Parameter = kind(text)
+    except ValueError as error:
+        raise UsageError(f"{where} must be a number of type {kind.__name__}, not {text!r}") from error
+    if isinstance(number, float) and not math.isfinite(number):
+        raise UsageError(f"{where} must be finite, not {text}")
+    return number
+
+
+def require_positive(method: Any, *names: str) -> None:
+    """Raises UsageError unless each of these fields is above zero or None."""
+    for name in names:
+        value = getattr(method, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"{method.name}: {name} must be above 0, not {value}")
+
+
+def format_parameter(value: Parameter) -> str:
+    """Shortest text that reads back as the same value: 30.0 as `30`, 0.01 as `0.01`."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

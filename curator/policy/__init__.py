@@ -1,0 +1,8 @@
+"""Decides which scored images are flagged. A policy is a row: moving a threshold scores nothing again."""
+
+from __future__ import annotations
+
+from curator.policy.calibration import Calibration, calibrate
+from curator.policy.policy import Policy, calibrated_policy, default_policy
+
+__all__ = ["Calibration", "Policy", "calibrate", "calibrated_policy", "default_policy"]

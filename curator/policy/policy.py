@@ -1,0 +1,85 @@
+"""A policy: the cut on the log-odds of one method on one bank, named by the digest of its content.
+
+Log-odds rather than `id_score`, because they still tell images apart where the score has rounded to 0 or 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.errors import UsageError
+from curator.methods.spec import DefaultRule, Method
+from curator.policy.calibration import Calibration
+from curator.types import Bank
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Flags images whose `log_odds` are below `min_log_odds`. Holds for one encoder, bank and method only.
+
+    `provenance` says where the cut comes from: JSON values only, `kind` is `default` or `calibrated`.
+    """
+
+    name: str
+    encoder_id: str
+    bank_digest: str
+    method_id: str
+    min_log_odds: float
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.min_log_odds):
+            raise UsageError(f"policy {self.name}: the threshold must be finite, not {self.min_log_odds}")
+
+    @property
+    def policy_id(self) -> str:
+        """32 hexadecimal digits of the SHA-256 of everything above: the same content, the same id, on any machine."""
+        content = {name: getattr(self, name) for name in ("name", "encoder_id", "bank_digest", "method_id")}
+        content |= {"min_log_odds": float(self.min_log_odds), "provenance": dict(self.provenance)}
+        text = json.dumps(content, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def flags(self, log_odds: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(n,) to (n,): True where an image is flagged as OOD. A NaN is flagged rather than passed."""
+        flagged: NDArray[np.bool_] = ~(np.asarray(log_odds) >= self.min_log_odds)
+        return flagged
+
+
+def default_policy(bank: Bank, method: Method, *, name: str = "default", rule: DefaultRule = "even_odds") -> Policy:
+    """The cut that needs no reference images. It promises no share of kept ID images: that takes `calibrate`.
+
+    even_odds: `id_score` below 0.5 is flagged. NegLabel: the negatives outweigh the ID labels; MCM: no ID label
+    outweighs the others together (UsageError where that says nothing: two labels, or raw cosines).
+    label_for_label, for NegLabel: flagged when the negatives fit better than the ID labels, each side divided by its
+    size. Measured with curator-mini on its known classes, 2 to 200 ID labels, 1 to 100 groups: even odds flag 3 to
+    100 % of the ID images, depending on these numbers; label for label flags 3 to 13 %.
+    """
+    cut = method.default_min_log_odds(bank.id_count, len(bank.labels) - bank.id_count, rule)
+    return _policy(bank, method, name, cut, {"kind": "default", "rule": rule})
+
+
+def calibrated_policy(
+    bank: Bank, method: Method, calibration: Calibration, *, name: str, reference: Mapping[str, Any] | None = None
+) -> Policy:
+    """The policy of a calibration; `reference` describes the images it was measured on (sources, run, ...)."""
+    facts = {
+        "kind": "calibrated",
+        "keep": calibration.keep,
+        "kept_share": calibration.kept_share,
+        "n": calibration.n,
+        "warning": calibration.warning,
+        "reference": dict(reference or {}),
+    }
+    return _policy(bank, method, name, calibration.min_log_odds, facts)
+
+
+def _policy(bank: Bank, method: Method, name: str, cut: float, provenance: Mapping[str, Any]) -> Policy:
+    return Policy(name, bank.encoder_id, bank.digest, method.method_id, cut, provenance)

@@ -1,0 +1,37 @@
+"""Names to implementations, imported on first use.
+
+A registry lists its names without importing anything, so `curator --help` never loads torch. Adding an
+implementation is one file and one line; taking a name twice raises.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from curator.errors import UsageError
+
+
+class Registry:
+    """A map from name to `package.module:attribute`. `kind` names what is registered, for messages."""
+
+    def __init__(self, kind: str, targets: dict[str, str]) -> None:
+        self.kind = kind
+        self._targets: dict[str, str] = {}
+        for name, target in targets.items():
+            self.register(name, target)
+
+    def register(self, name: str, target: str) -> None:
+        if name in self._targets:
+            raise ValueError(f"{self.kind} {name!r} is already registered as {self._targets[name]}")
+        self._targets[name] = target
+
+    def names(self) -> list[str]:
+        return sorted(self._targets)
+
+    def get(self, name: str) -> Any:
+        """The registered object. Raises UsageError with the known names for an unknown one."""
+        if name not in self._targets:
+            raise UsageError(f"no {self.kind} is called {name!r}", hint=f"known: {', '.join(self.names())}")
+        module, _, attribute = self._targets[name].partition(":")
+        return getattr(import_module(module), attribute)

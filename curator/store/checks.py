@@ -1,0 +1,35 @@
+"""Rules about the data, each a query in `sql/checks` that returns the violators. A healthy ledger returns none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from curator.resources import read_folder
+from curator.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: its name, what it states, and the rows that break it (at most `limit`)."""
+
+    name: str
+    statement: str
+    violators: pa.Table
+
+    @property
+    def healthy(self) -> bool:
+        return bool(self.violators.num_rows == 0)
+
+
+def run_checks(database: Database, *, limit: int = 20) -> list[CheckResult]:
+    """Run every check of `sql/checks`, in name order."""
+    results = []
+    for name, sql in read_folder("curator.sql", "checks", suffix=".sql").items():
+        lines = sql.strip().splitlines()
+        statement = " ".join(line[2:].strip() for line in lines if line.startswith("--"))
+        body = "\n".join(line for line in lines if not line.startswith("--")).rstrip().rstrip(";")
+        violators = database.arrow(f"select * from (\n{body}\n) limit {int(limit)}")
+        results.append(CheckResult(name, statement, violators))
+    return results

@@ -1,0 +1,123 @@
+"""A connection to one DuckDB file: opening, named statements, Arrow in and out, and errors of one kind.
+
+A DuckDB file that is open for writing cannot be opened by another process at all, so only the holder of the
+workspace lock opens the live file; everyone else reads published snapshots (see publish.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from curator.errors import StoreError
+from curator.store.queries import shipped_queries
+
+# What a reader may not do: touch files, load code, or change these settings back.
+READER_CONFIG = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+}
+
+
+def first_line(fault: BaseException) -> str:
+    """The first line of a foreign error's message."""
+    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+
+
+class Database:
+    """One connection. Close it, or use it in a `with`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path | str) -> Database:
+        """Open a file (or `:memory:`) for writing. Raises StoreError when another process has it open."""
+        return cls._connect(path, read_only=False, config={})
+
+    @classmethod
+    def open_reader(cls, path: Path) -> Database:
+        """Open a file for reading only, with no access to other files and no way to change that."""
+        return cls._connect(path, read_only=True, config=READER_CONFIG)
+
+    @classmethod
+    def _connect(cls, path: Path | str, *, read_only: bool, config: Mapping[str, str]) -> Database:
+        try:
+            return cls(duckdb.connect(str(path), read_only=read_only, config=dict(config)))
+        except duckdb.Error as fault:
+            raise StoreError(f"{path}: cannot open the ledger: {first_line(fault)}") from fault
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run one statement. Raises StoreError with the first line of DuckDB's message."""
+        try:
+            return self._connection.execute(sql, dict(parameters or {}))
+        except duckdb.Error as fault:
+            raise StoreError(first_line(fault)) from fault
+
+    def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one query and fetch its rows as an Arrow table; a statement without rows gives an empty one."""
+        try:
+            relation = self._connection.sql(sql, params=dict(parameters or {}))
+            return pa.table({}) if relation is None else relation.to_arrow_table()
+        except duckdb.Error as fault:
+            raise StoreError(first_line(fault)) from fault
+
+    def run(self, name: str, **parameters: Any) -> None:
+        """Run a named statement."""
+        self.execute(shipped_queries()[name].sql, parameters)
+
+    def table(self, name: str, **parameters: Any) -> pa.Table:
+        """Run a named query and fetch its rows as an Arrow table."""
+        return self.arrow(shipped_queries()[name].sql, parameters)
+
+    def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Run a named query and fetch its rows as dictionaries."""
+        rows: list[dict[str, Any]] = self.table(name, **parameters).to_pylist()
+        return rows
+
+    def row(self, name: str, **parameters: Any) -> dict[str, Any] | None:
+        """The first row of a named query, or None."""
+        rows = self.rows(name, **parameters)
+        return rows[0] if rows else None
+
+    def schema(self, table: str) -> pa.Schema:
+        """The Arrow schema of a ledger table: what `incoming` tables for it must have."""
+        return self.arrow(f"select * from {table} limit 0").schema
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements inside commit together, or none does."""
+        self.execute("begin transaction")
+        try:
+            yield
+        except BaseException:
+            self.execute("rollback")
+            raise
+        self.execute("commit")
+
+    @contextmanager
+    def incoming(self, **tables: pa.Table) -> Iterator[None]:
+        """Make Arrow tables readable in SQL as `incoming_<name>` for the statements inside."""
+        for name, table in tables.items():
+            self._connection.register(f"incoming_{name}", table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self._connection.unregister(f"incoming_{name}")

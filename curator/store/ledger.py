@@ -1,0 +1,343 @@
+"""The verbs of the ledger: what a run records, in which transaction.
+
+Rows arrive as Arrow tables, never one by one (`executemany` is three thousand times slower). A shard's rows and the
+row that says it is finished commit together, so a killed run leaves whole shards and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curator import __version__
+from curator.store.database import Database
+from curator.types import Bank, Encoder, Reject, SourceObject
+
+Row = dict[str, Any]
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, without a zone: how the ledger stores times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ListingCounts:
+    """What the listing of one source said, before anything was read."""
+
+    source: str
+    objects_listed: int
+    objects_new: int
+    objects_changed: int
+    objects_unchanged: int
+    objects_gone: int
+    bytes_listed: int
+    bytes_to_read: int
+    ignored: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class ShardResult:
+    """All that came of one shard, ready to be committed. Rows are dictionaries keyed by column."""
+
+    shard_id: str
+    kind: str
+    role: str
+    encoder_id: str
+    vector_file: str | None = None
+    locations: list[Row] = field(default_factory=list)
+    images: list[Row] = field(default_factory=list)
+    rejects: list[Row] = field(default_factory=list)
+    vector_ids: list[str] = field(default_factory=list)  # in the order of the rows of the vector file
+    scores: pa.Table | None = None
+    completes: Sequence[SourceObject] = ()
+    replaces: bool = False  # earlier rows of these data may exist
+    duplicate_count: int = 0
+    decoded_count: int = 0
+    byte_count: int = 0
+    decode_seconds: float = 0.0
+    encode_seconds: float = 0.0
+
+
+def object_table(objects: Sequence[SourceObject]) -> pa.Table:
+    """Source objects as an incoming table, with their position in the sequence."""
+    return pa.table(
+        {
+            "position": pa.array(range(len(objects)), pa.int64()),
+            "object_uri": pa.array([item.uri for item in objects], pa.string()),
+            "kind": pa.array([item.kind for item in objects], pa.string()),
+            "byte_size": pa.array([item.byte_size for item in objects], pa.int64()),
+            "version": pa.array([item.version for item in objects], pa.string()),
+        }
+    )
+
+
+class Ledger:
+    """What one run writes. Every row it adds carries `run_id`."""
+
+    def __init__(self, database: Database, run_id: str) -> None:
+        self.database = database
+        self.run_id = run_id
+        self._schemas: dict[str, pa.Schema] = {}
+
+    def _table(self, name: str, rows: Iterable[Row]) -> pa.Table:
+        if name not in self._schemas:
+            self._schemas[name] = self.database.schema(name)
+        return pa.Table.from_pylist([{**row, "run_id": self.run_id} for row in rows], schema=self._schemas[name])
+
+    # Runs
+
+    def begin(self, command: str, arguments: Mapping[str, Any]) -> None:
+        now = utc_now()
+        self.database.run("interrupt_stale_runs", run_id=self.run_id, finished_at=now)
+        self.database.run(
+            "insert_run",
+            run_id=self.run_id,
+            command=command,
+            started_at=now,
+            version=__version__,
+            host=socket.gethostname(),
+            process_id=os.getpid(),
+            arguments=json.dumps(dict(arguments), sort_keys=True, default=str),
+        )
+
+    def finish(self, status: str, error: str | None = None) -> None:
+        self.database.run("finish_run", run_id=self.run_id, status=status, finished_at=utc_now(), error=error)
+
+    # Listings
+
+    def classify(
+        self, objects: Sequence[SourceObject], *, role: str, encoder_id: str, rehash: bool, retry_rejects: bool
+    ) -> list[str]:
+        """`new`, `returned`, `changed` or `unchanged` for each object, in order."""
+        with self.database.incoming(object=object_table(objects)):
+            table = self.database.table(
+                "classify_objects", role=role, encoder_id=encoder_id, rehash=rehash, retry_rejects=retry_rejects
+            )
+        states: list[str] = table["state"].to_pylist()
+        return states
+
+    def find_gone(self, objects: Sequence[SourceObject], *, role: str, prefix: str) -> list[str]:
+        """Known objects under the prefix that are not among `objects`."""
+        with self.database.incoming(object=object_table(objects)):
+            uris: list[str] = self.database.table("find_gone_objects", role=role, prefix=prefix)[
+                "object_uri"
+            ].to_pylist()
+        return uris
+
+    def record_listing(
+        self, counts: ListingCounts, *, role: str, prefix: str, gone: Sequence[str], rejects: Sequence[Reject]
+    ) -> None:
+        """Record what a listing said: its counts, what is gone, and what could not be listed."""
+        listing = {**asdict(counts), "ignored": json.dumps(dict(counts.ignored), sort_keys=True), "role": role}
+        tables = {
+            "listing": self._table("listing", [listing]),
+            "gone": pa.table({"object_uri": pa.array(gone, pa.string())}),
+            "reject": self._table("reject", [reject_row(item, role=role, version=None) for item in rejects]),
+        }
+        with self.database.transaction(), self.database.incoming(**tables):
+            self.database.run("insert_listing")
+            self.database.run("mark_gone_objects", role=role, run_id=self.run_id)
+            self.database.run("delete_listing_rejects", role=role, prefix=prefix)
+            self.database.run("insert_rejects")
+
+    # Shards
+
+    def finished_shards(self, *, encoder_id: str, role: str) -> set[str]:
+        return set(self.database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist())
+
+    def known_images(self, encoder_id: str) -> set[bytes]:
+        """Ids, as 16 bytes each, of the contents that have a vector of the encoder."""
+        column = self.database.table("list_known_images", encoder_id=encoder_id)["image_id"]
+        return {bytes.fromhex(value) for chunk in column.chunks for value in chunk.to_pylist()}
+
+    def commit_shard(self, result: ShardResult) -> None:
+        """Write all rows of a shard and its completion, in one transaction."""
+        database = self.database
+        tables = self._shard_tables(result)
+        with database.transaction(), database.incoming(**tables):
+            if result.replaces:
+                merged = database.table("keep_first_runs")
+                database.run("delete_replaced_rejects")
+                database.run("delete_replaced_locations")
+                database.run("delete_shard", shard_id=result.shard_id, encoder_id=result.encoder_id, role=result.role)
+                with database.incoming(location=merged):
+                    database.run("insert_locations")
+            else:
+                database.run("insert_locations")
+            for name in ("insert_images", "insert_vectors", "insert_rejects", "insert_shard"):
+                database.run(name)
+            if result.scores is not None:
+                database.run("insert_scores")
+            self._complete_objects(result)
+
+    def _shard_tables(self, result: ShardResult) -> dict[str, pa.Table]:
+        vectors = [
+            {
+                "image_id": image_id,
+                "encoder_id": result.encoder_id,
+                "vector_file": result.vector_file,
+                "row_index": index,
+            }
+            for index, image_id in enumerate(result.vector_ids)
+        ]
+        shard = {
+            "shard_id": result.shard_id,
+            "encoder_id": result.encoder_id,
+            "role": result.role,
+            "kind": result.kind,
+            "finished_at": utc_now(),
+            "data_count": len(result.locations),
+            "image_count": len(result.vector_ids),
+            "duplicate_count": result.duplicate_count,
+            "reject_count": len(result.rejects),
+            "decoded_count": result.decoded_count,
+            "byte_count": result.byte_count,
+            "decode_seconds": result.decode_seconds,
+            "encode_seconds": result.encode_seconds,
+        }
+        tables = {
+            "location": self._table("location", result.locations),
+            "image": self._table("image", result.images),
+            "reject": self._table("reject", result.rejects),
+            "vector": self._table("vector", vectors),
+            "shard": self._table("shard", [shard]),
+            "object": object_table(result.completes),
+        }
+        return tables if result.scores is None else {**tables, "score": result.scores}
+
+    def _complete_objects(self, result: ShardResult) -> None:
+        if not result.completes:
+            return
+        if result.replaces:
+            self.database.run("delete_stale_locations", role=result.role)
+            self.database.run("delete_stale_rejects", role=result.role)
+            self.database.run("delete_objects", role=result.role)
+        self.database.run("insert_objects", role=result.role, encoder_id=result.encoder_id, run_id=self.run_id)
+
+    # Encoders, banks, scores, policies
+
+    def record_encoder(self, encoder: Encoder, address: str) -> None:
+        self.database.run(
+            "insert_encoder",
+            encoder_id=encoder.encoder_id,
+            address=address,
+            dimension=encoder.dimension,
+            logit_scale=encoder.logit_scale,
+            preprocess=json.dumps(asdict(encoder.preprocess), sort_keys=True),
+            run_id=self.run_id,
+        )
+
+    def record_bank(self, bank: Bank) -> int:
+        """Record a bank version once. Returns its version number within its name."""
+        found = self.database.row("find_bank_version", bank_digest=bank.digest, name=bank.name)
+        version = int(found["version"]) if found else 1
+        row = {
+            "bank_digest": bank.digest,
+            "name": bank.name,
+            "version": version,
+            "encoder_id": bank.encoder_id,
+            "id_count": bank.id_count,
+            "negative_count": len(bank.labels) - bank.id_count,
+            "spec": json.dumps(dict(bank.spec), sort_keys=True, default=str),
+            "lineage": json.dumps(dict(bank.lineage), sort_keys=True, default=str),
+            "created_at": utc_now(),
+        }
+        labels = pa.Table.from_pylist(
+            [
+                {"bank_digest": bank.digest, "label_index": index, **asdict(label)}
+                for index, label in enumerate(bank.labels)
+            ],
+            schema=self.database.schema("label"),
+        )
+        with self.database.transaction(), self.database.incoming(bank=self._table("bank", [row]), label=labels):
+            self.database.run("insert_labels")
+            self.database.run("insert_bank")
+        return version
+
+    def record_scores(self, scores: pa.Table) -> None:
+        with self.database.transaction(), self.database.incoming(score=scores):
+            self.database.run("insert_scores")
+
+    def select(self, *, encoder_id: str, bank_digest: str, method_id: str, policy_id: str | None) -> None:
+        """Make the report views show this encoder, bank, method and policy."""
+        wanted = {
+            "encoder_id": encoder_id,
+            "bank_digest": bank_digest,
+            "method_id": method_id,
+            "policy_id": policy_id,
+        }
+        if self.database.row("find_selection") != wanted:
+            self.database.run("insert_selection", **wanted, run_id=self.run_id)
+
+    def record_near_duplicates(
+        self, pairs: Sequence[tuple[str, str, float]], *, encoder_id: str, vector_files: Sequence[str]
+    ) -> None:
+        """Record pairs (image, neighbour, cosine) and that the images of these files have been compared."""
+        rows = [
+            {"image_id": image_id, "neighbour_id": neighbour_id, "cosine": cosine, "encoder_id": encoder_id}
+            for image_id, neighbour_id, cosine in pairs
+        ]
+        files = [{"vector_file": name, "encoder_id": encoder_id} for name in vector_files]
+        tables = {
+            "near_duplicate": self._table("near_duplicate", rows),
+            "compared_file": self._table("compared_file", files),
+        }
+        with self.database.transaction(), self.database.incoming(**tables):
+            self.database.run("insert_near_duplicates")
+            self.database.run("insert_compared_files")
+
+
+def reject_row(reject: Reject, *, role: str, version: str | None, image_id: str | None = None) -> Row:
+    """A reject as a row of the ledger."""
+    return {
+        "uri": reject.uri,
+        "role": role,
+        "object_uri": reject.object_uri,
+        "object_version": version,
+        "member": reject.member,
+        "stage": reject.stage,
+        "reason": reject.reason,
+        "detail": reject.detail,
+        "image_id": image_id,
+    }
+
+
+def score_table(
+    image_ids: Sequence[str],
+    columns: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    encoder_id: str,
+    bank_digest: str,
+    method_id: str,
+    run_id: str,
+) -> pa.Table:
+    """Scores of images as an incoming table. `columns` holds id_score … negative_cosine, one value an image."""
+    count = len(image_ids)
+
+    def repeated(value: str) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value]))
+
+    return pa.table(
+        {
+            "image_id": pa.array(image_ids, pa.string()),
+            "encoder_id": repeated(encoder_id),
+            "bank_digest": repeated(bank_digest),
+            "method_id": repeated(method_id),
+            "id_score": pa.array(columns["id_score"], pa.float64()),
+            "log_odds": pa.array(columns["log_odds"], pa.float64()),
+            "id_label": pa.array(columns["id_label"], pa.int32()),
+            "id_cosine": pa.array(columns["id_cosine"], pa.float32()),
+            "negative_label": pa.array(columns["negative_label"], pa.int32()),
+            "negative_cosine": pa.array(columns["negative_cosine"], pa.float32()),
+            "run_id": repeated(run_id),
+        }
+    )

@@ -1,0 +1,87 @@
+"""Numbered, forward-only migrations: each applied in one transaction with the row that records it.
+
+A migration that was applied is frozen: its digest is stored, and an edited file raises MigrationChanged.
+Views are not migrations; they are made anew whenever the ledger is opened for writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from curator.errors import MigrationChanged, StoreError
+from curator.resources import read_folder
+from curator.store.database import Database
+
+RECORD_TABLE = """
+create table if not exists schema_migration (
+    number integer not null, name varchar not null, digest varchar not null, applied_at timestamp not null
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sql/migrations`: `0001_ledger` has number 1."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def shipped_migrations() -> list[Migration]:
+    """The migrations that ship, in order. Raises StoreError when a number is missing or taken twice."""
+    texts = read_folder("curator.sql", "migrations", suffix=".sql")
+    migrations = [Migration(int(stem.partition("_")[0]), stem, text) for stem, text in texts.items()]
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
+        raise StoreError(f"sql/migrations is not numbered 1, 2, 3 …: {list(texts)}")
+    return migrations
+
+
+def migrate(database: Database, migrations: list[Migration] | None = None) -> list[str]:
+    """Apply what is pending and make the views. Returns the names of the migrations applied now.
+
+    Raises MigrationChanged when an applied migration differs from the one given, and StoreError when the ledger was
+    written by a newer release.
+    """
+    migrations = shipped_migrations() if migrations is None else migrations
+    database.execute(RECORD_TABLE)
+    pending = _pending(database, migrations)
+    for migration in pending:
+        with database.transaction():
+            database.execute(migration.sql)
+            database.execute(
+                "insert into schema_migration values ($number, $name, $digest, $now)",
+                {
+                    "number": migration.number,
+                    "name": migration.name,
+                    "digest": migration.digest,
+                    "now": datetime.now(UTC).replace(tzinfo=None),
+                },
+            )
+    _make_views(database)
+    return [migration.name for migration in pending]
+
+
+def _pending(database: Database, migrations: list[Migration]) -> list[Migration]:
+    applied = database.arrow("select number, name, digest from schema_migration order by number").to_pylist()
+    if len(applied) > len(migrations):
+        raise StoreError(
+            f"the ledger has schema {applied[-1]['number']}, this release knows {len(migrations)}",
+            hint="it was written by a newer curator: upgrade, pip install -U ood-curator",
+        )
+    for row, migration in zip(applied, migrations, strict=False):
+        if row["digest"] != migration.digest:
+            raise MigrationChanged(f"migration {migration.name} differs from the one that this ledger was made with")
+    return migrations[len(applied) :]
+
+
+def _make_views(database: Database) -> None:
+    with database.transaction():
+        for sql in read_folder("curator.sql", "views", suffix=".sql").values():
+            database.execute(sql)

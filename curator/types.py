@@ -1,0 +1,171 @@
+"""The values that travel between the stages. Nothing here has behaviour beyond its own fields.
+
+A *source object* is what a listing finds (a file, a tar, a Parquet file); a *datum* is one image's bytes inside
+one; a *shard* is the unit of work and of resume. A datum ends as an image, as a duplicate of one, or as a reject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors: TypeAlias = NDArray[np.float32]  # (n, d), unit norm
+Pixels: TypeAlias = NDArray[np.uint8]  # (n, size, size, 3), RGB
+ObjectKind: TypeAlias = Literal["file", "tar", "parquet"]
+RejectStage: TypeAlias = Literal["list", "read", "decode", "encode"]
+LabelRole: TypeAlias = Literal["id", "negative"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObject:
+    """One storage object found by a listing.
+
+    `uri` is its key in the ledger (an absolute path for local files, else the fsspec URL); `path` is what opens it
+    (the same but for names that are not valid UTF-8); `version` changes when the object does: size with mtime or ETag.
+    """
+
+    uri: str
+    path: str
+    kind: ObjectKind
+    byte_size: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """The bytes of one image and where they were seen. `member` is the tar member or the Parquet row number."""
+
+    uri: str
+    object_uri: str
+    data: bytes
+    member: str | None = None
+    byte_offset: int | None = None
+    source_label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A datum that could not be processed: at which stage, for which reason (a short code), in which detail."""
+
+    uri: str
+    object_uri: str
+    stage: RejectStage
+    reason: str
+    detail: str
+    member: str | None = None
+    byte_offset: int | None = None
+    byte_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The unit of work and of resume: a slice of files, a tar, or one row group of a Parquet file.
+
+    `completes` are the objects that are wholly done once this shard is (the last row group completes its file).
+    """
+
+    shard_id: str
+    kind: ObjectKind
+    objects: tuple[SourceObject, ...]
+    row_group: int | None = None
+    completes: tuple[SourceObject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the decoder learnt of an image: size as shown (EXIF orientation applied), container format, stored mode."""
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    animated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How pixels must look for an encoder. Part of the encoder's fingerprint; needs no torch, so workers can hold it.
+
+    `resize` is `shortest` (shortest side to `size`, centre crop) or `squash` (both sides to `size`, aspect ignored).
+    `mean` and `std` are per channel, for pixels in [0, 1]; the encoder applies them, not the decoder.
+    """
+
+    size: int
+    resize: Literal["shortest", "squash"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Images and texts into one space. All vectors are unit norm float32, in the order of the input.
+
+    `encoder_id` is `<address>@<fingerprint>`, the fingerprint covering weights and preprocessing; dtype, device and
+    batch size are not part of it. `logit_scale` is the model's own (CLIP: 100, curator-mini: 30).
+    """
+
+    @property
+    def encoder_id(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def logit_scale(self) -> float: ...
+    @property
+    def preprocess(self) -> Preprocess: ...
+    @property
+    def batch_size(self) -> int: ...
+
+    def encode_images(self, pixels: Pixels) -> Vectors:
+        """pixels: (n, size, size, 3) uint8 RGB, already fitted. Returns (n, d)."""
+
+    def encode_texts(self, texts: list[str]) -> Vectors:
+        """Texts as they stand, templates already applied; too long ones are truncated. Returns (n, d)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One text concept of a bank. `source` says where it came from (`labels.txt`, `wordnet:noun.artifact`, ...).
+
+    For a negative: `statistic` is what mining sorted by (NegLabel: the 0.95 quantile of its cosines to the ID
+    labels), and `nearest_id` / `nearest_id_cosine` the closest ID label.
+    """
+
+    text: str
+    role: LabelRole
+    source: str
+    part_of_speech: str | None = None
+    prompt: str | None = None
+    statistic: float | None = None
+    nearest_id: str | None = None
+    nearest_id_cosine: float | None = None
+
+
+@dataclass(frozen=True)
+class Bank:
+    """An immutable bank version: its labels in order (ID labels first), one unit vector each, and what made it."""
+
+    name: str
+    digest: str
+    encoder_id: str
+    logit_scale: float
+    labels: tuple[Label, ...]
+    vectors: Vectors
+    spec: Mapping[str, Any]
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id_count(self) -> int:
+        return sum(label.role == "id" for label in self.labels)
+
+    @property
+    def id_vectors(self) -> Vectors:
+        return self.vectors[: self.id_count]
+
+    @property
+    def negative_vectors(self) -> Vectors:
+        return self.vectors[self.id_count :]

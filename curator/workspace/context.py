@@ -1,0 +1,106 @@
+"""What every operation on a workspace needs: its paths, its options, its encoder (loaded once, on demand), its banks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from curator.banks import TextCache, build_bank, load_bank, read_spec, save_bank
+from curator.config import Config
+from curator.decode import DecodeOptions
+from curator.encoders import EncoderOptions, load_encoder
+from curator.errors import BankError
+from curator.lake import ReadOptions
+from curator.methods import resolve_method
+from curator.store import Database, Ledger
+from curator.types import Bank, Encoder
+from curator.workspace.layout import Layout
+from curator.workspace.logs import log
+from curator.workspace.scoring import Scorer
+
+
+@dataclass(slots=True)
+class Context:
+    """A workspace's paths and options, and the encoder once it is loaded."""
+
+    layout: Layout
+    config: Config
+    _encoder: Encoder | None = field(default=None, repr=False)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The workspace's encoder; the first use loads its weights."""
+        if self._encoder is None:
+            section = self.config.encoder
+            started = time.perf_counter()
+            self._encoder = load_encoder(
+                EncoderOptions(
+                    address=section.address,
+                    device=section.device,
+                    dtype=section.dtype,
+                    batch_size=section.batch_size or None,
+                    compile=section.compile,
+                    offline=section.offline,
+                )
+            )
+            seconds = time.perf_counter() - started
+            log.info("encoder %s is ready (%.1f s)", self._encoder.encoder_id, seconds)
+        return self._encoder
+
+    def encoder_id(self, database: Database) -> str:
+        """The encoder's id; from the ledger where it is known, so that an unchanged lake loads no weights."""
+        if self._encoder is None:
+            known = database.row("find_encoder", address=self.config.encoder.address)
+            if known:
+                return str(known["encoder_id"])
+        return self.encoder.encoder_id
+
+    @property
+    def decode_options(self) -> DecodeOptions:
+        return DecodeOptions(max_pixels=self.config.decode.max_pixels, scaled=self.config.decode.scaled)
+
+    @property
+    def read_options(self) -> ReadOptions:
+        return ReadOptions(
+            read_threads=self.config.scan.read_threads, max_object_bytes=self.config.scan.max_object_bytes
+        )
+
+    def build_bank(self, ledger: Ledger, name: str) -> Bank:
+        """Build the bank that `banks/<name>.toml` specifies and record it as a version."""
+        spec_path = self.layout.bank_spec(name)
+        if not spec_path.is_file():
+            raise BankError(f"{spec_path}: no such bank spec", hint=f"write it, or copy {self.layout.bank_spec('base')}")
+        started = time.perf_counter()
+        log.info("building bank %s", name)
+        cache = TextCache(self.layout.text_cache)
+        bank = build_bank(read_spec(spec_path), self.encoder, root=self.layout.root, text_cache=cache)
+        save_bank(bank, self.layout.bank_versions(name))
+        ledger.record_encoder(self.encoder, self.config.encoder.address)
+        version = ledger.record_bank(bank)
+        negatives = len(bank.labels) - bank.id_count
+        log.info(
+            "bank %s version %d (%s): %d ID labels, %d negative labels, %.1f s",
+            name,
+            version,
+            bank.digest[:12],
+            bank.id_count,
+            negatives,
+            time.perf_counter() - started,
+        )
+        return bank
+
+    def find_bank(self, database: Database, address: str, *, encoder_id: str | None) -> Bank | None:
+        """The newest version of a bank `name`, or the version `name@<digest>`; None when there is none."""
+        name, _, digest = address.partition("@")
+        row = database.row("find_bank", name=name, digest_prefix=digest, encoder_id=encoder_id)
+        return load_bank(self.layout.bank_versions(row["name"]) / row["bank_digest"]) if row else None
+
+    def bank_for(self, ledger: Ledger, address: str, *, encoder_id: str) -> Bank:
+        """The bank to score with; a bank that has no version for the encoder yet is built now."""
+        bank = self.find_bank(ledger.database, address, encoder_id=encoder_id)
+        if bank is None and "@" in address:
+            raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
+        return bank or self.build_bank(ledger, address)
+
+    def scorer(self, bank: Bank, method: str | None = None) -> Scorer:
+        return Scorer(bank, resolve_method(method or self.config.scan.method, bank))

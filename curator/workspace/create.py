@@ -1,0 +1,95 @@
+"""`curator init`: a new workspace folder with its configuration, its labels and the spec of its first bank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from curator.banks import read_labels
+from curator.config import CONFIG_NAME, Config
+from curator.errors import ConfigError, UsageError, WorkspaceError
+from curator.workspace.layout import Layout
+
+CONFIG_TEXT = """\
+# Options of this workspace. Every key may also be set as CURATOR_<SECTION>_<KEY> or on the command line.
+
+[encoder]
+address = {address}  # mini, open_clip:<arch>/<pretrained>, transformers:<id or path>
+# device = "auto"    # cpu, cuda, cuda:0
+# dtype = "auto"     # float32, bfloat16, float16
+# offline = false    # true: never touch the network
+
+[scan]
+bank = "base"         # banks/base.toml
+method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
+
+[index]
+images = "flat"       # flat, ivf_flat, ivf_pq, hnsw, or a path to a recipe of your own
+labels = "flat"
+
+[near_duplicates]
+min_cosine = 0.98
+"""
+
+BANK_TEXT = """\
+# The bank `base`: your ID labels, and negative labels mined from WordNet by NegLabel's rule.
+# Building it again after a change makes a new version; old versions and their scores stay.
+
+name = "base"
+
+[id]
+labels = "labels.txt"
+
+[negatives.wordnet]
+
+[mining]
+method = "neglabel"
+"""
+
+GITIGNORE_TEXT = """\
+# What a scan makes; the configuration, labels, bank specs and queries are worth keeping in version control.
+.lock
+ledger.duckdb*
+published/
+vectors/
+index/
+cache/
+banks/*/
+"""
+
+
+def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encoder: str) -> Layout:
+    """Write the files of a new workspace. An existing folder is fine; an existing workspace is refused."""
+    layout = Layout(folder.expanduser().resolve())
+    if layout.config.exists():
+        raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
+    names = _labels(labels)
+    files = {
+        layout.labels: "".join(f"{name}\n" for name in names),
+        layout.bank_spec("base"): BANK_TEXT,
+        layout.root / ".gitignore": GITIGNORE_TEXT,
+        layout.config: CONFIG_TEXT.format(address=json.dumps(encoder)),
+    }
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path != layout.labels or not _same_file(path, labels):
+                path.write_text(text, encoding="utf-8")
+        Config.resolve(layout.config, environment={})
+    except OSError as fault:
+        raise WorkspaceError(f"{layout.root}: cannot make the workspace: {fault.strerror}") from fault
+    return layout
+
+
+def _labels(labels: Path | str | Sequence[str]) -> list[str]:
+    if isinstance(labels, str | Path):
+        return read_labels(Path(labels).expanduser())
+    names = list(dict.fromkeys(name.strip() for name in labels if name.strip()))
+    if not names:
+        raise ConfigError("there are no ID labels", hint="give at least one, better two or more")
+    return names
+
+
+def _same_file(path: Path, labels: Path | str | Sequence[str]) -> bool:
+    return isinstance(labels, str | Path) and path.exists() and path.samefile(Path(labels).expanduser())

@@ -1,0 +1,148 @@
+"""`curator doctor`: whether this machine and this workspace can do a night's work, and what to do where not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from curator.errors import CuratorError
+from curator.store import run_checks
+from curator.workspace.context import Context
+from curator.workspace.lock import describe_holder, is_locked
+from curator.workspace.session import reading
+
+PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
+LOW_DISK_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing examined. `failed` needs a hand, `warning` may, `ok` does not."""
+
+    subject: str
+    state: Literal["ok", "warning", "failed"]
+    message: str
+    hint: str | None = None
+
+
+def examine(context: Context, *, check: bool = False) -> list[Finding]:
+    """Examine everything; what fails does not stop the rest. `check` also runs all of `sql/checks`."""
+    subjects: list[tuple[str, Callable[[Context], Iterator[Finding]]]] = [
+        ("python", _packages),
+        ("encoder", _encoder),
+        ("device", _device),
+        ("faiss", _faiss),
+        ("disk", _disk),
+        ("lock", _lock),
+        ("ledger", _ledger),
+        ("vectors", _vector_files),
+    ]
+    if check:
+        subjects.append(("checks", _checks))
+    findings: list[Finding] = []
+    for subject, examine_one in subjects:
+        try:
+            findings += examine_one(context)
+        except CuratorError as fault:
+            findings.append(Finding(subject, "failed", fault.message, fault.hint))
+    return findings
+
+
+def _packages(_: Context) -> Iterator[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Finding("python", "warning", f"the package {name} is not known to this Python")
+    yield Finding("python", "ok", f"{platform.python_version()}; {', '.join(found)}")
+
+
+def _encoder(context: Context) -> Iterator[Finding]:
+    encoder = context.encoder
+    yield Finding(
+        "encoder",
+        "ok",
+        f"{encoder.encoder_id}: {encoder.dimension} dimensions, {encoder.preprocess.size} px, batches of "
+        f"{encoder.batch_size}",
+    )
+
+
+def _device(context: Context) -> Iterator[Finding]:
+    import torch
+
+    if torch.cuda.is_available():
+        yield Finding("device", "ok", f"GPU {torch.cuda.get_device_name()}")
+    elif context.config.encoder.device.startswith("cuda"):
+        yield Finding("device", "failed", "the configuration wants CUDA, and there is none", "set encoder.device")
+    else:
+        cores = len(os.sched_getaffinity(0))
+        yield Finding("device", "ok", f"no GPU; {cores} processor cores, {torch.get_num_threads()} torch threads")
+
+
+def _faiss(_: Context) -> Iterator[Finding]:
+    import faiss
+
+    yield Finding("faiss", "ok", f"FAISS {faiss.__version__}, {faiss.get_num_gpus()} GPUs")
+
+
+def _disk(context: Context) -> Iterator[Finding]:
+    free = shutil.disk_usage(context.layout.root).free
+    message = f"{free / 1e9:.1f} GB free at {context.layout.root}"
+    if not os.access(context.layout.root, os.W_OK):
+        yield Finding("disk", "failed", f"{context.layout.root} cannot be written to")
+    elif free < LOW_DISK_BYTES:
+        yield Finding("disk", "warning", message, "a million images take about 1 GB of vectors and 1 GB of ledger")
+    else:
+        yield Finding("disk", "ok", message)
+
+
+def _lock(context: Context) -> Iterator[Finding]:
+    if is_locked(context.layout.lock):
+        yield Finding("lock", "warning", f"held by {describe_holder(context.layout.lock)}", "writing has to wait")
+    else:
+        yield Finding("lock", "ok", "free")
+
+
+def _ledger(context: Context) -> Iterator[Finding]:
+    if not context.layout.snapshot.is_file():
+        yield Finding("ledger", "ok", "nothing was scanned yet")
+        return
+    with reading(context.layout) as database:
+        facts = database.arrow("select * from report.accounting").to_pylist()[0]
+        runs = database.rows("list_runs")
+    listed = ", ".join(f"{value} {name}" for name, value in facts.items())
+    yield Finding("ledger", "ok", f"{listed}; last run {runs[0]['run_id']} {runs[0]['status']}" if runs else listed)
+    if runs and runs[0]["status"] in ("failed", "interrupted"):
+        yield Finding("ledger", "warning", f"the last run was {runs[0]['status']}: {runs[0]['error'] or 'no message'}",
+                      "run the same command again: it resumes")
+
+
+def _vector_files(context: Context) -> Iterator[Finding]:
+    if not context.layout.snapshot.is_file():
+        return
+    with reading(context.layout) as database:
+        encoder_id = context.encoder_id(database)
+        names = database.table("list_vector_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+    folder = context.layout.vectors(encoder_id)
+    missing = [name for name in names if not (folder / f"{name}.safetensors").is_file()]
+    if missing:
+        yield Finding("vectors", "failed", f"{len(missing)} of {len(names)} vector files are missing, first "
+                      f"{missing[0]}", "restore them from a backup, or scan into a new workspace")
+    else:
+        yield Finding("vectors", "ok", f"{len(names)} vector files")
+
+
+def _checks(context: Context) -> Iterator[Finding]:
+    with reading(context.layout) as database:
+        for result in run_checks(database):
+            if result.healthy:
+                yield Finding("checks", "ok", f"{result.name}: {result.statement}")
+            else:
+                row = result.violators.to_pylist()[0]
+                yield Finding("checks", "failed", f"{result.name}: {result.statement} First violator: {row}")

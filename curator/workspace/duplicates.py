@@ -1,0 +1,30 @@
+"""Near-duplicates of new images, found through the image index."""
+
+from __future__ import annotations
+
+from curator.store import Ledger
+from curator.vectors import near_duplicates, read_shard
+from curator.workspace.context import Context
+from curator.workspace.search import image_neighbours
+
+
+def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> int:
+    """Compare the images of files not compared yet with the whole lake; record the pairs. Returns their number.
+
+    Done after the last shard, over all that is there then, so a scan that was killed and resumed finds the same pairs.
+    """
+    section = context.config.near_duplicates
+    if not section.enabled:
+        return 0
+    files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+    if not files:
+        return 0
+    neighbours = image_neighbours(context, ledger.database, encoder_id)
+    pairs: list[tuple[str, str, float]] = []
+    for name in files:
+        shard = read_shard(context.layout.vectors(encoder_id) / f"{name}.safetensors")
+        pairs += near_duplicates(
+            neighbours, shard.image_ids, shard.vectors, min_cosine=section.min_cosine, k=section.neighbours
+        )
+    ledger.record_near_duplicates(pairs, encoder_id=encoder_id, vector_files=files)
+    return len(pairs)

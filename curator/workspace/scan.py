@@ -1,0 +1,252 @@
+"""A scan: list, classify, read what is new, embed, score, commit shard by shard, flag.
+
+The same steps serve the lake (`curator scan`) and the reference images of a calibration: only the role differs. The
+listing settles what is new, changed, unchanged and gone before anything is read, and an encoder is loaded only when
+something has to be encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from curator.decode import DecodeOptions
+from curator.engines.decode_pool import DecodePool
+from curator.engines.local import LocalEngine, ShardOutcome
+from curator.lake import ReadOptions, Source, open_source, plan_shards
+from curator.store import Database, Ledger, ListingCounts, ShardResult
+from curator.store.ledger import Row, reject_row
+from curator.types import Encoder, Reject, Shard, SourceObject
+from curator.vectors import at_rest, write_shard
+from curator.workspace.scoring import Scorer
+
+
+class ScanWatcher(Protocol):
+    """Hears how a scan goes on; the CLI shows it as a bar or as heartbeat lines."""
+
+    def begin(self, *, objects: int, byte_size: int) -> None:
+        """So much is to be read."""
+
+    def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
+        """So much more was done."""
+
+
+class SilentWatcher:
+    """Shows nothing."""
+
+    def begin(self, *, objects: int, byte_size: int) -> None:
+        return
+
+    def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """What to scan and how strictly to believe the ledger.
+
+    rehash: read everything again, though size and time are unchanged (known contents are not decoded again).
+    retry_rejects: also read objects again that had rejects.
+    """
+
+    sources: tuple[str, ...]
+    role: str = "lake"
+    rehash: bool = False
+    retry_rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSource:
+    """One source after listing: what is to be read, what is gone, what could not be listed."""
+
+    source: Source
+    counts: ListingCounts
+    objects: tuple[SourceObject, ...]
+    to_read: tuple[SourceObject, ...]
+    known: frozenset[str]  # of these, the uris that the ledger has rows of: changed or returned
+    gone: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSummary:
+    """What a scan did. `data_read` = images + duplicates + rejects."""
+
+    run_id: str
+    listings: tuple[ListingCounts, ...]
+    data_read: int
+    images: int
+    duplicates: int
+    rejects: int
+    decoded: int
+    bytes_read: int
+    reject_reasons: Mapping[str, int]
+    rescored: int = 0
+    near_duplicates: int = 0
+    scored: int = 0
+    flagged: int = 0
+    encoder_id: str = ""
+    bank: str = ""
+    method_id: str = ""
+    policy: str = ""
+    policy_note: str = ""
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def list_source(database: Database, source: Source, request: ScanRequest, *, encoder_id: str) -> ListedSource:
+    """List one source and settle what has to be read. Opens no object."""
+    found = list(source.list())
+    objects = [item for item in found if isinstance(item, SourceObject)]
+    rejects = tuple(item for item in found if isinstance(item, Reject))
+    ledger = Ledger(database, "")
+    states = ledger.classify(
+        objects, role=request.role, encoder_id=encoder_id, rehash=request.rehash, retry_rejects=request.retry_rejects
+    )
+    to_read = tuple(item for item, state in zip(objects, states, strict=True) if state != "unchanged")
+    known = frozenset(
+        item.uri for item, state in zip(objects, states, strict=True) if state in ("changed", "returned")
+    )
+    missed = ledger.find_gone(objects, role=request.role, prefix=source.prefix)
+    unlisted = tuple(f"{item.uri.rstrip('/')}/" for item in rejects)
+    gone = tuple(uri for uri in missed if source.covers(uri) and not uri.startswith(unlisted))
+    totals = Counter(states)
+    counts = ListingCounts(
+        source=source.name,
+        objects_listed=len(objects),
+        objects_new=totals["new"] + totals["returned"],
+        objects_changed=totals["changed"],
+        objects_unchanged=totals["unchanged"],
+        objects_gone=len(gone),
+        bytes_listed=sum(item.byte_size for item in objects),
+        bytes_to_read=sum(item.byte_size for item in to_read),
+        ignored=dict(source.ignored),
+    )
+    return ListedSource(source, counts, tuple(objects), to_read, known, gone, rejects)
+
+
+def open_sources(addresses: Sequence[str]) -> list[Source]:
+    """The sources of a scan; one that is named twice counts once."""
+    sources = {source.name: source for source in (open_source(address) for address in addresses)}
+    return list(sources.values())
+
+
+@dataclass(slots=True)
+class ShardCommitter:
+    """Turns shard outcomes into committed rows: writes the vector file, scores the vectors as stored, commits."""
+
+    ledger: Ledger
+    scorer: Scorer
+    vector_folder: Path
+    role: str
+    known_objects: frozenset[str]
+    encoder_id: str
+
+    def commit(self, outcome: ShardOutcome) -> ShardResult:
+        shard = outcome.shard
+        versions = {item.uri: item.version for item in shard.objects}
+        ids = [image.image_id for image in outcome.images]
+        result = ShardResult(
+            shard_id=shard.shard_id,
+            kind=shard.kind,
+            role=self.role,
+            encoder_id=self.encoder_id,
+            locations=self._locations(outcome, versions),
+            images=[_image_row(image.image_id, image.byte_size, asdict(image.facts)) for image in outcome.images],
+            rejects=[
+                reject_row(reject, role=self.role, version=versions[reject.object_uri], image_id=image_id)
+                for reject, image_id in outcome.rejects
+            ],
+            vector_ids=ids,
+            completes=shard.completes,
+            # Rows of an unfinished earlier state can exist only for objects of several shards.
+            replaces=shard.kind == "parquet" or any(item.uri in self.known_objects for item in shard.objects),
+            duplicate_count=outcome.duplicate_count,
+            decoded_count=outcome.decoded_count,
+            byte_count=outcome.byte_count,
+            decode_seconds=outcome.decode_seconds,
+            encode_seconds=outcome.encode_seconds,
+        )
+        if ids:
+            stored = at_rest(outcome.vectors)
+            result.vector_file = vector_file_name(shard.shard_id, ids)
+            write_shard(
+                self.vector_folder / f"{result.vector_file}.safetensors",
+                ids,
+                outcome.vectors,
+                encoder_id=self.encoder_id,
+            )
+            result.scores = self.scorer.score_table(ids, stored, run_id=self.ledger.run_id)
+        self.ledger.commit_shard(result)
+        return result
+
+    def _locations(self, outcome: ShardOutcome, versions: Mapping[str, str]) -> list[Row]:
+        return [
+            {
+                "uri": item.uri,
+                "role": self.role,
+                "object_uri": item.object_uri,
+                "object_version": versions[item.object_uri],
+                "member": item.member,
+                "byte_offset": item.byte_offset,
+                "byte_size": item.byte_size,
+                "source_label": getattr(item, "source_label", None),
+                "image_id": getattr(item, "image_id", None),
+                "shard_id": outcome.shard.shard_id,
+            }
+            for item in outcome.data
+        ]
+
+
+def _image_row(image_id: str, byte_size: int, facts: Mapping[str, Any]) -> Row:
+    return {"image_id": image_id, "byte_size": byte_size, **facts}
+
+
+def vector_file_name(shard_id: str, image_ids: Sequence[str]) -> str:
+    """The name of a vector file, by what is in it: a shard that is read again never overwrites vectors in use."""
+    return hashlib.sha256("\n".join([shard_id, *image_ids]).encode()).hexdigest()[:32]
+
+
+def pending_shards(listed: Sequence[ListedSource], *, files_per_shard: int, finished: set[str]) -> Iterator[Shard]:
+    """The shards of what has to be read, in order.
+
+    finished: shards that need not be done again: row groups of a Parquet file whose scan was cut off before its end.
+    """
+    objects = {item.uri: item for source in listed for item in source.to_read}
+    for shard in plan_shards(objects.values(), files_per_shard=files_per_shard):
+        if shard.completes or shard.shard_id not in finished:
+            yield shard
+
+
+def run_shards(
+    shards: Iterator[Shard],
+    committer: ShardCommitter,
+    *,
+    encoder: Encoder,
+    known: set[bytes],
+    decode: DecodeOptions,
+    read: ReadOptions,
+    workers: int,
+    memory_limit_bytes: int,
+    watcher: ScanWatcher,
+) -> None:
+    """Read, decode, encode, score and commit every shard."""
+    with DecodePool(
+        workers=workers, preprocess=encoder.preprocess, options=decode, memory_limit_bytes=memory_limit_bytes
+    ) as pool:
+        engine = LocalEngine(encoder, pool, read=read)
+        progress = partial(_advance, watcher)
+        for outcome in engine.run(shards, known=known, progress=progress):
+            result = committer.commit(outcome)
+            watcher.advance(objects=len(result.completes))
+
+
+def _advance(watcher: ScanWatcher, data: int, byte_size: int) -> None:
+    watcher.advance(data=data, byte_size=byte_size)

@@ -1,0 +1,1 @@
+"""Index recipes, one TOML each; read through curator.resources."""

@@ -1,0 +1,1 @@
+"""Migrations, queries, views and checks; read through curator.resources."""

@@ -1,0 +1,27 @@
+-- Rows that refer to something that is not there.
+select 'score' as table_name, 'bank' as missing, score.bank_digest as key
+from score
+anti join bank on bank.bank_digest = score.bank_digest
+union all
+select 'score', 'image', score.image_id
+from score
+anti join image on image.image_id = score.image_id
+union all
+select 'policy', 'bank', policy.bank_digest
+from policy
+anti join bank on bank.bank_digest = policy.bank_digest
+union all
+select 'selection', 'policy', selection.policy_id
+from selection
+anti join policy on policy.policy_id = selection.policy_id
+where selection.policy_id is not null
+union all
+select 'vector', 'encoder', vector.encoder_id
+from (select distinct encoder_id from vector) as vector
+anti join encoder on encoder.encoder_id = vector.encoder_id
+union all
+select 'bank', 'label', bank.bank_digest
+from bank
+left join label on label.bank_digest = bank.bank_digest
+group by bank.bank_digest, bank.id_count, bank.negative_count
+having count(label.label_index) <> bank.id_count + bank.negative_count;

@@ -1,0 +1,12 @@
+-- Each image that has a vector of the selected encoder has a score under the selection.
+select vector.image_id
+from vector
+join report.selection as selection on selection.encoder_id = vector.encoder_id
+anti join (
+    select score.image_id
+    from score
+    join report.selection as chosen
+        on chosen.encoder_id = score.encoder_id
+        and chosen.bank_digest = score.bank_digest
+        and chosen.method_id = score.method_id
+) as scored on scored.image_id = vector.image_id;

@@ -1,0 +1,23 @@
+-- Keys that occur more than once.
+select 'image' as table_name, image_id as key, count(*) as rows from image group by image_id having count(*) > 1
+union all
+select 'location', role || ' ' || uri, count(*) from location group by role, uri having count(*) > 1
+union all
+select 'source_object', role || ' ' || object_uri, count(*) from source_object group by role, object_uri having count(*) > 1
+union all
+select 'vector', encoder_id || ' ' || image_id, count(*) from vector group by encoder_id, image_id having count(*) > 1
+union all
+select 'shard', encoder_id || ' ' || role || ' ' || shard_id, count(*) from shard group by encoder_id, role, shard_id having count(*) > 1
+union all
+select 'score', concat_ws(' ', encoder_id, bank_digest, method_id, image_id), count(*)
+from score
+group by encoder_id, bank_digest, method_id, image_id
+having count(*) > 1
+union all
+select 'policy', policy_id, count(*) from policy group by policy_id having count(*) > 1
+union all
+select 'bank', bank_digest, count(*) from bank group by bank_digest having count(*) > 1
+union all
+select 'label', bank_digest || ' ' || label_index, count(*) from label group by bank_digest, label_index having count(*) > 1
+union all
+select 'run', run_id, count(*) from run group by run_id having count(*) > 1;

@@ -1,0 +1,60 @@
+-- name: find_bank_version
+-- The version of a bank digest, or the next free one of its name.
+select coalesce(
+    (select bank.version from bank where bank.bank_digest = $bank_digest),
+    (select coalesce(max(bank.version), 0) + 1 from bank where bank.name = $name)
+) as version;
+
+-- name: insert_bank
+-- Record a bank version once.
+insert into bank
+select incoming.*
+from incoming_bank as incoming
+anti join bank on bank.bank_digest = incoming.bank_digest;
+
+-- name: insert_labels
+-- Record the labels of a bank version once.
+insert into label
+select incoming.*
+from incoming_label as incoming
+anti join label on label.bank_digest = incoming.bank_digest;
+
+-- name: list_banks
+-- Bank versions, newest first.
+select name, version, bank_digest, encoder_id, id_count, negative_count, created_at
+from bank
+order by created_at desc, name, version desc;
+
+-- name: find_bank
+-- A bank version by name (the newest) or by the beginning of its digest.
+select name, version, bank_digest, encoder_id, id_count, negative_count, created_at, spec, lineage
+from bank
+where (name = $name or $name is null)
+    and starts_with(bank_digest, $digest_prefix)
+    and (encoder_id = $encoder_id or $encoder_id is null)
+order by version desc, created_at desc
+limit 1;
+
+-- name: show_labels
+-- The first labels of each role of a bank version, in order.
+select label_index, text, role, source, statistic, nearest_id, nearest_id_cosine
+from label
+where bank_digest = $bank_digest
+    and (role = $role or $role is null)
+qualify row_number() over (partition by role order by label_index) <= $limit
+order by label_index;
+
+-- name: insert_encoder
+-- Record an encoder once.
+insert into encoder
+select $encoder_id, $address, $dimension, $logit_scale, $preprocess, $run_id
+where not exists (select 1 from encoder where encoder.encoder_id = $encoder_id);
+
+-- name: find_encoder
+-- The newest encoder that an address led to.
+select encoder.encoder_id, encoder.dimension, encoder.logit_scale, encoder.preprocess
+from encoder
+join run on run.run_id = encoder.run_id
+where encoder.address = $address
+order by run.started_at desc
+limit 1;

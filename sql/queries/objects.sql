@@ -1,0 +1,73 @@
+-- name: classify_objects
+-- What a listing finds against what the ledger knows: new, returned (it was gone), changed or unchanged, in order.
+select
+    listed.position,
+    case
+        when known.object_uri is null then 'new'
+        when known.gone_run_id is not null then 'returned'
+        when known.version <> listed.version or known.encoder_id <> $encoder_id then 'changed'
+        when $rehash then 'changed'
+        when $retry_rejects and rejected.object_uri is not null then 'changed'
+        else 'unchanged'
+    end as state
+from incoming_object as listed
+left join source_object as known
+    on known.object_uri = listed.object_uri
+    and known.role = $role
+left join (select distinct object_uri from reject where role = $role and stage <> 'list') as rejected
+    on $retry_rejects
+    and rejected.object_uri = listed.object_uri
+order by listed.position;
+
+-- name: find_gone_objects
+-- Objects under a prefix that the ledger knows and the listing missed.
+select known.object_uri
+from source_object as known
+anti join incoming_object as listed on listed.object_uri = known.object_uri
+where known.role = $role
+    and known.gone_run_id is null
+    and starts_with(known.object_uri, $prefix)
+order by known.object_uri;
+
+-- name: mark_gone_objects
+-- The objects are no longer there; what was learnt of them stays.
+update source_object
+set gone_run_id = $run_id
+from incoming_gone
+where source_object.object_uri = incoming_gone.object_uri
+    and source_object.role = $role;
+
+-- name: delete_objects
+-- Forget the old state of objects that were read again.
+delete from source_object
+using incoming_object as finished
+where source_object.object_uri = finished.object_uri
+    and source_object.role = $role;
+
+-- name: insert_objects
+-- Objects that were read to their end, with the number of data found in them.
+insert into source_object
+select
+    finished.object_uri,
+    $role,
+    finished.kind,
+    finished.byte_size,
+    finished.version,
+    $encoder_id,
+    (
+        select count(*)
+        from location
+        where location.object_uri = finished.object_uri
+            and location.role = $role
+            and location.object_version = finished.version
+    ),
+    $run_id,
+    null
+from incoming_object as finished;
+
+-- name: delete_listing_rejects
+-- Rejects of earlier listings under a prefix; the present listing says anew what it could not list.
+delete from reject
+where role = $role
+    and stage = 'list'
+    and starts_with(object_uri, $prefix);

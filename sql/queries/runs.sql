@@ -1,0 +1,51 @@
+-- name: insert_run
+-- Begin a run.
+insert into run (
+    run_id, command, status, started_at, finished_at, version, host, process_id, arguments, error
+)
+values ($run_id, $command, 'running', $started_at, null, $version, $host, $process_id, $arguments, null);
+
+-- name: finish_run
+-- End a run: done, failed or interrupted.
+update run
+set status = $status, finished_at = $finished_at, error = $error
+where run_id = $run_id;
+
+-- name: interrupt_stale_runs
+-- The lock is ours, so a run that still says it is running was killed.
+update run
+set status = 'interrupted', finished_at = $finished_at
+where status = 'running' and run_id <> $run_id;
+
+-- name: list_runs
+-- The runs, newest first.
+select run_id, command, status, started_at, finished_at, version, host, error
+from run
+order by started_at desc, run_id desc;
+
+-- name: insert_listing
+-- Record what a listing said.
+insert into listing
+select * from incoming_listing;
+
+-- name: summarise_run
+-- The totals of one run over its shards.
+select
+    coalesce(sum(data_count), 0)::bigint as data_read,
+    coalesce(sum(image_count), 0)::bigint as images,
+    coalesce(sum(duplicate_count), 0)::bigint as duplicates,
+    coalesce(sum(reject_count), 0)::bigint as rejects,
+    coalesce(sum(decoded_count), 0)::bigint as decoded,
+    coalesce(sum(byte_count), 0)::bigint as bytes_read,
+    coalesce(sum(decode_seconds), 0)::double as decode_seconds,
+    coalesce(sum(encode_seconds), 0)::double as encode_seconds
+from shard
+where run_id = $run_id;
+
+-- name: count_rejects_of_run
+-- Rejects of one run by stage and reason, most first.
+select stage, reason, count(*) as rejects
+from reject
+where run_id = $run_id
+group by stage, reason
+order by rejects desc, stage, reason;

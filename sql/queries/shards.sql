@@ -1,0 +1,99 @@
+-- name: list_finished_shards
+-- Shards that were finished for an encoder and whose data are still in the state that was read then.
+select shard.shard_id
+from shard
+semi join location
+    on location.shard_id = shard.shard_id
+    and location.role = shard.role
+where shard.encoder_id = $encoder_id and shard.role = $role;
+
+-- name: list_known_images
+-- Contents that have a vector of an encoder.
+select image_id
+from vector
+where encoder_id = $encoder_id;
+
+-- name: keep_first_runs
+-- Incoming locations; one that already led to the same content keeps the run that saw it first.
+select incoming.* replace (coalesce(location.run_id, incoming.run_id) as run_id)
+from incoming_location as incoming
+left join location
+    on location.uri = incoming.uri
+    and location.role = incoming.role
+    and location.image_id = incoming.image_id
+order by incoming.uri;
+
+-- name: delete_replaced_locations
+-- Old rows of data that were read again.
+delete from location
+using incoming_location as incoming
+where location.uri = incoming.uri
+    and location.role = incoming.role;
+
+-- name: delete_replaced_rejects
+-- Old rejects of data that were read again.
+delete from reject
+using incoming_location as incoming
+where reject.uri = incoming.uri
+    and reject.role = incoming.role;
+
+-- name: delete_stale_locations
+-- Data of earlier states of objects that are now read to their end.
+delete from location
+using incoming_object as finished
+where location.object_uri = finished.object_uri
+    and location.role = $role
+    and location.object_version <> finished.version;
+
+-- name: delete_stale_rejects
+-- Rejects of earlier states of objects that are now read to their end.
+delete from reject
+using incoming_object as finished
+where reject.object_uri = finished.object_uri
+    and reject.role = $role
+    and reject.object_version <> finished.version;
+
+-- name: delete_shard
+-- A shard that is done again (an object came back to an earlier state).
+delete from shard
+where shard_id = $shard_id and encoder_id = $encoder_id and role = $role;
+
+-- name: insert_locations
+-- Where data were seen.
+insert into location
+select * from incoming_location;
+
+-- name: insert_images
+-- Contents that no earlier scan knew.
+insert into image
+select incoming.*
+from incoming_image as incoming
+anti join image on image.image_id = incoming.image_id;
+
+-- name: insert_vectors
+-- Where vectors lie.
+insert into vector
+select * from incoming_vector;
+
+-- name: insert_rejects
+-- Data that could not be processed.
+insert into reject
+select * from incoming_reject;
+
+-- name: insert_scores
+-- Scores of images.
+insert into score
+select * from incoming_score;
+
+-- name: insert_shard
+-- Mark a shard finished.
+insert into shard
+select * from incoming_shard;
+
+-- name: list_vector_files
+-- The vector files of an encoder.
+select vector.vector_file, count(*) as vectors
+from vector
+where vector.encoder_id = $encoder_id
+group by vector.vector_file
+order by vector.vector_file;

@@ -1,0 +1,34 @@
+-- Every image that is in the lake now, once, at the first of its locations (in the order of their addresses).
+create or replace view report.images as
+select
+    image.image_id,
+    first_location.uri,
+    first_location.copies,
+    first_location.object_uri,
+    first_location.member,
+    first_location.byte_offset,
+    image.byte_size,
+    image.width,
+    image.height,
+    image.format,
+    image.mode,
+    image.animated,
+    first_location.source_label,
+    first_location.first_seen,
+    first_location.first_run_id
+from image
+join (
+    select
+        image_id,
+        min(uri) as uri,
+        count(*) as copies,
+        arg_min(object_uri, uri) as object_uri,
+        arg_min(member, uri) as member,
+        arg_min(byte_offset, uri) as byte_offset,
+        arg_min(source_label, uri) as source_label,
+        min(scanned_at) as first_seen,
+        arg_min(run_id, scanned_at) as first_run_id
+    from report.locations
+    where image_id is not null
+    group by image_id
+) as first_location on first_location.image_id = image.image_id;

@@ -1,0 +1,205 @@
+"""From a spec to a bank: order of labels, templates, lineage, digest, cache and resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from curator.banks import TextCache, build_bank, parse_spec
+from curator.errors import BankError, ConfigError, EncoderError, UsageError
+
+IDS = ["tram", "sea_horse", "stop sign", "circle"]
+
+
+def make_spec(**mining):
+    tables = {
+        "name": "small",
+        "id": {"labels": IDS},
+        "negatives": {"wordnet": {"include": ["noun.shape", "adj.ppl"]}},
+        "mining": mining,
+    }
+    return parse_spec(tables, where="small.toml")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return TextCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def bank(encoder, tmp_path, cache):
+    return build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache)
+
+
+def test_id_labels_come_first_then_mined_nouns_then_adjectives(bank):
+    assert [label.text for label in bank.labels[:4]] == IDS
+    assert [label.role for label in bank.labels] == ["id"] * 4 + ["negative"] * (len(bank.labels) - 4)
+    parts = [label.part_of_speech for label in bank.labels[4:]]
+    assert parts == sorted(parts, reverse=True) and set(parts) == {"noun", "adjective"}
+    for part in ("noun", "adjective"):
+        statistics = [label.statistic for label in bank.labels if label.part_of_speech == part]
+        assert statistics == sorted(statistics)
+
+
+def test_each_part_of_speech_has_its_prompt_and_vectors_are_those_of_the_prompts(bank, encoder):
+    prompts = [label.prompt for label in bank.labels]
+    assert prompts[1] == "The nice sea horse."
+    assert all(
+        label.prompt
+        == (f"The nice {label.text}." if label.part_of_speech == "noun" else f"This is a {label.text} photo.")
+        for label in bank.labels[4:]
+    )
+    encoder.batch_size = len(prompts)
+    np.testing.assert_array_equal(bank.vectors, encoder.encode_texts(prompts))
+    assert bank.logit_scale == encoder.logit_scale
+
+
+def test_negatives_say_where_they_came_from_and_what_they_are_near_to(bank):
+    negative = bank.labels[-1]
+    assert negative.source == "wordnet:adj.ppl"
+    assert negative.nearest_id in IDS
+    nearest = max(float(bank.vectors[-1] @ vector) for vector in bank.id_vectors)
+    assert negative.nearest_id_cosine == pytest.approx(nearest, abs=1e-6)
+
+
+def test_lineage_accounts_for_every_candidate(bank):
+    lineage = bank.lineage
+    dropped = sum(map(len, lineage["dropped"].values()))
+    assert sum(lineage["found"].values()) == sum(lineage["candidates"].values()) + dropped
+    assert "circle" in lineage["dropped"]["id_name"]
+    assert sum(lineage["chosen"].values()) == len(bank.labels) - 4
+    assert lineage["chosen"]["noun"] == int(0.15 * lineage["candidates"]["noun"])
+
+
+def test_id_names_stay_when_asked_for_as_in_the_paper(encoder, tmp_path, cache):
+    spec = make_spec(remove_id_names=False, fraction=1.0)
+    bank = build_bank(spec, encoder, root=tmp_path, text_cache=cache)
+    assert "circle" in [label.text for label in bank.labels[4:]]
+
+
+def test_a_word_of_two_parts_of_speech_belongs_to_the_part_named_first(encoder, tmp_path, cache):
+    def parts_of(word, order):
+        tables = {"wordnet": {"include": ["noun.shape", "adj.all"], "words": "all", "parts_of_speech": order}}
+        spec = parse_spec(
+            {"name": "b", "id": {"labels": IDS}, "negatives": tables, "mining": {"fraction": 1.0}}, where="b"
+        )
+        bank = build_bank(spec, encoder, root=tmp_path, text_cache=cache)
+        return [label.part_of_speech for label in bank.labels if label.text == word]
+
+    assert parts_of("square", ["noun", "adjective"]) == ["noun"]
+    assert parts_of("square", ["adjective", "noun"]) == ["adjective"]
+
+
+def test_a_limit_of_zero_gives_a_bank_of_id_labels_only(encoder, tmp_path, cache):
+    bank = build_bank(make_spec(limit=0), encoder, root=tmp_path, text_cache=cache)
+    assert bank.id_count == len(bank.labels) == len(bank.vectors) == 4
+    assert len(encoder.encoded) == 4
+
+
+def test_labels_are_read_from_a_file_relative_to_the_workspace(encoder, tmp_path, cache, bank):
+    (tmp_path / "labels.txt").write_text("\n".join(IDS), encoding="utf-8")
+    spec = parse_spec(
+        {
+            "name": "small",
+            "id": {"labels": "labels.txt"},
+            "negatives": {"wordnet": {"include": ["noun.shape", "adj.ppl"]}},
+        },
+        where="small.toml",
+    )
+    from_file = build_bank(spec, encoder, root=tmp_path, text_cache=cache)
+    assert from_file.labels[0].source == "labels.txt"
+    assert from_file.digest == bank.digest  # the same labels, wherever they were written
+
+
+def test_the_digest_changes_with_all_that_the_bank_means(encoder, tmp_path, cache, bank):
+    base = make_spec()
+    specs = [
+        replace(base, name="other"),
+        replace(base, id=replace(base.id, labels=tuple(reversed(IDS)))),
+        replace(base, id=replace(base.id, template="{}")),
+        replace(base, mining=replace(base.mining, fraction=0.2)),
+        replace(base, mining=replace(base.mining, order="adjectives_first")),
+        replace(base, wordnet=replace(base.wordnet, noun_template="{}")),
+    ]
+    digests = [build_bank(spec, encoder, root=tmp_path, text_cache=cache).digest for spec in specs]
+    encoder.encoder_id = "letters@2"
+    digests.append(build_bank(base, encoder, root=tmp_path, text_cache=cache).digest)
+    assert len({bank.digest, *digests}) == len(specs) + 2
+    assert all(len(digest) == 32 for digest in digests)
+
+
+def test_a_second_build_encodes_nothing_and_gives_the_same_bank(encoder, tmp_path, cache, bank):
+    count = len(encoder.encoded)
+    assert count == len(set(encoder.encoded))
+    again = build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache)
+    assert len(encoder.encoded) == count
+    assert again.digest == bank.digest
+    np.testing.assert_array_equal(again.vectors, bank.vectors)
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(encoder, tmp_path, cache, monkeypatch):
+    monkeypatch.setattr("curator.banks.text_cache.FILE_TEXTS", 100)
+    calls = []
+
+    def stop_at(done, total):
+        calls.append((done, total))
+        if done >= 250:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache, progress=stop_at)
+    assert calls[0] == (50, calls[0][1]) and calls[0][1] > 250
+    before = set(encoder.encoded[:204])  # four ID labels and two whole files
+    encoder.encoded.clear()
+    build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache)
+    assert not before & set(encoder.encoded)
+
+
+@pytest.mark.parametrize(
+    ("tables", "error", "message"),
+    [
+        ({"mining": {"method": "best"}}, UsageError, "no mining method is called 'best'"),
+        ({"mining": {"fraction": 1e-9}}, BankError, "mining chose none"),
+        ({"negatives": {"wordnet": {"include": ["adj.ppl"], "parts_of_speech": ["noun"]}}}, BankError, "no candidates"),
+        ({"id": {"labels": IDS, "synonyms": {"train": ["railway"]}}}, ConfigError, "'train', which is not an ID label"),
+        ({"id": {"labels": "none.txt"}}, ConfigError, "cannot read the labels"),
+    ],
+)
+def test_a_bank_that_cannot_be_built_says_why(encoder, tmp_path, cache, tables, error, message):
+    negatives = {"wordnet": {"include": ["noun.shape"]}}
+    spec = parse_spec({"name": "b", "id": {"labels": IDS}, "negatives": negatives, **tables}, where="b.toml")
+    with pytest.raises(error, match=message):
+        build_bank(spec, encoder, root=tmp_path, text_cache=cache)
+
+
+def test_the_cache_keeps_encoders_apart_and_the_order_and_repeats_of_texts(encoder, cache):
+    texts = ["b", "a", "b"]
+    first = cache.encode(encoder, texts)
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_array_equal(cache.encode(encoder, ["a", "b"]), first[[1, 0]])
+    assert encoder.encoded == ["a", "b"]
+    encoder.encoder_id = "letters@2"
+    cache.encode(encoder, texts)
+    assert encoder.encoded == ["a", "b"] * 2
+    assert cache.encode(encoder, []).shape == (0, 64)
+
+
+def test_a_damaged_cache_file_is_made_again(encoder, cache, caplog):
+    whole = cache.encode(encoder, ["a", "b"])
+    (path,) = cache.encoder_folder(encoder.encoder_id).iterdir()
+    path.write_bytes(path.read_bytes()[:20])
+    np.testing.assert_array_equal(cache.encode(encoder, ["a", "b"]), whole)
+    assert "unreadable" in caplog.text
+    assert load_file(path)["vectors"].shape == (2, 64)
+
+
+def test_an_encoder_that_returns_the_wrong_shape_or_norm_is_refused(encoder, cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoder, "encode_texts", lambda texts: np.ones((len(texts), 3)), raising=False)
+    with pytest.raises(EncoderError, match="returned shape"):
+        cache.encode(encoder, ["a"])
+    monkeypatch.setattr(encoder, "encode_texts", lambda texts: np.ones((len(texts), 64)), raising=False)
+    with pytest.raises(EncoderError, match="norm 8 instead of 1"):
+        build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache)

@@ -1,0 +1,95 @@
+"""The architecture, held by tests: who may import whom, how big things may grow, how fast help answers."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import curator
+
+PACKAGE = Path(curator.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# From the bottom up; a module imports only from its own layer or below.
+LAYERS = [
+    {"resources", "registry", "config", "types", "errors"},
+    {"store"},
+    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "demo"},
+    {"engines"},
+    {"workspace"},
+    {"cli", "__main__", "__init__"},
+]
+HEAVY = {"torch", "faiss", "open_clip", "transformers", "diffusers", "timm"}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def layer_of(part: str) -> int:
+    return next(number for number, parts in enumerate(LAYERS) if part in parts)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module imported anywhere in a file but under `if TYPE_CHECKING`."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downwards_only(path):
+    part = part_of(path)
+    for name in imports_of(path):
+        top, _, rest = name.partition(".")
+        if top == "curator" and rest:
+            assert layer_of(rest.partition(".")[0]) <= layer_of(part), f"{part} imports {name}"
+        assert top != "click" or part == "cli", "click stays in cli"
+        assert top != "duckdb" or part == "store", "duckdb stays in store"
+
+
+def test_functions_and_modules_stay_small():
+    offenders = []
+    for path in MODULES:
+        text = path.read_text()
+        name = path.relative_to(PACKAGE)
+        if text.count("\n") > 400:
+            offenders.append(f"{name}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 50:
+                offenders.append(f"{name}:{node.lineno} {node.name}")
+    assert offenders == []
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    code = (
+        "import sys, curator, curator.cli; "
+        "print(sorted(set(sys.modules) & {'torch','faiss','open_clip','transformers','duckdb','pyarrow','numpy','PIL','rich'}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_no_pickle_is_loaded_anywhere():
+    for path in MODULES:
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        assert "allow_pickle=True" not in text, path
+        assert "weights_only=False" not in text, path
