@@ -1,6 +1,6 @@
 """Chooses negatives from candidates. NegLabel's rule: those least similar to the ID labels, per part of speech.
 
-Jiang et al., ICLR 2024, section 3.2 (NegMining): a candidate's similarity is a high quantile of its cosines to the ID
+Jiang et al., ICLR 2024 (NegMining): a candidate's similarity is a high quantile of its cosines to the ID
 labels, so that one close ID label does not exclude it. The trap in that: exact ID names survive; see id_names.py.
 Cosines are exact, so the choice is the same on every machine that has the same vectors, and only a block of the
 (candidates, ID labels) matrix exists at a time. Another rule is another function of this shape and a line in MINERS.

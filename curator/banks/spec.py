@@ -5,6 +5,7 @@ Every key is checked; an unknown one is an error, because a misspelt `fraction` 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -119,7 +120,7 @@ def read_spec(path: Path) -> BankSpec:
 
 def parse_spec(data: Mapping[str, Any], *, where: str) -> BankSpec:
     """From the tables of a spec; `where` names their file in messages. Raises ConfigError."""
-    tables = _read(data, {"name": _text, "id": _table, "negatives": _table, "mining": _table}, where)
+    tables = _read(data, {"name": _name, "id": _table, "negatives": _table, "mining": _table}, where)
     negatives = _read(tables.get("negatives", {}), {"wordnet": _table}, where, "negatives.")
     id_table = _read(tables.get("id", {}), _ID_CHECKS, where, "id.")
     mining = _read(tables.get("mining", {}), _MINING_CHECKS, where, "mining.")
@@ -152,6 +153,13 @@ def _read(table: Mapping[str, Any], checks: Mapping[str, Check], where: str, pre
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text")
+    return value
+
+
+def _name(value: Any) -> str:
+    """Also a folder's name and part of an address `name@digest`, so no slash, no @ and no leading dot."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("up to 64 letters, digits, dots, dashes and underscores")
     return value
 
 

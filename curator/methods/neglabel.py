@@ -1,6 +1,6 @@
 """NegLabel: how much probability the ID labels take from a large bank of negative labels, averaged over groups of them.
 
-Jiang et al., Negative Label Guided OOD Detection with Pretrained Vision-Language Models, ICLR 2024, equations 6 and 8.
+Jiang et al., Negative Label Guided OOD Detection with Pretrained Vision-Language Models, ICLR 2024.
 Differences from the published code: the permutation comes from NumPy's generator (PyTorch's differs between CPU and
 GPU, so it cannot be reproduced anyway); one group is the plain score (the published code returns the sum of ID logits
 there); `remainder=join` and `group_size` are additions; with fewer negatives than groups there are as many groups as

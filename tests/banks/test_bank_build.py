@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -185,6 +186,16 @@ def test_the_cache_keeps_encoders_apart_and_the_order_and_repeats_of_texts(encod
     cache.encode(encoder, texts)
     assert encoder.encoded == ["a", "b"] * 2
     assert cache.encode(encoder, []).shape == (0, 64)
+
+
+def test_several_writers_may_fill_one_cache_at_the_same_time(encoder, cache):
+    texts = [[f"word {n}" for n in range(start, start + 300)] for start in (0, 100, 0, 200, 0, 100)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda part: cache.encode(replace(encoder, encoded=[]), part), texts))
+    for part, vectors in zip(texts, found, strict=True):
+        np.testing.assert_array_equal(vectors, cache.encode(encoder, part))
+    assert encoder.encoded == []
+    assert {path.suffix for path in cache.encoder_folder(encoder.encoder_id).iterdir()} == {".safetensors"}
 
 
 def test_a_damaged_cache_file_is_made_again(encoder, cache, caplog):

@@ -59,6 +59,8 @@ def test_the_mapping_is_plain_json_and_does_not_depend_on_what_was_spelt_out():
         ({"mining": {"statistic": "mean"}}, "one of linear, order", None),
         ({"mining": {"remove_id_names": "yes"}}, "true or false", None),
         ({"mining": []}, "mining must be a table", None),
+        ({"name": "../up"}, "name must be up to 64 letters", None),
+        ({"name": "a@b"}, "name must be up to 64 letters", None),
         ({"id": {}}, "'id.labels' is missing", None),
         ({"id": {"labels": []}}, "holds no labels", None),
         ({"id": {"labels": ["a", "A"]}}, "id.labels: item 2 repeats", None),
