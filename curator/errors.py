@@ -10,6 +10,7 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 ├── SourceError              a lake source that cannot be listed at all
 ├── EncoderError             an encoder that cannot be built or run
 │   └── WeightsMissing       its weights are not on this machine
+├── VectorFault              a vector file that is missing or damaged
 ├── IndexFault               an index or recipe that cannot be used
 ├── BankError                a bank that cannot be built or found
 ├── MissingExtra             an optional dependency is not installed
@@ -73,6 +74,10 @@ class EncoderError(CuratorError):
 
 class WeightsMissing(EncoderError):
     """The weights of an encoder are not on this machine."""
+
+
+class VectorFault(CuratorError):
+    """A vector file is missing, damaged, or cannot be written."""
 
 
 class IndexFault(CuratorError):

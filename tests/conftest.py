@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from curator.cli import cli
+from curator.workspace import Workspace
+
+SMALL_BANK = """\
+name = "base"
+
+[id]
+labels = "labels.txt"
+
+[negatives.wordnet]
+include = ["noun.shape", "noun.motive"]
+
+[mining]
+method = "neglabel"
+"""
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,3 +56,77 @@ def golden(request: pytest.FixtureRequest):
         assert text == path.read_text(encoding="utf-8"), f"differs from tests/golden/{name}"
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[str, bytes]:
+    """Twelve small pictures of one colour with a mark that makes each its own content, by name."""
+    made = {}
+    for number, colour in enumerate(["red", "green", "blue", "yellow"] * 3):
+        image = Image.new("RGB", (40, 30), colour)
+        image.putpixel((number, 0), (1, 2, 3))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        made[f"{colour}-{number:02d}.png"] = buffer.getvalue()
+    return made
+
+
+@pytest.fixture
+def lake(tmp_path: Path, pictures: dict[str, bytes]) -> Path:
+    """A lake of sixteen files and a tar: twelve good pictures, a duplicate, a truncated, a tiny and an empty one; the
+    tar holds three of the good ones again, a new one, and a text that calls itself a picture."""
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    first = next(iter(pictures.values()))
+    (folder / "x-duplicate.png").write_bytes(first)
+    (folder / "x-truncated.png").write_bytes(first[: len(first) // 2])
+    (folder / "x-empty.jpg").write_bytes(b"")
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), 200).save(buffer, "PNG")
+    (folder / "x-tiny.png").write_bytes(buffer.getvalue())
+    (folder / "notes.txt").write_text("not a picture")
+    extra = io.BytesIO()
+    Image.new("RGB", (50, 50), "purple").save(extra, "JPEG")
+    with tarfile.open(folder / "z-shard.tar", "w") as archive:
+        members = [*list(pictures.items())[:3], ("new.jpg", extra.getvalue()), ("text.jpg", b"not a picture")]
+        for number, (name, data) in enumerate(members):
+            for suffix, content in ((Path(name).suffix, data), (".cls", str(number).encode())):
+                info = tarfile.TarInfo(f"{number:04d}{suffix}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return folder
+
+
+@pytest.fixture
+def make_workspace() -> Callable[[Path], Workspace]:
+    """Make a workspace on the fake encoder that knows red and green, with a small bank, so that it takes no time."""
+
+    def make(folder: Path) -> Workspace:
+        made = Workspace.create(folder, labels=["red", "green"], encoder="fake")
+        made.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
+        return made
+
+    return make
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, make_workspace: Callable[[Path], Workspace]) -> Workspace:
+    """A workspace as `make_workspace` makes it."""
+    return make_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> Callable[..., Result]:
+    """Run the command line as a user would; fails the test on a traceback."""
+
+    def run(*arguments: str | Path, folder: Path | None = None, code: int | None = 0, stdin: str | None = None) -> Result:
+        where = ["-w", str(folder)] if folder else []
+        result = CliRunner().invoke(cli, [*where, *map(str, arguments)], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert code is None or result.exit_code == code, result.output
+        return result
+
+    return run

@@ -20,8 +20,10 @@ from curator.cli.scan import scan
 from curator.cli.sql import query, sql
 
 EPILOG = """\b
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 more rejects than
---max-reject-rate, 5 workspace locked by another run, 130 interrupted (resumable).
+Exit codes:
+  0 done                      3 more rejects than --max-reject-rate
+  1 failed                    5 workspace locked by another run
+  2 usage or configuration    130 interrupted; the same command resumes
 
 \b
 Example:

@@ -59,7 +59,9 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
     elif style == "parquet" and sys.stdout.isatty():
         raise UsageError("parquet is no text", hint="add -o FILE.parquet or redirect the output")
     else:
-        click.get_binary_stream("stdout").write(_encode(table, style))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_encode(table, style))
+        sys.stdout.buffer.flush()
 
 
 def _encode(table: pa.Table, style: str) -> bytes:

@@ -1,1 +1,80 @@
-""""""
+"""Encoders: images and texts into one space, behind `curator.types.Encoder`.
+
+An encoder is named by an address, `<family>` or `<family>:<rest>`:
+
+    mini                                      the embedded default: small, offline, ships in the package
+    open_clip:ViT-B-16/openai                 an architecture and a known tag of open_clip
+    open_clip:ViT-B-16/openai@<revision>      the same, pinned to a commit of its repository
+    open_clip:ViT-B-32/weights/mine.safetensors   a checkpoint file; an absolute path gives `ViT-B-32//data/mine.pt`
+    open_clip:ViT-B-32/random?seed=0          random weights: to measure speed with, of no other use
+    open_clip:hf-hub:<org>/<repo>             a repository in open_clip's layout; `@<revision>` pins it
+    open_clip:local-dir:<folder>              a folder in that layout
+    transformers:<org>/<repo> or <folder>     CLIP, SigLIP and SigLIP 2; `@<revision>` pins a repository
+    fake, fake:<dimension>                    pixel statistics and hashed characters, for tests
+
+Importing this package is cheap: a family's module loads when it is asked for, torch when an encoder is built.
+Decoding images is not done here; an encoder states in its `preprocess` what pixels it wants.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, split_address
+from curator.registry import Registry
+
+if TYPE_CHECKING:
+    from curator.encoders.options import Family
+    from curator.types import Encoder
+
+__all__ = [
+    "BATCH_TOLERANCE", "ENCODERS", "EncoderOptions", "check_address", "fetch_weights", "list_models", "load_encoder",
+]  # fmt: skip
+
+ENCODERS = Registry(
+    "encoder family",
+    {
+        "fake": "curator.encoders.fake_encoder:FakeFamily",
+        "mini": "curator.encoders.mini.mini_encoder:MiniFamily",
+        "open_clip": "curator.encoders.open_clip_address:OpenClipFamily",
+        "transformers": "curator.encoders.transformers_address:TransformersFamily",
+    },
+)
+
+
+def load_encoder(options: EncoderOptions) -> Encoder:
+    """Build the encoder. Downloads weights that are not on this machine, unless `options.offline`.
+
+    Raises UsageError for an address that cannot be, WeightsMissing with the command that gets the weights, EncoderError
+    for a device, dtype or checkpoint that cannot be used.
+    """
+    family, rest = _find(options.address)
+    return family.load(rest, options)
+
+
+def check_address(address: str) -> None:
+    """Raise UsageError for an address that cannot be. Reads nothing but names; the weights may still be missing."""
+    family, rest = _find(address)
+    family.check(rest)
+
+
+def fetch_weights(address: str, *, cache_dir: Path | None = None) -> str:
+    """Download what the address needs, for work offline. Returns where it lies, or a line saying there is no need.
+
+    `cache_dir` is the Hugging Face cache; by default the one that every tool shares. Raises like `load_encoder`.
+    """
+    family, rest = _find(address)
+    return family.fetch(rest, cache_dir)
+
+
+def list_models(family: str | None = None) -> list[str]:
+    """The addresses known by name, of one family or of all. Checkpoint files and other repositories work as well."""
+    families = [family] if family else ENCODERS.names()
+    return [address for name in families for address in ENCODERS.get(name).known()]
+
+
+def _find(address: str) -> tuple[Family, str]:
+    name, rest = split_address(address)
+    family: Family = ENCODERS.get(name)()
+    return family, rest

@@ -1,79 +1,68 @@
 """Decode processes: bytes in, pixels out, in order; one bad image costs one reject, whatever it does to its process.
 
-Processes rather than threads, because a decoder fed with hostile bytes may crash or ask for any amount of memory.
-They start from a clean interpreter (`forkserver`: the parent holds torch and threads, which must not be forked), load
-Pillow and NumPy only, limit their own address space, and say nothing on stderr, where libtiff likes to talk.
+Processes rather than threads, because a decoder fed with hostile bytes may crash, run for ever or ask for any amount
+of memory. Each process has a thread here that hands it one batch at a time, so when a process dies it is known which
+batch it held: the others go on untouched, and the images of that batch are tried again one by one in a fresh process.
+Processes hold no state, so they are killed rather than asked when the pool closes.
+
+The pool does not bound what is submitted: whoever submits decides how far to read ahead.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-import resource
 import signal
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TypeAlias
 
 import numpy as np
 
-from curator.decode import DecodeFailure, DecodeOptions, prepare
+from curator.decode import DecodeOptions, prepare
+from curator.engines.decode_worker import Broken, DecodeFault, Job, Prepare, Reply, decode_batch, receive, send
+from curator.errors import CuratorError
 from curator.types import ImageFacts, Pixels, Preprocess
+
+__all__ = ["DecodeFault", "DecodePool", "Decoded", "DecodedBatch", "PendingBatch"]
+
+CPU_SECONDS_PER_IMAGE = 60.0  # images of 88 megapixels, in nine formats and modes, took 0.1 to 3.4 s
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An image as an encoder wants it: pixels (size, size, 3) uint8."""
+    """An image as an encoder wants it. `pixels` (size, size, 3) uint8 RGB is a view of its batch's one array."""
 
     pixels: Pixels
     facts: ImageFacts
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeFault:
-    """Why bytes did not become pixels; see `curator.decode.REASONS`, and `decoder_crashed`."""
-
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """What became of each item of a batch, in order, and the processor time it took."""
+    """What became of each item of a batch, in order, and the processor time that decoding took."""
 
     items: list[Decoded | DecodeFault]
     cpu_seconds: float
 
 
-# What a process sends back: the pixels of the good ones stacked (one array travels faster than many), and per item
-# its facts or its fault.
-_Reply: TypeAlias = tuple[Pixels, list[ImageFacts | DecodeFault], float]
-DecodeTask: TypeAlias = Callable[[Sequence[bytes], Preprocess, DecodeOptions], _Reply]
-
-
-def decode_batch(batch: Sequence[bytes], preprocess: Preprocess, options: DecodeOptions) -> _Reply:
-    """Decode each item; runs in a worker process."""
-    started = time.process_time()
-    pixels: list[Pixels] = []
-    outcomes: list[ImageFacts | DecodeFault] = []
-    for data in batch:
-        try:
-            square, facts = prepare(data, preprocess, options)
-        except DecodeFailure as failure:
-            outcomes.append(DecodeFault(failure.reason, failure.detail))
-        else:
-            pixels.append(square)
-            outcomes.append(facts)
-    stacked = np.stack(pixels) if pixels else np.zeros((0, preprocess.size, preprocess.size, 3), np.uint8)
-    return stacked, outcomes, time.process_time() - started
+PendingBatch: TypeAlias = Future[DecodedBatch]
 
 
 class DecodePool:
-    """A pool of decode processes. Use it in a `with`. `workers=0` decodes in the calling process."""
+    """A pool of decode processes, for use in a `with`. `workers=0` decodes in the calling process, for debugging.
+
+    memory_limit_bytes: address space that a process may take for its images (Linux); more is a fault `out_of_memory`.
+    cpu_seconds_per_image: more is a fault `decoder_timeout`. Neither holds with `workers=0`.
+    task: what decodes one image; must be importable by its name, and raise DecodeFailure only.
+    """
 
     def __init__(
         self,
@@ -82,14 +71,16 @@ class DecodePool:
         preprocess: Preprocess,
         options: DecodeOptions,
         memory_limit_bytes: int | None = None,
-        task: DecodeTask = decode_batch,
+        cpu_seconds_per_image: float | None = CPU_SECONDS_PER_IMAGE,
+        task: Prepare = prepare,
     ) -> None:
-        self._workers = workers
-        self._preprocess = preprocess
-        self._options = options
-        self._memory_limit = memory_limit_bytes
-        self._task = task
-        self._executor = self._start(workers) if workers else None
+        self._job = Job(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image)
+        self._workers = [_Worker(self._job) for _ in range(workers)]
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(workers, "curator-decode") if workers else None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -97,107 +88,152 @@ class DecodePool:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the processes; work that has not begun is dropped."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-
     def submit(self, batch: Sequence[bytes]) -> PendingBatch:
-        """Begin to decode a batch."""
-        return PendingBatch(self, batch, self._send(batch))
+        """Begin to decode a batch. `.result()` waits for it; batches may be waited for in any order.
 
-    def _start(self, workers: int) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["curator.decode"])
-        return ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_settle_worker, initargs=(os.getpid(), self._memory_limit)
-        )
+        Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start, and
+        CancelledError when the pool closes before the batch is done.
+        """
+        if self._closed:
+            raise RuntimeError("the decode pool is closed")
+        if self._threads is not None:
+            return self._threads.submit(self._run, batch)
+        done: PendingBatch = Future()
+        done.set_result(_unpacked(decode_batch(batch, self._job, clock=time.thread_time)))
+        return done
 
-    def _send(self, batch: Sequence[bytes]) -> Future[_Reply] | None:
-        if self._executor is None:
-            return None
+    def close(self) -> None:
+        """End the processes at once; batches that are not done are cancelled. Does no harm when called twice."""
+        self._closed = True
+        if self._threads is None:
+            return
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.kill()
+        self._threads.shutdown(wait=True)
+        for worker in self._workers:
+            worker.stop()
+
+    def _run(self, batch: Sequence[bytes]) -> DecodedBatch:
+        worker = self._idle.get()
         try:
-            return self._executor.submit(self._task, batch, self._preprocess, self._options)
-        except BrokenProcessPool:
-            self._replace(self._executor)
-            return self._send(batch)
+            return _unpacked(self._decode(worker, batch))
+        finally:
+            self._idle.put(worker)
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
-        """Start new processes in the place of a broken pool, once for all who find it broken."""
-        if self._executor is broken:
-            self._executor = self._start(self._workers)
-            broken.shutdown(wait=False, cancel_futures=True)
+    def _decode(self, worker: _Worker, batch: Sequence[bytes]) -> Reply:
+        try:
+            return worker.decode(batch)
+        except _WorkerDied:
+            return _joined([self._decode_alone(worker, data) for data in batch])
 
-    def decode_here(self, batch: Sequence[bytes]) -> _Reply:
-        """Decode in the calling process."""
-        return self._task(batch, self._preprocess, self._options)
-
-    def decode_one_by_one(self, batch: Sequence[bytes]) -> _Reply:
-        """Decode a batch that broke its process: each item in a process of its own, so that the guilty one shows."""
-        replies = [self._decode_alone(data) for data in batch]
-        stacked = np.concatenate([reply[0] for reply in replies])
-        return stacked, [outcome for reply in replies for outcome in reply[1]], sum(reply[2] for reply in replies)
-
-    def _decode_alone(self, data: bytes) -> _Reply:
-        with self._start(1) as alone:
-            try:
-                return alone.submit(self._task, [data], self._preprocess, self._options).result()
-            except BrokenProcessPool:
-                fault = DecodeFault("decoder_crashed", "the decode process died of this image")
-                return np.zeros((0, self._preprocess.size, self._preprocess.size, 3), np.uint8), [fault], 0.0
+    def _decode_alone(self, worker: _Worker, data: bytes) -> Reply:
+        """Decode one image of a batch whose process died; if this one dies too, the image is guilty."""
+        if self._closed:
+            raise CancelledError
+        try:
+            return worker.decode([data])
+        except _WorkerDied as death:
+            if self._closed:
+                raise CancelledError from None
+            size = self._job.preprocess.size
+            return Reply(np.zeros((0, size, size, 3), np.uint8), (death.fault(self._job),), 0.0)
 
 
-class PendingBatch:
-    """A batch on its way through the pool."""
-
-    def __init__(self, pool: DecodePool, batch: Sequence[bytes], future: Future[_Reply] | None) -> None:
-        self._pool = pool
-        self._batch = batch
-        self._future = future
-
-    def result(self) -> DecodedBatch:
-        """Wait for the batch. A process that died costs its guilty image only; the others are decoded again."""
-        if self._future is None:
-            reply = self._pool.decode_here(self._batch)
-        else:
-            try:
-                reply = self._future.result()
-            except BrokenProcessPool:
-                reply = self._pool.decode_one_by_one(self._batch)
-        self._batch = ()
-        return _unpack(reply)
+def _joined(replies: Sequence[Reply]) -> Reply:
+    pixels = np.concatenate([reply.pixels for reply in replies])
+    outcomes = tuple(outcome for reply in replies for outcome in reply.outcomes)
+    return Reply(pixels, outcomes, sum(reply.cpu_seconds for reply in replies))
 
 
-def _unpack(reply: _Reply) -> DecodedBatch:
-    pixels = iter(reply[0])
-    items: list[Decoded | DecodeFault] = [
-        outcome if isinstance(outcome, DecodeFault) else Decoded(next(pixels), outcome) for outcome in reply[1]
-    ]
-    return DecodedBatch(items, reply[2])
+def _unpacked(reply: Reply) -> DecodedBatch:
+    pixels: Iterator[Pixels] = iter(reply.pixels)
+    return DecodedBatch(
+        [outcome if isinstance(outcome, DecodeFault) else Decoded(next(pixels), outcome) for outcome in reply.outcomes],
+        reply.cpu_seconds,
+    )
 
 
-def _settle_worker(parent: int, memory_limit: int | None) -> None:
-    """What a worker does once: leave Ctrl-C to the parent, be silent, be bounded, and die with the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 2)
-        os.close(silence)
-    if memory_limit is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
-    _watch_parent(parent)
+class _WorkerDied(Exception):
+    """A decode process ended without an answer. `status` is its exit status, negative for a signal."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def fault(self, job: Job) -> DecodeFault:
+        if self.status == -signal.SIGPROF:
+            return DecodeFault("decoder_timeout", f"took more than {job.cpu_seconds_per_image:g} s of processor time")
+        with contextlib.suppress(ValueError):
+            return DecodeFault("decoder_crashed", f"killed its decode process by {signal.Signals(-self.status).name}")
+        return DecodeFault("decoder_crashed", f"its decode process ended with status {self.status}")
 
 
-def _watch_parent(parent: int) -> None:
-    """End this process when the parent is gone: a killed scan must not leave decoders behind."""
-    import threading
+class _Worker:
+    """One decode process and the socket to it; starts a fresh one after a death. Used by one thread at a time."""
 
-    def watch() -> None:
-        while True:
-            try:
-                os.kill(parent, 0)
-            except OSError:
-                os._exit(1)
-            time.sleep(1.0)
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket
+        self._ready = False
+        self._start()
 
-    threading.Thread(target=watch, name="curator-parent-watch", daemon=True).start()
+    def decode(self, batch: Sequence[bytes]) -> Reply:
+        """Raises _WorkerDied; the next call finds a fresh process."""
+        if self._process is None:
+            self._start()
+        if not self._ready:
+            self._greet()
+        try:
+            send(self._channel, list(batch))
+            reply = receive(self._channel)
+        except (EOFError, ConnectionError):
+            raise _WorkerDied(self.stop()) from None
+        if isinstance(reply, Broken):
+            raise RuntimeError(f"the decode task raised:\n{reply.trace}")
+        assert isinstance(reply, Reply), type(reply)
+        return reply
+
+    def kill(self) -> None:
+        """End the process now. The one method that another thread may call."""
+        if (process := self._process) is not None:
+            process.kill()
+
+    def stop(self) -> int:
+        """End the process and forget it; its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        self._channel.close()
+        try:
+            return process.wait(timeout=1.0)  # it has ended, or is about to: its socket is closed
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def _start(self) -> None:
+        """Start the interpreter; it imports while the caller goes on."""
+        self._ready = False
+        self._channel, theirs = socket.socketpair()
+        code = f"from curator.engines.decode_worker import serve; serve({theirs.fileno()})"
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],  # -P: a `PIL` in the current folder is data, not code
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C on the terminal reaches the parent only, even while a process still imports
+            )
+
+    def _greet(self) -> None:
+        """Tell a new process its job and wait until it has settled."""
+        try:
+            send(self._channel, self._job)
+            receive(self._channel)
+        except (EOFError, ConnectionError):
+            raise CuratorError(
+                f"a decode process cannot start (exit status {self.stop()})", hint="its own message is above, on stderr"
+            ) from None
+        self._ready = True

@@ -78,20 +78,20 @@ class Database:
         except duckdb.Error as fault:
             raise StoreError(first_line(fault)) from fault
 
-    def run(self, name: str, **parameters: Any) -> None:
+    def run(self, name: str, /, **parameters: Any) -> None:
         """Run a named statement."""
         self.execute(shipped_queries()[name].sql, parameters)
 
-    def table(self, name: str, **parameters: Any) -> pa.Table:
+    def table(self, name: str, /, **parameters: Any) -> pa.Table:
         """Run a named query and fetch its rows as an Arrow table."""
         return self.arrow(shipped_queries()[name].sql, parameters)
 
-    def rows(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    def rows(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
         """Run a named query and fetch its rows as dictionaries."""
         rows: list[dict[str, Any]] = self.table(name, **parameters).to_pylist()
         return rows
 
-    def row(self, name: str, **parameters: Any) -> dict[str, Any] | None:
+    def row(self, name: str, /, **parameters: Any) -> dict[str, Any] | None:
         """The first row of a named query, or None."""
         rows = self.rows(name, **parameters)
         return rows[0] if rows else None

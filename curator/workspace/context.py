@@ -74,7 +74,8 @@ class Context:
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)
         bank = build_bank(read_spec(spec_path), self.encoder, root=self.layout.root, text_cache=cache)
-        save_bank(bank, self.layout.bank_versions(name))
+        # As loaded again: a rebuild gives the stored vectors to the bit, whatever this machine would compute.
+        bank = load_bank(save_bank(bank, self.layout.bank_versions(name)))
         ledger.record_encoder(self.encoder, self.config.encoder.address)
         version = ledger.record_bank(bank)
         negatives = len(bank.labels) - bank.id_count

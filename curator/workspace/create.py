@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from curator.banks import read_labels
+from curator.banks import DEFAULT_SPEC, read_labels
 from curator.config import CONFIG_NAME, Config
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.workspace.layout import Layout
@@ -32,21 +32,6 @@ labels = "flat"
 min_cosine = 0.98
 """
 
-BANK_TEXT = """\
-# The bank `base`: your ID labels, and negative labels mined from WordNet by NegLabel's rule.
-# Building it again after a change makes a new version; old versions and their scores stay.
-
-name = "base"
-
-[id]
-labels = "labels.txt"
-
-[negatives.wordnet]
-
-[mining]
-method = "neglabel"
-"""
-
 GITIGNORE_TEXT = """\
 # What a scan makes; the configuration, labels, bank specs and queries are worth keeping in version control.
 .lock
@@ -67,7 +52,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     names = _labels(labels)
     files = {
         layout.labels: "".join(f"{name}\n" for name in names),
-        layout.bank_spec("base"): BANK_TEXT,
+        layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
         layout.config: CONFIG_TEXT.format(address=json.dumps(encoder)),
     }

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from curator.errors import UsageError
 from curator.lake import Source
+from curator.methods.maths import sigmoid
 from curator.policy import Policy, calibrate, calibrated_policy, default_policy
 from curator.store import Database, Ledger, ListingCounts
 from curator.store.ledger import object_table, utc_now
@@ -262,11 +265,12 @@ def _policy_in_force(ledger: Ledger, scorer: Scorer) -> tuple[Policy | None, str
         )
         return policy, f"flagged below id_score {found['min_id_score']:.4g} (policy {policy.name})"
     try:
-        policy = default_policy(scorer.bank, scorer.method)
+        policy = default_policy(scorer.bank, scorer.method, rule="label_for_label")
     except UsageError as fault:
         return None, f"nothing is flagged: {fault}"
     record_policy(ledger, policy)
-    return policy, "flagged below id_score 0.5, the default: not calibrated, see `curator calibrate`"
+    cut = float(sigmoid(np.array([policy.min_log_odds]))[0])
+    return policy, f"flagged below id_score {cut:.4g}, a default ({policy.provenance['rule']}); see `curator calibrate`"
 
 
 def _select(ledger: Ledger, scorer: Scorer, policy: Policy | None) -> None:

@@ -58,3 +58,9 @@ join run on run.run_id = encoder.run_id
 where encoder.address = $address
 order by run.started_at desc
 limit 1;
+
+-- name: find_encoder_by_id
+-- What is known of an encoder.
+select dimension, logit_scale, preprocess
+from encoder
+where encoder_id = $encoder_id;

@@ -25,28 +25,26 @@ from report.images
 order by image_id;
 
 -- name: describe_images
--- What people want to see of some images: address and score.
+-- What people want to see of some images: address, nearness and score.
 select
-    wanted.position,
     images.uri,
-    images.image_id,
-    images.object_uri,
-    images.member,
-    images.byte_offset,
-    images.byte_size,
+    wanted.cosine,
     scores.id_score,
     scores.flagged,
     scores.top_id,
-    scores.top_negative
+    scores.top_negative,
+    images.image_id
 from incoming_wanted as wanted
 join report.images as images on images.image_id = wanted.image_id
 left join report.scores as scores on scores.image_id = wanted.image_id
 order by wanted.position;
 
--- name: find_image
--- An image by its address, by a file name at the end of it, or by the beginning of its id.
-select image_id, uri, object_uri, member, byte_offset, byte_size
-from report.images
-where uri = $address or image_id = $address or ends_with(uri, '/' || $address)
-order by uri
+-- name: find_vector
+-- The vector of an image of the lake, by its address, by the end of its address, or by its id.
+select vector.vector_file, vector.row_index
+from report.locations as locations
+join vector on vector.image_id = locations.image_id
+where vector.encoder_id = $encoder_id
+    and (locations.uri = $address or locations.image_id = $address or ends_with(locations.uri, '/' || $address))
+order by locations.uri
 limit 1;

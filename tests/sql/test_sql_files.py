@@ -19,7 +19,7 @@ VIEWS = read_folder("curator.sql", "views", suffix=".sql")
 INCOMING = {
     "incoming_object": "select 0::bigint as position, '' as object_uri, '' as kind, 0::bigint as byte_size, '' as version",
     "incoming_gone": "select '' as object_uri",
-    "incoming_wanted": "select 0::bigint as position, '' as image_id",
+    "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
     **{
         f"incoming_{table}": f"select * from {table}"
         for table in (

@@ -1,0 +1,53 @@
+"""Why bytes do not become pixels: a short list of reasons, and how an exception of Pillow finds its place in it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from PIL import Image
+
+REASONS: Mapping[str, str] = {
+    "empty": "there are no bytes",
+    "git_lfs_pointer": "a Git LFS pointer stands in the place of the image: `git lfs pull` fetches it",
+    "text": "the bytes are text",
+    "not_an_image": "no known image format begins like this",
+    "unsupported_format": "a known format that is not decoded here; the detail says what to do",
+    "too_many_pixels": "more pixels than decode.max_pixels, by the header",
+    "truncated": "the data end before the image does",
+    "corrupt": "the format is known, its data are not valid",
+    "out_of_memory": "decoding took more memory than a decode process may have",
+    "decoder_crashed": "the image made its decode process die",
+    "decoder_timeout": "decoding took more processor time than one image may have",
+}
+
+# How Pillow and the libraries below it say that data end too early; they have no exception of its own for it.
+_TRUNCATION_MARKS = ("truncated", "not enough", "premature", "0 bytes", "unexpected end", "end of file", "eof")
+
+
+class DecodeFailure(Exception):
+    """Bytes that do not become pixels. `reason` is a key of REASONS; `detail` is one line of at most 200 characters."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, one_line(detail))
+        self.reason = reason
+        self.detail = one_line(detail)
+
+
+def one_line(text: str, *, limit: int = 200) -> str:
+    """`text` on one line, without control characters, cut at `limit` characters."""
+    clean = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+
+
+def failure_of(fault: Exception, *, format_: str | None = None) -> DecodeFailure:
+    """The failure that an exception of a decoder amounts to. `format_` is named in the detail where it is known."""
+    text = str(fault) or type(fault).__name__
+    detail = f"{format_}: {text}" if format_ else text
+    if isinstance(fault, MemoryError):
+        return DecodeFailure("out_of_memory", f"{format_}: not enough memory" if format_ else "not enough memory")
+    if isinstance(fault, Image.DecompressionBombError):  # from inside a plug-in: a tile or frame larger than its header
+        return DecodeFailure("too_many_pixels", detail)
+    if isinstance(fault, EOFError | struct.error) or any(mark in text.lower() for mark in _TRUNCATION_MARKS):
+        return DecodeFailure("truncated", detail)
+    return DecodeFailure("corrupt", detail)

@@ -1,0 +1,137 @@
+"""The steps from bytes to pixels in order, and the boundary where an exception becomes a failure.
+
+Large JPEGs are decoded at a reduced size (libjpeg scales in the DCT domain) when that leaves at least `scale_margin`
+times the side that is wanted. SCALED_DRIFT bounds what this changes, and a test holds it.
+
+Not for threads that run at once: warnings are silenced through Python's process-wide filters.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile
+
+from curator.decode.colour import to_rgb
+from curator.decode.failures import DecodeFailure, failure_of
+from curator.decode.fitting import Box, Reduced, fit
+from curator.decode.formats import open_image
+from curator.types import ImageFacts, Preprocess
+
+SCALED_DRIFT = 1.0  # mean absolute difference of pixels (0-255) after `fit`, scaled against full decode
+
+_SCALABLE = ("JPEG", "MPO")
+_ANIMATING = ("GIF", "PNG", "WEBP", "AVIF")  # further frames of TIFF, MPO and PSD are pages, views and layers
+_TURNS = {  # the EXIF orientation of the stored image, and what makes it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """max_pixels: larger images fail on their header (the default is Pillow's own limit, 256 MiB of RGB).
+    scaled: decode large JPEGs at a reduced size, no smaller than `scale_margin` times the side that is wanted.
+    """
+
+    max_pixels: int = 89_478_485
+    scaled: bool = True
+    scale_margin: int = 2
+
+
+def prepare(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
+    """Pixels for an encoder, (size, size, 3) uint8 RGB, and what was learnt of the image. Raises DecodeFailure only."""
+    with _failing():
+        image, facts, reduced = _decode(data, options, preprocess.size)
+        return fit(image, preprocess, reduced=reduced), facts
+
+
+def decode_image(
+    data: bytes, *, options: DecodeOptions, target_size: int | None = None
+) -> tuple[Image.Image, ImageFacts]:
+    """The image in mode RGB, and its facts. Raises DecodeFailure only.
+
+    With `target_size` a large JPEG may come at a reduced size; the facts give the full one.
+    """
+    with _failing():
+        image, facts, _ = _decode(data, options, target_size)
+        return image, facts
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn whatever a decoder raises into a DecodeFailure, and silence its warnings.
+
+    The broad `except` is right here and nowhere else: a plug-in of Pillow may raise anything on bad data, and that is
+    the end of this datum, not of the run. Pillow warns of doubtful metadata only; what matters raises.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except DecodeFailure:
+            raise
+        except Exception as fault:
+            raise failure_of(fault) from fault
+
+
+def _decode(
+    data: bytes, options: DecodeOptions, target_size: int | None
+) -> tuple[Image.Image, ImageFacts, Reduced | None]:
+    image = open_image(data, max_pixels=options.max_pixels)
+    (width, height), mode, format_ = image.size, image.mode, str(image.format)
+    animated = format_ in _ANIMATING and _has_frames(image)
+    drafted = None
+    if options.scaled and target_size and format_ in _SCALABLE:
+        side = int(options.scale_margin * target_size)
+        drafted = image.draft(None, (side, side))
+    try:
+        image.load()
+    except Exception as fault:
+        raise failure_of(fault, format_=format_) from fault
+    orientation = _orientation(image)
+    shown = to_rgb(image)
+    if orientation in _TURNS:
+        shown = shown.transpose(_TURNS[orientation])
+    if orientation >= 5:
+        width, height = height, width
+    reduced = Reduced((width, height), _turned(drafted[1], shown.size, orientation)) if drafted else None
+    return shown, ImageFacts(width, height, format_, mode, animated), reduced
+
+
+def _turned(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Where the box (0, 0, right, bottom) of the stored image is in the upright one, which has `size`."""
+    right, bottom = (box[3], box[2]) if orientation >= 5 else (box[2], box[3])
+    left = size[0] - right if orientation in (2, 3, 6, 7) else 0.0
+    top = size[1] - bottom if orientation in (3, 4, 7, 8) else 0.0
+    return left, top, left + right, top + bottom
+
+
+def _has_frames(image: ImageFile.ImageFile) -> bool:
+    """Whether there is a second frame. Looks for it, never walks all of them as Pillow's `n_frames` does."""
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # a broken second frame is no reason to lose the first
+        return False
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """EXIF orientation, 1 (upright) to 8; 1 where EXIF is missing or malformed, which is no reason to lose an image.
+
+    TIFF images are turned by Pillow as it loads them, and say 1 afterwards.
+    """
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return int(value) if value in _TURNS else 1
+    except Exception:  # Pillow's EXIF reader raises what it likes on bad tags
+        return 1

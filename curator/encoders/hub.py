@@ -1,0 +1,139 @@
+"""Files of Hugging Face repositories: from the cache, or downloaded when that is allowed. Never a silent look online.
+
+The libraries that build models would fetch what they miss by themselves, file by file and with minutes of retries. So
+everything is brought here first, and the models are then built under `no_network`, which no library gets around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from curator.errors import EncoderError, WeightsMissing
+
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository of the Hugging Face hub, at a revision (a branch, tag or commit; None is `main`)."""
+
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Repository:
+        """`org/repo` or `org/repo@revision`."""
+        name, _, revision = text.partition("@")
+        return cls(name, revision or None)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """For which address files are sought, in which cache (None: the shared one), and what of the network is allowed.
+
+    renew: ask the hub even for what is in the cache, so that a broken download is completed.
+    """
+
+    address: str
+    cache_dir: Path | None = None
+    offline: bool = False
+    renew: bool = False
+
+
+def snapshot(
+    repository: Repository, access: Access, *, any_of: Sequence[str], also: Sequence[str] = ()
+) -> tuple[Path, str]:
+    """The folder of a repository's files, and which of the patterns `any_of` was found in it.
+
+    any_of: file patterns from the most to the least wanted; only the first that the repository has is downloaded.
+    also: patterns of files that come with it. Raises WeightsMissing.
+    """
+    if not access.renew:
+        found = _in_cache(repository, access, any_of)
+        if found:
+            return found
+    if access.offline:
+        raise _missing(repository, access, "and offline mode forbids to download it")
+    return _download(repository, access, any_of, also)
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Within it, huggingface_hub and all that stands on it refuse every request.
+
+    Its switch HF_HUB_OFFLINE is read from the environment once, at import; what counts later is the constant.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _in_cache(repository: Repository, access: Access, any_of: Sequence[str]) -> tuple[Path, str] | None:
+    for pattern in any_of:
+        try:
+            folder = _fetch(repository, access, [pattern], local_files_only=True)
+        except OSError:  # huggingface_hub's errors for "not there" and "only in part"
+            continue
+        if any(folder.glob(pattern)):
+            return folder, pattern
+    return None
+
+
+def _download(repository: Repository, access: Access, any_of: Sequence[str], also: Sequence[str]) -> tuple[Path, str]:
+    for pattern in any_of:
+        try:
+            folder = _fetch(repository, access, [pattern, *also], local_files_only=False)
+        except EncoderError:
+            raise
+        # Broad on purpose: connection, gate, quota and disk faults come as classes of three libraries; none is ours.
+        except Exception as error:
+            raise _missing(repository, access, f"and it cannot be downloaded: {_first_line(error)}") from error
+        if any(folder.glob(pattern)):
+            return folder, pattern
+    raise _missing(repository, access, f"and it holds none of {', '.join(any_of)}")
+
+
+def _fetch(repository: Repository, access: Access, patterns: list[str], *, local_files_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        folder = snapshot_download(
+            repository.name,
+            revision=repository.revision,
+            cache_dir=access.cache_dir,
+            local_files_only=local_files_only,
+            allow_patterns=patterns,
+        )
+    except HFValidationError as error:
+        raise EncoderError(f"{access.address}: {repository.name!r} is no folder and no repository name") from error
+    return Path(folder)
+
+
+def _missing(repository: Repository, access: Access, why: str) -> WeightsMissing:
+    from huggingface_hub import constants
+
+    cache = access.cache_dir or Path(constants.HF_HUB_CACHE)
+    return WeightsMissing(
+        f"{access.address}: the repository {repository} is not in the cache {cache}, {why}",
+        hint=f"with network: curator models fetch {access.address}",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """The innermost cause in one line: libraries wrap the network's own words in paragraphs."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

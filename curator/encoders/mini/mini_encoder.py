@@ -1,0 +1,58 @@
+"""Loads curator-mini through open_clip's own machinery: a model configuration, a timm tower, a safetensors file.
+
+Nothing here touches the network: the tokenizer is the one that open_clip ships.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curator.encoders.options import EncoderOptions
+from curator.errors import UsageError
+from curator.resources import data_file
+
+if TYPE_CHECKING:
+    from curator.types import Encoder
+
+NAME = "curator-mini"
+PACKAGE = "curator.encoders.mini"
+
+
+class MiniFamily:
+    """The address `mini`."""
+
+    def check(self, rest: str) -> None:
+        if rest:
+            raise UsageError(f"mini:{rest}: mini is one model and takes nothing behind its name", hint="use mini")
+
+    def load(self, rest: str, options: EncoderOptions) -> Encoder:
+        self.check(rest)
+        return _load(options)
+
+    def fetch(self, rest: str, cache_dir: Path | None) -> str:
+        self.check(rest)
+        return "mini ships with curator: nothing to fetch"
+
+    @staticmethod
+    def known() -> list[str]:
+        return ["mini"]
+
+
+def _load(options: EncoderOptions) -> Encoder:
+    import open_clip
+
+    from curator.encoders.mini.tower import fold_batch_norms
+    from curator.encoders.open_clip_encoder import make_towers, untouched_globals
+    from curator.encoders.torch_runtime import TorchEncoder
+
+    if NAME not in open_clip.list_models():
+        open_clip.add_model_config(data_file(PACKAGE, f"{NAME}.json"))
+    with untouched_globals():
+        weights = data_file(PACKAGE, f"{NAME}.safetensors")
+        module = open_clip.create_model(NAME, pretrained=str(weights), precision="fp32", require_pretrained=True)
+        towers = make_towers(module, open_clip.get_tokenizer(NAME), address=options.address)
+    fold_batch_norms(module.visual.trunk)
+    # The text tower is so narrow that bfloat16 makes it slower: 3,300 texts/s against 9,500 on two cores.
+    return TorchEncoder(replace(towers, castable=module.visual), options)

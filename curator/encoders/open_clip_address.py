@@ -1,0 +1,204 @@
+"""Addresses of open_clip models, and where their files lie. Building the model is `open_clip_encoder`.
+
+open_clip knows its architectures by configuration files and its weights by tags; every tag names a repository. All
+that a model needs (weights, and for some its tokenizer or the configuration of its text tower) is brought here before
+it is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
+from curator.encoders.options import EncoderOptions
+from curator.errors import EncoderError, UsageError, WeightsMissing
+from curator.types import Encoder
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+HUB, FOLDER = "hf-hub:", "local-dir:"
+CONFIG_NAME = "open_clip_config.json"
+WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClipModel:
+    """What open_clip is to build.
+
+    name: an architecture, or `local-dir:<folder>`. checkpoint: the weights; None where the folder holds them, and for
+    random weights, which `seed` then is for. preprocess: keys of open_clip's PreprocessCfg that overrule its own.
+    """
+
+    name: str
+    checkpoint: Path | None = None
+    seed: int | None = None
+    quick_gelu: bool = False
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OpenClipFamily:
+    """Addresses `open_clip:<architecture>/<weights>`, `open_clip:hf-hub:<repo>`, `open_clip:local-dir:<folder>`."""
+
+    def check(self, rest: str) -> None:
+        if rest in (HUB, FOLDER):
+            raise UsageError(f"open_clip:{rest} names nothing", hint=f"for example open_clip:{HUB}org/repo")
+        if not rest.startswith((HUB, FOLDER)):
+            architecture, weights = _split(rest)
+            known = tags(architecture)
+            if not (_seed(weights) is not None or _tag(weights) in known or _is_checkpoint(weights)):
+                near = difflib.get_close_matches(_tag(weights), known, n=3, cutoff=0) or ["random"]
+                raise UsageError(
+                    f"open_clip:{rest}: {weights!r} is neither a tag of {architecture} nor a checkpoint file",
+                    hint=f"tags: {', '.join(near)}, …; `curator models list --family open_clip` shows all",
+                )
+
+    def load(self, rest: str, options: EncoderOptions) -> Encoder:
+        self.check(rest)
+        model = locate(rest, Access(options.address, options.cache_dir, options.offline))
+        from curator.encoders.open_clip_encoder import load_open_clip
+
+        return load_open_clip(model, options)
+
+    def fetch(self, rest: str, cache_dir: Path | None) -> str:
+        self.check(rest)
+        model = locate(rest, Access(f"open_clip:{rest}", cache_dir, renew=True))
+        if model.seed is not None:
+            return "random weights: nothing to fetch"
+        return str(model.checkpoint or model.name.removeprefix(FOLDER))
+
+    @staticmethod
+    def known() -> list[str]:
+        return [f"open_clip:{architecture}/{tag}" for architecture in architectures() for tag in tags(architecture)]
+
+
+def locate(rest: str, access: Access) -> OpenClipModel:
+    """Find or fetch the files of an address that `check` has passed. Raises WeightsMissing."""
+    if rest.startswith(HUB):
+        return _from_hub(Repository.parse(rest.removeprefix(HUB)), access)
+    if rest.startswith(FOLDER):
+        return _from_folder(Path(rest.removeprefix(FOLDER)).expanduser(), access)
+    architecture, weights = _split(rest)
+    _fetch_text_files(architecture, access)
+    seed = _seed(weights)
+    if seed is not None:
+        return OpenClipModel(architecture, seed=seed, preprocess=_shared_preprocess(architecture))
+    if _tag(weights) in tags(architecture):
+        return _from_tag(architecture, weights, access)
+    checkpoint = Path(weights).expanduser()
+    if not checkpoint.is_file():
+        raise WeightsMissing(
+            f"{access.address}: there is no file {checkpoint} (sought from {Path.cwd()})",
+            hint="put the checkpoint there, or name a tag; `curator models list --family open_clip` shows them",
+        )
+    return OpenClipModel(architecture, checkpoint, preprocess=_shared_preprocess(architecture))
+
+
+def architectures() -> list[str]:
+    """Names of the configuration files that open_clip ships, and of those added to it. Does not import open_clip."""
+    import sys
+
+    if "open_clip" in sys.modules:
+        return list(sys.modules["open_clip"].list_models())
+    spec = find_spec("open_clip")
+    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    return sorted(path.stem for folder in folders for path in folder.glob("model_configs/*.json"))
+
+
+def tags(architecture: str) -> list[str]:
+    """The tags of weights that open_clip knows for the architecture."""
+    from open_clip.pretrained import list_pretrained_tags_by_model
+
+    return list(list_pretrained_tags_by_model(architecture))
+
+
+def _split(rest: str) -> tuple[str, str]:
+    architecture, _, weights = rest.partition("/")
+    names = architectures()
+    if architecture not in names:
+        near = difflib.get_close_matches(architecture, names, n=3, cutoff=0.3)
+        raise UsageError(
+            f"open_clip:{rest}: open_clip has no architecture {architecture!r}",
+            hint=f"near: {', '.join(near)}" if near else "`curator models list --family open_clip` shows all",
+        )
+    if not weights:
+        raise UsageError(
+            f"open_clip:{rest} names no weights", hint=f"for example open_clip:{architecture}/<tag>; see `models list`"
+        )
+    return architecture, weights
+
+
+def _tag(weights: str) -> str:
+    return weights.partition("@")[0]
+
+
+def _is_checkpoint(weights: str) -> bool:
+    return Path(weights).suffix in CHECKPOINT_SUFFIXES
+
+
+def _seed(weights: str) -> int | None:
+    """The seed of `random` or `random?seed=<n>`; None for anything else."""
+    match = re.fullmatch(r"random(?:\?seed=(\d{1,18}))?", weights)
+    return int(match[1] or 0) if match else None
+
+
+def _from_tag(architecture: str, weights: str, access: Access) -> OpenClipModel:
+    from open_clip.pretrained import get_pretrained_cfg
+
+    tag, _, revision = weights.partition("@")
+    config = get_pretrained_cfg(architecture, tag)
+    name, _, filename = config["hf_hub"].rpartition("/")
+    wanted = (f"{Path(filename).stem}.safetensors", filename) if filename else WEIGHT_FILES
+    folder, found = snapshot(Repository(name, revision or None), access, any_of=wanted)
+    # The tag knows how its weights were trained; open_clip itself only warns when the architecture says otherwise.
+    quick_gelu = bool(config.get("quick_gelu", False))
+    return OpenClipModel(architecture, folder / found, quick_gelu=quick_gelu, preprocess=config)
+
+
+def _from_hub(repository: Repository, access: Access) -> OpenClipModel:
+    """The files of the repository, then as a folder."""
+    snapshot(repository, access, any_of=[CONFIG_NAME])
+    folder, _ = snapshot(repository, access, any_of=WEIGHT_FILES, also=(CONFIG_NAME, *TOKENIZER_FILES))
+    return _from_folder(folder, access)
+
+
+def _from_folder(folder: Path, access: Access) -> OpenClipModel:
+    if not (folder / CONFIG_NAME).is_file():
+        raise WeightsMissing(
+            f"{access.address}: there is no {CONFIG_NAME} in {folder}",
+            hint="give the folder that open_clip's save_for_hf wrote, or a checkpoint: open_clip:<architecture>/<file>",
+        )
+    if not any(folder.glob(f"*{suffix}") for suffix in CHECKPOINT_SUFFIXES):
+        raise WeightsMissing(f"{access.address}: there are no weights in {folder}", hint="*.safetensors is sought")
+    return OpenClipModel(f"{FOLDER}{folder}")
+
+
+def _fetch_text_files(architecture: str, access: Access) -> None:
+    """The tokenizer and the text tower's configuration, for architectures that take them from other repositories."""
+    import open_clip
+
+    text: Mapping[str, Any] = open_clip.get_model_config(architecture)["text_cfg"]
+    if text.get("hf_tokenizer_name"):
+        wanted = ("tokenizer.json", "*.model", "vocab*")
+        snapshot(Repository(text["hf_tokenizer_name"]), access, any_of=wanted, also=("config.json", *TOKENIZER_FILES))
+    if text.get("hf_model_name"):
+        snapshot(Repository(text["hf_model_name"]), access, any_of=["config.json"])
+
+
+def _shared_preprocess(architecture: str) -> dict[str, Any]:
+    """What all tags of the architecture agree on, for weights that say nothing; where they differ, open_clip's own."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    configs: Iterable[Mapping[str, Any]] = (get_pretrained_cfg(architecture, tag) for tag in tags(architecture))
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    kinds = {tuple(config.get(key) for key in keys) for config in configs}
+    return dict(zip(keys, kinds.pop(), strict=True)) if len(kinds) == 1 else {}
+
+
+def check_fits(problem: str, *, address: str) -> EncoderError:
+    """The error for a model whose preprocessing `curator.types.Preprocess` cannot express."""
+    return EncoderError(f"{address}: {problem}, which curator's decoder does not do", hint="choose another model")

@@ -1,0 +1,76 @@
+"""How an encoder is asked for: its options, its address, and what each family must offer. Loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from curator.errors import UsageError
+
+if TYPE_CHECKING:
+    from curator.types import Encoder
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+# The most that a cosine between two vectors may change when only the batch size changes (matrix kernels sum in another
+# order for another shape). Measured on a CPU with ViT-B-32 and mini, image to text: 1e-7 in float32, 3e-5 in bfloat16;
+# text to text, where the padding changes as well: 5e-7 and 2e-3.
+BATCH_TOLERANCE: Mapping[str, float] = MappingProxyType({"float32": 1e-5, "bfloat16": 5e-3, "float16": 2e-3})
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Which encoder, and how it runs. Only `address` has a say in its id. Raises UsageError for a bad value.
+
+    device: auto (CUDA if there is a device), cpu, cuda, cuda:1 …
+    dtype: auto is bfloat16 on GPUs and on CPUs that compute in it, else float32 (float16 on GPUs before Ampere).
+    batch_size, text_batch_size: None gives a good value for the device. Results do not depend on it, within
+    BATCH_TOLERANCE.
+    compile: torch.compile for the image tower. It costs minutes at the first batch, so it pays on long scans on a GPU.
+    offline: never touch the network, not even to look for weights.
+    cache_dir: the Hugging Face cache; None is the one that every tool shares.
+    """
+
+    address: str = "mini"
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
+    text_batch_size: int | None = None
+    compile: bool = False
+    offline: bool = False
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise UsageError("the encoder address is empty", hint="`curator models list` shows addresses")
+        if self.dtype not in DTYPES:
+            raise UsageError(f"encoder dtype is {self.dtype!r}", hint=f"one of {', '.join(DTYPES)}")
+        for name, size in (("batch_size", self.batch_size), ("text_batch_size", self.text_batch_size)):
+            if size is not None and size < 1:
+                raise UsageError(f"encoder {name} is {size}", hint="give 1 or more")
+
+
+class Family(Protocol):
+    """What an encoder family offers. `rest` is the address behind `<family>:`; methods raise as the package says."""
+
+    def check(self, rest: str) -> None:
+        """Raise UsageError for an address that cannot be."""
+
+    def load(self, rest: str, options: EncoderOptions) -> Encoder:
+        """Build the encoder."""
+
+    def fetch(self, rest: str, cache_dir: Path | None) -> str:
+        """Download what is needed; say where it lies."""
+
+    @staticmethod
+    def known() -> list[str]:
+        """Whole addresses that are known by name."""
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """`open_clip:ViT-B-16/openai` as `("open_clip", "ViT-B-16/openai")`; without a colon the second part is empty."""
+    family, _, rest = address.strip().partition(":")
+    return family, rest

@@ -1,0 +1,202 @@
+"""Runs the two towers of a model in batches: device, dtype, normalisation, order, memory. Knows no model family.
+
+Global state stays as it was: no seed, no thread count, no default dtype or device is set here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from curator.encoders.fingerprint import fingerprint
+from curator.encoders.options import EncoderOptions
+from curator.errors import EncoderError
+from curator.types import Pixels, Preprocess, Vectors
+
+Tokens = Mapping[str, Tensor]  # each (n, length), integers
+
+TEXTS_SORTED_TOGETHER = 16_384  # bounds the memory for tokens when texts come by the million
+
+
+@dataclass(frozen=True, slots=True)
+class Towers:
+    """A model, as a family's adapter hands it over: in float32, on the CPU, in evaluation mode.
+
+    castable: the part of `module` that takes the dtype of the encoder, most often all of it.
+    embed_images: (n, 3, size, size) normalised pixels to (n, d), of any norm.
+    embed_texts: tokens, as `tokenize` gives them but perhaps with fewer columns, to (n, d), of any norm.
+    text_lengths: how many leading columns of its tokens each text depends on, (n,); None when every column counts, as
+    in towers that attend both ways.
+    """
+
+    module: nn.Module
+    castable: nn.Module
+    embed_images: Callable[[Tensor], Tensor]
+    embed_texts: Callable[[Tokens], Tensor]
+    tokenize: Callable[[list[str]], Tokens]
+    text_lengths: Callable[[Tokens], Tensor] | None
+    preprocess: Preprocess
+    logit_scale: float
+    fingerprint: str
+
+
+class TorchEncoder:
+    """The encoder of every family that runs on torch. See `curator.types.Encoder`."""
+
+    def __init__(self, towers: Towers, options: EncoderOptions) -> None:
+        self.device = resolve_device(options.device)
+        self.dtype = resolve_dtype(options.dtype, self.device)
+        self.encoder_id = f"{options.address}@{towers.fingerprint}"
+        self.logit_scale = towers.logit_scale
+        self.preprocess = towers.preprocess
+        self.batch_size = options.batch_size or default_batch_size(self.device, towers.preprocess.size)
+        self.text_batch_size = options.text_batch_size or (1024 if self.device.type == "cuda" else 64)
+        self._towers = towers
+        self._pad_batches = options.compile  # a compiled tower is compiled again for every batch shape
+        self._embed_images = torch.compile(towers.embed_images) if options.compile else towers.embed_images
+        with _memory_guard():
+            towers.castable.to(self.dtype)
+            towers.module.to(self.device).to(memory_format=torch.channels_last)
+        self._scale, self._shift = _normalisation(towers.preprocess, self.device)
+        self.dimension = int(self._encode_window(["a"]).shape[1])
+
+    def encode_images(self, pixels: Pixels) -> Vectors:
+        size = self.preprocess.size
+        if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or pixels.dtype != np.uint8:
+            raise EncoderError(f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (n, {size}, {size}, 3)")
+        with torch.inference_mode(), _memory_guard():
+            batches = [
+                self._encode_batch(pixels[start : start + self.batch_size])
+                for start in range(0, len(pixels), self.batch_size)
+            ]
+            return self._to_host(batches)
+
+    def encode_texts(self, texts: list[str]) -> Vectors:
+        windows = [
+            self._encode_window(texts[start : start + TEXTS_SORTED_TOGETHER])
+            for start in range(0, len(texts), TEXTS_SORTED_TOGETHER)
+        ]
+        return np.concatenate([np.zeros((0, self.dimension), np.float32), *windows])
+
+    def _encode_batch(self, pixels: Pixels) -> Tensor:
+        """(n, size, size, 3) uint8 to (n, d) unit norm float32, on the device."""
+        n = len(pixels)
+        if self._pad_batches and n < self.batch_size:
+            pixels = np.concatenate([pixels, np.zeros((self.batch_size - n, *pixels.shape[1:]), np.uint8)])
+        batch = self._to_device(torch.from_numpy(np.require(pixels, requirements=["C", "W"])))
+        # A permuted view of (n, size, size, 3) is the channels-last layout that convolutions like best. The arithmetic
+        # is done in float32: in a short dtype the mean and the deviation would be rounded as well.
+        images = batch.permute(0, 3, 1, 2).float().mul_(self._scale).add_(self._shift).to(self.dtype)
+        return _unit(self._embed_images(images)[:n])
+
+    def _encode_window(self, texts: list[str]) -> Vectors:
+        """Encode texts of like length together: short ones then need few columns. The order is restored at the end."""
+        with torch.inference_mode(), _memory_guard():
+            tokens = self._towers.tokenize([_well_formed(text) for text in texts])
+            full = torch.full((len(texts),), next(iter(tokens.values())).shape[1])
+            lengths = self._towers.text_lengths(tokens) if self._towers.text_lengths else full
+            order = torch.argsort(lengths, stable=True)
+            batches = []
+            for rows in torch.split(order, self.text_batch_size):
+                columns = int(lengths[rows].max())
+                batch = {name: self._to_device(part[rows, :columns]) for name, part in tokens.items()}
+                batches.append(_unit(self._towers.embed_texts(batch)))
+            sorted_vectors = self._to_host(batches)
+        vectors = np.empty_like(sorted_vectors)
+        vectors[order.numpy()] = sorted_vectors
+        return vectors
+
+    def _to_device(self, part: Tensor) -> Tensor:
+        if self.device.type != "cuda":
+            return part.to(self.device)
+        return part.pin_memory().to(self.device, non_blocking=True)
+
+    def _to_host(self, batches: list[Tensor]) -> Vectors:
+        """One transfer, and so one wait for the device, however many batches there are."""
+        if not batches:
+            return np.zeros((0, self.dimension), np.float32)
+        return np.ascontiguousarray(torch.cat(batches).cpu().numpy())
+
+
+def weights_fingerprint(
+    module: nn.Module, preprocess: Preprocess, *, traits: Mapping[str, str | int | bool] | None = None
+) -> str:
+    """Of a model as it was loaded: in float32, on the CPU, before anything is folded or cast."""
+    weights = ((name, value.detach().contiguous().numpy()) for name, value in module.state_dict().items())
+    return fingerprint(weights, preprocess, traits=traits)
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is CUDA if there is a device, else the CPU. Raises EncoderError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise EncoderError(f"device {name!r} cannot be used: {first_line(error)}", hint="auto, cpu or cuda") from error
+    return device
+
+
+def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is the fastest dtype that the device computes in natively and that keeps float32's range if possible.
+
+    Measured on two cores with AVX512-BF16: bfloat16 encodes images 3.6 times as fast as float32 with ViT-B-32 and 2.3
+    times with mini, whose cosines to texts move by at most 0.003.
+    """
+    if name == "float16" and device.type == "cpu":
+        raise EncoderError("float16 is not for CPUs", hint="use bfloat16 or float32")
+    if name != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    return torch.bfloat16 if device.type == "cpu" and cpu_computes_bfloat16() else torch.float32
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX); emulated, it is slower than float32."""
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(probe() for probe in probes if probe is not None)
+
+
+def default_batch_size(device: torch.device, size: int) -> int:
+    """On CPUs more gains nothing (measured with ViT-B-32 and mini); 256 keeps a GPU busy and fits into 16 GB."""
+    if device.type == "cuda":
+        return 256
+    return 128 if size <= 128 else 32
+
+
+@contextmanager
+def _memory_guard() -> Iterator[None]:
+    """An exhausted GPU becomes one clear line."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EncoderError("the GPU has too little memory", hint="lower encoder.batch_size") from error
+
+
+def _normalisation(preprocess: Preprocess, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(x / 255 - mean) / std as one product and one sum; both (1, 3, 1, 1)."""
+    mean, std = (torch.tensor(part, dtype=torch.float64) for part in (preprocess.mean, preprocess.std))
+    parts: Any = (1.0 / (255.0 * std), -mean / std)
+    scale, shift = (part.to(device, torch.float32).reshape(1, 3, 1, 1) for part in parts)
+    return scale, shift
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return nn.functional.normalize(vectors.float(), dim=-1)
+
+
+def _well_formed(text: str) -> str:
+    """Lone surrogates, which file names can bring, have no UTF-8 form and would stop a tokenizer."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,40 @@
+"""Writes files that either are there whole or are not there, also after a power cut.
+
+The writer gets a temporary path in the same folder, because FAISS writes to a path and not to a stream.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def durable(path: Path) -> Iterator[Path]:
+    """Yields a temporary path; when the block ends well, it is flushed to disk and renamed to `path`.
+
+    When the block raises, `path` is untouched and the temporary file is removed. Safe with several writers.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flushes a file, or the names in a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

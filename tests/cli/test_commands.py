@@ -1,0 +1,239 @@
+"""Every command, run as a user runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture
+def scanned(workspace, lake, run_cli):
+    run_cli("scan", lake, folder=workspace.layout.root)
+    return workspace.layout.root
+
+
+def test_init_makes_a_workspace_that_scans(tmp_path, lake, run_cli):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("# what we know\nred\ngreen\n")
+    result = run_cli("init", tmp_path / "lake-1", "--labels", labels, "--encoder", "fake")
+    assert "is ready" in result.output
+    assert (tmp_path / "lake-1" / "labels.txt").read_text() == "red\ngreen\n"
+    assert (tmp_path / "lake-1" / "banks" / "base.toml").is_file()
+    again = run_cli("init", tmp_path / "lake-1", "--labels", labels, code=2)
+    assert "is a workspace already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [("clip", "no encoder family is called 'clip'"), ("open_clip:", "open_clip has no architecture")],
+)
+def test_init_refuses_a_bad_encoder_before_it_writes(tmp_path, run_cli, encoder, message):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("red\ngreen\n")
+    result = run_cli("init", tmp_path / "w", "--labels", labels, "--encoder", encoder, code=2)
+    assert message in result.output
+    assert not (tmp_path / "w").exists()
+
+
+def test_scan_says_what_it_did(workspace, lake, run_cli):
+    result = run_cli("scan", lake, folder=workspace.layout.root)
+    assert "17 objects" in result.output
+    assert "14 images + 4 duplicates + 3 rejects" in result.output
+    assert "passed over: 1 .txt" in result.output
+    assert "see `curator calibrate`" in result.output
+
+
+def test_scan_summary_as_json(workspace, lake, run_cli):
+    summary = json.loads(run_cli("scan", lake, "--json", folder=workspace.layout.root).stdout)
+    assert summary["images"] + summary["duplicates"] + summary["rejects"] == summary["data_read"] == 21
+    assert summary["listings"][0]["objects_new"] == 17
+    assert summary["reject_reasons"]["decode/empty"] == 1
+
+
+def test_dry_run_lists_without_a_ledger(workspace, lake, run_cli):
+    result = run_cli("scan", lake, "--dry-run", folder=workspace.layout.root)
+    assert "17 new, 0 changed, 0 unchanged, 0 gone" in result.output
+    listing = json.loads(run_cli("scan", lake, "--dry-run", "--json", folder=workspace.layout.root).stdout)
+    assert listing[0]["objects_new"] == 17
+    assert not workspace.layout.ledger.exists()
+
+
+def test_too_many_rejects_exit_with_three(workspace, lake, run_cli):
+    result = run_cli("scan", lake, "--max-reject-rate", "0.1", folder=workspace.layout.root, code=3)
+    assert "3 of 21 data are rejects" in result.output
+
+
+def test_calibrate_and_score(scanned, lake, run_cli):
+    result = run_cli("calibrate", "--reference", lake / "red-*.png", "--keep", "0.5", folder=scanned)
+    assert "policy keep-0.5: flag below id_score" in result.output
+    assert "warning:" in result.output
+    summary = json.loads(run_cli("score", "--method", "mcm", "--json", folder=scanned).stdout)
+    assert summary["rescored"] == 14
+    assert "nothing is flagged" in summary["policy_note"]
+
+
+STATEMENT = "select uri, id_score from report.flagged order by id_score, uri limit 2"
+
+
+def test_sql_prints_each_format(scanned, run_cli, tmp_path):
+    table = run_cli("sql", STATEMENT, folder=scanned).stdout
+    assert table.splitlines()[0].split() == ["uri", "id_score"]
+    rows = json.loads(run_cli("sql", STATEMENT, "--json", folder=scanned).stdout)
+    assert len(rows) == 2
+    assert run_cli("sql", STATEMENT, "-f", "csv", folder=scanned).stdout.startswith('"uri","id_score"\n')
+    parquet = run_cli("sql", STATEMENT, "-f", "parquet", folder=scanned).stdout_bytes
+    assert pq.read_table(io.BytesIO(parquet)).to_pylist() == rows
+    run_cli("sql", STATEMENT, "-o", tmp_path / "rows.parquet", folder=scanned)
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == rows
+
+
+def test_sql_takes_files_and_standard_input(scanned, run_cli, tmp_path):
+    file = tmp_path / "query.sql"
+    file.write_text("select 1 as one;")
+    assert json.loads(run_cli("sql", "-i", file, "--json", folder=scanned).stdout) == [{"one": 1}]
+    assert json.loads(run_cli("sql", "--json", folder=scanned, stdin="select 2 as two").stdout) == [{"two": 2}]
+    assert json.loads(run_cli("sql", "-", "--json", folder=scanned, stdin="select 3 as three").stdout) == [{"three": 3}]
+    run_cli("sql", "select 1", "-i", file, folder=scanned, code=2)
+    run_cli("sql", "", folder=scanned, code=2)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from image",
+        "create table x (y int)",
+        "copy (select 1) to '/tmp/curator-leak.csv'",
+        "select * from read_csv('/etc/passwd')",
+        "select * from '/etc/passwd'",
+        "attach '/tmp/curator-leak.duckdb'",
+        "install httpfs",
+        "set enable_external_access = true",
+    ],
+)
+def test_sql_cannot_write_or_reach_other_files(scanned, run_cli, statement):
+    before = run_cli("sql", "select count(*) from image", folder=scanned).stdout
+    result = run_cli("sql", statement, folder=scanned, code=1)
+    assert result.output.startswith("curator: ")
+    assert len(result.output.strip().splitlines()) == 1
+    assert run_cli("sql", "select count(*) from image", folder=scanned).stdout == before
+
+
+def test_query_lists_and_runs_named_queries(scanned, run_cli):
+    listed = run_cli("query", folder=scanned).stdout
+    assert "flagged" in listed
+    assert "rejects" in listed
+    rows = json.loads(run_cli("query", "flagged", "--json", "-n", "3", folder=scanned).stdout)
+    assert len(rows) == 3
+    assert rows == sorted(rows, key=lambda row: row["id_score"])
+    for name in ("kept", "rejects", "near_duplicates", "duplicates", "night", "accounting", "negatives"):
+        assert json.loads(run_cli("query", name, "--json", folder=scanned).stdout)
+    assert "no query is called 'flaged'" in run_cli("query", "flaged", folder=scanned, code=2).output
+
+
+def test_query_of_ones_own(scanned, run_cli):
+    (scanned / "queries").mkdir()
+    (scanned / "queries" / "mine.sql").write_text(
+        "-- name: by_format\n-- Images of one format.\nselect count(*) as n from report.images where format = $format;\n"
+    )
+    rows = json.loads(run_cli("query", "by_format", "-p", "format=PNG", "--json", folder=scanned).stdout)
+    assert rows == [{"n": 13}]
+    assert "takes the parameters format" in run_cli("query", "by_format", folder=scanned, code=2).output
+
+
+def test_bank_build_list_show(workspace, run_cli):
+    folder = workspace.layout.root
+    made = json.loads(run_cli("bank", "build", "--json", folder=folder).stdout)
+    assert made["id_labels"] == 2
+    assert made["negative_labels"] > 10
+    again = json.loads(run_cli("bank", "build", "base", "--json", folder=folder).stdout)
+    assert again["digest"] == made["digest"]
+    listed = json.loads(run_cli("bank", "list", "--json", folder=folder).stdout)
+    assert [row["bank_digest"] for row in listed] == [made["digest"]]
+    shown = run_cli("bank", "show", f"base@{made['digest'][:8]}", "--role", "id", folder=folder).stdout
+    assert "red" in shown
+    assert "no version" in run_cli("bank", "show", "other", folder=folder, code=1).output.replace("no bank ", "no ")
+
+
+def test_index_build_list_search(scanned, run_cli):
+    built = json.loads(run_cli("index", "build", "--json", folder=scanned).stdout)
+    assert {(row["collection"], row["state"]) for row in built} == {("images", "fresh"), ("labels", "fresh")}
+    assert "fresh" in run_cli("index", "list", folder=scanned).stdout
+    rows = json.loads(run_cli("index", "search", "red", "-k", "2", "--json", folder=scanned).stdout)
+    assert len(rows) == 2
+    assert rows[0]["cosine"] >= rows[1]["cosine"]
+    labels = json.loads(run_cli("index", "search", "green", "--in", "labels", "-k", "1", "--json", folder=scanned).stdout)
+    assert labels[0]["label"] == "green"
+
+
+def test_models_list_and_fetch(run_cli):
+    assert run_cli("models", "list", "--family", "mini").stdout.split() == ["mini"]
+    assert "nothing to fetch" in run_cli("models", "fetch", "mini").stdout
+    assert "no encoder family" in run_cli("models", "fetch", "nonsense", code=2).output
+
+
+def test_doctor_is_content_with_a_healthy_workspace(scanned, run_cli):
+    findings = json.loads(run_cli("doctor", "--check", "--json", folder=scanned).stdout)
+    assert {finding["state"] for finding in findings} == {"ok"}
+    assert {"python", "encoder", "device", "faiss", "disk", "lock", "ledger", "vectors", "checks"} == {
+        finding["subject"] for finding in findings
+    }
+
+
+def test_doctor_finds_a_missing_vector_file(scanned, run_cli):
+    next(scanned.glob("vectors/*/*.safetensors")).unlink()
+    result = run_cli("doctor", folder=scanned, code=1)
+    assert "vector files are missing" in result.output
+
+
+def test_publish_and_config(scanned, run_cli):
+    assert run_cli("publish", folder=scanned).stdout.strip().endswith("curator.duckdb")
+    assert 'address = \'fake\'' in run_cli("config", folder=scanned).stdout
+    assert json.loads(run_cli("config", "--json", folder=scanned).stdout)["scan"]["method"] == "neglabel"
+
+
+def test_workspace_is_found_from_a_folder_inside_it(scanned, run_cli):
+    inside = scanned / "banks"
+    assert json.loads(run_cli("sql", "select 1 as one", "--json", folder=inside).stdout) == [{"one": 1}]
+
+
+def test_no_workspace_is_one_clear_line(tmp_path, run_cli):
+    result = run_cli("query", "flagged", folder=tmp_path, code=1)
+    assert "no workspace here or above" in result.output
+    assert "curator init" in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_locked_workspace_exits_with_five(workspace, lake, run_cli):
+    from curator.workspace.lock import hold_lock
+
+    with hold_lock(workspace.layout.lock, command="scan", run_id="other"):
+        result = run_cli("scan", lake, folder=workspace.layout.root, code=5)
+    assert "locked by run other" in result.output
+
+
+def test_json_log_lines_carry_the_run_id(workspace, lake):
+    command = [sys.executable, "-m", "curator", "-w", str(workspace.layout.root), "--log-format", "json", "scan", str(lake)]
+    result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert lines
+    assert {line["run_id"] for line in lines} == {json.loads(result.stdout)["run_id"]}
+
+
+def test_names_with_control_characters_do_not_reach_the_terminal(workspace, lake, run_cli):
+    (lake / "evil\x1b[31m\nname.png").write_bytes((lake / "red-00.png").read_bytes() + b"x")
+    run_cli("scan", lake, folder=workspace.layout.root)
+    shown = run_cli("sql", "select uri from report.images where uri like '%evil%'", folder=workspace.layout.root).stdout
+    assert "\x1b" not in shown
+    assert "evil\\x1b[31m\\nname.png" in shown
+
+
+def test_output_into_a_closed_pipe_is_no_error(scanned):
+    command = f"{sys.executable} -m curator -w {scanned} sql 'select * from range(200000)' | head -1"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert result.stdout.startswith("range")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,49 @@
+"""Builders of small images whose pixels can be computed by hand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Encode = Callable[..., bytes]
+
+
+@pytest.fixture
+def encode() -> Encode:
+    """An image as the bytes of a file: `encode(image, "PNG", **save_parameters)`."""
+
+    def encoded(image: Image.Image, format_: str, **parameters: Any) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, format_, **parameters)
+        return buffer.getvalue()
+
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Image.Image:
+    """A synthetic photograph, 160 x 120; all corners differ."""
+    return synthetic_photograph(160, 120, seed=1)
+
+
+def synthetic_photograph(width: int, height: int, *, seed: int) -> Image.Image:
+    """Noise with the 1/f spectrum of natural images, whose channels are alike as those of natural images are."""
+    noise = np.random.default_rng(seed).standard_normal((3, height, width))
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    radius = np.hypot(rows, columns)
+    radius[0, 0] = 1.0
+    pixels = np.fft.irfft2(np.fft.rfft2(noise) / radius, s=(height, width))
+    pixels = 0.8 * pixels[:1] + 0.2 * pixels
+    pixels = (pixels - pixels.mean()) / pixels.std() * 50 + 128
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+@pytest.fixture(scope="session")
+def large_photograph() -> Image.Image:
+    """The same at 1,531 x 1,101, for reduced decoding: no side is a multiple of 8."""
+    return synthetic_photograph(1531, 1101, seed=2)

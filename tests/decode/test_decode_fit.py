@@ -1,0 +1,81 @@
+"""`fit` against torchvision and open_clip themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import open_clip.transform
+import pytest
+import torchvision.transforms as transforms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from curator.decode import fit
+from curator.decode.fitting import EXTREME_ASPECT
+from curator.types import Preprocess
+
+INTERPOLATION = {
+    "bicubic": transforms.InterpolationMode.BICUBIC,
+    "bilinear": transforms.InterpolationMode.BILINEAR,
+}
+
+
+def noise(width, height, seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def by_torchvision(image, size, interpolation="bicubic"):
+    resize = transforms.Resize(size, interpolation=INTERPOLATION[interpolation])
+    return np.asarray(transforms.CenterCrop(size)(resize(image)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    short=st.integers(1, 90),
+    aspect=st.floats(1.0, EXTREME_ASPECT),
+    tall=st.booleans(),
+    size=st.sampled_from([7, 32, 63, 64]),
+    interpolation=st.sampled_from(["bicubic", "bilinear"]),
+)
+def test_fit_equals_torchvision_bit_for_bit_at_any_ordinary_aspect(short, aspect, tall, size, interpolation):
+    long = max(short, int(short * aspect))
+    image = noise(short, long) if tall else noise(long, short)
+    ours = fit(image, Preprocess(size, interpolation=interpolation))
+    assert np.array_equal(ours, by_torchvision(image, size, interpolation))
+
+
+@pytest.mark.parametrize("shape", [(500, 333), (333, 500), (224, 224), (225, 224), (224, 301), (1023, 767), (31, 29)])
+@pytest.mark.parametrize("mode", ["shortest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_fit_equals_the_evaluation_transform_of_open_clip(shape, mode, interpolation):
+    config = open_clip.transform.PreprocessCfg(
+        size=224, resize_mode=mode, interpolation=interpolation, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    image = noise(*shape)
+    theirs = open_clip.transform.image_transform_v2(config, is_train=False)(image)
+    ours = fit(image, Preprocess(224, resize=mode, interpolation=interpolation))
+    assert np.array_equal(ours, (theirs * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 100_000), (20_000, 7)])
+def test_an_extremely_thin_image_is_the_centre_of_itself(shape):
+    width, height = shape
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = np.abs(np.arange(height)[:, None] - (height - 1) / 2) * 2 < 4 * width  # red near the centre only
+    pixels[..., 1] = np.abs(np.arange(width)[None] - (width - 1) / 2) * 2 < 4 * height
+    fitted = fit(Image.fromarray(pixels * 255), Preprocess(64))
+    assert fitted.shape == (64, 64, 3)
+    assert (fitted[..., :2] == 255).all()
+
+
+def test_both_sides_of_the_extreme_aspect_agree_but_for_rounding(photograph):
+    wide = photograph.resize((8 * 60, 60), Image.Resampling.BICUBIC)
+    wider = photograph.resize((8 * 60 + 2, 60), Image.Resampling.BICUBIC)
+    left, right = fit(wide, Preprocess(60)), fit(wider.crop((1, 0, 481, 60)), Preprocess(60))
+    beyond = fit(wider, Preprocess(60))
+    assert np.array_equal(right, beyond)  # no scaling: the box is the crop
+    assert np.abs(left.astype(int) - beyond).mean() < 3
+
+
+def test_fit_gives_writable_pixels():
+    assert fit(noise(80, 60), Preprocess(32)).flags.writeable

@@ -1,0 +1,143 @@
+"""Killed at any point and run again, a scan leaves what an unbroken one leaves, row for row."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curator.store import Database
+from curator.workspace import Workspace
+
+# Columns that may differ: who ran, when, and how long it took.
+TABLES = {
+    "source_object": "object_uri, role, kind, byte_size, version, encoder_id, data_count, gone_run_id is null",
+    "location": "uri, role, object_uri, object_version, member, byte_offset, byte_size, source_label, image_id, shard_id",
+    "image": "image_id, byte_size, width, height, format, mode, animated",
+    "reject": "uri, role, object_uri, object_version, member, stage, reason, detail, image_id",
+    "vector": "image_id, encoder_id, vector_file, row_index",
+    "shard": "shard_id, encoder_id, role, kind, data_count, image_count, duplicate_count, reject_count, byte_count",
+    "near_duplicate": "image_id, neighbour_id, encoder_id, cosine",
+    "compared_file": "vector_file, encoder_id",
+    "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, id_cosine, negative_label, negative_cosine",
+    "bank": "bank_digest, name, version, encoder_id, id_count, negative_count, spec",
+    "label": "*",
+    "policy": "policy_id, name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, provenance",
+}
+
+# Scans as the command line does, and kills itself at the n-th event: a statement on the ledger, a file that is made
+# whole, or a publication.
+SCAN_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+import curator.store.database as database
+from curator.workspace import Workspace
+
+events = int(sys.argv[3])
+
+def counted(function):
+    def wrapper(*args, **kwargs):
+        global events
+        events -= 1
+        if events == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return wrapper
+
+if __name__ == "__main__":
+    database.Database.execute = counted(database.Database.execute)
+    os.fsync = counted(os.fsync)
+    Path.replace = counted(Path.replace)
+    os.replace = counted(os.replace)
+    overrides = {"scan.files_per_shard": 3, "scan.decode_workers": 0}
+    Workspace.open(sys.argv[1], overrides=overrides).scan(sys.argv[2])
+    print("left", events)
+"""
+
+
+def tables_of(workspace: Workspace) -> dict[str, list[dict[str, object]]]:
+    with Database.open_reader(workspace.layout.snapshot) as database:
+        return {
+            name: database.arrow(f"select {columns} from {name} order by all").to_pylist()
+            for name, columns in TABLES.items()
+        }
+
+
+def scan_and_die(workspace: Workspace, lake: Path, event: int) -> int | None:
+    """Kill the scan at an event. Returns how many events were left when it lived to its end, else None."""
+    command = [sys.executable, "-c", SCAN_AND_DIE, str(workspace.layout.root), str(lake), str(event)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if result.returncode == -signal.SIGKILL:
+        return None
+    assert result.returncode == 0, result.stderr
+    return int(result.stdout.split()[-1])
+
+
+@pytest.fixture
+def parquet_lake(lake: Path, pictures: dict[str, bytes]) -> Path:
+    """The lake with a Parquet file of three row groups as well, so that an object may be left half done."""
+    images = [{"bytes": data, "path": name} for name, data in pictures.items()]
+    images[4] = {"bytes": b"broken", "path": "broken"}
+    pq.write_table(pa.table({"image": images, "label": list(range(12))}), lake / "y-rows.parquet", row_group_size=4)
+    return lake
+
+
+def test_killed_scan_run_again_equals_an_unbroken_one(parquet_lake, tmp_path, make_workspace):
+    unbroken = make_workspace(tmp_path / "unbroken")
+    total = 10_000
+    left = scan_and_die(unbroken, parquet_lake, total)
+    assert left is not None
+    events = total - left
+    expected = tables_of(unbroken)
+    assert len(expected["source_object"]) == 18
+    # At the front, everywhere between, and at the very end; a prime step meets every kind of event sooner or later.
+    for number, event in enumerate(sorted({2, *range(7, events, max(events // 7, 1)), events - 1, events})):
+        workspace = make_workspace(tmp_path / f"killed-{number}")
+        assert scan_and_die(workspace, parquet_lake, event) is None, f"event {event} of {events} was not reached"
+        assert scan_and_die(workspace, parquet_lake, total) is not None
+        assert tables_of(workspace) == expected, f"killed at event {event} of {events}"
+        assert [result.name for result in workspace.check() if not result.healthy] == []
+
+
+def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_path, make_workspace):
+    unbroken = make_workspace(tmp_path / "unbroken")
+    scan_and_die(unbroken, parquet_lake, 10_000)
+    workspace = make_workspace(tmp_path / "killed")
+    for event in (25, 60, 110, 190):
+        scan_and_die(workspace, parquet_lake, event)
+    assert scan_and_die(workspace, parquet_lake, 10_000) is not None
+    assert tables_of(workspace) == tables_of(unbroken)
+    statuses = workspace.sql("select status from run order by started_at").to_pylist()
+    assert {row["status"] for row in statuses} == {"done", "interrupted"}
+
+
+def test_killed_scan_leaves_no_decode_process_behind(lake, tmp_path, make_workspace):
+    workspace = make_workspace(tmp_path / "workspace")
+    code = SCAN_AND_DIE.replace('"scan.decode_workers": 0', '"scan.decode_workers": 2')
+    command = [sys.executable, "-c", code, str(workspace.layout.root), str(lake), "60"]
+    mark = f"CURATOR_TEST_MARK={tmp_path}"
+    result = subprocess.run(command, capture_output=True, timeout=120, env=os.environ | dict([mark.split("=", 1)]))
+    assert result.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while (left := processes_with(mark)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def processes_with(mark: str) -> list[str]:
+    """Processes whose environment holds a mark."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (path / "environ").read_bytes().split(b"\0"):
+                found.append((path / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
