@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from curator.cli.app import App, pass_app
 from curator.cli.options import encoder_options, encoder_overrides, json_option
 from curator.cli.output import echo_json
 from curator.cli.progress import ScanProgress
+
+if TYPE_CHECKING:
+    from curator.workspace import CalibrationSummary
 
 
 @click.command()
@@ -36,15 +39,17 @@ def calibrate(app: App, sources: tuple[str, ...], keep: float, name: str | None,
     workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(*sources, keep=keep, name=name, watcher=progress)
-    if as_json:
-        return echo_json(summary.as_json())
+    echo_json(summary.as_json()) if as_json else echo_calibration(summary)
+
+
+def echo_calibration(summary: CalibrationSummary) -> None:
+    """A calibration in two lines, and its warning."""
     click.echo(f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} "
                f"(log-odds {summary.min_log_odds:.4g})")
     click.echo(f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
                f"flags {summary.flagged} of {summary.scored} images in the lake")
     if summary.warning:
         click.echo(f"warning: {summary.warning}", err=True)
-    return None
 
 
 @click.command()

@@ -7,17 +7,36 @@ from pathlib import Path
 import click
 
 from curator.cli.app import App, pass_app
+from curator.cli.calibrate import echo_calibration
 from curator.cli.output import echo_rows
 from curator.cli.progress import ScanProgress
+from curator.cli.scan import echo_summary
 
-FLAGGED = """\
-select uri, round(id_score, 3) as id_score, top_id, top_negative
+QUESTIONS = {
+    "What does not belong? The least ID first; top_negative is the label outside the ID labels that fits best.": """\
+select round(id_score, 3) as id_score, top_id, top_negative, uri
 from report.flagged
-order by id_score, uri"""
-KEPT = FLAGGED.replace("flagged", "kept").replace("order by id_score", "order by id_score desc")
-REJECTS = "select uri, stage, reason, detail from report.rejects order by uri"
-NEAR = "select uri, neighbour_uri, round(cosine, 3) as cosine from report.near_duplicates order by cosine desc"
-ACCOUNTING = "select * from report.accounting"
+order by id_score, uri""",
+    "What was kept?": """\
+select round(id_score, 3) as id_score, top_id, top_negative, uri
+from report.kept
+order by id_score desc, uri""",
+    "What could not be processed, and why?": "select reason, detail, uri from report.rejects order by uri",
+    "What lies there twice, or nearly?": """\
+select round(cosine, 3) as cosine, uri, neighbour_uri
+from report.near_duplicates
+union all
+select 1, min(uri), max(uri)
+from report.locations
+where image_id is not null
+group by image_id
+having count(*) > 1
+order by cosine desc, uri""",
+    "Is every datum accounted for?": "select * from report.accounting",
+}
+CAVEAT = """\
+The embedded encoder is small and sees thumbnails of 64 pixels. For work, make the workspace with
+--encoder open_clip:ViT-B-16/openai or a larger one."""
 
 
 @click.command()
@@ -38,23 +57,17 @@ def demo(app: App, folder: str) -> None:
 
     app.start_logs()
     sample = make_sample_lake(Path(folder))
-    say(f"A lake of photographs is in {sample.lake}. The ID labels: {', '.join(sample.labels.read_text().split(chr(10)))[:-2]}.")
+    labels = ", ".join(sample.labels.read_text(encoding="utf-8").split("\n")[:-1])
+    click.echo(f"A lake of photographs is in {sample.lake}. ID labels, what belongs in it: {labels}.\n")
     workspace = Workspace.create(Path(folder) / "workspace", labels=sample.labels)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
-        workspace.scan(sample.lake, watcher=progress)
-    for title, statement in (
-        ("Flagged: these do not look like any ID label", FLAGGED),
-        ("Kept, the surest first", KEPT),
-        ("Rejected, with the reason", REJECTS),
-        ("Nearly the same picture", NEAR),
-        ("Every datum is accounted for", ACCOUNTING),
-    ):
-        say(f"\n{title}:\n\n  {statement.replace(chr(10), chr(10) + '  ')}\n")
+        echo_summary(workspace.scan(sample.lake, watcher=progress))
+    click.echo("\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):")
+    with ScanProgress(quiet=app.verbosity < 0) as progress:
+        echo_calibration(workspace.calibrate(sample.reference, keep=0.9, watcher=progress))
+    for title, statement in QUESTIONS.items():
+        indented = statement.replace("\n", "\n  ")
+        click.echo(f"\n{title}\n\n  {indented}\n")
         echo_rows(workspace.sql(statement))
-    say(f"\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
-        f"  curator -w {folder}/workspace index search \"a cup of coffee\" -k 3")
-
-
-def say(text: str) -> None:
-    """Words around the data."""
-    click.echo(text)
+    click.echo(f"\n{CAVEAT}\n\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
+               f'  curator -w {folder}/workspace index search "a cup of coffee" -k 3')

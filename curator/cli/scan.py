@@ -43,22 +43,18 @@ def scan(app: App, sources: tuple[str, ...], dry_run: bool, bank: str | None, me
       curator scan /data/incoming
     """
     overrides = {"scan.bank": bank, "scan.method": method, "scan.decode_workers": workers}
-    workspace = app.open(overrides | encoder_overrides(**_renamed(encoder)))
+    workspace = app.open(overrides | encoder_overrides(**encoder))
     if dry_run:
         counts = workspace.preview(*sources, rehash=rehash, retry_rejects=retry_rejects)
         echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
         return
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.scan(*sources, rehash=rehash, retry_rejects=retry_rejects, watcher=progress)
-    echo_json(summary.as_json()) if as_json else _echo_summary(summary)
+    echo_json(summary.as_json()) if as_json else echo_summary(summary)
     if max_reject_rate is not None and summary.rejects > max_reject_rate * max(summary.data_read, 1):
         click.echo(f"curator: {summary.rejects} of {summary.data_read} data are rejects: see curator query rejects",
                    err=True)
         sys.exit(EXIT_REJECTS)
-
-
-def _renamed(encoder: dict[str, Any]) -> dict[str, Any]:
-    return encoder
 
 
 def _listing_json(counts: ListingCounts) -> dict[str, Any]:
@@ -79,7 +75,8 @@ def _echo_listings(listings: list[ListingCounts] | tuple[ListingCounts, ...]) ->
             click.echo(f"  not images, passed over: {printable(kinds)}")
 
 
-def _echo_summary(summary: ScanSummary) -> None:
+def echo_summary(summary: ScanSummary) -> None:
+    """A scan in a few lines."""
     _echo_listings(summary.listings)
     click.echo(
         f"read {summary.data_read}: {summary.images} images + {summary.duplicates} duplicates + "

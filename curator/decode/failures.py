@@ -22,7 +22,7 @@ REASONS: Mapping[str, str] = {
 }
 
 # How Pillow and the libraries below it say that data end too early; they have no exception of its own for it.
-_TRUNCATION_MARKS = ("truncated", "not enough", "premature", "0 bytes", "unexpected end", "end of file", "eof")
+_TRUNCATION_MARKS = ("truncated", "not enough", "premature", "requires a buffer", "unexpected end", "end of file")
 
 
 class DecodeFailure(Exception):

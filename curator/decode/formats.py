@@ -70,9 +70,10 @@ def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     if data.startswith(_LFS_POINTER):
         raise DecodeFailure("git_lfs_pointer", "run `git lfs pull` in the source")
     refusal: DecodeFailure | None = None
+    prefix = data[:16].ljust(16, b"\0")  # some plug-ins unpack it unseen
     for name in plugins():
         factory, accept = Image.OPEN[name]
-        verdict = accept is None or accept(data[:16])  # a text says that this build of Pillow lacks the codec
+        verdict = accept is None or accept(prefix)  # a text says that this build of Pillow lacks the codec
         if not verdict or isinstance(verdict, str):
             continue
         try:
@@ -124,7 +125,7 @@ def _icon_size(data: bytes) -> tuple[int, int]:
 def _what_it_is(data: bytes) -> DecodeFailure | None:
     """Bytes that are surely something else than an image that is decoded here."""
     head = data[:512]
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and "HEIF" not in plugins():
         return DecodeFailure("unsupported_format", _HEIF_ADVICE)
     for offset, signature, advice in _OTHER_FORMATS:
         if head.startswith(signature, offset):

@@ -69,17 +69,19 @@ class FakeEncoder:
         n, cell = len(pixels), size // GRID
         cells = (pixels / 255.0).reshape(n, GRID, cell, GRID, cell, 3).mean(axis=(2, 4))  # (n, GRID, GRID, 3)
         colour = cells.mean(axis=(1, 2))
-        layout = (cells - colour[:, None, None]).reshape(n, -1) @ self._layout
+        layout = (cells - colour[:, None, None]).reshape(n, 3 * GRID * GRID) @ self._layout
         return _unit(self._join(colour - 0.5, layout))
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         colours = np.array([_colour_of(text) for text in texts]).reshape(-1, 3)
-        characters = np.array([_hashed(text, self.dimension - 4) for text in texts]).reshape(len(texts), -1)
+        characters = np.array([_hashed(text, self.dimension - 4) for text in texts]).reshape(
+            len(texts), self.dimension - 4
+        )
         return _unit(self._join(colours, TEXT_WEIGHT * characters))
 
     def _join(self, colour: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
         constant = np.full((len(colour), 1), CONSTANT)
-        return np.concatenate([COLOUR_WEIGHT * colour, constant, rest.reshape(len(colour), self.dimension - 4)], axis=1)
+        return np.concatenate([COLOUR_WEIGHT * colour, constant, rest], axis=1)
 
 
 def _dimension(rest: str) -> int:

@@ -8,9 +8,11 @@ it is built.
 from __future__ import annotations
 
 import difflib
+import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -100,8 +102,6 @@ def locate(rest: str, access: Access) -> OpenClipModel:
 
 def architectures() -> list[str]:
     """Names of the configuration files that open_clip ships, and of those added to it. Does not import open_clip."""
-    import sys
-
     if "open_clip" in sys.modules:
         return list(sys.modules["open_clip"].list_models())
     spec = find_spec("open_clip")
@@ -160,8 +160,9 @@ def _from_tag(architecture: str, weights: str, access: Access) -> OpenClipModel:
 
 
 def _from_hub(repository: Repository, access: Access) -> OpenClipModel:
-    """The files of the repository, then as a folder."""
-    snapshot(repository, access, any_of=[CONFIG_NAME])
+    """The files of the repository, then as a folder. A tokenizer is sought beside the weights."""
+    config, _ = snapshot(repository, access, any_of=[CONFIG_NAME])
+    _fetch_text_config(_read_config(config, access).get("text_cfg", {}), access)
     folder, _ = snapshot(repository, access, any_of=WEIGHT_FILES, also=(CONFIG_NAME, *TOKENIZER_FILES))
     return _from_folder(folder, access)
 
@@ -172,7 +173,8 @@ def _from_folder(folder: Path, access: Access) -> OpenClipModel:
             f"{access.address}: there is no {CONFIG_NAME} in {folder}",
             hint="give the folder that open_clip's save_for_hf wrote, or a checkpoint: open_clip:<architecture>/<file>",
         )
-    if not any(folder.glob(f"*{suffix}") for suffix in CHECKPOINT_SUFFIXES):
+    _read_config(folder, access)
+    if not any(path.suffix in CHECKPOINT_SUFFIXES for path in folder.iterdir()):
         raise WeightsMissing(f"{access.address}: there are no weights in {folder}", hint="*.safetensors is sought")
     return OpenClipModel(f"{FOLDER}{folder}")
 
@@ -185,8 +187,22 @@ def _fetch_text_files(architecture: str, access: Access) -> None:
     if text.get("hf_tokenizer_name"):
         wanted = ("tokenizer.json", "*.model", "vocab*")
         snapshot(Repository(text["hf_tokenizer_name"]), access, any_of=wanted, also=("config.json", *TOKENIZER_FILES))
+    _fetch_text_config(text, access)
+
+
+def _fetch_text_config(text: Mapping[str, Any], access: Access) -> None:
+    """open_clip reads the configuration of a text tower of transformers from the shared cache only."""
     if text.get("hf_model_name"):
-        snapshot(Repository(text["hf_model_name"]), access, any_of=["config.json"])
+        snapshot(Repository(text["hf_model_name"]), replace(access, cache_dir=None), any_of=["config.json"])
+
+
+def _read_config(folder: Path, access: Access) -> dict[str, Any]:
+    path = folder / CONFIG_NAME
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(f"{access.address}: {path} is no configuration of open_clip: {error!r}") from error
+    return config
 
 
 def _shared_preprocess(architecture: str) -> dict[str, Any]:
@@ -197,8 +213,3 @@ def _shared_preprocess(architecture: str) -> dict[str, Any]:
     keys = ("mean", "std", "interpolation", "resize_mode")
     kinds = {tuple(config.get(key) for key in keys) for config in configs}
     return dict(zip(keys, kinds.pop(), strict=True)) if len(kinds) == 1 else {}
-
-
-def check_fits(problem: str, *, address: str) -> EncoderError:
-    """The error for a model whose preprocessing `curator.types.Preprocess` cannot express."""
-    return EncoderError(f"{address}: {problem}, which curator's decoder does not do", hint="choose another model")

@@ -13,7 +13,7 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
 from curator.encoders.hub import no_network
-from curator.encoders.open_clip_address import OpenClipModel, check_fits
+from curator.encoders.open_clip_address import OpenClipModel
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
 from curator.errors import EncoderError
@@ -59,9 +59,9 @@ def read_preprocess(config: dict[str, Any], *, address: str) -> Preprocess:
     size = config["size"]
     height, width = (size, size) if isinstance(size, int) else (size[0], size[-1])
     if height != width:
-        raise check_fits(f"images are {height} x {width}", address=address)
+        raise EncoderError(f"{address}: its images are {height} x {width}, and only squares are supported")
     if config["resize_mode"] not in ("shortest", "squash"):
-        raise check_fits(f"the resize mode is {config['resize_mode']!r}", address=address)
+        raise EncoderError(f"{address}: the resize mode {config['resize_mode']!r} is not supported")
     return Preprocess(
         size=height,
         resize=config["resize_mode"],

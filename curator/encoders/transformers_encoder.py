@@ -10,8 +10,6 @@ an encoder states one size; a square image gives the same vector as the library'
 from __future__ import annotations
 
 import math
-import re
-import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +27,6 @@ from curator.types import Encoder, Preprocess
 
 SIGLIP_CONTEXT = 64  # both were trained with texts padded to this length
 RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
-PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def load_transformers(folder: Path, model_type: str, options: EncoderOptions) -> Encoder:
@@ -42,6 +39,11 @@ def load_transformers(folder: Path, model_type: str, options: EncoderOptions) ->
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             images: Any = transformers.AutoImageProcessor
             processor = images.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise EncoderError(
+            f"{options.address}: its tokenizer needs a package that is not installed: {first_line(error)}",
+            hint="pip install sentencepiece; or open_clip's SigLIP, which needs none: open_clip:ViT-B-16-SigLIP/webli",
+        ) from error
     # Broad on purpose: transformers, tokenizers and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise EncoderError(
@@ -114,19 +116,12 @@ def _clip_tokenize(tokenizer: Any, context: int) -> Callable[[list[str]], Tokens
 
 
 def _siglip_tokenize(tokenizer: Any, context: int) -> Callable[[list[str]], Tokens]:
-    """Lower case for both, as they were trained; punctuation goes for the first SigLIP only, as its tokenizer says.
-
-    Done here since tokenizers that were saved in the fast form have lost these steps.
-    """
+    """Lower case, as both SigLIPs were trained: the plain Gemma tokenizer of some SigLIP 2 files leaves case alone."""
     length = min(SIGLIP_CONTEXT, context)
-    strip = "siglip" in str(tokenizer.init_kwargs.get("tokenizer_class", "")).lower()
-    strip = strip and "siglip2" not in str(tokenizer.init_kwargs.get("tokenizer_class", "")).lower()
 
     def tokenize(texts: list[str]) -> Tokens:
-        texts = [text.lower() for text in texts]
-        if strip:
-            texts = [re.sub(r"\s+", " ", text.translate(PUNCTUATION)).strip() for text in texts]
-        rows = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
+        lower = [text.lower() for text in texts]
+        rows = tokenizer(lower, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
         return {name: part for name, part in rows.items() if name in ("input_ids", "attention_mask")}
 
     return tokenize

@@ -27,7 +27,8 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from curator.decode import DecodeOptions, prepare
-from curator.engines.decode_worker import Broken, DecodeFault, Job, Prepare, Reply, decode_batch, receive, send
+from curator.engines.decode_messages import DecodeFault, Job, Prepare, Reply, receive, send
+from curator.engines.decode_worker import decode_batch
 from curator.errors import CuratorError
 from curator.types import ImageFacts, Pixels, Preprocess
 
@@ -91,8 +92,8 @@ class DecodePool:
     def submit(self, batch: Sequence[bytes]) -> PendingBatch:
         """Begin to decode a batch. `.result()` waits for it; batches may be waited for in any order.
 
-        Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start, and
-        CancelledError when the pool closes before the batch is done.
+        Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start,
+        CancelledError when the pool closes before the batch is done, and TaskBroken when the task has a bug.
         """
         if self._closed:
             raise RuntimeError("the decode pool is closed")
@@ -122,6 +123,8 @@ class DecodePool:
             self._idle.put(worker)
 
     def _decode(self, worker: _Worker, batch: Sequence[bytes]) -> Reply:
+        if not batch:
+            return decode_batch(batch, self._job)
         try:
             return worker.decode(batch)
         except _WorkerDied:
@@ -180,20 +183,16 @@ class _Worker:
         self._start()
 
     def decode(self, batch: Sequence[bytes]) -> Reply:
-        """Raises _WorkerDied; the next call finds a fresh process."""
+        """Raises _WorkerDied, and TaskBroken for a programming error; the next call finds a fresh process."""
         if self._process is None:
             self._start()
         if not self._ready:
             self._greet()
         try:
-            send(self._channel, list(batch))
-            reply = receive(self._channel)
+            send(self._channel, None, batch)
+            return Reply.receive(self._channel)
         except (EOFError, ConnectionError):
             raise _WorkerDied(self.stop()) from None
-        if isinstance(reply, Broken):
-            raise RuntimeError(f"the decode task raised:\n{reply.trace}")
-        assert isinstance(reply, Reply), type(reply)
-        return reply
 
     def kill(self) -> None:
         """End the process now. The one method that another thread may call."""
@@ -230,7 +229,7 @@ class _Worker:
     def _greet(self) -> None:
         """Tell a new process its job and wait until it has settled."""
         try:
-            send(self._channel, self._job)
+            self._job.send(self._channel)
             receive(self._channel)
         except (EOFError, ConnectionError):
             raise CuratorError(

@@ -20,11 +20,13 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     if not files:
         return 0
     neighbours = image_neighbours(context, ledger.database, encoder_id)
-    pairs: list[tuple[str, str, float]] = []
+    pairs: dict[tuple[str, str], float] = {}  # a pair of images of two new files is met from both sides
     for name in files:
         shard = read_shard(context.layout.vectors(encoder_id) / f"{name}.safetensors")
-        pairs += near_duplicates(
+        for first, second, cosine in near_duplicates(
             neighbours, shard.image_ids, shard.vectors, min_cosine=section.min_cosine, k=section.neighbours
-        )
-    ledger.record_near_duplicates(pairs, encoder_id=encoder_id, vector_files=files)
+        ):
+            pairs[first, second] = cosine
+    rows = [(first, second, cosine) for (first, second), cosine in pairs.items()]
+    ledger.record_near_duplicates(rows, encoder_id=encoder_id, vector_files=files)
     return len(pairs)

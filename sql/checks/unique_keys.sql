@@ -14,6 +14,11 @@ from score
 group by encoder_id, bank_digest, method_id, image_id
 having count(*) > 1
 union all
+select 'near_duplicate', concat_ws(' ', encoder_id, image_id, neighbour_id), count(*)
+from near_duplicate
+group by encoder_id, image_id, neighbour_id
+having count(*) > 1
+union all
 select 'policy', policy_id, count(*) from policy group by policy_id having count(*) > 1
 union all
 select 'bank', bank_digest, count(*) from bank group by bank_digest having count(*) > 1

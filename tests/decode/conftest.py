@@ -47,3 +47,9 @@ def synthetic_photograph(width: int, height: int, *, seed: int) -> Image.Image:
 def large_photograph() -> Image.Image:
     """The same at 1,531 x 1,101, for reduced decoding: no side is a multiple of 8."""
     return synthetic_photograph(1531, 1101, seed=2)
+
+
+@pytest.fixture(scope="session")
+def strip_photograph() -> Image.Image:
+    """The same at 2,709 x 301, beyond the extreme aspect."""
+    return synthetic_photograph(2709, 301, seed=4)

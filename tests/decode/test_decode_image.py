@@ -7,6 +7,7 @@ import re
 import struct
 import warnings
 import zlib
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -99,18 +100,27 @@ def test_formats_outside_the_list_are_named(encode, photograph, format_):
         (b"<!DOCTYPE html><html>404</html>", "text", "DOCTYPE"),
         (b'<?xml version="1.0"?>\n<svg xmlns="x"/>', "unsupported_format", "SVG"),
         (b"\xef\xbb\xbf  <svg/>", "unsupported_format", "SVG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 30, "unsupported_format", "pillow-heif"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + b"\0" * 30, "unsupported_format", "pillow-heif"),
         (b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 30, "unsupported_format", "JPEG XL"),
         (bytes(range(128)) + b"DICM" + b"\0" * 60, "unsupported_format", "DICOM"),
         (b"\x93\x00\x01\x02" * 50, "not_an_image", "93 00 01 02"),
         (b"\xff\xd8\xff\xe0\0\x10", "truncated", "JPEG"),
+        (b"\xff\xd8\xff", "corrupt", "JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "truncated", "PNG"),
+        (b"BM" + b"\0" * 40, "corrupt", "BMP"),
     ],
 )
 def test_bytes_that_are_no_image_say_what_they_are(data, reason, detail):
     fault = failure(data)
     assert fault.reason == reason
     assert detail in fault.detail
+
+
+@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="HEIF is decoded where pillow-heif is installed")
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1"])
+def test_heif_says_what_to_install(brand):
+    fault = failure(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + b"\0" * 30)
+    assert fault.reason == "unsupported_format"
+    assert "pip install pillow-heif" in fault.detail
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "JPEG2000"])

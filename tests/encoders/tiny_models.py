@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,11 @@ def siglip_folder(folder: Path, *, tokenizer_class: str = "") -> Path:
 
 
 def naflex_folder(folder: Path) -> Path:
-    tokenizer = byte_tokenizer(None, "<eos>", pad="<pad>")
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    vocabulary = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *string.printable[:94], "▁"]
+    tokenizer = transformers.Siglip2Tokenizer(
+        vocab={token: number for number, token in enumerate(vocabulary)}, merges=[], padding_side="right"
+    )
     text = {**towers(), "vocab_size": len(tokenizer), "max_position_embeddings": 64, "projection_size": 24}
     image = {**towers(), "patch_size": 8, "num_patches": 16}
     config = transformers.Siglip2Config(text_config=text, vision_config=image)

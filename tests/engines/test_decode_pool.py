@@ -1,0 +1,258 @@
+"""The decode pool with real processes that really die."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curator.decode import REASONS, DecodeOptions, prepare
+from curator.engines.decode_pool import Decoded, DecodeFault, DecodePool
+from curator.errors import CuratorError
+from curator.types import Preprocess
+
+PREPROCESS, OPTIONS = Preprocess(32), DecodeOptions()
+SETTINGS = {"preprocess": PREPROCESS, "options": OPTIONS}
+
+
+def picture(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (48, 40), (shade, 2 * shade % 256, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def crash_on_magic(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("crashing_task").crash_on_magic
+
+
+def shades(batch):
+    return [int(item.pixels[0, 0, 0]) if isinstance(item, Decoded) else item.reason for item in batch.items]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_batches_come_back_in_order_and_equal_direct_decoding(workers):
+    batches = [[picture(10 * i + j) for j in range(5)] for i in range(6)]
+    batches[2][3] = b"no image"
+    with DecodePool(workers=workers, **SETTINGS) as pool:
+        results = [pending.result() for pending in [pool.submit(batch) for batch in batches]]
+    for batch, result in zip(batches, results, strict=True):
+        for data, item in zip(batch, result.items, strict=True):
+            if data == b"no image":
+                assert item == DecodeFault("text", "begins with 'no image'")
+            else:
+                pixels, facts = prepare(data, PREPROCESS, OPTIONS)
+                assert np.array_equal(item.pixels, pixels)
+                assert item.facts == facts
+        assert len(result.items) == len(batch)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_says_what_processor_time_it_took(workers):
+    buffer = io.BytesIO()
+    Image.effect_noise((1500, 1500), 80).save(buffer, "PNG")
+    with DecodePool(workers=workers, **SETTINGS) as pool:
+        started = time.perf_counter()
+        batch = pool.submit([buffer.getvalue()] * 8).result()
+    assert 0.02 < batch.cpu_seconds <= time.perf_counter() - started + 0.02  # some kernels count in steps of 10 ms
+
+
+def test_an_empty_batch_and_a_batch_of_rejects_are_batches():
+    with DecodePool(workers=1, **SETTINGS) as pool:
+        assert pool.submit([]).result().items == []
+        assert shades(pool.submit([b"", b"x"]).result()) == ["empty", "text"]
+
+
+def test_pixels_travel_as_one_writable_array():
+    with DecodePool(workers=1, **SETTINGS) as pool:
+        first, _, third = pool.submit([picture(1), b"", picture(3)]).result().items
+    assert first.pixels.base is third.pixels.base
+    assert first.pixels.flags.writeable
+
+
+@pytest.mark.parametrize(("magic", "detail"), [(b"KILL", "SIGKILL"), (b"SEGV", "SIGSEGV"), (b"EXIT", "status 7")])
+def test_a_crash_costs_the_guilty_image_only(crash_on_magic, magic, detail):
+    batches = [[picture(5 * i + j) for j in range(5)] for i in range(6)]
+    batches[1][2] = batches[4][0] = magic
+    expected = [list(range(5 * i, 5 * i + 5)) for i in range(6)]
+    expected[1][2] = expected[4][0] = "decoder_crashed"
+    with DecodePool(workers=2, task=crash_on_magic, **SETTINGS) as pool:
+        results = [pending.result() for pending in [pool.submit(batch) for batch in batches]]
+        assert [shades(result) for result in results] == expected
+        assert detail in results[1].items[2].detail
+        assert shades(pool.submit([picture(9)]).result()) == [9]
+    assert "decoder_crashed" in REASONS
+
+
+def test_a_process_killed_from_outside_costs_nothing(crash_on_magic):
+    with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
+        first = pool.submit([b"PID"]).result().items[0]
+        os.kill(int(first.detail), signal.SIGKILL)
+        assert shades(pool.submit([picture(1), picture(2)]).result()) == [1, 2]
+        assert pool.submit([b"PID"]).result().items[0] != first
+
+
+def test_an_image_that_never_ends_is_ended(crash_on_magic):
+    with DecodePool(workers=1, task=crash_on_magic, cpu_seconds_per_image=0.3, **SETTINGS) as pool:
+        batch = pool.submit([picture(1), b"SPIN", picture(2)]).result()
+    assert shades(batch) == [1, "decoder_timeout", 2]
+    assert "0.3 s" in batch.items[1].detail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_memory_is_limited_to_what_is_allowed_beyond_the_start(crash_on_magic):
+    with DecodePool(workers=1, task=crash_on_magic, memory_limit_bytes=200 << 20, **SETTINGS) as pool:
+        assert shades(pool.submit([b"BOMB%d" % (300 << 20), picture(4)]).result()) == ["out_of_memory", 4]
+        assert pool.submit([b"BOMB%d" % (100 << 20)]).result().items[0].reason == "text"  # fits; then no image
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_real_picture_that_does_not_fit_is_a_reject():
+    buffer = io.BytesIO()
+    Image.new("RGB", (6000, 6000)).save(buffer, "PNG")
+    with DecodePool(workers=1, memory_limit_bytes=100 << 20, **SETTINGS) as pool:
+        assert shades(pool.submit([buffer.getvalue(), picture(4)]).result()) == ["out_of_memory", 4]
+    with DecodePool(workers=1, memory_limit_bytes=300 << 20, **SETTINGS) as pool:
+        assert shades(pool.submit([buffer.getvalue()]).result()) == [0]
+
+
+def test_a_programming_error_in_the_task_is_raised_with_its_traceback(crash_on_magic):
+    with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
+        with pytest.raises(RuntimeError, match="a programming error"):
+            pool.submit([b"RAISE"]).result()
+        assert shades(pool.submit([picture(1)]).result()) == [1]
+
+
+def test_closing_does_not_wait_for_what_is_running(crash_on_magic):
+    started = time.monotonic()
+    with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
+        pool.submit([picture(1)]).result()
+        running, waiting = pool.submit([b"SPIN"]), pool.submit([picture(2)])
+        time.sleep(0.2)
+    assert time.monotonic() - started < 5
+    for pending in (running, waiting):
+        with pytest.raises(CancelledError):
+            pending.result()
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit([])
+    pool.close()
+
+
+def test_processes_end_with_the_pool(crash_on_magic):
+    with DecodePool(workers=2, task=crash_on_magic, **SETTINGS) as pool:
+        pids = {int(pool.submit([b"PID"]).result().items[0].detail) for _ in range(8)}
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_process_that_cannot_start_is_an_error_of_the_run(monkeypatch, tmp_path, capfd):
+    (tmp_path / "numpy.py").write_text("raise ImportError('this numpy is broken')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with DecodePool(workers=1, **SETTINGS) as pool, pytest.raises(CuratorError, match="cannot start"):
+        pool.submit([picture(1)]).result()
+    assert "this numpy is broken" in capfd.readouterr().err
+
+
+PROGRAM = """
+import sys, time
+from curator.decode import DecodeOptions
+from curator.engines.decode_pool import DecodePool
+from curator.types import Preprocess
+import crashing_task
+print("main runs")
+pool = DecodePool(workers=2, preprocess=Preprocess(8), options=DecodeOptions(), task=crashing_task.crash_on_magic)
+{body}
+"""
+
+
+def program(tmp_path, body, **parameters):
+    """A script without the guard that `multiprocessing` wants."""
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM.format(body=body))
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **parameters,
+    )
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_main_program_is_not_run_again_and_workers_hold_no_heavy_package(tmp_path):
+    body = """
+import subprocess
+pid = pool.submit([b"PID"]).result().items[0].detail
+maps = open(f"/proc/{pid}/maps").read()
+print("torch" in maps, "PIL" in maps)
+pool.close()
+"""
+    out, err = program(tmp_path, body).communicate(timeout=60)
+    assert (out, err) == ("main runs\nFalse True\n", "")
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_ctrl_c_prints_one_traceback_and_leaves_no_process(tmp_path, settled):
+    body = """
+with pool:
+    {first}
+    pending = pool.submit([b"SPIN"])
+    print("ready", flush=True)
+    pending.result()
+"""
+    first = 'print(pool.submit([b"PID"]).result().items[0].detail, flush=True)' if settled else ""
+    process = program(tmp_path, body.format(first=first), start_new_session=True)
+    lines = []
+    while "ready\n" not in lines:
+        lines.append(process.stdout.readline())
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    _, err = process.communicate(timeout=20)
+    assert err.count("Traceback") == err.count("KeyboardInterrupt") == 1
+    if settled:
+        assert not alive(int(lines[1]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_processes_end_when_the_parent_is_killed(tmp_path):
+    body = """
+print(pool.submit([b"PID"]).result().items[0].detail, flush=True)
+time.sleep(60)
+"""
+    process = program(tmp_path, body)
+    pid = int([process.stdout.readline() for _ in range(2)][1])
+    assert alive(pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 5
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def test_a_process_starts_within_half_a_second_of_processor_time():
+    before = os.times()
+    with DecodePool(workers=1, **SETTINGS) as pool:
+        pool.submit([picture(1)]).result()
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
