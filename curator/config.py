@@ -116,7 +116,7 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     environment = os.environ if environment is None else environment
     found: dict[str, Any] = {}
     for item in fields(Config):
-        for key in get_type_hints(item.default_factory):  # type: ignore[arg-type]  # every section has one
+        for key in get_type_hints(item.default_factory):
             text = environment.get(f"CURATOR_{item.name}_{key}".upper())
             if text is not None:
                 found[f"{item.name}.{key}"] = text

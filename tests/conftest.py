@@ -121,7 +121,9 @@ def workspace(tmp_path: Path, make_workspace: Callable[[Path], Workspace]) -> Wo
 def run_cli(tmp_path: Path) -> Callable[..., Result]:
     """Run the command line as a user would; fails the test on a traceback."""
 
-    def run(*arguments: str | Path, folder: Path | None = None, code: int | None = 0, stdin: str | None = None) -> Result:
+    def run(
+        *arguments: str | Path, folder: Path | None = None, code: int | None = 0, stdin: str | None = None
+    ) -> Result:
         where = ["-w", str(folder)] if folder else []
         result = CliRunner().invoke(cli, [*where, *map(str, arguments)], input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):

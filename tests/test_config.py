@@ -44,7 +44,9 @@ def test_booleans_are_read_from_the_environment(text):
 
 
 def test_an_integer_is_a_number(write):
-    assert Config.resolve(write("[near_duplicates]\nmin_cosine = 1\n"), environment={}).near_duplicates.min_cosine == 1.0
+    assert (
+        Config.resolve(write("[near_duplicates]\nmin_cosine = 1\n"), environment={}).near_duplicates.min_cosine == 1.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,14 @@ Example:
 
 @click.group(cls=ErrorGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="curator")
-@click.option("-w", "--workspace", metavar="DIR", default=".", envvar="CURATOR_WORKSPACE",
-              help="The workspace, or a folder inside it.  [default: here]")
+@click.option(
+    "-w",
+    "--workspace",
+    metavar="DIR",
+    default=".",
+    envvar="CURATOR_WORKSPACE",
+    help="The workspace, or a folder inside it.  [default: here]",
+)
 @click.option("--log-format", type=click.Choice(["human", "json"]), default="human", help="Log lines on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more, and show tracebacks.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only warnings and errors.")

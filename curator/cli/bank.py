@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import click
 
 from curator.cli.app import App, pass_app
@@ -68,7 +70,7 @@ def show(app: App, address: str, role: str | None, limit: int, as_json: bool) ->
     Example:
       curator bank show base --role negative
     """
-    facts, labels = app.open().show_bank(address, role=role, limit=limit)
+    facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
     if as_json:
         return echo_json(facts | {"labels": labels.to_pylist()})
     echo_pairs(facts)

@@ -17,16 +17,30 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--reference", "sources", multiple=True, required=True, metavar="SRC", help="Images known to be ID.")
-@click.option("--keep", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
-              help="Share of ID images to keep.")
+@click.option(
+    "--keep",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Share of ID images to keep.",
+)
 @click.option("--name", metavar="NAME", help="Name of the policy.  [default: keep-<share>]")
 @click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
 @click.option("--method", metavar="NAME", help="Calibrate for this method.")
 @encoder_options
 @json_option
 @pass_app
-def calibrate(app: App, sources: tuple[str, ...], keep: float, name: str | None, bank: str | None,
-              method: str | None, as_json: bool, **encoder: Any) -> None:
+def calibrate(
+    app: App,
+    /,
+    sources: tuple[str, ...],
+    keep: float,
+    name: str | None,
+    bank: str | None,
+    method: str | None,
+    as_json: bool,
+    **encoder: Any,
+) -> None:
     """Set the threshold from images that are known to be ID.
 
     Scores the reference images, stores the cut that keeps the wanted share
@@ -44,10 +58,13 @@ def calibrate(app: App, sources: tuple[str, ...], keep: float, name: str | None,
 
 def echo_calibration(summary: CalibrationSummary) -> None:
     """A calibration in two lines, and its warning."""
-    click.echo(f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} "
-               f"(log-odds {summary.min_log_odds:.4g})")
-    click.echo(f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
-               f"flags {summary.flagged} of {summary.scored} images in the lake")
+    click.echo(
+        f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
+    )
+    click.echo(
+        f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
+        f"flags {summary.flagged} of {summary.scored} images in the lake"
+    )
     if summary.warning:
         click.echo(f"warning: {summary.warning}", err=True)
 

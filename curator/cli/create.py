@@ -10,8 +10,13 @@ from curator.cli.app import App, pass_app
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--labels", required=True, type=click.Path(exists=True, dir_okay=False), help="ID labels, one a line.")
-@click.option("--encoder", default="mini", show_default=True, metavar="ADDRESS",
-              help="mini, open_clip:<arch>/<pretrained> or transformers:<id or path>.")
+@click.option(
+    "--encoder",
+    default="mini",
+    show_default=True,
+    metavar="ADDRESS",
+    help="mini, open_clip:<arch>/<pretrained> or transformers:<id or path>.",
+)
 @pass_app
 def init(app: App, folder: str, labels: str, encoder: str) -> None:
     """Make a workspace for your ID labels.

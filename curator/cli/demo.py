@@ -40,8 +40,13 @@ The embedded encoder is small and sees thumbnails of 64 pixels. For work, make t
 
 
 @click.command()
-@click.option("--folder", type=click.Path(file_okay=False), default="demo", show_default=True,
-              help="Where to make the sample lake and its workspace.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False),
+    default="demo",
+    show_default=True,
+    help="Where to make the sample lake and its workspace.",
+)
 @pass_app
 def demo(app: App, folder: str) -> None:
     """Scan a sample lake of real photographs and show what is flagged.
@@ -62,12 +67,16 @@ def demo(app: App, folder: str) -> None:
     workspace = Workspace.create(Path(folder) / "workspace", labels=sample.labels)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         echo_summary(workspace.scan(sample.lake, watcher=progress))
-    click.echo("\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):")
+    click.echo(
+        "\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):"
+    )
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         echo_calibration(workspace.calibrate(sample.reference, keep=0.9, watcher=progress))
     for title, statement in QUESTIONS.items():
         indented = statement.replace("\n", "\n  ")
         click.echo(f"\n{title}\n\n  {indented}\n")
         echo_rows(workspace.sql(statement))
-    click.echo(f"\n{CAVEAT}\n\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
-               f'  curator -w {folder}/workspace index search "a cup of coffee" -k 3')
+    click.echo(
+        f"\n{CAVEAT}\n\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
+        f'  curator -w {folder}/workspace index search "a cup of coffee" -k 3'
+    )

@@ -49,14 +49,29 @@ def list_(app: App, as_json: bool) -> None:
 @click.option("--image", metavar="FILE", help="Search by an image: a file, or the address of one in the lake.")
 @click.option("--label", metavar="NAME", help="Search by a label of the bank.")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
-@click.option("--in", "among", type=click.Choice(["images", "labels"]), default="images", show_default=True,
-              help="What to search.")
+@click.option(
+    "--in",
+    "among",
+    type=click.Choice(["images", "labels"]),
+    default="images",
+    show_default=True,
+    help="What to search.",
+)
 @format_option
 @output_option
 @json_option
 @pass_app
-def search(app: App, text: str | None, image: str | None, label: str | None, k: int, among: str, style: str | None,
-           output: str | None, as_json: bool) -> None:
+def search(
+    app: App,
+    text: str | None,
+    image: str | None,
+    label: str | None,
+    k: int,
+    among: str,
+    style: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
     """Find the images (or labels) nearest to TEXT, an image or a label.
 
     \b

@@ -31,8 +31,20 @@ EXIT_REJECTS = 3
 @encoder_options
 @json_option
 @pass_app
-def scan(app: App, sources: tuple[str, ...], dry_run: bool, bank: str | None, method: str | None, rehash: bool,
-         retry_rejects: bool, workers: int | None, max_reject_rate: float | None, as_json: bool, **encoder: Any) -> None:
+def scan(
+    app: App,
+    /,
+    sources: tuple[str, ...],
+    dry_run: bool,
+    bank: str | None,
+    method: str | None,
+    rehash: bool,
+    retry_rejects: bool,
+    workers: int | None,
+    max_reject_rate: float | None,
+    as_json: bool,
+    **encoder: Any,
+) -> None:
     """Scan SOURCES: embed, score and flag what is new.
 
     A source is a folder, a file, a glob, a WebDataset tar or a Parquet file,
@@ -52,8 +64,9 @@ def scan(app: App, sources: tuple[str, ...], dry_run: bool, bank: str | None, me
         summary = workspace.scan(*sources, rehash=rehash, retry_rejects=retry_rejects, watcher=progress)
     echo_json(summary.as_json()) if as_json else echo_summary(summary)
     if max_reject_rate is not None and summary.rejects > max_reject_rate * max(summary.data_read, 1):
-        click.echo(f"curator: {summary.rejects} of {summary.data_read} data are rejects: see curator query rejects",
-                   err=True)
+        click.echo(
+            f"curator: {summary.rejects} of {summary.data_read} data are rejects: see curator query rejects", err=True
+        )
         sys.exit(EXIT_REJECTS)
 
 

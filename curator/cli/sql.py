@@ -20,8 +20,9 @@ from curator.errors import UsageError
 @output_option
 @json_option
 @pass_app
-def sql(app: App, statement: str | None, file: str | None, style: str | None, output: str | None,
-        as_json: bool) -> None:
+def sql(
+    app: App, statement: str | None, file: str | None, style: str | None, output: str | None, as_json: bool
+) -> None:
     """Run SQL over the results, read-only.
 
     Takes STATEMENT, a file, or standard input. Works while a scan writes.
@@ -48,8 +49,15 @@ def sql(app: App, statement: str | None, file: str | None, style: str | None, ou
 @output_option
 @json_option
 @pass_app
-def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, style: str | None, output: str | None,
-          as_json: bool) -> None:
+def query(
+    app: App,
+    name: str | None,
+    parameters: tuple[str, ...],
+    limit: int,
+    style: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
     """Run a named query; without NAME, list them.
 
     Your own go into queries/*.sql of the workspace.

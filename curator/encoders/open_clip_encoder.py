@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from curator.encoders.hub import no_network
 from curator.encoders.open_clip_address import OpenClipModel
 from curator.encoders.options import EncoderOptions
-from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
+from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
 from curator.errors import EncoderError
 from curator.types import Encoder, Preprocess
 
@@ -29,7 +29,7 @@ def load_open_clip(model: OpenClipModel, options: EncoderOptions) -> Encoder:
     # Broad on purpose: open_clip, timm, torch and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise EncoderError(
-            f"{options.address}: no encoder can be built of {model.checkpoint or model.name}: {_one_line(error)}",
+            f"{options.address}: no encoder can be built of {model.checkpoint or model.name}: {one_line(error)}",
             hint="the architecture must be that of the weights; pickles must hold tensors only (better: safetensors)",
         ) from error
     return TorchEncoder(make_towers(module, tokenizer, address=options.address), options)
@@ -150,8 +150,3 @@ def _activations(module: nn.Module) -> set[str]:
 
 def _text(path: Any) -> str | None:
     return None if path is None else str(path)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,139 +1,102 @@
-"""Parquet: rows with an image in them, in Hugging Face's layout (a struct of bytes and path) or as plain bytes."""
+"""Parquet: rows with an image in them, in Hugging Face's layout (a struct of bytes and path) or as plain bytes.
+
+Only the columns that are needed are read, page by page and a few rows at a time, so memory grows with the pages of a
+file (usually a megabyte, at the writer's choice) and not with its row groups. Which columns those are is in
+`columns.py`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curator.lake.files import file_system
+from curator.lake.columns import Columns, find_columns
+from curator.lake.files import container_reason, one_line, open_seekable
 from curator.lake.options import ReadOptions
 from curator.types import Datum, Reject, SourceObject
 
-IMAGE_NAMES = ("image", "img", "image_bytes", "bytes", "content", "jpg", "jpeg", "png", "data")
-LABEL_NAMES = ("label", "cls", "class", "labels")
-BATCH_ROWS = 64
-READ_FAULTS = (pa.ArrowException, OSError, ValueError)
+BATCH_ROWS = 16
+BUFFER_BYTES = 1 << 20
+FILE_FAULTS = (pa.ArrowException, OSError, ValueError)
 
 
-def count_row_groups(path: str) -> int | None:
+def count_row_groups(path: str, storage_options: Mapping[str, Any]) -> int | None:
     """The number of row groups, from the footer; None when the file cannot be opened as Parquet."""
     try:
-        with _open(path) as file:
+        with _opened(path, storage_options) as file:
             return int(file.num_row_groups)
-    except READ_FAULTS:
+    except FILE_FAULTS:
         return None
 
 
-def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions) -> Iterator[Datum | Reject]:
-    """The data of one row group, in order; with `row_group` None, the one reject that says why there is none."""
-    given = 0
-    try:
-        with _open(item.path) as file:
-            if row_group is None:
-                if file.num_row_groups:
-                    yield _container_reject(item, "unreadable_parquet", "the file has changed since it was listed")
-                return
-            column = image_column(file.schema_arrow, options.image_column)
-            if column is None:
-                names = ", ".join(f"{entry.name}: {entry.type}" for entry in file.schema_arrow)
-                yield _container_reject(item, "no_image_column", f"name it with image_column; columns: {names}")
-                return
-            for found in _rows(file, item, row_group, column, options):
-                given += 1
-                yield found
-    except READ_FAULTS as fault:
-        yield _container_reject(item, "unreadable_parquet", f"after {given} rows: {fault}", row_group)
-
-
-def image_column(schema: pa.Schema, wanted: str | None) -> str | None:
-    """The column with the images: as wanted, else the struct with `bytes`, else the only or best-named binary one."""
-    if wanted is not None:
-        return wanted if wanted in schema.names else None
-    structs = [entry.name for entry in schema if _has_bytes(entry.type)]
-    binaries = [entry.name for entry in schema if _is_binary(entry.type)]
-    for candidates in (structs, binaries):
-        if len(candidates) == 1:
-            return str(candidates[0])
-        for name in IMAGE_NAMES:
-            if name in candidates:
-                return name
+def row_group_of(path: str, row: int, storage_options: Mapping[str, Any]) -> int | None:
+    """Which row group holds a row, by its number in the file; None for a row that is not there. Raises FILE_FAULTS."""
+    with _opened(path, storage_options) as file:
+        for group in range(file.num_row_groups):
+            row -= file.metadata.row_group(group).num_rows
+            if row < 0:
+                return group
     return None
 
 
-def read_row(path: str, row: int, options: ReadOptions) -> bytes:
-    """The bytes of the image in one row. Raises OSError when they are not there."""
-    with _open(path) as file:
-        column = image_column(file.schema_arrow, options.image_column)
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if row < rows and column is not None:
-                value = file.read_row_group(group, columns=[column])[column][row].as_py()
-                data = value.get("bytes") if isinstance(value, dict) else value
-                if data is not None:
-                    return bytes(data)
-            row -= rows
-    raise OSError(f"{path}: no image in this row")
+def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions) -> Iterator[Datum | Reject]:
+    """The data of one row group, in order, or of all where `row_group` is None; what breaks it is the last reject."""
+    try:
+        with _opened(item.path, options.storage_options) as file:
+            columns = find_columns(file.schema_arrow, image=options.image_column, label=options.label_column)
+            if columns is None:
+                yield _container_reject(item, row_group, "no_image_column", _no_image(file.schema_arrow))
+                return
+            for group in range(file.num_row_groups) if row_group is None else [row_group]:
+                yield from _rows(file, group, columns, item, options.max_object_bytes)
+    except FILE_FAULTS as fault:
+        damaged = "unreadable_parquet"
+        reason = container_reason(fault, damaged) if isinstance(fault, OSError) else damaged
+        yield _container_reject(item, row_group, reason, one_line(fault))
 
 
-def _open(path: str) -> pq.ParquetFile:
-    filesystem, inner = file_system(path)
-    return pq.ParquetFile(filesystem.open(inner, "rb"), pre_buffer=False)
+@contextmanager
+def _opened(path: str, storage_options: Mapping[str, Any]) -> Iterator[pq.ParquetFile]:
+    with (
+        open_seekable(path, storage_options) as source,
+        pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file,
+    ):
+        yield file
 
 
 def _rows(
-    file: pq.ParquetFile, item: SourceObject, row_group: int, column: str, options: ReadOptions
+    file: pq.ParquetFile, group: int, columns: Columns, item: SourceObject, limit: int
 ) -> Iterator[Datum | Reject]:
-    schema = file.schema_arrow
-    label = options.label_column or next((name for name in LABEL_NAMES if name in schema.names), None)
-    names = class_names(schema, label)
-    row = sum(file.metadata.row_group(index).num_rows for index in range(row_group))
-    columns = [column] if label is None or label not in schema.names else [column, label]
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[row_group], columns=columns):
-        labels = batch[label].to_pylist() if label in columns else [None] * batch.num_rows
-        for value, source_label in zip(batch[column], labels, strict=True):
-            yield _datum(item, row, value, _label_text(source_label, names))
+    row = sum(file.metadata.row_group(index).num_rows for index in range(group))
+    batches = file.iter_batches(
+        batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns.leaves), use_threads=False
+    )
+    for batch in batches:
+        for value, label in zip(columns.images(batch), columns.labels(batch), strict=True):
+            yield _datum(item, row, value.as_buffer(), label, limit)
             row += 1
 
 
-def _datum(item: SourceObject, row: int, value: pa.Scalar, label: str | None) -> Datum | Reject:
-    content = value.as_py()
-    data = content.get("bytes") if isinstance(content, dict) else content
-    uri = f"{item.uri}#{row}"
-    if data is None:
-        return Reject(uri, item.uri, "read", "null_bytes", "the row has no image bytes", member=str(row))
-    return Datum(uri, item.uri, data, member=str(row), source_label=label)
+def _datum(item: SourceObject, row: int, content: pa.Buffer | None, label: str | None, limit: int) -> Datum | Reject:
+    uri, member = f"{item.uri}#{row}", str(row)
+    if content is None:
+        return Reject(uri, item.uri, "read", "null_bytes", "the row has no image bytes", member)
+    if content.size > limit:
+        detail = f"{content.size} bytes, at most {limit} are read"
+        return Reject(uri, item.uri, "read", "too_large", detail, member, byte_size=content.size)
+    return Datum(uri, item.uri, content.to_pybytes(), member, source_label=label)
 
 
-def class_names(schema: pa.Schema, label: str | None) -> Sequence[str] | None:
-    """Names of a Hugging Face ClassLabel column, which holds numbers."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[label]["names"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return [str(name) for name in names] if isinstance(names, list) else None
+def _no_image(schema: pa.Schema) -> str:
+    names = ", ".join(f"{entry.name}: {entry.type}" for entry in schema)
+    return f"name the column with the option image_column; there are {names or 'none'}"[:1000]
 
 
-def _label_text(value: Any, names: Sequence[str] | None) -> str | None:
-    if value is None or isinstance(value, dict | list):
-        return None
-    if names is not None and isinstance(value, int) and 0 <= value < len(names):
-        return names[value]
-    return str(value)
-
-
-def _has_bytes(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) and any(entry.name == "bytes" and _is_binary(entry.type) for entry in kind)
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def _container_reject(item: SourceObject, reason: str, detail: str, row_group: int | None = None) -> Reject:
+def _container_reject(item: SourceObject, row_group: int | None, reason: str, detail: str) -> Reject:
+    """Of a file as a whole, or of one row group, whose uri must differ from those of the others."""
     uri = item.uri if row_group is None else f"{item.uri}#row-group-{row_group}"
-    return Reject(uri, item.uri, "read", reason, detail.splitlines()[0][:300], byte_size=item.byte_size)
+    return Reject(uri, item.uri, "read", reason, detail, byte_size=item.byte_size)

@@ -1,21 +1,31 @@
-"""Reading a shard: the bytes of its data, in order, or the reason why not."""
+"""Reading a shard: the bytes of its data, in order, or the reason why not; and one datum again, by where it was seen.
+
+Loose files are read a few at a time, because on an object store and on network disks their cost is waiting. What is
+waiting to be taken is bounded in number and in bytes.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from curator.errors import CuratorError
-from curator.lake.files import file_system
+from curator.errors import SourceError
+from curator.lake.files import failure_reason, one_line, read_bytes
 from curator.lake.options import ReadOptions
-from curator.lake.parquet import read_parquet, read_row
-from curator.lake.tar import one_line, read_member, read_tar
+from curator.lake.parquet import FILE_FAULTS, read_parquet, row_group_of
+from curator.lake.tar import read_range, read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
+
+MAX_WAITING_BYTES = 256 << 20
 
 
 def read_shard(shard: Shard, *, options: ReadOptions) -> Iterator[Datum | Reject]:
-    """Everything in a shard, in an order that depends on the shard alone. Bad data are rejects; nothing is raised."""
+    """Everything in a shard, in an order that depends on the shard alone. Bad data are rejects.
+
+    Raises MissingExtra or SourceError only where no object of the store could ever be read: a package that is missing,
+    options that do not fit.
+    """
     if shard.kind == "tar":
         return read_tar(shard.objects[0], options)
     if shard.kind == "parquet":
@@ -32,50 +42,68 @@ def read_datum(
     byte_size: int | None = None,
     options: ReadOptions | None = None,
 ) -> bytes:
-    """The bytes of one image again, by where it was seen. Raises OSError when it is no longer there."""
-    if kind == "tar":
-        return read_member(path, member or "", byte_offset, byte_size or 0)
-    if kind == "parquet":
-        return read_row(path, int(member or 0), options or ReadOptions())
-    filesystem, inner = file_system(path)
-    with filesystem.open(inner, "rb") as file:
-        return bytes(file.read())
+    """The bytes of one image again, by where it was seen.
+
+    path, kind: of the object. member, byte_offset, byte_size: as its datum had them; offset and size together spare
+    walking the tar. The object may have changed since: compare the hash. Raises SourceError when it is not there.
+    """
+    options = options or ReadOptions()
+    item = SourceObject(path, path, kind, 0, "")
+    try:
+        if kind == "file":
+            found: Datum | Reject | None = _read_file(item, options)
+        elif kind == "tar" and byte_offset is not None and byte_size is not None:
+            return read_range(path, byte_offset, byte_size, options.storage_options)
+        else:
+            group = row_group_of(path, int(member or 0), options.storage_options) if kind == "parquet" else None
+            data = read_tar(item, options) if kind == "tar" else read_parquet(item, group, options)
+            found = next((datum for datum in data if datum.member == member), None)
+    except FILE_FAULTS as fault:
+        raise _gone(path, member, one_line(fault)) from fault
+    if isinstance(found, Datum):
+        return found.data
+    raise _gone(path, member, "it is no longer there" if found is None else f"{found.reason}: {found.detail}")
 
 
-def _read_files(objects: tuple[SourceObject, ...], options: ReadOptions) -> Iterator[Datum | Reject]:
-    """Loose files, read ahead by a few threads: what a request costs on an object store is mostly waiting."""
-    window = 2 * options.read_threads
-    with ThreadPoolExecutor(options.read_threads, thread_name_prefix="curator-read") as threads:
-        pending: deque[Future[Datum | Reject]] = deque()
+def _gone(path: str, member: str | None, why: str) -> SourceError:
+    place = path if member is None else f"{path}#{member}"
+    return SourceError(f"{one_line(ValueError(place))}: {why}", hint="scan its source again: curator scan SOURCE")
+
+
+def _read_files(objects: Sequence[SourceObject], options: ReadOptions) -> Iterator[Datum | Reject]:
+    """Loose files in order, read ahead by threads."""
+    threads = ThreadPoolExecutor(options.read_threads, thread_name_prefix="curator-read")
+    waiting: deque[tuple[int, Future[Datum | Reject]]] = deque()
+    waiting_bytes = 0
+    try:
         for item in objects:
-            pending.append(threads.submit(_read_file, item, options))
-            if len(pending) >= window:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+            while waiting and (
+                len(waiting) >= 2 * options.read_threads or waiting_bytes + item.byte_size > MAX_WAITING_BYTES
+            ):
+                size, future = waiting.popleft()
+                waiting_bytes -= size
+                yield future.result()
+            waiting.append((item.byte_size, threads.submit(_read_file, item, options)))
+            waiting_bytes += item.byte_size
+        while waiting:
+            yield waiting.popleft()[1].result()
+    finally:
+        threads.shutdown(wait=True, cancel_futures=True)
 
 
 def _read_file(item: SourceObject, options: ReadOptions) -> Datum | Reject:
-    if item.byte_size > options.max_object_bytes:
-        detail = f"{item.byte_size} bytes, at most {options.max_object_bytes} are read"
-        return Reject(item.uri, item.uri, "read", "too_large", detail, byte_size=item.byte_size)
+    limit = options.max_object_bytes
+    if item.byte_size > limit:
+        return _too_large(item, item.byte_size, limit)
     try:
-        filesystem, path = file_system(item.path)
-        with filesystem.open(path, "rb") as file:
-            data = file.read(options.max_object_bytes + 1)
-    except FileNotFoundError as fault:
-        return _failed(item, "not_found", fault)
-    except PermissionError as fault:
-        return _failed(item, "permission_denied", fault)
-    # Broad on purpose: each store's client raises errors of its own, and any of them costs this object only.
-    except Exception as fault:
-        if isinstance(fault, CuratorError):
-            raise
-        return _failed(item, "read_failed", fault)
-    if len(data) > options.max_object_bytes:
-        return Reject(item.uri, item.uri, "read", "too_large", "grew past the limit while it was read")
-    return Datum(item.uri, item.uri, data)
+        data = read_bytes(item.path, options.storage_options, limit=limit, expected=item.byte_size)
+    except OSError as fault:
+        return Reject(
+            item.uri, item.uri, "read", failure_reason(fault), one_line(fault), byte_size=item.byte_size or None
+        )
+    return Datum(item.uri, item.uri, data) if len(data) <= limit else _too_large(item, len(data), limit)
 
 
-def _failed(item: SourceObject, reason: str, fault: Exception) -> Reject:
-    return Reject(item.uri, item.uri, "read", reason, one_line(fault), byte_size=item.byte_size)
+def _too_large(item: SourceObject, size: int, limit: int) -> Reject:
+    detail = f"{size} bytes or more, at most {limit} are read"
+    return Reject(item.uri, item.uri, "read", "too_large", detail, byte_size=size)

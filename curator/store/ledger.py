@@ -152,7 +152,9 @@ class Ledger:
     # Shards
 
     def finished_shards(self, *, encoder_id: str, role: str) -> set[str]:
-        return set(self.database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist())
+        return set(
+            self.database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist()
+        )
 
     def known_images(self, encoder_id: str) -> set[bytes]:
         """Ids, as 16 bytes each, of the contents that have a vector of the encoder."""

@@ -1,70 +1,199 @@
-"""What an index is built over: a list of members, each with ids and vectors. Images by vector file, labels at once."""
+"""What an index is built over: vectors with ids, in members that never change. Images by vector file, labels at once.
+
+A *position* is the place of a vector in its collection, counted through the members in their order. Indexes and
+searches speak in positions; ids are looked up for what is returned. Vectors are read from disk as they are needed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.errors import VectorFault
 from curator.types import Vectors
-from curator.vectors.shards import read_shard
+from curator.vectors.shards import ShardInfo, id_bytes, id_texts, read_info
+
+Positions = NDArray[np.int64]
+BLOCK_ROWS = 8192
+_OPEN_FILES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part of a collection; `fingerprint` changes when its content does."""
+
+    name: str
+    count: int
+    fingerprint: str
 
 
 class VectorCollection(Protocol):
-    """Vectors with ids, in a fixed order. A member is a part that never changes; new ones may be appended."""
+    """Vectors (n, d) with unique ids, in the order of their members."""
 
     @property
     def name(self) -> str: ...
     @property
     def dimension(self) -> int: ...
+    def __len__(self) -> int: ...
 
-    def members(self) -> list[str]:
-        """Names that tell the content of each part, in order."""
+    def members(self) -> tuple[Member, ...]:
+        """The parts, in order."""
 
-    def read(self, member: str) -> tuple[Sequence[str], Vectors]:
-        """Ids and vectors (n, d) of a part."""
+    def in_order(self, names: Sequence[str]) -> VectorCollection:
+        """The same collection with the members `names` first, in that order; the others follow in theirs."""
+
+    def vectors_at(self, positions: Positions) -> Vectors:
+        """Vectors as stored, (len(positions), d) float32, in the order asked for."""
+
+    def ids_at(self, positions: Positions) -> list[str]:
+        """Ids, in the order asked for."""
+
+    def keys_at(self, positions: Positions) -> NDArray[Any]:
+        """What orders vectors of equal cosine: sorts as image ids do, or as labels stand in their bank."""
+
+    def positions_of(self, ids: Collection[str]) -> Positions:
+        """Where these ids are, ascending; ids that the collection does not have are passed over."""
 
 
-@dataclass(frozen=True, slots=True)
 class ImageCollection:
-    """The images of an encoder: its vector files, named by their content."""
+    """The images of one encoder: its vector files in a folder, named without `.safetensors`.
 
-    folder: Path
-    files: tuple[str, ...]
-    dimension: int
-    name: str = "images"
+    Keeps 16 bytes an image once ids are asked for, and otherwise only the heads of the files. Raises VectorFault for a
+    file that is missing or damaged, or whose dimension or encoder is not that of the others.
+    """
 
-    def members(self) -> list[str]:
-        return list(self.files)
+    def __init__(self, folder: Path, files: Sequence[str], dimension: int, *, name: str = "images") -> None:
+        self.folder = folder
+        self.files = tuple(files)
+        self.dimension = dimension
+        self.name = name
+        self._vectors_of = lru_cache(maxsize=_OPEN_FILES)(self._map_vectors)
 
-    def read(self, member: str) -> tuple[Sequence[str], Vectors]:
-        shard = read_shard(self.folder / f"{member}.safetensors")
-        return shard.image_ids, shard.vectors
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if self.files else 0
+
+    def members(self) -> tuple[Member, ...]:
+        pairs = zip(self.files, self._infos, strict=True)
+        return tuple(Member(name, info.count, f"{info.byte_size}-{info.crc32:08x}") for name, info in pairs)
+
+    def in_order(self, names: Sequence[str]) -> ImageCollection:
+        if tuple(names) == self.files:
+            return self
+        first = set(names)
+        rest = [name for name in self.files if name not in first]
+        return ImageCollection(self.folder, (*names, *rest), self.dimension, name=self.name)
+
+    def vectors_at(self, positions: Positions) -> Vectors:
+        found = np.empty((len(positions), self.dimension), np.float32)
+        for member, places, rows in self._by_member(positions):
+            found[places] = self._vectors_of(member)[rows]
+        return found
+
+    def ids_at(self, positions: Positions) -> list[str]:
+        return id_texts(self._ids[positions])
+
+    def keys_at(self, positions: Positions) -> NDArray[Any]:
+        return _sortable(self._ids[positions])
+
+    def positions_of(self, ids: Collection[str]) -> Positions:
+        known, order = self._sorted_ids
+        wanted = _sortable(id_bytes([image_id for image_id in ids if len(image_id) == 32]))
+        places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return np.sort(order[places[known[places] == wanted]]) if len(known) else np.zeros(0, np.int64)
+
+    def _by_member(self, positions: Positions) -> Iterator[tuple[int, NDArray[np.intp], Positions]]:
+        """For each member touched: its index, which of `positions` it holds, and their rows in it."""
+        member = np.searchsorted(self._ends, positions, side="right")
+        order = np.argsort(member, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(member[order])) + 1):
+            if places.size:
+                index = int(member[places[0]])
+                yield index, places, positions[places] - (self._ends[index] - self._infos[index].count)
+
+    def _map_vectors(self, member: int) -> NDArray[np.float16]:
+        return self._infos[member].map_vectors()
+
+    @cached_property
+    def _infos(self) -> list[ShardInfo]:
+        infos = [read_info(self.folder / f"{name}.safetensors") for name in self.files]
+        for info in infos:
+            if info.dimension != self.dimension or info.encoder_id != infos[0].encoder_id:
+                raise VectorFault(
+                    f"vector file {info.path} has {info.dimension} dimensions of {info.encoder_id}, "
+                    f"not {self.dimension} of {infos[0].encoder_id}",
+                    hint="vectors of two encoders cannot be compared; run `curator doctor`",
+                )
+        return infos
+
+    @cached_property
+    def _ends(self) -> Positions:
+        return np.cumsum([info.count for info in self._infos], dtype=np.int64)
+
+    @cached_property
+    def _ids(self) -> NDArray[np.uint8]:
+        parts = [np.asarray(info.map_ids()) for info in self._infos]
+        return np.concatenate(parts) if parts else np.zeros((0, 16), np.uint8)
+
+    @cached_property
+    def _sorted_ids(self) -> tuple[NDArray[Any], Positions]:
+        keys = _sortable(self._ids)
+        order = np.argsort(keys, kind="stable").astype(np.int64)
+        return keys[order], order
 
 
-@dataclass(frozen=True, slots=True)
 class LabelCollection:
-    """The labels of a bank version, in one part. Their ids are their indices in the bank, as text."""
+    """The labels of a bank version, in one member. Their ids are their indices in the bank, as decimal text."""
 
-    vectors: Vectors
-    digest: str
-    name: str = "labels"
+    def __init__(self, vectors: Vectors, digest: str, *, name: str = "labels") -> None:
+        self.vectors = vectors
+        self.digest = digest
+        self.name = name
 
     @property
     def dimension(self) -> int:
         return int(self.vectors.shape[1])
 
-    def members(self) -> list[str]:
-        return [self.digest]
+    def __len__(self) -> int:
+        return len(self.vectors)
 
-    def read(self, member: str) -> tuple[Sequence[str], Vectors]:
-        return [str(index) for index in range(len(self.vectors))], self.vectors
+    def members(self) -> tuple[Member, ...]:
+        return (Member(self.digest, len(self.vectors), self.digest),)
+
+    def in_order(self, names: Sequence[str]) -> LabelCollection:
+        return self
+
+    def vectors_at(self, positions: Positions) -> Vectors:
+        return self.vectors[positions].astype(np.float32, copy=False)
+
+    def ids_at(self, positions: Positions) -> list[str]:
+        return [str(position) for position in positions.tolist()]
+
+    def keys_at(self, positions: Positions) -> NDArray[Any]:
+        return positions
+
+    def positions_of(self, ids: Collection[str]) -> Positions:
+        numbers = (int(label) for label in ids if label.isdecimal())
+        return np.array(sorted(number for number in numbers if number < len(self)), np.int64)
 
 
-def read_all(collection: VectorCollection, members: Sequence[str]) -> Iterator[tuple[Sequence[str], Vectors]]:
-    """The members' ids and vectors, one after the other; empty ones are passed over."""
-    for member in members:
-        ids, vectors = collection.read(member)
-        if len(ids):
-            yield ids, vectors
+def unit(vectors: Vectors) -> Vectors:
+    """Scaled to length one, so that an inner product is a cosine. Stored float16 vectors are off by up to 4.9e-4."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(vectors / norms, dtype=np.float32)
+
+
+def blocks(collection: VectorCollection, *, start: int = 0) -> Iterator[Vectors]:
+    """Unit vectors (up to 8,192, d) of all positions from `start` on, in order: a bounded part at a time."""
+    for first in range(start, len(collection), BLOCK_ROWS):
+        yield unit(collection.vectors_at(np.arange(first, min(first + BLOCK_ROWS, len(collection)))))
+
+
+def _sortable(raw: NDArray[np.uint8]) -> NDArray[Any]:
+    """Rows of 16 bytes as one sortable value each. NumPy drops trailing zeros; among equal lengths that is safe."""
+    return np.ascontiguousarray(raw).view("S16").reshape(len(raw))

@@ -6,7 +6,7 @@ The writer gets a temporary path in the same folder, because FAISS writes to a p
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +14,12 @@ from pathlib import Path
 
 @contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """Yields a temporary path; when the block ends well, it is flushed to disk and renamed to `path`.
+    """Yields a temporary path to write; when the block ends well, it is flushed to disk and renamed to `path`.
 
     When the block raises, `path` is untouched and the temporary file is removed. Safe with several writers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     try:
         yield temporary
         sync(temporary)

@@ -1,103 +1,182 @@
 """The one door for nearest-neighbour queries: search, explanation, near-duplicates, mining of negative images, and the
-look-up of ID labels near an image all go through `Neighbours.search`.
+look-up of ID labels near an image all go through `Neighbours`.
+
+An index proposes candidates, `exact.rank` gives their cosines and order, and where the proposals do not suffice (few
+vectors are admitted, lists ran empty, k is large) the vectors are compared one by one. So a query always gets the
+neighbours it asked for if they exist, recall is the only thing that an approximate index can cost, and cosines do not
+depend on the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.types import Vectors
-from curator.vectors.collections import VectorCollection
-from curator.vectors.faiss_index import FaissIndex
-from curator.vectors.index_cache import OpenIndex, open_index
+from curator.vectors.admission import Admission, Allow
+from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
+from curator.vectors.exact import Found, rank, scan
+from curator.vectors.index_cache import open_index
 from curator.vectors.recipes import Recipe
 
-Allow = Callable[[str], bool]
+MAX_FETCH = 2048  # candidates a query, the limit of FAISS on GPUs; beyond, an exact scan is no slower
+_WIDEN = 4
+_TIE = 2e-6  # cosines closer than this may stand in another order in the index
+_SCORES = 1 << 23  # scores of queries against vectors held at a time: 32 MiB
+
+
+class SearchableIndex(Protocol):
+    """What proposes candidates."""
+
+    @property
+    def candidates_per_result(self) -> int: ...
+
+    def search(self, queries: Vectors, k: int) -> tuple[NDArray[np.float32], Positions]:
+        """Scores and positions (n, k), the best first; -1 for none. k at most MAX_FETCH."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One found vector and its cosine to the query."""
+    """One found vector and its cosine to the query, in [-1, 1]."""
 
     id: str
     cosine: float
 
 
 class Neighbours:
-    """Nearest-neighbour queries over one collection, by the index of one recipe."""
+    """Nearest-neighbour queries over one collection. Without an index, every query is an exact scan."""
 
-    def __init__(self, opened: OpenIndex) -> None:
-        self._opened = opened
+    def __init__(self, collection: VectorCollection, index: SearchableIndex | None = None) -> None:
+        self.collection = collection
+        self._index = index
 
     @classmethod
     def open(cls, collection: VectorCollection, recipe: Recipe, folder: Path) -> Neighbours:
-        """Open the cached index in `folder`, brought up to date. Raises IndexFault, VectorFault."""
-        return cls(open_index(collection, recipe, folder))
+        """By the cached index in `folder`, brought up to date. Raises IndexFault, VectorFault."""
+        if len(collection) == 0:
+            return cls(collection)
+        index, ordered = open_index(collection, recipe, folder)
+        return cls(ordered, index)
 
     @property
     def count(self) -> int:
-        return self._opened.index.count
+        return len(self.collection)
 
     def search(self, queries: Vectors, k: int, *, allow: Allow | None = None) -> list[list[Neighbour]]:
-        """For each query the k nearest, by cosine and then by id; fewer when there are no more.
+        """For each query the k nearest, by cosine and then by id; fewer only where no more are admitted.
 
-        queries: (n, d), unit norm. allow: which ids may be found (gone images and the query itself may not). Cosines
-        are those of the index: exact with `flat`, `ivf_flat` and `hnsw`, of float16 vectors with `ivf_pq`.
-        Raises UsageError for queries of another dimension.
+        queries: (n, d), of any length but zero. allow: which ids may be found: a set, a predicate, or a mask over
+        the positions of `self.collection`. Few ids are compared one by one, so looking among them is exact. Raises
+        UsageError for queries of another dimension, zero or not finite.
         """
-        if queries.ndim != 2 or queries.shape[1] != self._opened.index.dimension:
-            wanted = self._opened.index.dimension
-            raise UsageError(f"queries of shape {queries.shape} do not fit an index of {wanted} dimensions")
-        found: list[list[Neighbour]] = [[] for _ in range(len(queries))]
-        todo = np.arange(len(queries))
-        fetch = k if allow is None else k + 8
-        while todo.size and self.count and k > 0:
-            fetch = min(fetch, self.count)
-            # One more than wanted shows whether equal cosines go on past the cut, where the index orders as it likes.
-            cosines, positions = self._opened.index.search(queries[todo], min(fetch + 1, self.count))
-            left = []
-            for row, query in enumerate(todo):
-                kept = self._kept(cosines[row], positions[row], allow)
-                found[query] = kept[:k]
-                if self._may_lack(kept, cosines[row], k, fetch):
-                    left.append(query)
-            todo, fetch = np.array(left, dtype=np.intp), fetch * 4
-        return found
+        positions, cosines = self.nearest(queries, k, allow=allow)
+        ids = iter(self.collection.ids_at(positions.ravel()))
+        return [[Neighbour(next(ids), cosine) for cosine in row] for row in cosines.tolist()]
 
-    def _kept(self, cosines: NDArray[np.float32], positions: NDArray[np.int64], allow: Allow | None) -> list[Neighbour]:
-        pairs = ((self._opened.ids[position], float(cosine)) for cosine, position in zip(cosines, positions, strict=True)
-                 if position >= 0)
-        kept = [Neighbour(name, cosine) for name, cosine in pairs if allow is None or allow(name)]
-        return sorted(kept, key=lambda item: (-item.cosine, item.id))
+    def nearest(self, queries: Vectors, k: int, *, allow: Allow | None = None) -> Found:
+        """As `search`, in arrays: positions (n, m) int64 and cosines (n, m) float32, m = min(k, admitted)."""
+        queries = self._checked(queries, k)
+        admission = Admission(self.collection, allow)
+        width = min(k, self.count)
+        positions = np.full((len(queries), width), -1, np.int64)
+        cosines = np.full((len(queries), width), -np.inf, np.float32)
+        step = max(1, _SCORES // (BLOCK_ROWS + width))
+        for start in range(0, len(queries) if width else 0, step):
+            block = slice(start, start + step)
+            found = self._through_index(queries[block], width, admission)
+            columns = found[0].shape[1]
+            positions[block, :columns], cosines[block, :columns] = found
+        # Admission does not depend on the query, so all rows have the same number of neighbours.
+        filled = int((positions[:1] >= 0).sum()) if len(queries) else 0
+        return positions[:, :filled], cosines[:, :filled]
 
-    def _may_lack(self, kept: list[Neighbour], cosines: NDArray[np.float32], k: int, fetch: int) -> bool:
-        """Whether fetching more could change the first k: too few were allowed, or a tie reaches past the cut."""
-        if fetch >= self.count:
-            return False
-        return len(kept) < k or kept[k - 1].cosine <= float(cosines[-1])
+    def _checked(self, queries: Vectors, k: int) -> Vectors:
+        if k < 1:
+            raise UsageError(f"k = {k}: at least one neighbour must be asked for")
+        if queries.ndim != 2 or queries.shape[1] != self.collection.dimension:
+            wanted = self.collection.dimension
+            raise UsageError(
+                f"queries of shape {queries.shape} do not fit {self.collection.name} of {wanted} dimensions"
+            )
+        norms = np.linalg.norm(queries, axis=1)
+        if not (np.isfinite(norms) & (norms > 0)).all():
+            raise UsageError("a query vector is zero or not finite")
+        return unit(queries)
+
+    def _through_index(self, queries: Vectors, k: int, admission: Admission) -> Found:
+        """Fetch more and more for the queries that need it; compare one by one for those that still lack neighbours."""
+        fetch = self._first_fetch(k, admission.share)
+        if self._index is None or fetch > MAX_FETCH:
+            return scan(self.collection, queries, admission.positions(), k)
+        positions = np.full((len(queries), k), -1, np.int64)
+        cosines = np.full((len(queries), k), -np.inf, np.float32)
+        pending, most = np.arange(len(queries)), min(self.count, MAX_FETCH)
+        while True:
+            positions[pending], cosines[pending], lacking, tied = self._propose(queries[pending], k, fetch, admission)
+            if fetch == most:
+                pending = pending[lacking]
+                break
+            pending, fetch = pending[lacking | tied], min(fetch * _WIDEN, most)
+            if not pending.size:
+                break
+        if pending.size:
+            found = scan(self.collection, queries[pending], admission.positions(), k)
+            columns = found[0].shape[1]
+            positions[pending, :columns], cosines[pending, :columns] = found
+        return positions, cosines
+
+    def _first_fetch(self, k: int, share: float) -> int:
+        """How many candidates to ask the index for when a `share` of them is admitted; more than MAX_FETCH: do not ask.
+
+        One more than needed shows whether a tie goes on past the cut.
+        """
+        if self._index is None or share == 0:
+            return MAX_FETCH + 1
+        needed = math.ceil(k / share) + 1
+        wanted = math.ceil(k * self._index.candidates_per_result / share) + 1
+        return min(self.count, max(needed, min(wanted, MAX_FETCH)))
+
+    def _propose(
+        self, queries: Vectors, k: int, fetch: int, admission: Admission
+    ) -> tuple[Positions, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """The k best admitted of `fetch` candidates; which queries lack some; which may be tied with unfetched ones."""
+        assert self._index is not None
+        _, candidates = self._index.search(queries, fetch)
+        positions, cosines = rank(self.collection, queries, candidates, fetch)
+        admitted = admission.of(positions)
+        last = np.where(positions >= 0, cosines, np.inf).min(axis=1)
+        first = np.argsort(~admitted, axis=1, kind="stable")[:, :k]
+        kept = np.take_along_axis(admitted, first, axis=1)
+        positions = np.where(kept, np.take_along_axis(positions, first, axis=1), -1)
+        cosines = np.where(kept, np.take_along_axis(cosines, first, axis=1), np.float32(-np.inf))
+        lacking = ~kept.all(axis=1)
+        tied = ~lacking & (cosines[:, -1] <= last + _TIE)
+        return positions, cosines, lacking, tied
 
 
 def near_duplicates(
     neighbours: Neighbours, ids: Sequence[str], vectors: Vectors, *, min_cosine: float, k: int
 ) -> list[tuple[str, str, float]]:
-    """Pairs (id, neighbour, cosine) of at least `min_cosine`, each once, smaller id first; at most k for each id."""
+    """Pairs (id, neighbour, cosine) of at least `min_cosine`, each once, smaller id first, in order of the ids.
+
+    ids, vectors: the images asked about, (n, d); they may be in the collection themselves. At most k pairs for each.
+    """
     pairs: dict[tuple[str, str], float] = {}
-    for name, found in zip(ids, neighbours.search(vectors, k + 1), strict=True):
-        close = [item for item in found if item.id != name and item.cosine >= min_cosine]
-        for item in close[:k]:
-            pairs[min(name, item.id), max(name, item.id)] = item.cosine
+    if not len(ids):
+        return []
+    positions, cosines = neighbours.nearest(vectors, k + 1)  # one of them may be the image itself
+    rows, columns = np.nonzero(cosines >= min_cosine)
+    found = neighbours.collection.ids_at(positions[rows, columns])
+    taken = dict.fromkeys(range(len(ids)), 0)
+    for row, other, cosine in zip(rows.tolist(), found, cosines[rows, columns].tolist(), strict=True):
+        if other != ids[row] and taken[row] < k:
+            taken[row] += 1
+            pairs[min(ids[row], other), max(ids[row], other)] = cosine
     return [(first, second, cosine) for (first, second), cosine in sorted(pairs.items())]
-
-
-def recall_at_k(index: FaissIndex, exact: FaissIndex, queries: Vectors, k: int) -> float:
-    """The share of the exact k nearest that the index finds, over all queries, in [0, 1]."""
-    _, found = index.search(queries, k)
-    _, truth = exact.search(queries, k)
-    hits = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), truth.tolist(), strict=True))
-    return hits / (len(queries) * k)

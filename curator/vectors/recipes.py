@@ -113,30 +113,6 @@ class Recipe:
         """How many vectors to train on; at least 10,000, which a product quantiser of 256 centroids wants."""
         return min(count, max(10_000, self.build.sample_per_list * self._lists(count)))
 
-    def lists(self, count: int) -> int:
-        """The number of inverted lists for so many vectors."""
-        return self._lists(count)
-
-    def probes(self, lists: int) -> int:
-        """How many of the lists a search looks into."""
-        return self.nprobe_for(lists)
-
-    @property
-    def train_vectors_per_list(self) -> int:
-        return max(self.build.sample_per_list, 64)
-
-    @property
-    def ef_search(self) -> int:
-        return self.search.ef_search
-
-    @property
-    def refine_factor(self) -> int:
-        return self.search.k_factor
-
-    @property
-    def retrain_growth(self) -> float:
-        return self.build.retrain_growth
-
     def nprobe_for(self, lists: int) -> int:
         """How many of the lists a search looks into."""
         return min(lists, max(self.search.nprobe, math.ceil(self.search.probe_fraction * lists)))
@@ -165,7 +141,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         return _load_file(Path(text))
     shipped = _shipped()
     if text not in shipped:
-        raise UsageError(f"no index recipe is called {text!r}", hint=f"known: {', '.join(shipped)}, or a path to a .toml")
+        raise UsageError(
+            f"no index recipe is called {text!r}", hint=f"known: {', '.join(shipped)}, or a path to a .toml"
+        )
     return _parse(shipped[text], name=text, where=f"indexes/{text}.toml")
 
 
@@ -220,13 +198,15 @@ def _fits(value: Any, hint: Any) -> bool:
 def _check_recipe(recipe: Recipe, *, where: str) -> None:
     """What the types cannot say: the metric, the placeholders, and numbers that must be at least one."""
     if recipe.metric != "inner_product":
-        raise ConfigError(f"{where}: metric = {recipe.metric!r}", hint="vectors are unit norm: use \"inner_product\"")
+        raise ConfigError(f"{where}: metric = {recipe.metric!r}", hint='vectors are unit norm: use "inner_product"')
     try:
         placeholders = {name for _, name, _, _ in string.Formatter().parse(recipe.factory) if name is not None}
     except ValueError as error:
         raise ConfigError(f"{where}: factory = {recipe.factory!r}: {error}") from error
     if placeholders - {"nlist", "m"}:
-        raise ConfigError(f"{where}: factory = {recipe.factory!r} has an unknown placeholder", hint="known: {nlist}, {m}")
+        raise ConfigError(
+            f"{where}: factory = {recipe.factory!r} has an unknown placeholder", hint="known: {nlist}, {m}"
+        )
     at_least_one = {**asdict(recipe.build), **asdict(recipe.search)}
     del at_least_one["probe_fraction"]
     for key, value in at_least_one.items():

@@ -94,9 +94,7 @@ class Workspace:
 
     def preview(self, *sources: str | Path, rehash: bool = False, retry_rejects: bool = False) -> list[ListingCounts]:
         """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image."""
-        return preview_scan(
-            self._context, ScanRequest(_addresses(sources), rehash=rehash, retry_rejects=retry_rejects)
-        )
+        return preview_scan(self._context, ScanRequest(_addresses(sources), rehash=rehash, retry_rejects=retry_rejects))
 
     def calibrate(
         self,
@@ -106,9 +104,7 @@ class Workspace:
         watcher: ScanWatcher | None = None,
     ) -> CalibrationSummary:
         """Set the threshold so that the share `keep` of the reference ID images is kept; flags follow at once."""
-        return run_calibration(
-            self._context, _addresses(reference), watcher or SilentWatcher(), keep=keep, name=name
-        )
+        return run_calibration(self._context, _addresses(reference), watcher or SilentWatcher(), keep=keep, name=name)
 
     def score(self, *, bank: str | None = None, method: str | None = None) -> ScoreSummary:
         """Score the stored vectors under another bank (`name` or `name@digest`) or method. Embeds no image."""
@@ -205,5 +201,3 @@ def _addresses(sources: Sequence[str | Path]) -> tuple[str, ...]:
     if not sources:
         raise UsageError("name at least one source", hint="a folder, file, glob, tar, Parquet file or fsspec URL")
     return tuple(str(source) for source in sources)
-
-

@@ -69,7 +69,9 @@ class Context:
         """Build the bank that `banks/<name>.toml` specifies and record it as a version."""
         spec_path = self.layout.bank_spec(name)
         if not spec_path.is_file():
-            raise BankError(f"{spec_path}: no such bank spec", hint=f"write it, or copy {self.layout.bank_spec('base')}")
+            raise BankError(
+                f"{spec_path}: no such bank spec", hint=f"write it, or copy {self.layout.bank_spec('base')}"
+            )
         started = time.perf_counter()
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)

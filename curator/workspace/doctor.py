@@ -119,8 +119,12 @@ def _ledger(context: Context) -> Iterator[Finding]:
     listed = ", ".join(f"{value} {name}" for name, value in facts.items())
     yield Finding("ledger", "ok", f"{listed}; last run {runs[0]['run_id']} {runs[0]['status']}" if runs else listed)
     if runs and runs[0]["status"] in ("failed", "interrupted"):
-        yield Finding("ledger", "warning", f"the last run was {runs[0]['status']}: {runs[0]['error'] or 'no message'}",
-                      "run the same command again: it resumes")
+        yield Finding(
+            "ledger",
+            "warning",
+            f"the last run was {runs[0]['status']}: {runs[0]['error'] or 'no message'}",
+            "run the same command again: it resumes",
+        )
 
 
 def _vector_files(context: Context) -> Iterator[Finding]:
@@ -132,8 +136,12 @@ def _vector_files(context: Context) -> Iterator[Finding]:
     folder = context.layout.vectors(encoder_id)
     missing = [name for name in names if not (folder / f"{name}.safetensors").is_file()]
     if missing:
-        yield Finding("vectors", "failed", f"{len(missing)} of {len(names)} vector files are missing, first "
-                      f"{missing[0]}", "restore them from a backup, or scan into a new workspace")
+        yield Finding(
+            "vectors",
+            "failed",
+            f"{len(missing)} of {len(names)} vector files are missing, first {missing[0]}",
+            "restore them from a backup, or scan into a new workspace",
+        )
     else:
         yield Finding("vectors", "ok", f"{len(names)} vector files")
 

@@ -261,7 +261,10 @@ def _policy_in_force(ledger: Ledger, scorer: Scorer) -> tuple[Policy | None, str
     found = ledger.database.row("find_policy", **_scored_by(scorer))
     if found and found["name"] != "default":
         policy = Policy(
-            found["name"], **_scored_by(scorer), min_log_odds=found["min_log_odds"], provenance=json.loads(found["provenance"])
+            found["name"],
+            **_scored_by(scorer),
+            min_log_odds=found["min_log_odds"],
+            provenance=json.loads(found["provenance"]),
         )
         return policy, f"flagged below id_score {found['min_id_score']:.4g} (policy {policy.name})"
     try:

@@ -111,9 +111,7 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
         objects, role=request.role, encoder_id=encoder_id, rehash=request.rehash, retry_rejects=request.retry_rejects
     )
     to_read = tuple(item for item, state in zip(objects, states, strict=True) if state != "unchanged")
-    known = frozenset(
-        item.uri for item, state in zip(objects, states, strict=True) if state in ("changed", "returned")
-    )
+    known = frozenset(item.uri for item, state in zip(objects, states, strict=True) if state in ("changed", "returned"))
     missed = ledger.find_gone(objects, role=request.role, prefix=source.prefix)
     unlisted = tuple(f"{item.uri.rstrip('/')}/" for item in rejects)
     gone = tuple(uri for uri in missed if source.covers(uri) and not uri.startswith(unlisted))

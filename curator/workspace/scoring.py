@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from curator.methods import Method, score_vectors
@@ -26,7 +28,7 @@ class Scorer:
     def score_table(self, image_ids: Sequence[str], vectors: Vectors, *, run_id: str) -> pa.Table:
         """Score rows of images; vectors: (n, d), as read back from their file, in the order of image_ids."""
         scores = score_vectors(vectors, self.bank, self.method)
-        columns = {
+        columns: dict[str, np.ndarray[Any, Any]] = {
             "id_score": scores.id_score,
             "log_odds": scores.log_odds,
             "id_label": scores.id_label,

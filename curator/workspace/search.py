@@ -103,7 +103,9 @@ def list_indexes(context: Context) -> pa.Table:
     rows = []
     for collection, configured in collections:
         for name in dict.fromkeys([configured, *(recipe.name for recipe in list_recipes())]):
-            status = index_status(collection, load_recipe(name), context.layout.index(encoder_id, collection.name, name))
+            status = index_status(
+                collection, load_recipe(name), context.layout.index(encoder_id, collection.name, name)
+            )
             if name == configured or status.state != "missing":
                 rows.append(
                     {
@@ -126,9 +128,7 @@ def _bank(context: Context, database: Database) -> Bank:
     return bank
 
 
-def _query(
-    context: Context, database: Database, *, text: str | None, image: str | None, label: str | None
-) -> Vectors:
+def _query(context: Context, database: Database, *, text: str | None, image: str | None, label: str | None) -> Vectors:
     """The query vector, (1, d)."""
     if text is not None:
         return context.encoder.encode_texts([text])

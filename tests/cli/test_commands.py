@@ -166,7 +166,9 @@ def test_index_build_list_search(scanned, run_cli):
     rows = json.loads(run_cli("index", "search", "red", "-k", "2", "--json", folder=scanned).stdout)
     assert len(rows) == 2
     assert rows[0]["cosine"] >= rows[1]["cosine"]
-    labels = json.loads(run_cli("index", "search", "green", "--in", "labels", "-k", "1", "--json", folder=scanned).stdout)
+    labels = json.loads(
+        run_cli("index", "search", "green", "--in", "labels", "-k", "1", "--json", folder=scanned).stdout
+    )
     assert labels[0]["label"] == "green"
 
 
@@ -192,7 +194,7 @@ def test_doctor_finds_a_missing_vector_file(scanned, run_cli):
 
 def test_publish_and_config(scanned, run_cli):
     assert run_cli("publish", folder=scanned).stdout.strip().endswith("curator.duckdb")
-    assert 'address = \'fake\'' in run_cli("config", folder=scanned).stdout
+    assert "address = 'fake'" in run_cli("config", folder=scanned).stdout
     assert json.loads(run_cli("config", "--json", folder=scanned).stdout)["scan"]["method"] == "neglabel"
 
 
@@ -217,7 +219,17 @@ def test_locked_workspace_exits_with_five(workspace, lake, run_cli):
 
 
 def test_json_log_lines_carry_the_run_id(workspace, lake):
-    command = [sys.executable, "-m", "curator", "-w", str(workspace.layout.root), "--log-format", "json", "scan", str(lake)]
+    command = [
+        sys.executable,
+        "-m",
+        "curator",
+        "-w",
+        str(workspace.layout.root),
+        "--log-format",
+        "json",
+        "scan",
+        str(lake),
+    ]
     result = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     assert lines

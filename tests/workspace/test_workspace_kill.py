@@ -19,14 +19,16 @@ from curator.workspace import Workspace
 # Columns that may differ: who ran, when, and how long it took.
 TABLES = {
     "source_object": "object_uri, role, kind, byte_size, version, encoder_id, data_count, gone_run_id is null",
-    "location": "uri, role, object_uri, object_version, member, byte_offset, byte_size, source_label, image_id, shard_id",
+    "location": "uri, role, object_uri, object_version, member, byte_offset, byte_size, source_label, image_id, "
+    "shard_id",
     "image": "image_id, byte_size, width, height, format, mode, animated",
     "reject": "uri, role, object_uri, object_version, member, stage, reason, detail, image_id",
     "vector": "image_id, encoder_id, vector_file, row_index",
     "shard": "shard_id, encoder_id, role, kind, data_count, image_count, duplicate_count, reject_count, byte_count",
     "near_duplicate": "image_id, neighbour_id, encoder_id, cosine",
     "compared_file": "vector_file, encoder_id",
-    "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, id_cosine, negative_label, negative_cosine",
+    "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, id_cosine, negative_label, "
+    "negative_cosine",
     "bank": "bank_digest, name, version, encoder_id, id_count, negative_count, spec",
     "label": "*",
     "policy": "policy_id, name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, provenance",

@@ -99,7 +99,9 @@ def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, lake):
     summary = scanned.scan(lake, rehash=True)
     assert summary.data_read == 21
     assert path.exists()
-    assert scanned.sql("select count(*) as n from report.locations where uri like '%/red-00.png'").to_pylist() == [{"n": 1}]
+    assert scanned.sql("select count(*) as n from report.locations where uri like '%/red-00.png'").to_pylist() == [
+        {"n": 1}
+    ]
     assert healthy(scanned)
 
 
@@ -212,7 +214,10 @@ def test_rescoring_equals_scoring_in_the_scan_bit_for_bit(scanned, lake, tmp_pat
     shutil.copy(scanned.layout.bank_spec("base"), other.layout.bank_spec("base"))
     Workspace.open(other.layout.root, overrides={"scan.method": "mcm"}).scan(lake)
     other.score(method="neglabel")
-    query = "select image_id, id_score, log_odds, id_cosine, negative_cosine from score where method_id like 'negl%' order by 1"
+    query = (
+        "select image_id, id_score, log_odds, id_cosine, negative_cosine from score "
+        "where method_id like 'neglabel%' order by image_id"
+    )
     assert other.sql(query).equals(scanned.sql(query))
 
 

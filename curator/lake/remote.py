@@ -1,0 +1,177 @@
+"""Sources at URLs: whatever fsspec can list.
+
+A store tells size and version (ETag, checksum or time) with its listing. A web server tells them only when asked for
+each object, which costs one HEAD request each; a URL that ends with a slash is read as an index page. The version is
+as good as the store makes it: where it tells nothing but a size, a change that keeps the size goes unseen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from curator.errors import SourceError
+from curator.lake.files import ABSENT, connect, foreign_faults, is_http, one_line
+from curator.lake.globs import Glob, has_magic
+from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of, readable
+from curator.lake.local import HIDDEN
+from curator.types import Reject, SourceObject
+
+Shape = Literal["folder", "object", "glob"]
+# Contents first, times last.
+VERSION_KEYS = ("ETag", "etag", "Content-MD5", "Digest", "content_md5", "md5Hash", "checksum", "crc32c", "generation",
+                "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modificationTime", "modified",
+                "created")  # fmt: skip
+HEAD_REQUESTS = 16  # at a time
+
+
+@dataclass(slots=True)
+class RemoteSource:
+    """A folder, an object or a glob at a URL. `path` is the address as the file system writes it."""
+
+    name: str
+    path: str
+    shape: Shape
+    options: dict[str, Any]
+    glob: Glob | None = None
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def find(cls, address: str, options: dict[str, Any]) -> RemoteSource:
+        """Asks the store what is there. Raises SourceError or MissingExtra."""
+        filesystem, path = connect(address, options)
+        with _listing_faults(address), foreign_faults():
+            filesystem.invalidate_cache()
+            name = str(filesystem.unstrip_protocol(path))
+            if has_magic(path, question_mark=not is_http(name)):
+                glob = Glob.parse(name)
+                if "://" not in glob.root:
+                    raise SourceError(f"{address}: a wildcard where the bucket is named", hint="name one bucket")
+                if not is_http(name):
+                    filesystem.info(filesystem._strip_protocol(glob.root))
+                if not filesystem.exists(path):
+                    return cls(name, path, "glob", options, glob)
+            if _is_folder(filesystem, path, name):
+                return cls(name.rstrip("/"), path, "folder", options)
+        return cls(name, path, "object", options)
+
+    @property
+    def prefix(self) -> str:
+        if self.glob is not None:
+            return self.glob.prefix
+        return self.name if self.shape == "object" else f"{self.name}/"
+
+    @property
+    def _folder_prefix(self) -> str:
+        return f"{self.glob.root if self.glob is not None else self.name}/"
+
+    def covers(self, uri: str) -> bool:
+        if self.shape == "object":
+            return uri == readable(self.name)
+        inside = uri.startswith(self._folder_prefix) and is_lake_name(uri[len(self._folder_prefix) :])
+        return inside and (self.glob is None or self.glob.matches(uri))
+
+    def list(self) -> Iterator[SourceObject | Reject]:
+        self.ignored.clear()
+        with _listing_faults(self.name), foreign_faults():
+            objects = sorted(self._objects(), key=lambda item: item.uri)
+        yield from objects
+
+    def _objects(self) -> Iterator[SourceObject]:
+        filesystem, _ = connect(self.name, self.options)
+        filesystem.invalidate_cache()
+        found = self._find(filesystem)
+        filesystem.invalidate_cache()  # a listing is true now only, and of a million objects it is large
+        wanted = ((key, info) for key, info in found if self._wants(filesystem, key, info))
+        for key, info in _complete(filesystem, wanted):
+            uri = self.name if self.shape == "object" else str(filesystem.unstrip_protocol(key))
+            size = int(info.get("size") or 0)
+            yield SourceObject(readable(uri), uri, kind_of(uri.partition("?")[0]) or "file", size, _version(info))
+
+    def _find(self, filesystem: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if self.shape == "object":
+            return iter([(self.path, filesystem.info(self.path))])
+        lister = filesystem.glob if self.shape == "glob" else filesystem.find
+        return _drain(lister(self.path, detail=True))
+
+    def _wants(self, filesystem: Any, key: str, info: Mapping[str, Any]) -> bool:
+        if self.shape == "object":
+            return True
+        uri = readable(str(filesystem.unstrip_protocol(key)))
+        relative = uri[len(self._folder_prefix) :]
+        if info.get("type") == "directory" or key.endswith("/") or not uri.startswith(self._folder_prefix):
+            return False
+        if is_lake_name(relative):
+            return self.glob is None or self.glob.matches(uri)
+        hidden = any(map(is_hidden, relative.split("/")))
+        self.ignored[HIDDEN if hidden else ignored_as(relative)] += 1
+        return False
+
+
+def _is_folder(filesystem: Any, path: str, name: str) -> bool:
+    """Whether a URL names a folder. Raises FileNotFoundError where nothing is there."""
+    if not is_http(name):
+        return str(filesystem.info(path)["type"]) == "directory"
+    if name.endswith("/"):
+        filesystem.ls(path, detail=False)
+        return True
+    filesystem.info(path)
+    return False
+
+
+def _drain(found: dict[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The items of a listing, in order, each forgotten as it is given: a million infos take a gigabyte."""
+    for key in list(found):
+        yield key, found.pop(key)
+
+
+def _complete(
+    filesystem: Any, found: Iterable[tuple[str, Mapping[str, Any]]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The same, with size and version asked for where the listing did not tell (index pages of web servers)."""
+    bare: list[str] = []
+    for key, info in found:
+        if info.get("size") is None and info.get("url") is None:  # `url`: it has been asked for
+            bare.append(key)
+        else:
+            yield key, info
+    with ThreadPoolExecutor(HEAD_REQUESTS, thread_name_prefix="curator-list") as threads:
+        yield from zip(bare, threads.map(lambda key: _info(filesystem, key), bare), strict=True)
+
+
+def _info(filesystem: Any, key: str) -> Mapping[str, Any]:
+    """What the store tells of an object; one that it lists but does not tell of is read nevertheless."""
+    try:
+        found: Mapping[str, Any] = filesystem.info(key)
+    except ABSENT:
+        return {}
+    return found
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """What tells one state of an object from another: its size, and the best that the store has."""
+    size = "" if info.get("size") is None else str(info["size"])
+    tag = next((info[key] for key in VERSION_KEYS if info.get(key)), "")
+    text = tag.isoformat() if isinstance(tag, datetime) else str(tag).strip('"')
+    return f"{size}-{text}"
+
+
+@contextmanager
+def _listing_faults(address: str) -> Iterator[None]:
+    """What a store raises as one SourceError that names the address and says what to do."""
+    try:
+        yield
+    except PermissionError as fault:
+        hint = "check the credentials for this store in your environment"
+        raise SourceError(f"{address}: access denied: {one_line(fault)}", hint=hint) from fault
+    except ABSENT as fault:
+        cause = f": {one_line(fault.__cause__)}" if fault.__cause__ else ""
+        raise SourceError(f"{address}: no such bucket, folder or object{cause}", hint="check the URL") from fault
+    except OSError as fault:
+        hint = "check the network, the URL and the credentials for this store"
+        raise SourceError(f"{address}: cannot be listed: {one_line(fault)}", hint=hint) from fault

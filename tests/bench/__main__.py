@@ -1,0 +1,101 @@
+"""`make bench`: speed on this machine, each claim as a ratio or a rate measured in this one run.
+
+Prints the table that the README holds and writes the figures to bench/latest.json. Nothing here is asserted: a busy
+machine gives other figures, and a test that fails on a busy machine teaches nobody anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from tests.bench.measures import (
+    faiss_rates,
+    ledger_rows_per_second,
+    listing_seconds,
+    precision_rates,
+    scan_share,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def median_share(folder: Path, address: str, images: int) -> list[tuple[str, str]]:
+    """Scan throughput against the ideal, the median of three rounds."""
+    rounds = [scan_share(folder / f"{number}", address, images) for number in range(3)]
+    chosen = sorted(rounds, key=lambda found: found.share)[1]
+    value = (
+        f"{chosen.share:.2f} of the ideal: {chosen.scanned:.0f} images/s; decode {chosen.decode_ms:.2f} ms a core, "
+        f"encode {chosen.encode_ms:.2f} ms"
+    )
+    spread = f"{min(found.share for found in rounds):.2f} to {max(found.share for found in rounds):.2f}"
+    return [(f"scan throughput, {address}, {images} JPEGs of 640 x 480", f"{value} (three rounds: {spread})")]
+
+
+def precision(folder: Path) -> list[tuple[str, str]]:
+    rates = precision_rates("open_clip:ViT-B-32/random", images=96)
+    ratio = rates["bfloat16"] / rates["float32"]
+    text = f"{ratio:.1f} times: {rates['bfloat16']:.0f} against {rates['float32']:.0f} images/s"
+    return [("encode ViT-B-32 in bfloat16 against float32", text)]
+
+
+def ledger(folder: Path) -> list[tuple[str, str]]:
+    rate = statistics.median(ledger_rows_per_second(folder / f"{number}", rows=1_000_000) for number in range(3))
+    return [("score rows written to the ledger", f"{rate:,.0f} rows/s")]
+
+
+def listing(folder: Path) -> list[tuple[str, str]]:
+    return [("scan of 100,000 unchanged files", f"{listing_seconds(folder, objects=100_000):.2f} s, none opened")]
+
+
+def neighbours(folder: Path) -> list[tuple[str, str]]:
+    return [
+        (f"10 nearest of 100,000 x 256, {found.recipe}", f"{found.rate:,.0f} queries/s, recall {found.recall:.3f}")
+        for found in faiss_rates(count=100_000, dimension=256, recipes=("flat", "ivf_flat"))
+    ]
+
+
+def main() -> None:
+    measures: list[Callable[[Path], list[tuple[str, str]]]] = [
+        lambda folder: median_share(folder, "mini", 3000),
+        lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
+        precision,
+        ledger,
+        listing,
+        neighbours,
+    ]
+    rows: list[tuple[str, str]] = []
+    print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)
+    for measure in measures:
+        with tempfile.TemporaryDirectory(prefix="curator-bench-") as folder:
+            for name, value in measure(Path(folder)):
+                rows.append((name, value))
+                print(f"| {name} | {value} |", flush=True)
+    target = ROOT / "bench" / "latest.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({"machine": machine(), "date": str(date.today()), "figures": dict(rows)}, indent=1))
+
+
+def machine() -> str:
+    """The processor, its cores, and what matters of it."""
+    import torch
+
+    from curator.encoders import torch_runtime
+
+    native = " with native bfloat16" if torch_runtime.has_native_bfloat16() else ""
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}{native}{gpu}"
+
+
+if __name__ == "__main__":
+    started = time.perf_counter()
+    main()
+    print(f"\n{time.perf_counter() - started:.0f} s in all")

@@ -1,0 +1,206 @@
+"""The single measurements behind `make bench`."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from curator.decode import DecodeOptions, prepare
+from curator.demo import photographs_folder
+from curator.encoders import EncoderOptions, load_encoder
+from curator.types import Encoder
+from curator.workspace import Workspace
+
+PHOTOGRAPHS = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg")
+BANK = """\
+name = "base"
+[id]
+labels = "labels.txt"
+[negatives.wordnet]
+include = ["noun.artifact"]
+[mining]
+method = "neglabel"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanShare:
+    """A scan against the ideal: both decode and encode at their own best, all cores always busy, and nothing else."""
+
+    scanned: float  # images/s
+    decode_ms: float  # of one core, for an image
+    encode_ms: float  # of all cores, for an image
+    share: float
+
+
+def photographs(count: int, *, size: tuple[int, int] = (640, 480)) -> Iterator[bytes]:
+    """JPEGs cut from real photographs at seeded places, each another content."""
+    generator = np.random.default_rng(0)
+    sources = [Image.open(photographs_folder() / name).convert("RGB").resize((900, 700)) for name in PHOTOGRAPHS]
+    for number in range(count):
+        left, top = int(generator.integers(0, 900 - size[0])), int(generator.integers(0, 700 - size[1]))
+        part = sources[number % len(sources)].crop((left, top, left + size[0], top + size[1]))
+        part.putpixel((0, 0), (number & 255, number >> 8 & 255, 0))
+        buffer = io.BytesIO()
+        part.save(buffer, "JPEG", quality=88)
+        yield buffer.getvalue()
+
+
+def scan_share(folder: Path, address: str, images: int) -> ScanShare:
+    """Measure decode and encode by themselves, then a whole scan of the same images, in one go."""
+    lake = folder / "lake"
+    lake.mkdir(parents=True)
+    contents = list(photographs(images))
+    for number, data in enumerate(contents):
+        (lake / f"{number:06d}.jpg").write_bytes(data)
+    workspace = Workspace.create(folder / "workspace", labels=["cat", "cup of coffee", "person"], encoder=address)
+    workspace.layout.bank_spec("base").write_text(BANK)
+    workspace.scan(lake / "000000.jpg")  # loads the encoder and builds the bank: a night does that once
+    encoder = workspace._context.encoder
+    decode = decode_seconds(contents[:200], encoder)
+    encode = encode_seconds(contents[: 4 * encoder.batch_size], encoder)
+    started = time.perf_counter()
+    summary = workspace.scan(lake)
+    seconds = (time.perf_counter() - started) / summary.data_read
+    ideal = decode / len(os.sched_getaffinity(0)) + encode
+    return ScanShare(1 / seconds, 1e3 * decode, 1e3 * encode, ideal / seconds)
+
+
+def decode_seconds(contents: list[bytes], encoder: Encoder) -> float:
+    """Seconds of one core to make an image ready, the best of three."""
+    options = DecodeOptions()
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        for data in contents:
+            prepare(data, encoder.preprocess, options)
+        times.append((time.process_time() - started) / len(contents))
+    return min(times)
+
+
+def encode_seconds(contents: list[bytes], encoder: Encoder) -> float:
+    """Seconds of all cores to encode an image, in full batches, the best of three."""
+    pixels = np.stack([prepare(data, encoder.preprocess, DecodeOptions())[0] for data in contents])
+    encoder.encode_images(pixels[: encoder.batch_size])
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        encoder.encode_images(pixels)
+        times.append((time.perf_counter() - started) / len(pixels))
+    return min(times)
+
+
+def precision_rates(address: str, *, images: int) -> dict[str, float]:
+    """Images a second by dtype, measured in turns."""
+    encoders = {dtype: load_encoder(EncoderOptions(address, dtype=dtype)) for dtype in ("float32", "bfloat16")}
+    size = next(iter(encoders.values())).preprocess.size
+    pixels = np.random.default_rng(0).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+    best = dict.fromkeys(encoders, 0.0)
+    for _ in range(3):
+        for dtype, encoder in encoders.items():
+            started = time.perf_counter()
+            encoder.encode_images(pixels)
+            best[dtype] = max(best[dtype], images / (time.perf_counter() - started))
+    return best
+
+
+def ledger_rows_per_second(folder: Path, *, rows: int, batch: int = 100_000) -> float:
+    """Score rows a second into a ledger file, checkpoint included."""
+    from curator.store import Database, Ledger
+    from curator.store.ledger import score_table
+    from curator.store.migrate import migrate
+
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    tables = []
+    for start in range(0, rows, batch):
+        columns = {
+            "id_score": generator.random(batch),
+            "log_odds": generator.standard_normal(batch),
+            "id_label": generator.integers(0, 1000, batch, dtype=np.int32),
+            "id_cosine": generator.random(batch, dtype=np.float32),
+            "negative_label": generator.integers(0, 10_000, batch, dtype=np.int32),
+            "negative_cosine": generator.random(batch, dtype=np.float32),
+        }
+        names = [f"{number:032x}" for number in range(start, start + batch)]
+        tables.append(
+            score_table(names, columns, encoder_id="e@1", bank_digest="b" * 32, method_id="neglabel()", run_id="r")
+        )
+    with Database.open(folder / "ledger.duckdb") as database:
+        migrate(database)
+        ledger = Ledger(database, "r")
+        started = time.perf_counter()
+        for table in tables:
+            ledger.record_scores(table)
+        database.execute("checkpoint")
+        return rows / (time.perf_counter() - started)
+
+
+def listing_seconds(folder: Path, *, objects: int) -> float:
+    """Seconds of a scan that finds everything unchanged."""
+    lake = folder / "lake"
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(buffer, "PNG")
+    for number in range(objects):
+        path = lake / f"{number // 1000:03d}" / f"{number:06d}.png"
+        if number % 1000 == 0:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(buffer.getvalue())
+    workspace = Workspace.create(folder / "workspace", labels=["red", "green"], encoder="fake")
+    workspace.layout.bank_spec("base").write_text(BANK)
+    workspace.scan(lake)
+    again = Workspace.open(workspace.layout.root)
+    started = time.perf_counter()
+    summary = again.scan(lake)
+    seconds = time.perf_counter() - started
+    assert summary.data_read == 0, summary
+    assert summary.listings[0].objects_unchanged == objects, summary
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRate:
+    """How fast and how well an index searches."""
+
+    recipe: str
+    rate: float  # queries/s
+    recall: float  # at 10, against exact search
+
+
+def mixture(count: int, dimension: int, *, centres: int = 200) -> np.ndarray:
+    """Unit vectors around seeded centres, (count, dimension) float32: clusters, as embeddings have them."""
+    generator = np.random.default_rng(0)
+    middle = generator.standard_normal((centres, dimension)).astype(np.float32)
+    vectors = middle[generator.integers(0, centres, count)]
+    vectors += 0.7 * generator.standard_normal((count, dimension), dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def faiss_rates(*, count: int, dimension: int, recipes: tuple[str, ...]) -> list[SearchRate]:
+    """Search rates by recipe over the same vectors and queries."""
+    from curator.vectors import load_recipe
+    from curator.vectors.faiss_index import FaissIndex
+
+    vectors = mixture(count + 2000, dimension)
+    stored, queries = vectors[:count], vectors[count:]
+    ids = [str(number) for number in range(count)]
+    truth = None
+    found = []
+    for name in recipes:
+        recipe = load_recipe(name)
+        index = FaissIndex.build(lambda: iter([(ids, stored)]), count=count, dimension=dimension, recipe=recipe)
+        index.search(queries[:100], 10)
+        started = time.perf_counter()
+        _, positions = index.search(queries, 10)
+        rate = len(queries) / (time.perf_counter() - started)
+        truth = positions if truth is None else truth
+        hits = sum(len(set(a) & set(b)) for a, b in zip(positions.tolist(), truth.tolist(), strict=True))
+        found.append(SearchRate(name, rate, hits / truth.size))
+    return found

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
+from curator.types import Datum, Reject, SourceObject
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(columns, name="a.parquet", metadata=None, **options):
+        table = pa.table(columns)
+        if metadata is not None:
+            table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
+        pq.write_table(table, tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+def images(*data):
+    return pa.array([None if entry is None else {"bytes": entry, "path": "p"} for entry in data], IMAGE)
+
+
+def test_the_hugging_face_layout_is_read_with_row_numbers_and_labels(write, read_all):
+    path = write({"image": images(b"a", b"b", b"c"), "label": ["x", None, "z"]}, row_group_size=2)
+    assert [(item.uri, item.member, item.data, item.source_label) for item in read_all(path)] == [
+        (f"{path}#0", "0", b"a", "x"),
+        (f"{path}#1", "1", b"b", None),
+        (f"{path}#2", "2", b"c", "z"),
+    ]
+
+
+def test_each_row_group_is_a_shard_and_the_last_completes_the_file(write):
+    path = write({"image": images(*[b"x"] * 5)}, row_group_size=2)
+    objects = list(open_source(str(path)).list())
+    shards = list(plan_shards(objects))
+    assert [shard.row_group for shard in shards] == [0, 1, 2]
+    assert [shard.completes for shard in shards] == [(), (), tuple(objects)]
+    rows = [[item.member for item in read_shard(shard, options=ReadOptions())] for shard in shards]
+    assert rows == [["0", "1"], ["2", "3"], ["4"]]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+def test_the_only_binary_column_is_the_image(write, read_all, kind):
+    path = write({"n": [1, 2], "payload": pa.array([b"a", b"b"], kind)})
+    assert [item.data for item in read_all(path)] == [b"a", b"b"]
+
+
+def test_of_several_binary_columns_the_best_named_is_the_image(write, read_all):
+    path = write({"thumb": [b"t"], "data": [b"d"], "jpg": [b"j"], "mask": [b"m"]})
+    assert [item.data for item in read_all(path)] == [b"j"]
+
+
+def test_a_struct_with_bytes_goes_before_binary_columns(write, read_all):
+    path = write({"jpg": [b"j"], "picture": images(b"p")})
+    assert [item.data for item in read_all(path)] == [b"p"]
+
+
+@pytest.mark.parametrize(
+    "columns", [{"a": [b"1"], "b": [b"2"]}, {"text": ["x"]}, {"images": pa.array([[b"1"]], pa.list_(pa.binary()))}]
+)
+def test_no_image_column_or_an_unclear_one_is_one_reject_that_names_the_option(write, read_all, columns):
+    path = write(columns)
+    (reject,) = read_all(path)
+    assert (reject.reason, reject.object_uri) == ("no_image_column", str(path))
+    assert "image_column" in reject.detail and all(f"{name}: " in reject.detail for name in columns)
+
+
+def test_container_rejects_of_different_row_groups_have_different_uris(write, read_all):
+    rejects = read_all(write({"text": ["x", "y"]}, row_group_size=1))
+    assert len(rejects) == len({item.uri for item in rejects}) == 2
+
+
+def test_the_columns_can_be_named(write, read_all):
+    path = write({"a": [b"1"], "b": [b"2"], "label": ["wrong"], "kind": ["right"]})
+    (datum,) = read_all(path, image_column="b", label_column="kind")
+    assert (datum.data, datum.source_label) == (b"2", "right")
+    (datum,) = read_all(path, image_column="a", label_column="not here")
+    assert (datum.data, datum.source_label) == (b"1", "wrong")
+    (reject,) = read_all(path, image_column="not here")
+    assert reject.reason == "no_image_column"
+
+
+def test_class_labels_are_named_through_the_schema(write, read_all):
+    features = {"info": {"features": {"label": {"names": ["cat", "d\ud800g"], "_type": "ClassLabel"}}}}
+    path = write({"image": images(*[b"x"] * 4), "label": [1, 0, -1, 7]}, metadata=features)
+    assert [item.source_label for item in read_all(path)] == ["d\\ud800g", "cat", "-1", "7"]
+
+
+@pytest.mark.parametrize("metadata", [{}, [], {"info": None}, {"info": {"features": {"label": {"names": 5}}}}])
+def test_metadata_that_are_not_as_they_should_be_do_no_harm(write, read_all, metadata):
+    path = write({"image": images(b"x"), "label": [3]}, metadata=metadata)
+    assert [item.source_label for item in read_all(path)] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pa.array(["a", "a"]).dictionary_encode(), ["a", "a"]),
+        (pa.array(["a", None], pa.large_string()), ["a", None]),
+        (pa.array([b"a", b"\xff"]), ["a", "\\xff"]),
+        (pa.array([True, False]), ["True", "False"]),
+        (pa.array([0.5, None]), ["0.5", None]),
+        (pa.array([["a"], ["b"]]), [None, None]),
+        (pa.array([" ", ""]), [None, None]),
+        (
+            pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 1, 2], np.int32)), pa.py_buffer(b"a\xff")),
+            ["a", "\\xff"],
+        ),
+    ],
+    ids=["dictionary", "large", "binary", "bool", "float", "list", "blank", "not UTF-8"],
+)
+def test_labels_of_every_type_become_text_or_none(write, read_all, labels, expected):
+    path = write({"image": images(b"x", b"y"), "cls": labels})
+    assert [item.source_label for item in read_all(path)] == expected
+
+
+def test_rows_without_bytes_and_rows_over_the_limit_are_rejects_in_their_place(write, read_all):
+    no_bytes = pa.array([{"bytes": None, "path": "elsewhere.jpg"}], IMAGE)
+    column = pa.concat_arrays([images(b"a", None), no_bytes, images(b"x" * 11, b"e")])
+    data = read_all(write({"image": column}), max_object_bytes=10)
+    assert [getattr(item, "reason", None) for item in data] == [None, "null_bytes", "null_bytes", "too_large", None]
+    assert [item.member for item in data] == ["0", "1", "2", "3", "4"] and data[3].byte_size == 11
+
+
+def test_a_damaged_page_gives_the_rows_before_it_and_one_reject(write, read_all):
+    rows = [np.random.default_rng(n).bytes(3000) for n in range(200)]
+    path = write({"image": images(*rows)}, data_page_size=30_000, write_batch_size=5, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    middle = content.index(rows[100][:50])
+    content[middle - 3200 : middle + 90_000] = b"\xff" * 93_200
+    path.write_bytes(content)
+    data = read_all(path)
+    rejects = [item for item in data if isinstance(item, Reject)]
+    assert [(item.reason, item.object_uri) for item in rejects] == [("unreadable_parquet", str(path))]
+    assert data[-1] is rejects[0]
+    given = [item.data for item in data[:-1]]
+    assert 0 < len(given) < 200 and given == rows[: len(given)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 3000))
+def test_no_truncation_of_a_parquet_file_ever_raises(write, read_all, cut):
+    path = write({"image": images(*[bytes([n]) * 100 for n in range(20)]), "label": ["x"] * 20}, compression="none")
+    content = path.read_bytes()
+    path.write_bytes(content[: min(cut, len(content) - 1)])
+    (reject,) = read_all(path)
+    assert (reject.uri, reject.reason) == (str(path), "unreadable_parquet")
+
+
+def test_a_large_row_group_is_read_in_bounded_memory(write):
+    count, size = 400, 100_000
+    random = np.random.default_rng(0)
+    path = write(
+        {"image": images(*[random.bytes(size) for _ in range(count)])}, write_batch_size=5, use_dictionary=False
+    )
+    (shard,) = plan_shards(open_source(str(path)).list())
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    arrow = [pa.total_allocated_bytes() - before for _ in read_shard(shard, options=ReadOptions())]
+    _, python = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(arrow) == count
+    assert max(arrow) < count * size / 3 and python < count * size / 3
+
+
+def test_rows_are_read_again_from_the_right_row_group(write):
+    path = write({"image": images(*[bytes([n]) for n in range(7)])}, row_group_size=3)
+    for row in (0, 2, 3, 6):
+        assert read_datum(str(path), "parquet", member=str(row)) == bytes([row])
+
+
+def test_development_parquet_files_are_whole_and_labelled(shared_data, read_all):
+    counts = {}
+    for name in ("scenes", "clothing", "flowers"):
+        data = read_all(shared_data / f"{name}.parquet")
+        assert all(isinstance(item, Datum) for item in data)
+        counts[name] = (len(data), [item.source_label for item in data])
+        expected = pq.read_table(shared_data / f"{name}.parquet", columns=["label"])["label"].to_pylist()
+        assert counts[name][1] == expected
+    assert {name: count for name, (count, _) in counts.items()} == {"scenes": 900, "clothing": 400, "flowers": 400}
+
+
+def test_a_parquet_file_that_vanished_is_not_found(tmp_path, rejects_of):
+    item = SourceObject(str(tmp_path / "gone.pq"), str(tmp_path / "gone.pq"), "parquet", 1, "v")
+    (shard,) = plan_shards([item])
+    assert rejects_of(read_shard(shard, options=ReadOptions())) == [("not_found", None)]
