@@ -71,7 +71,7 @@ def demo(app: App, folder: str) -> None:
         "\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):"
     )
     with ScanProgress(quiet=app.verbosity < 0) as progress:
-        echo_calibration(workspace.calibrate(sample.reference, keep=0.9, watcher=progress))
+        echo_calibration(workspace.calibrate(sample.reference, keep=0.95, watcher=progress))
     for title, statement in QUESTIONS.items():
         indented = statement.replace("\n", "\n  ")
         click.echo(f"\n{title}\n\n  {indented}\n")

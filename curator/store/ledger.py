@@ -22,6 +22,7 @@ from curator.store.database import Database
 from curator.types import Bank, Encoder, Reject, SourceObject
 
 Row = dict[str, Any]
+Columns = dict[str, list[Any]]
 
 
 def utc_now() -> datetime:
@@ -46,15 +47,15 @@ class ListingCounts:
 
 @dataclass(slots=True)
 class ShardResult:
-    """All that came of one shard, ready to be committed. Rows are dictionaries keyed by column."""
+    """All that came of one shard, ready to be committed. Columns are lists of equal length, keyed by name."""
 
     shard_id: str
     kind: str
     role: str
     encoder_id: str
     vector_file: str | None = None
-    locations: list[Row] = field(default_factory=list)
-    images: list[Row] = field(default_factory=list)
+    locations: Columns = field(default_factory=dict)
+    images: Columns = field(default_factory=dict)
     rejects: list[Row] = field(default_factory=list)
     vector_ids: list[str] = field(default_factory=list)  # in the order of the rows of the vector file
     scores: pa.Table | None = None
@@ -88,10 +89,18 @@ class Ledger:
         self.run_id = run_id
         self._schemas: dict[str, pa.Schema] = {}
 
-    def _table(self, name: str, rows: Iterable[Row]) -> pa.Table:
+    def _table(self, name: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+        """An incoming table for a ledger table; `run_id` is added, and an absent column is all null."""
         if name not in self._schemas:
             self._schemas[name] = self.database.schema(name)
-        return pa.Table.from_pylist([{**row, "run_id": self.run_id} for row in rows], schema=self._schemas[name])
+        count = max(map(len, columns.values()), default=0)
+        filled = {"run_id": [self.run_id] * count, **columns}
+        arrays = [pa.array(filled.get(item.name, [None] * count), item.type) for item in self._schemas[name]]
+        return pa.Table.from_arrays(arrays, schema=self._schemas[name])
+
+    def _rows_table(self, name: str, rows: Sequence[Row]) -> pa.Table:
+        """The same from a few rows."""
+        return self._table(name, {key: [row[key] for row in rows] for key in (rows[0] if rows else {})})
 
     # Runs
 
@@ -139,9 +148,9 @@ class Ledger:
         """Record what a listing said: its counts, what is gone, and what could not be listed."""
         listing = {**asdict(counts), "ignored": json.dumps(dict(counts.ignored), sort_keys=True), "role": role}
         tables = {
-            "listing": self._table("listing", [listing]),
+            "listing": self._rows_table("listing", [listing]),
             "gone": pa.table({"object_uri": pa.array(gone, pa.string())}),
-            "reject": self._table("reject", [reject_row(item, role=role, version=None) for item in rejects]),
+            "reject": self._rows_table("reject", [reject_row(item, role=role, version=None) for item in rejects]),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_listing")
@@ -182,23 +191,21 @@ class Ledger:
             self._complete_objects(result)
 
     def _shard_tables(self, result: ShardResult) -> dict[str, pa.Table]:
-        vectors = [
-            {
-                "image_id": image_id,
-                "encoder_id": result.encoder_id,
-                "vector_file": result.vector_file,
-                "row_index": index,
-            }
-            for index, image_id in enumerate(result.vector_ids)
-        ]
+        count = len(result.vector_ids)
+        vectors: Columns = {
+            "image_id": result.vector_ids,
+            "encoder_id": [result.encoder_id] * count,
+            "vector_file": [result.vector_file] * count,
+            "row_index": list(range(count)),
+        }
         shard = {
             "shard_id": result.shard_id,
             "encoder_id": result.encoder_id,
             "role": result.role,
             "kind": result.kind,
             "finished_at": utc_now(),
-            "data_count": len(result.locations),
-            "image_count": len(result.vector_ids),
+            "data_count": len(result.locations["uri"]),
+            "image_count": count,
             "duplicate_count": result.duplicate_count,
             "reject_count": len(result.rejects),
             "decoded_count": result.decoded_count,
@@ -209,9 +216,9 @@ class Ledger:
         tables = {
             "location": self._table("location", result.locations),
             "image": self._table("image", result.images),
-            "reject": self._table("reject", result.rejects),
+            "reject": self._rows_table("reject", result.rejects),
             "vector": self._table("vector", vectors),
-            "shard": self._table("shard", [shard]),
+            "shard": self._rows_table("shard", [shard]),
             "object": object_table(result.completes),
         }
         return tables if result.scores is None else {**tables, "score": result.scores}
@@ -260,7 +267,7 @@ class Ledger:
             ],
             schema=self.database.schema("label"),
         )
-        with self.database.transaction(), self.database.incoming(bank=self._table("bank", [row]), label=labels):
+        with self.database.transaction(), self.database.incoming(bank=self._rows_table("bank", [row]), label=labels):
             self.database.run("insert_labels")
             self.database.run("insert_bank")
         return version
@@ -290,8 +297,8 @@ class Ledger:
         ]
         files = [{"vector_file": name, "encoder_id": encoder_id} for name in vector_files]
         tables = {
-            "near_duplicate": self._table("near_duplicate", rows),
-            "compared_file": self._table("compared_file", files),
+            "near_duplicate": self._rows_table("near_duplicate", rows),
+            "compared_file": self._rows_table("compared_file", files),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_near_duplicates")

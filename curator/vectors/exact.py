@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from curator.types import Vectors
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
 
-TIE_SLACK = 32  # candidates kept beyond k, among which ties at the cut are resolved by id
+TIE = 2e-6  # cosines closer than this may stand in another order where they were summed in float32
+MOST_TIES = 2048  # candidates kept beyond k, to put ties at the cut in the order of their ids
 _RANK_VALUES = 1 << 22  # float64 products held at a time: 32 MiB
 
 Found = tuple[Positions, NDArray[np.float32]]
@@ -37,9 +38,8 @@ def rank(collection: VectorCollection, queries: Vectors, candidates: Positions, 
 def scan(collection: VectorCollection, queries: Vectors, positions: Positions, k: int) -> Found:
     """The k nearest among the vectors at `positions`, by comparing with each of them; as `rank` returns them.
 
-    Holds a block of 8,192 vectors at a time. Of more than 32 equal cosines at the cut, the first stored are taken.
+    Holds a block of 8,192 vectors at a time. Of more than 2,048 equal cosines at the cut, any may be taken.
     """
-    keep = min(k + TIE_SLACK, len(positions))
     products = np.zeros((len(queries), 0), np.float32)
     candidates = np.zeros((len(queries), 0), np.int64)
     for start in range(0, len(positions), BLOCK_ROWS):
@@ -47,11 +47,18 @@ def scan(collection: VectorCollection, queries: Vectors, positions: Positions, k
         new = queries @ unit(collection.vectors_at(block)).T
         products = np.concatenate([products, new], axis=1)
         candidates = np.concatenate([candidates, np.broadcast_to(block, new.shape)], axis=1)
-        if products.shape[1] > keep:
-            best = np.argpartition(-products, keep - 1, axis=1)[:, :keep]
-            products = np.take_along_axis(products, best, axis=1)
-            candidates = np.take_along_axis(candidates, best, axis=1)
+        best = _best(products, k)
+        products, candidates = np.take_along_axis(products, best, axis=1), np.take_along_axis(candidates, best, axis=1)
     return rank(collection, queries, candidates, k)
+
+
+def _best(products: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Columns of the k largest products of each row, and of all that may tie with the k-th; in no order."""
+    count = products.shape[1]
+    if count > k:
+        kth = np.partition(products, count - k, axis=1)[:, count - k, None]
+        count = min(int((products >= kth - TIE).sum(axis=1).max()), k + MOST_TIES)
+    return np.argpartition(-products, count - 1, axis=1)[:, :count]
 
 
 def _rank_block(collection: VectorCollection, queries: Vectors, candidates: Positions, k: int) -> Found:

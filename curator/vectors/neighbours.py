@@ -22,13 +22,12 @@ from curator.errors import UsageError
 from curator.types import Vectors
 from curator.vectors.admission import Admission, Allow
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
-from curator.vectors.exact import Found, rank, scan
+from curator.vectors.exact import TIE, Found, rank, scan
 from curator.vectors.index_cache import open_index
 from curator.vectors.recipes import Recipe
 
 MAX_FETCH = 2048  # candidates a query, the limit of FAISS on GPUs; beyond, an exact scan is no slower
 _WIDEN = 4
-_TIE = 2e-6  # cosines closer than this may stand in another order in the index
 _SCORES = 1 << 23  # scores of queries against vectors held at a time: 32 MiB
 
 
@@ -156,8 +155,8 @@ class Neighbours:
         kept = np.take_along_axis(admitted, first, axis=1)
         positions = np.where(kept, np.take_along_axis(positions, first, axis=1), -1)
         cosines = np.where(kept, np.take_along_axis(cosines, first, axis=1), np.float32(-np.inf))
-        lacking = ~kept.all(axis=1)
-        tied = ~lacking & (cosines[:, -1] <= last + _TIE)
+        lacking = np.logical_not(kept.all(axis=1))
+        tied = ~lacking & (cosines[:, -1] <= last + TIE)
         return positions, cosines, lacking, tied
 
 

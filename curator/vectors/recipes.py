@@ -86,7 +86,7 @@ class Recipe:
             if key not in table:
                 raise ConfigError(f"{where}: {key!r} is missing")
         plain = {key: value for key, value in table.items() if key not in sections}
-        values: dict[str, Any] = _checked(cls, {**plain, "name": name}, where=where)
+        values: dict[str, Any] = {**_checked(cls, plain, where=where), "name": name}
         for key, kind in sections.items():
             values[key] = _section(kind, table.get(key, {}), where=f"{where} [{key}]")
         recipe = cls(**values)
@@ -176,7 +176,7 @@ def _section(kind: type[Section], table: Any, *, where: str) -> Section:
 def _checked(kind: type[Any], table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """The values of a table whose keys are plain fields of a dataclass, each of its type and not negative."""
     hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind) if item.name not in ("build", "search", "contract")]
+    known = [item.name for item in fields(kind) if item.name not in ("name", "build", "search", "contract")]
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}", hint=f"known: {', '.join(known)}")

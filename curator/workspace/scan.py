@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from curator.decode import DecodeOptions
 from curator.engines.decode_pool import DecodePool
-from curator.engines.local import LocalEngine, ShardOutcome
+from curator.engines.local import LocalEngine, NewImage, ShardOutcome
 from curator.lake import ReadOptions, Source, open_source, plan_shards
 from curator.store import Database, Ledger, ListingCounts, ShardResult
-from curator.store.ledger import Row, reject_row
-from curator.types import Encoder, Reject, Shard, SourceObject
+from curator.store.ledger import Columns, reject_row
+from curator.types import Encoder, ImageFacts, Reject, Shard, SourceObject
 from curator.vectors import at_rest, write_shard
 from curator.workspace.scoring import Scorer
+
+
+FACTS = [item.name for item in fields(ImageFacts)]
 
 
 class ScanWatcher(Protocol):
@@ -157,7 +160,7 @@ class ShardCommitter:
             role=self.role,
             encoder_id=self.encoder_id,
             locations=self._locations(outcome, versions),
-            images=[_image_row(image.image_id, image.byte_size, asdict(image.facts)) for image in outcome.images],
+            images=_image_columns(outcome.images),
             rejects=[
                 reject_row(reject, role=self.role, version=versions[reject.object_uri], image_id=image_id)
                 for reject, image_id in outcome.rejects
@@ -185,26 +188,28 @@ class ShardCommitter:
         self.ledger.commit_shard(result)
         return result
 
-    def _locations(self, outcome: ShardOutcome, versions: Mapping[str, str]) -> list[Row]:
-        return [
-            {
-                "uri": item.uri,
-                "role": self.role,
-                "object_uri": item.object_uri,
-                "object_version": versions[item.object_uri],
-                "member": item.member,
-                "byte_offset": item.byte_offset,
-                "byte_size": item.byte_size,
-                "source_label": getattr(item, "source_label", None),
-                "image_id": getattr(item, "image_id", None),
-                "shard_id": outcome.shard.shard_id,
-            }
-            for item in outcome.data
-        ]
+    def _locations(self, outcome: ShardOutcome, versions: Mapping[str, str]) -> Columns:
+        data = outcome.data
+        return {
+            "uri": [item.uri for item in data],
+            "role": [self.role] * len(data),
+            "object_uri": [item.object_uri for item in data],
+            "object_version": [versions[item.object_uri] for item in data],
+            "member": [item.member for item in data],
+            "byte_offset": [item.byte_offset for item in data],
+            "byte_size": [item.byte_size for item in data],
+            "source_label": [getattr(item, "source_label", None) for item in data],
+            "image_id": [getattr(item, "image_id", None) for item in data],
+            "shard_id": [outcome.shard.shard_id] * len(data),
+        }
 
 
-def _image_row(image_id: str, byte_size: int, facts: Mapping[str, Any]) -> Row:
-    return {"image_id": image_id, "byte_size": byte_size, **facts}
+def _image_columns(images: Sequence[NewImage]) -> Columns:
+    return {
+        "image_id": [image.image_id for image in images],
+        "byte_size": [image.byte_size for image in images],
+        **{name: [getattr(image.facts, name) for image in images] for name in FACTS},
+    }
 
 
 def vector_file_name(shard_id: str, image_ids: Sequence[str]) -> str:
@@ -239,7 +244,7 @@ def run_shards(
     with DecodePool(
         workers=workers, preprocess=encoder.preprocess, options=decode, memory_limit_bytes=memory_limit_bytes
     ) as pool:
-        engine = LocalEngine(encoder, pool, read=read)
+        engine = LocalEngine(encoder, pool, read=read, overlap=encoder.on_accelerator)
         progress = partial(_advance, watcher)
         for outcome in engine.run(shards, known=known, progress=progress):
             result = committer.commit(outcome)

@@ -7,16 +7,21 @@ select
         when known.gone_run_id is not null then 'returned'
         when known.version <> listed.version or known.encoder_id <> $encoder_id then 'changed'
         when $rehash then 'changed'
-        when $retry_rejects and rejected.object_uri is not null then 'changed'
+        when rejected.object_uri is not null then 'changed'
         else 'unchanged'
     end as state
 from incoming_object as listed
 left join source_object as known
     on known.object_uri = listed.object_uri
     and known.role = $role
-left join (select distinct object_uri from reject where role = $role and stage <> 'list') as rejected
-    on $retry_rejects
-    and rejected.object_uri = listed.object_uri
+left join (
+    -- What failed in reading may be well by now; what failed in decoding only when asked for.
+    select distinct object_uri
+    from reject
+    where role = $role
+        and stage <> 'list'
+        and ($retry_rejects or reason in ('not_found', 'permission_denied', 'read_failed'))
+) as rejected on rejected.object_uri = listed.object_uri
 order by listed.position;
 
 -- name: find_gone_objects

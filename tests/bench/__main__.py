@@ -91,7 +91,11 @@ def machine() -> str:
 
     native = " with native bfloat16" if torch_runtime.has_native_bfloat16() else ""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
     return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}{native}{gpu}"
 
 

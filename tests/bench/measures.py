@@ -18,7 +18,14 @@ from curator.encoders import EncoderOptions, load_encoder
 from curator.types import Encoder
 from curator.workspace import Workspace
 
-PHOTOGRAPHS = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg")
+PHOTOGRAPHS = (
+    "chelsea.png",
+    "coffee.png",
+    "astronaut.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "hubble_deep_field.jpg",
+)
 BANK = """\
 name = "base"
 [id]

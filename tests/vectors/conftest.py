@@ -51,6 +51,6 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vectors_of() -> Callable[..., Vectors]:
     return random_vectors

@@ -41,7 +41,8 @@ def test_a_user_recipe_is_a_path(recipe_file):
     [
         ('description = "x"\n', "'factory' is missing"),
         (PLAIN + "colour = 1\n", "unknown key 'colour'"),
-        (PLAIN + "name = 'other'\n[build]\nlists = 3\n", r"\[build\]: unknown key 'lists'"),
+        (PLAIN + "name = 'other'\n", "unknown key 'name'"),
+        (PLAIN + "[build]\nlists = 3\n", r"\[build\]: unknown key 'lists'"),
         (PLAIN + "gpu = 1\n", "gpu = 1 is not of the right kind"),
         (PLAIN + "min_vectors = true\n", "min_vectors = True is not"),
         (PLAIN + "min_vectors = 1.5\n", "min_vectors = 1.5 is not"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +131,7 @@ def test_vectors_that_are_not_unit_norm_are_refused(tmp_path, vectors_of, bad):
     ids = [f"{n:032x}" for n in range(3)]
     with pytest.raises(VectorFault, match=f"first that of image {ids[1]}"):
         write_shard(tmp_path / "a.safetensors", ids, vectors, encoder_id="e")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("bad", ["", "0" * 31, "0" * 31 + "A", "0" * 30 + " 1", "0" * 15 + "gg" + "0" * 15, "0" * 33])
@@ -165,4 +164,4 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(written, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_shard(path, [f"{n:032x}" for n in range(5)], vectors[::-1].copy(), encoder_id="fake@1")
     assert path.read_bytes() == before
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from curator.errors import UsageError, WorkspaceError
+from curator.types import Reject
 from curator.workspace import Workspace
 
 ACCOUNTING = "select * from report.accounting"
@@ -141,6 +142,24 @@ def test_retry_rejects_reads_rejects_again_and_only_them(scanned, lake):
     assert summary.data_read == 7  # two loose rejects, and the five data of the tar that holds the third
     assert accounting(scanned) == {"objects": 17, "data": 21, "images": 14, "duplicates": 4, "rejects": 3}
     assert healthy(scanned)
+
+
+def test_object_that_could_not_be_read_is_tried_again_by_itself(workspace, lake, monkeypatch):
+    import curator.engines.local as local
+
+    def failing(shard, *, options):
+        for item in read_shard(shard, options=options):
+            unlucky = item.uri.endswith("red-00.png")
+            yield Reject(item.uri, item.object_uri, "read", "read_failed", "503") if unlucky else item
+
+    read_shard = local.read_shard
+    monkeypatch.setattr(local, "read_shard", failing)
+    assert workspace.scan(lake).rejects == 4
+    monkeypatch.setattr(local, "read_shard", read_shard)
+    summary = workspace.scan(lake)
+    assert (summary.data_read, summary.rejects) == (1, 0)
+    assert accounting(workspace)["rejects"] == 3
+    assert healthy(workspace)
 
 
 def test_sources_that_overlap_count_once(workspace, lake):
