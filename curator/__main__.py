@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 from curator.cli import cli
 
 
 def main() -> None:
     """Run the command line; errors become one line and the exit codes of `curator --help`."""
+    yield_idle_cores()
     cli(prog_name="curator")
+
+
+def yield_idle_cores() -> None:
+    """Let threads of a matrix product that have nothing to do sleep instead of spin: decoding wants their cores.
+
+    Read once by OpenMP, so it is set before torch is imported; what the user has set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class ScanSection:
 
     bank: str = "base"
     method: str = "neglabel"
-    files_per_shard: int = 512  # the unit of work and of resume for loose files
+    files_per_shard: int = 1024  # the unit of work and of resume for loose files
     decode_workers: int = -1  # processes; -1: one for each core; 0: decode in the main process
     read_threads: int = 8  # for loose files on slow storage
     max_object_bytes: int = 268_435_456  # larger single images are rejected unread

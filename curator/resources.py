@@ -1,4 +1,4 @@
-"""The one door to files that ship beside the code: SQL, index recipes, and package data."""
+"""The one door to files that ship beside the code: SQL, index recipes, package data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_folder(package: str, folder: str = "", *, suffix: str) -> dict[str, str]:
-    """Texts of all files of a data package's folder, by stem, in name order. Example: `curator.sql`, `views`, `.sql`."""
+    """Texts of all files of a data package's folder, by stem, in order. Example: `curator.sql`, `views`, `.sql`."""
     root = files(package).joinpath(folder) if folder else files(package)
     entries = sorted((entry for entry in root.iterdir() if entry.name.endswith(suffix)), key=lambda entry: entry.name)
     return {entry.name.removesuffix(suffix): entry.read_text(encoding="utf-8") for entry in entries}

@@ -119,9 +119,6 @@ class Encoder(Protocol):
     def preprocess(self) -> Preprocess: ...
     @property
     def batch_size(self) -> int: ...
-    @property
-    def on_accelerator(self) -> bool:
-        """Whether it computes on a device of its own, so that the processor is free for decoding meanwhile."""
 
     def encode_images(self, pixels: Pixels) -> Vectors:
         """pixels: (n, size, size, 3) uint8 RGB, already fitted. Returns (n, d)."""

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from curator.banks.atomic import sync_folder, write_atomically
 from curator.banks.digest import bank_digest
+from curator.durable import sync, write_durably
 from curator.errors import BankError
 from curator.types import Bank, Label, Vectors
 
@@ -60,7 +60,7 @@ def save_bank(bank: Bank, folder: Path) -> Path:
             write_files(bank, temporary)
             temporary.chmod(0o755)  # mkdtemp's own is for the user alone
             temporary.rename(target)
-            sync_folder(folder)
+            sync(folder)
             return target
         except OSError as error:
             if not target.exists():  # else another process was first
@@ -100,7 +100,7 @@ def write_files(bank: Bank, folder: Path) -> None:
         "vectors.safetensors": save({"vectors": np.ascontiguousarray(bank.vectors, dtype=np.float32)}),
     }
     for name, data in files.items():
-        write_atomically(folder / name, data)
+        write_durably(folder / name, data)
     facts = {
         "format": FORMAT,
         "name": bank.name,
@@ -114,7 +114,7 @@ def write_files(bank: Bank, folder: Path) -> None:
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     text = json.dumps({**facts, "checksum": checksum(facts)}, indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder / "bank.json", text.encode())
+    write_durably(folder / "bank.json", text.encode())
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

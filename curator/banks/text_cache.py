@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from curator.banks.atomic import write_atomically
+from curator.durable import write_durably
 from curator.errors import EncoderError
 from curator.types import Encoder, Vectors
 
@@ -92,4 +92,4 @@ def write_file(folder: Path, texts: Sequence[str], vectors: Vectors) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     blob = "\0".join(texts).encode("utf-8")
     data = save({"texts": np.frombuffer(blob, dtype=np.uint8), "vectors": np.ascontiguousarray(vectors)})
-    write_atomically(folder / f"{hashlib.sha256(blob).hexdigest()[:32]}.safetensors", data)
+    write_durably(folder / f"{hashlib.sha256(blob).hexdigest()[:32]}.safetensors", data)

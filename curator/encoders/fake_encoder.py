@@ -56,7 +56,6 @@ class FakeEncoder:
     def __init__(self, dimension: int, *, address: str, batch_size: int = 64) -> None:
         self.dimension = dimension
         self.batch_size = batch_size
-        self.on_accelerator = False
         self.logit_scale = 100.0
         self.preprocess = Preprocess(size=32)
         self._layout = _waves(3 * GRID * GRID, dimension - 4)

@@ -66,10 +66,6 @@ class TorchEncoder:
         self._scale, self._shift = _normalisation(towers.preprocess, self.device)
         self.dimension = int(self._encode_window(["a"]).shape[1])
 
-    @property
-    def on_accelerator(self) -> bool:
-        return self.device.type != "cpu"
-
     def encode_images(self, pixels: Pixels) -> Vectors:
         size = self.preprocess.size
         if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or pixels.dtype != np.uint8:

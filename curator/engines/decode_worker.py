@@ -48,8 +48,8 @@ def _stacked(pixels: list[Pixels], size: int) -> Pixels:
     return np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.uint8)
 
 
-# Decode processes yield to the encoder, which needs all cores at once and loses more by a core that comes late than
-# they lose by waiting: on two cores, a scan with a small convnet gained a third.
+# Decode processes yield to the encoder: its threads wait for the slowest of them, so it loses more by a core that comes
+# late than decoding loses by waiting.
 YIELDING = 19
 
 

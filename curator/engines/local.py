@@ -13,20 +13,20 @@ import hashlib
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.engines.decode_pool import DecodedBatch, DecodeFault, DecodePool, PendingBatch
 from curator.lake import ReadOptions, read_shard
 from curator.types import Datum, Encoder, ImageFacts, Pixels, Reject, RejectStage, Shard, Vectors
 
-CHUNK_IMAGES = 32  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
-CHUNK_BYTES = 16 << 20
-WINDOW_CHUNKS = 16  # decoded together, and as many read ahead
+CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
+CHUNK_BYTES = 8 << 20
+WINDOW_CHUNKS = 64  # decoded together, and as many read ahead
 
 Progress = Callable[[int, int], None]  # data and bytes done since the last call
 
@@ -113,14 +113,10 @@ _Decoded: TypeAlias = tuple[_Chunk, DecodedBatch]
 class LocalEngine:
     """Runs shards through read, decode and encode on this machine."""
 
-    def __init__(self, encoder: Encoder, pool: DecodePool, *, read: ReadOptions, overlap: bool) -> None:
-        """overlap: decode the next window while this one is encoded. Right when the encoder has a device of its own;
-        where both want the same cores it costs more than it gains, because an encoder that shares its cores waits
-        for the slowest (measured on two cores with mini: 0.62 of the ideal rate against 0.9)."""
+    def __init__(self, encoder: Encoder, pool: DecodePool, *, read: ReadOptions) -> None:
         self._encoder = encoder
         self._pool = pool
         self._read = read
-        self._windows_ahead = 1 if overlap else 0
 
     def run(
         self, shards: Iterable[Shard], *, known: set[bytes], progress: Progress | None = None
@@ -130,27 +126,16 @@ class LocalEngine:
         known: ids (16 bytes) of contents that have a vector of this encoder; they are not decoded again. The engine
         adds the contents it meets. progress: called as data pass the encoder.
         """
-        failed: dict[str, Fault] = {}
-        builder: _Builder | None = None
-        for window in self._decoded(self._chunks(shards, known)):
-            for chunk, batch in window:
-                builder = builder or _Builder(chunk.shard, self._encoder, failed)
-                builder.add(chunk, batch)
-                if progress:
-                    progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
-                if chunk.last:
-                    yield builder.finish()
-                    builder = None
-
-    def _decoded(self, chunks: Iterator[_Chunk]) -> Iterator[list[_Decoded]]:
-        """Windows of chunks with their pixels, in order; at most `windows_ahead` more are being decoded meanwhile."""
-        pending: deque[list[tuple[_Chunk, PendingBatch]]] = deque()
-        for window in _windows(chunks):
-            pending.append([(chunk, self._pool.submit(chunk.fresh)) for chunk in window])
-            if len(pending) > self._windows_ahead:
-                yield _finished(pending.popleft())
+        builders = _Builders(self._encoder, progress)
+        windows = _windows(self._chunks(shards, known))
+        pending = self._submit(next(windows, None))
         while pending:
-            yield _finished(pending.popleft())
+            decoded = _finished(pending)
+            pending = self._submit(next(windows, None))  # decoded while this window is encoded and written
+            yield from builders.add(decoded)
+
+    def _submit(self, window: list[_Chunk] | None) -> list[tuple[_Chunk, PendingBatch]]:
+        return [(chunk, self._pool.submit(chunk.fresh)) for chunk in window or []]
 
     def _chunks(self, shards: Iterable[Shard], seen: set[bytes]) -> Iterator[_Chunk]:
         """Chunks in order, read ahead by a thread. Closing the generator stops the thread."""
@@ -244,6 +229,29 @@ def _finished(window: Sequence[tuple[_Chunk, PendingBatch]]) -> list[_Decoded]:
     return decoded
 
 
+class _Builders:
+    """Brings decoded windows to the builder of their shard."""
+
+    def __init__(self, encoder: Encoder, progress: Progress | None) -> None:
+        self._encoder = encoder
+        self._progress = progress
+        self._failed: dict[str, Fault] = {}
+        self._open: _Builder | None = None
+
+    def add(self, window: Sequence[_Decoded]) -> list[ShardOutcome]:
+        """Encode what has come; the outcomes of the shards that are closed by it."""
+        outcomes = []
+        for chunk, batch in window:
+            self._open = self._open or _Builder(chunk.shard, self._encoder, self._failed)
+            self._open.add(chunk, batch)
+            if self._progress:
+                self._progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
+            if chunk.last:
+                outcomes.append(self._open.finish())
+                self._open = None
+        return outcomes
+
+
 class _Builder:
     """Gathers the chunks of one shard; what became of each datum is settled once all of them are encoded."""
 
@@ -276,8 +284,9 @@ class _Builder:
         started = time.perf_counter()
         vectors = self._encoder.encode_images(np.stack([pixels for _, pixels in batch]))
         self._encode_seconds += time.perf_counter() - started
-        for (image_id, _), vector in zip(batch, vectors, strict=True):
-            if np.isfinite(vector).all():
+        finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
+        for (image_id, _), vector, good in zip(batch, vectors, finite, strict=True):
+            if good:
                 self._vectors[image_id] = vector
             else:
                 self._failed[image_id] = Fault("encode", "not_finite", "the encoder gave no finite vector for it")

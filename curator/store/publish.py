@@ -6,24 +6,19 @@ file stays until the last reader closes it.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
+from curator.durable import durable
 from curator.errors import WorkspaceError
 
 
 def publish_snapshot(ledger: Path, snapshot: Path) -> None:
     """Copy a closed ledger file to `snapshot`, atomically. Raises WorkspaceError when the disk refuses."""
-    snapshot.parent.mkdir(parents=True, exist_ok=True)
-    temporary = snapshot.with_name(f".{snapshot.name}.{os.getpid()}.tmp")
     try:
-        shutil.copyfile(ledger, temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(snapshot)
+        with durable(snapshot) as temporary:
+            shutil.copyfile(ledger, temporary)
     except OSError as fault:
-        temporary.unlink(missing_ok=True)
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
             hint="the ledger itself is safe; free some space and run `curator publish`",

@@ -16,10 +16,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from curator.durable import durable
 from curator.errors import IndexFault
 from curator.types import Vectors
 from curator.vectors.collections import Positions, VectorCollection, blocks, unit
-from curator.vectors.durable import durable
 from curator.vectors.recipes import Recipe
 
 log = logging.getLogger(__name__)

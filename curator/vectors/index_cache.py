@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from curator.durable import durable
 from curator.errors import IndexFault
 from curator.vectors.collections import Member, VectorCollection
-from curator.vectors.durable import durable
 from curator.vectors.recipes import Recipe
 
 if TYPE_CHECKING:

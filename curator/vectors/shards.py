@@ -27,9 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from curator.durable import durable
 from curator.errors import VectorFault
 from curator.types import Vectors
-from curator.vectors.durable import durable
 
 FORMAT = 1
 ID_BYTES = 16

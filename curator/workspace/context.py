@@ -1,4 +1,4 @@
-"""What every operation on a workspace needs: its paths, its options, its encoder (loaded once, on demand), its banks."""
+"""What every operation on a workspace needs: its paths, options, encoder (loaded once, on demand) and banks."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ from curator.types import Encoder, ImageFacts, Reject, Shard, SourceObject
 from curator.vectors import at_rest, write_shard
 from curator.workspace.scoring import Scorer
 
-
 FACTS = [item.name for item in fields(ImageFacts)]
 
 
@@ -244,7 +243,7 @@ def run_shards(
     with DecodePool(
         workers=workers, preprocess=encoder.preprocess, options=decode, memory_limit_bytes=memory_limit_bytes
     ) as pool:
-        engine = LocalEngine(encoder, pool, read=read, overlap=encoder.on_accelerator)
+        engine = LocalEngine(encoder, pool, read=read)
         progress = partial(_advance, watcher)
         for outcome in engine.run(shards, known=known, progress=progress):
             result = committer.commit(outcome)

@@ -88,7 +88,7 @@ def test_a_half_written_folder_is_no_bank_and_a_failed_write_leaves_none(bank, t
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("curator.banks.storage.write_atomically", full_disk)
+    monkeypatch.setattr("curator.banks.storage.write_durably", full_disk)
     with pytest.raises(BankError, match="No space left"):
         save_bank(bank, tmp_path / "banks")
     assert list((tmp_path / "banks").iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def photographs(count: int, *, size: tuple[int, int] = (640, 480)) -> Iterator[b
 
 
 def scan_share(folder: Path, address: str, images: int) -> ScanShare:
-    """Measure decode and encode by themselves, then a whole scan of the same images, in one go."""
+    """Measure decode and encode by themselves, before and after a whole scan of the same images."""
     lake = folder / "lake"
     lake.mkdir(parents=True)
     contents = list(photographs(images))
@@ -71,17 +72,19 @@ def scan_share(folder: Path, address: str, images: int) -> ScanShare:
     workspace.layout.bank_spec("base").write_text(BANK)
     workspace.scan(lake / "000000.jpg")  # loads the encoder and builds the bank: a night does that once
     encoder = workspace._context.encoder
-    decode = decode_seconds(contents[:200], encoder)
-    encode = encode_seconds(contents[: 4 * encoder.batch_size], encoder)
+    sample = contents[: max(256, 2 * encoder.batch_size)]
+    before = decode_seconds(sample, encoder), encode_seconds(sample, encoder)
     started = time.perf_counter()
     summary = workspace.scan(lake)
     seconds = (time.perf_counter() - started) / summary.data_read
+    after = decode_seconds(sample, encoder), encode_seconds(sample, encoder)
+    decode, encode = (statistics.mean(pair) for pair in zip(before, after, strict=True))
     ideal = decode / len(os.sched_getaffinity(0)) + encode
     return ScanShare(1 / seconds, 1e3 * decode, 1e3 * encode, ideal / seconds)
 
 
 def decode_seconds(contents: list[bytes], encoder: Encoder) -> float:
-    """Seconds of one core to make an image ready, the best of three."""
+    """Seconds of one core to make an image ready, the median of three."""
     options = DecodeOptions()
     times = []
     for _ in range(3):
@@ -89,11 +92,11 @@ def decode_seconds(contents: list[bytes], encoder: Encoder) -> float:
         for data in contents:
             prepare(data, encoder.preprocess, options)
         times.append((time.process_time() - started) / len(contents))
-    return min(times)
+    return statistics.median(times)
 
 
 def encode_seconds(contents: list[bytes], encoder: Encoder) -> float:
-    """Seconds of all cores to encode an image, in full batches, the best of three."""
+    """Seconds of all cores to encode an image, in full batches, the median of three."""
     pixels = np.stack([prepare(data, encoder.preprocess, DecodeOptions())[0] for data in contents])
     encoder.encode_images(pixels[: encoder.batch_size])
     times = []
@@ -101,7 +104,7 @@ def encode_seconds(contents: list[bytes], encoder: Encoder) -> float:
         started = time.perf_counter()
         encoder.encode_images(pixels)
         times.append((time.perf_counter() - started) / len(pixels))
-    return min(times)
+    return statistics.median(times)
 
 
 def precision_rates(address: str, *, images: int) -> dict[str, float]:
@@ -191,23 +194,19 @@ def mixture(count: int, dimension: int, *, centres: int = 200) -> np.ndarray:
 
 
 def faiss_rates(*, count: int, dimension: int, recipes: tuple[str, ...]) -> list[SearchRate]:
-    """Search rates by recipe over the same vectors and queries."""
-    from curator.vectors import load_recipe
+    """Search rates through the door, exact cosines included, by recipe over the same vectors and queries."""
+    from curator.vectors import LabelCollection, Neighbours, load_recipe, recall_at_k
     from curator.vectors.faiss_index import FaissIndex
 
     vectors = mixture(count + 2000, dimension)
-    stored, queries = vectors[:count], vectors[count:]
-    ids = [str(number) for number in range(count)]
-    truth = None
+    collection, queries = LabelCollection(vectors[:count], "bench"), vectors[count:]
+    exact = Neighbours(collection, FaissIndex.build(collection, load_recipe("flat")))
     found = []
     for name in recipes:
-        recipe = load_recipe(name)
-        index = FaissIndex.build(lambda: iter([(ids, stored)]), count=count, dimension=dimension, recipe=recipe)
-        index.search(queries[:100], 10)
+        neighbours = Neighbours(collection, FaissIndex.build(collection, load_recipe(name)))
+        neighbours.nearest(queries[:100], 10)
         started = time.perf_counter()
-        _, positions = index.search(queries, 10)
+        neighbours.nearest(queries, 10)
         rate = len(queries) / (time.perf_counter() - started)
-        truth = positions if truth is None else truth
-        hits = sum(len(set(a) & set(b)) for a, b in zip(positions.tolist(), truth.tolist(), strict=True))
-        found.append(SearchRate(name, rate, hits / truth.size))
+        found.append(SearchRate(name, rate, recall_at_k(neighbours, exact, queries, 10)))
     return found

@@ -138,7 +138,8 @@ def test_query_lists_and_runs_named_queries(scanned, run_cli):
 def test_query_of_ones_own(scanned, run_cli):
     (scanned / "queries").mkdir()
     (scanned / "queries" / "mine.sql").write_text(
-        "-- name: by_format\n-- Images of one format.\nselect count(*) as n from report.images where format = $format;\n"
+        "-- name: by_format\n-- Images of one format.\n"
+        "select count(*) as n from report.images where format = $format;\n"
     )
     rows = json.loads(run_cli("query", "by_format", "-p", "format=PNG", "--json", folder=scanned).stdout)
     assert rows == [{"n": 13}]

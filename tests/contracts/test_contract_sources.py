@@ -16,7 +16,6 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
 from curator.lake.files import connect, scheme_of
@@ -78,11 +77,8 @@ def web(tmp_path):
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+def bucket(monkeypatch, s3_server):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -94,7 +90,6 @@ def bucket(monkeypatch):
     client.delete_objects(Bucket="contract", Delete={"Objects": [{"Key": f"lake/{name}"} for name in IMAGES]})
     client.delete_bucket(Bucket="contract")
     client.close()
-    server.stop()
 
 
 @pytest.fixture(params=KINDS)

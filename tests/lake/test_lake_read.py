@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -88,15 +87,16 @@ def test_closing_the_reader_early_leaves_no_thread_behind(make_tree):
 
 
 def test_slow_stores_are_read_in_parallel(monkeypatch):
+    together = threading.Barrier(8)
+
     def slow(item, options):
-        time.sleep(0.02)
+        together.wait(timeout=30)  # goes on only once eight reads are under way at once
         return item.uri
 
     monkeypatch.setattr(read_module, "_read_file", slow)
-    objects = [SourceObject(str(n), str(n), "file", 1, "v") for n in range(40)]
-    started = time.perf_counter()
-    assert list(read_module._read_files(objects, ReadOptions(read_threads=8))) == [str(n) for n in range(40)]
-    assert time.perf_counter() - started < 40 * 0.02 / 2  # one after the other it takes 0.8 s
+    objects = [SourceObject(f"s3://lake/{n}", f"s3://lake/{n}", "file", 1, "v") for n in range(40)]
+    found = list(read_module._read_files(objects, ReadOptions(read_threads=8)))
+    assert found == [f"s3://lake/{n}" for n in range(40)]
 
 
 def test_limits_below_one_are_usage_errors():

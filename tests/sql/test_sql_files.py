@@ -17,7 +17,8 @@ VIEWS = read_folder("curator.sql", "views", suffix=".sql")
 
 # What callers register before they run a statement, as empty tables.
 INCOMING = {
-    "incoming_object": "select 0::bigint as position, '' as object_uri, '' as kind, 0::bigint as byte_size, '' as version",
+    "incoming_object": "select 0::bigint as position, '' as object_uri, '' as kind, 0::bigint as byte_size, "
+    "'' as version",
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
     **{
@@ -124,7 +125,10 @@ LOCATION = "insert into location values ('{uri}', 'lake', '{uri}', 'v', null, nu
 OBJECT = "insert into source_object values ('{uri}', 'lake', 'file', 10, 'v', 'e', {count}, 'r', null)"
 VECTOR = "insert into vector values ('{id}', 'e', 'f', {row}, 'r')"
 BANK = "insert into bank values ('b', 'base', 1, 'e', 1, 1, '{}', '{}', now()::timestamp, 'r')"
-LABELS = "insert into label values ('b', 0, 'cat', 'id', 's', null, null, null, null), ('b', 1, 'x', 'negative', 's', null, null, null, null)"
+LABELS = (
+    "insert into label values ('b', 0, 'cat', 'id', 's', null, null, null, null), "
+    "('b', 1, 'x', 'negative', 's', null, null, null, null)"
+)
 SCORE = "insert into score values ('{id}', 'e', 'b', 'm', {score}, {odds}, {label}, 0.5, 1, 0.2, 'r')"
 ENCODER = "insert into encoder values ('e', 'fake', 4, 100, '{}', 'r')"
 
@@ -140,10 +144,13 @@ VIOLATIONS = {
     "object_data": [OBJECT.format(uri="/b", count=3)],
     "references": ["delete from bank"],
     "score_coverage": [
-        IMAGE.format(id="j"), VECTOR.format(id="j", row=1), "insert into selection values (1, 'e', 'b', 'm', null, 'r')",
+        IMAGE.format(id="j"), VECTOR.format(id="j", row=1),
+        "insert into selection values (1, 'e', 'b', 'm', null, 'r')",
     ],
     "score_ranges": [IMAGE.format(id="j"), SCORE.format(id="j", score=0.5, odds=3.0, label=0)],
-    "shard_counts": ["insert into shard values ('s', 'e', 'lake', 'file', 'r', now()::timestamp, 3, 1, 1, 0, 2, 9, 0, 0)"],
+    "shard_counts": [
+        "insert into shard values ('s', 'e', 'lake', 'file', 'r', now()::timestamp, 3, 1, 1, 0, 2, 9, 0, 0)"
+    ],
     "unique_keys": [IMAGE.format(id="i")],
     "vector_coverage": [IMAGE.format(id="j")],
     "vector_rows": [IMAGE.format(id="j"), VECTOR.format(id="j", row=5)],

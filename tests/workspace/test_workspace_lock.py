@@ -37,9 +37,9 @@ def holder(tmp_path):
 
 def test_second_writer_is_told_who_holds_the_lock(holder):
     path, process = holder
-    with pytest.raises(WorkspaceLocked, match=rf"run r1 \(curator scan, pid {process.pid} on ") as caught:
-        with hold_lock(path, command="scan", run_id="r2"):
-            pass
+    message = rf"run r1 \(curator scan, pid {process.pid} on "
+    with pytest.raises(WorkspaceLocked, match=message) as caught, hold_lock(path, command="scan", run_id="r2"):
+        pass
     assert caught.value.exit_code == 5
     assert is_locked(path)
 

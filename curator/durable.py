@@ -1,6 +1,6 @@
 """Writes files that either are there whole or are not there, also after a power cut.
 
-The writer gets a temporary path in the same folder, because FAISS writes to a path and not to a stream.
+The writer gets a temporary path in the same folder, because FAISS and file copies write to a path, not to a stream.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ def durable(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """A whole file from bytes, with the promises of `durable`."""
+    with durable(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def sync(path: Path) -> None:
