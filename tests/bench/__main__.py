@@ -93,7 +93,7 @@ def machine() -> str:
 
     from curator.encoders import torch_runtime
 
-    native = " with native bfloat16" if torch_runtime.has_native_bfloat16() else ""
+    native = " with native bfloat16" if torch_runtime.cpu_computes_bfloat16() else ""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     names = [
         line.partition(":")[2].strip()

@@ -1,0 +1,41 @@
+"""The example at the end of each command's help works as it stands, in a workspace with a lake beside it."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from curator.cli import cli
+
+
+def examples(group: click.Group, path: tuple[str, ...] = ()) -> list[str]:
+    found = []
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            found += examples(command, (*path, name))
+        else:
+            text = CliRunner().invoke(cli, [*path, name, "--help"], prog_name="curator", terminal_width=80).output
+            found.append(text.partition("Example:")[2].strip().splitlines()[0])
+    return found
+
+
+# `curator demo` is run by `make demo` and by the test of the wheel: it mines all of WordNet, which takes its time.
+EXAMPLES = [line for line in examples(cli) if not line.startswith("curator demo")]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_example_works(line, workspace, lake, tmp_path, monkeypatch, run_cli):
+    (tmp_path / "labels.txt").write_text("red\ngreen\n")
+    words = [
+        word.replace("/data/incoming", str(lake)).replace("/data/known-id", str(lake / "red-*.png"))
+        for word in shlex.split(line)[1:]
+    ]
+    if words[0] == "init":
+        monkeypatch.chdir(tmp_path)
+    else:
+        workspace.scan(lake)
+        monkeypatch.chdir(workspace.layout.root)
+    assert run_cli(*words).output
