@@ -81,10 +81,9 @@ def test_nothing_in_the_repository_names_a_registry_or_a_machine():
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     for name in files:
         path = ROOT / name
-        if (
-            path.is_file()
-            and path.suffix in (".py", ".md", ".toml", ".txt", ".sql")
-            or path.name in ("Makefile", "run")
+        if (path.is_file() and path.suffix in (".py", ".md", ".toml", ".txt", ".sql")) or path.name in (
+            "Makefile",
+            "run",
         ):
             text = path.read_text(encoding="utf-8")
             assert "index" + "-url" not in text, name
