@@ -120,6 +120,26 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 
+@pytest.mark.parametrize("event", [60, 120])
+def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
+    unbroken = make_workspace(tmp_path / "unbroken")
+    scan_and_die(unbroken, parquet_lake, 10_000)
+    workspace = make_workspace(tmp_path / "workspace")
+    code = SCAN_AND_DIE.replace("SIGKILL", "SIGINT").replace(
+        "Workspace.open(sys.argv[1], overrides=overrides).scan(sys.argv[2])",
+        'from curator.cli import cli; cli(["-w", sys.argv[1], "scan", sys.argv[2], "--workers", "0"])',
+    )
+    environment = os.environ | {"CURATOR_SCAN_FILES_PER_SHARD": "3"}
+    command = [sys.executable, "-c", code, str(workspace.layout.root), str(parquet_lake), str(event)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert result.returncode == 130, result.stderr
+    assert "was interrupted; finished shards are kept (run the same command to resume)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert workspace.sql("select status from run").to_pylist() == [{"status": "interrupted"}]
+    scan_and_die(workspace, parquet_lake, 10_000)
+    assert tables_of(workspace) == tables_of(unbroken)
+
+
 def test_killed_scan_leaves_no_decode_process_behind(lake, tmp_path, make_workspace):
     workspace = make_workspace(tmp_path / "workspace")
     code = SCAN_AND_DIE.replace('"scan.decode_workers": 0', '"scan.decode_workers": 2')
