@@ -96,3 +96,12 @@ def test_no_pickle_is_loaded_anywhere():
         assert "import pickle" not in text, path
         assert "allow_pickle=True" not in text, path
         assert "weights_only=False" not in text, path
+
+
+def test_every_package_is_in_the_list_that_the_wheel_is_made_from():
+    import tomllib
+
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    listed = set(project["tool"]["setuptools"]["packages"])
+    folders = {path.parent.relative_to(PACKAGE.parent) for path in MODULES}
+    assert listed == {".".join(folder.parts) for folder in folders} | {"curator.indexes", "curator.sql"}
