@@ -104,4 +104,7 @@ def test_every_package_is_in_the_list_that_the_wheel_is_made_from():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     listed = set(project["tool"]["setuptools"]["packages"])
     folders = {path.parent.relative_to(PACKAGE.parent) for path in MODULES}
-    assert listed == {".".join(folder.parts) for folder in folders} | {"curator.indexes", "curator.sql"}
+    data = {"curator.indexes", "curator.sql"} | {
+        f"curator.sql.{path.name}" for path in (PACKAGE.parent / "sql").iterdir() if any(path.glob("*.sql"))
+    }
+    assert listed == {".".join(folder.parts) for folder in folders} | data
