@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -245,9 +246,19 @@ def run_shards(
     ) as pool:
         engine = LocalEngine(encoder, pool, read=read)
         progress = partial(_advance, watcher)
-        for outcome in engine.run(shards, known=known, progress=progress):
-            result = committer.commit(outcome)
-            watcher.advance(objects=len(result.completes))
+        # One shard is written while the next is encoded: waiting for the disk then costs nothing. One writer, in order.
+        with ThreadPoolExecutor(1, "curator-writer") as writer:
+            writing: Future[ShardResult] | None = None
+            for outcome in engine.run(shards, known=known, progress=progress):
+                _finish(writing, watcher)
+                writing = writer.submit(committer.commit, outcome)
+            _finish(writing, watcher)
+
+
+def _finish(writing: Future[ShardResult] | None, watcher: ScanWatcher) -> None:
+    """Wait for a shard to be committed; raises what its commit raised."""
+    if writing is not None:
+        watcher.advance(objects=len(writing.result().completes))
 
 
 def _advance(watcher: ScanWatcher, data: int, byte_size: int) -> None:

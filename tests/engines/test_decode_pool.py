@@ -188,6 +188,7 @@ def program(tmp_path, body, **parameters):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell hands it down ignored
         **parameters,
     )
 

@@ -125,7 +125,9 @@ def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake,
     unbroken = make_workspace(tmp_path / "unbroken")
     scan_and_die(unbroken, parquet_lake, 10_000)
     workspace = make_workspace(tmp_path / "workspace")
-    code = SCAN_AND_DIE.replace("SIGKILL", "SIGINT").replace(
+    # The first line: a shell hands SIGINT down ignored to what it starts in the background, CI jobs among them.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = listening + SCAN_AND_DIE.replace("SIGKILL", "SIGINT").replace(
         "Workspace.open(sys.argv[1], overrides=overrides).scan(sys.argv[2])",
         'from curator.cli import cli; cli(["-w", sys.argv[1], "scan", sys.argv[2], "--workers", "0"])',
     )
