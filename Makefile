@@ -7,7 +7,7 @@ CONSTRAINTS := .ci/constraints.txt
 WHEEL_VENV := build/wheel-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-gpu format format-check lint types sql docs bench wheel-test check clean
+.PHONY: help install demo test test-slow test-gpu format format-check lint types sql docs bench evaluation wheel-test check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ docs: $(STAMP)  ## Check that help texts, README and SQL agree
 
 bench: $(STAMP)  ## Measure speed on this machine and print the README's table
 	@$(BIN)/python -m tests.bench
+
+evaluation: $(STAMP)  ## Measure every method on labelled images and print the README's table: make evaluation DATA=folder
+	@$(BIN)/python -m tests.bench.evaluation $(DATA)
 
 wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without the tools of development
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null

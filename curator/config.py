@@ -36,6 +36,7 @@ class ScanSection:
 
     bank: str = "base"
     method: str = "neglabel"
+    precision: str = "fast"  # of the scores' cosines: fast · full, see curator/methods/kernel.py
     files_per_shard: int = 1024  # the unit of work and of resume for loose files
     decode_workers: int = -1  # processes; -1: one for each core; 0: decode in the main process
     read_threads: int = 8  # for loose files on slow storage

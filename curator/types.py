@@ -103,7 +103,7 @@ class Preprocess:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Images and texts into one space. All vectors are unit norm float32, in the order of the input.
+    """Images and texts into one space. All vectors are unit norm float32 unless said, in the order of the input.
 
     `encoder_id` is `<address>@<fingerprint>`, the fingerprint covering weights and preprocessing; dtype, device and
     batch size are not part of it. `logit_scale` is the model's own (CLIP: 100, curator-mini: 30).
@@ -123,16 +123,20 @@ class Encoder(Protocol):
     def encode_images(self, pixels: Pixels) -> Vectors:
         """pixels: (n, size, size, 3) uint8 RGB, already fitted. Returns (n, d)."""
 
-    def encode_texts(self, texts: list[str]) -> Vectors:
-        """Texts as they stand, templates already applied; too long ones are truncated. Returns (n, d)."""
+    def encode_texts(self, texts: list[str], *, normalised: bool = True) -> Vectors:
+        """Texts as they stand, templates already applied; too long ones are truncated. Returns (n, d).
+
+        `normalised=False` gives the tower's own embeddings, of any norm: the mean of several of them is CSP's ensemble.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """One text concept of a bank. `source` says where it came from (`labels.txt`, `wordnet:noun.artifact`, ...).
 
-    For a negative: `statistic` is what mining sorted by (NegLabel: the 0.95 quantile of its cosines to the ID
-    labels), and `nearest_id` / `nearest_id_cosine` the closest ID label.
+    `prompt` is what was encoded; one of several lines stands for the mean of its lines. For a negative: `statistic` is
+    what mining sorted by (NegLabel: the 0.95 quantile of its cosines to the ID labels), or would have sorted by, and
+    `nearest_id` / `nearest_id_cosine` the closest ID label.
     """
 
     text: str

@@ -16,9 +16,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up; a module imports only from its own layer or below.
 LAYERS = [
-    {"resources", "registry", "config", "types", "errors", "durable"},
+    {"resources", "registry", "config", "types", "errors", "durable", "metrics", "protocols"},
     {"store"},
-    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "demo"},
+    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"},
     {"engines"},
     {"workspace"},
     {"cli", "__main__", "__init__"},

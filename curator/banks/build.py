@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,47 +10,49 @@ from typing import Any
 
 import numpy as np
 
+from curator.banks.corpus import Corpus
 from curator.banks.digest import bank_digest
-from curator.banks.id_names import DropReason, split_id_names
 from curator.banks.labels import read_labels
 from curator.banks.mining import MINERS, Mined, Miner
 from curator.banks.prompts import fill
-from curator.banks.spec import BankSpec, WordNetSpec
+from curator.banks.quantiles import mining_statistics
+from curator.banks.sources import FindBank, Inputs, SourceLabel, no_banks
+from curator.banks.sources.banks import short_address
+from curator.banks.spec import BankSpec, MiningSpec
 from curator.banks.text_cache import Progress, TextCache
-from curator.banks.wordnet import Candidate, WordNet, load_wordnet
 from curator.banks.wordnet.lexicon import word_key
 from curator.errors import BankError, ConfigError
 from curator.types import Bank, Encoder, Label, Vectors
 
 
-@dataclass(frozen=True, slots=True)
-class Negatives:
-    """The mined labels, their vectors (m, d) and how they came about."""
-
-    labels: tuple[Label, ...]
-    vectors: Vectors
-    lineage: Mapping[str, Any]
-
-
 def build_bank(
-    spec: BankSpec, encoder: Encoder, *, root: Path, text_cache: TextCache, progress: Progress | None = None
+    spec: BankSpec,
+    encoder: Encoder,
+    *,
+    root: Path,
+    text_cache: TextCache,
+    find_bank: FindBank = no_banks,
+    progress: Progress | None = None,
 ) -> Bank:
-    """ID labels first, then the negatives in mining order, each with its unit vector.
+    """ID labels first, then the mined negatives in mining order, then those that are kept, in the spec's order.
 
-    `root` is the workspace, to which the spec's label file is relative. `progress(done, total)` counts texts that had
-    to be encoded. Raises ConfigError for bad labels, UsageError for an unknown miner, BankError when none is left.
+    `root` is the workspace, to which the spec's files are relative; `find_bank` gives the banks it takes labels from.
+    `progress(done, total)` counts prompts that had to be encoded. Raises ConfigError for bad labels, UsageError for an
+    unknown miner, BankError when no negative is left or another bank is not there.
     """
     miner: Miner = MINERS.get(spec.mining.method)
-    id_labels = make_id_labels(spec, root)
-    id_vectors = text_cache.encode(encoder, [label.prompt or "" for label in id_labels])
-    if spec.mining.limit == 0:
-        negatives = Negatives((), id_vectors[:0], {})
-    else:
-        corpus = Corpus.of(spec, [label.text for label in id_labels])
-        vectors = text_cache.encode(encoder, corpus.prompts, progress=progress)
-        mined = miner(corpus.candidates, vectors, id_vectors, spec.mining)
-        negatives = make_negatives(corpus, vectors, mined, id_labels)
-    labels = (*id_labels, *negatives.labels)
+    inputs = Inputs(root, find_bank)
+    id_side = read_id_side(spec, inputs)
+    id_texts = [label.text for label in id_side.labels]
+    corpus = Corpus.of(spec, id_texts, id_side.synonyms, inputs)
+    id_vectors = text_cache.encode(encoder, [label.prompt or "" for label in id_side.labels])
+
+    def encode(labels: Sequence[SourceLabel]) -> Vectors:
+        return text_cache.encode(encoder, [label.prompt for label in labels], progress=progress)
+
+    mined = mine(corpus.mined, encode(corpus.mined), id_vectors, spec.mining, miner)
+    kept = keep(corpus.kept, encode(corpus.kept), id_vectors, spec.mining)
+    labels = (*id_side.labels, *mined.bank_labels(id_texts), *kept.bank_labels(id_texts))
     settings = spec.as_mapping()
     return Bank(
         name=spec.name,
@@ -57,92 +60,94 @@ def build_bank(
         encoder_id=encoder.encoder_id,
         logit_scale=float(encoder.logit_scale),
         labels=labels,
-        vectors=np.concatenate([id_vectors, negatives.vectors]),
+        vectors=np.concatenate([id_vectors, mined.vectors, kept.vectors]),
         spec=settings,
-        lineage=negatives.lineage,
+        lineage={"id": id_side.lineage, **corpus.lineage([*mined.labels, *kept.labels])},
     )
-
-
-def make_id_labels(spec: BankSpec, root: Path) -> tuple[Label, ...]:
-    """The ID labels with their prompts. Raises ConfigError, also for synonyms of a label that is not there."""
-    inline = not isinstance(spec.id.labels, str)
-    texts = list(spec.id.labels) if inline else read_labels(root / str(spec.id.labels))
-    source = "spec" if inline else str(spec.id.labels)
-    for label in spec.id.synonyms:
-        if word_key(label) not in map(word_key, texts):
-            raise ConfigError(f"bank {spec.name}: id.synonyms names {label!r}, which is not an ID label")
-    return tuple(Label(text, "id", source, prompt=fill(spec.id.template, text)) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
-    """The candidates left after ID names were dropped, their prompts, and the count of what was there and dropped."""
+class IdSide:
+    """The ID labels with their prompts, their other names, and what they were read from.
 
-    candidates: list[Candidate]
-    prompts: list[str]
+    The lineage keeps the names too, so that a bank whose ID labels come from this one knows them.
+    """
+
+    labels: tuple[Label, ...]
+    synonyms: Mapping[str, Sequence[str]]
     lineage: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, spec: BankSpec, id_texts: Sequence[str]) -> Corpus:
-        wordnet = load_wordnet()
-        found = wordnet_candidates(spec.wordnet, wordnet)
-        kept, dropped = found, dict[DropReason, list[str]]()
-        if spec.mining.remove_id_names:
-            kept, dropped = split_id_names(found, id_texts, spec.id.synonyms, wordnet)
-        if not kept:
-            raise BankError(
-                f"bank {spec.name} has no candidates for negatives",
-                hint="widen negatives.wordnet, or set mining.limit = 0 for a bank without negatives",
+
+def read_id_side(spec: BankSpec, inputs: Inputs) -> IdSide:
+    """Raises ConfigError, also for synonyms of a label that is not there."""
+    inherited: Mapping[str, list[str]] = {}
+    lineage: dict[str, Any] = {"list": "spec"}
+    if spec.id.bank is not None:
+        bank = inputs.find_bank(spec.id.bank)
+        texts, source = [label.text for label in bank.labels[: bank.id_count]], f"bank:{short_address(bank)}"
+        inherited = bank.lineage.get("id", {}).get("synonyms", {})
+        lineage = {"bank": bank.name, "digest": bank.digest}
+    elif isinstance(spec.id.labels, str):
+        path, source = inputs.root / spec.id.labels, spec.id.labels
+        texts = read_labels(path)
+        lineage = {"list": source, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    else:
+        texts, source = list(spec.id.labels or ()), "spec"
+    known = set(map(word_key, texts))
+    for label in spec.id.synonyms:
+        if word_key(label) not in known:
+            raise ConfigError(f"bank {spec.name}: id.synonyms names {label!r}, which is not an ID label")
+    synonyms = {label: list(names) for label, names in inherited.items()}
+    for label, names in spec.id.synonyms.items():
+        synonyms.setdefault(label, []).extend(names)
+    labels = tuple(Label(text, "id", source, prompt=fill(spec.id.template, text)) for text in texts)
+    return IdSide(labels, synonyms, {**lineage, "synonyms": synonyms})
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Labels that became negatives (m), their vectors (m, d), and where they stand among the ID labels."""
+
+    labels: Sequence[SourceLabel]
+    vectors: Vectors
+    mined: Mined
+
+    def bank_labels(self, id_texts: Sequence[str]) -> tuple[Label, ...]:
+        columns = (self.mined.statistic, self.mined.nearest_id, self.mined.nearest_id_cosine)
+        rows = zip(self.labels, *(column.tolist() for column in columns), strict=True)
+        return tuple(
+            Label(
+                text=label.text,
+                role="negative",
+                source=label.origin,
+                part_of_speech=label.part_of_speech,
+                prompt=label.prompt,
+                statistic=statistic,
+                nearest_id=id_texts[nearest],
+                nearest_id_cosine=cosine,
             )
-        prompts = [fill(spec.wordnet.template(candidate.part_of_speech), candidate.text) for candidate in kept]
-        facts = {"wordnet_sha256": wordnet.sha256, "found": count_parts(found), "dropped": dropped}
-        return cls(kept, prompts, {**facts, "candidates": count_parts(kept)})
+            for label, statistic, nearest, cosine in rows
+        )
 
 
-def wordnet_candidates(rules: WordNetSpec, wordnet: WordNet) -> list[Candidate]:
-    """Distinct words, part after part in the spec's order; a word of two parts belongs to the first."""
-    candidates: dict[str, Candidate] = {}
-    for part in rules.parts_of_speech:
-        first_only = rules.words == "first"
-        for candidate in wordnet.lemmas(
-            part, lexnames=rules.include or None, exclude=rules.exclude, first_only=first_only
-        ):
-            candidates.setdefault(candidate.text, candidate)
-    return list(candidates.values())
-
-
-def make_negatives(corpus: Corpus, vectors: Vectors, mined: Mined, id_labels: Sequence[Label]) -> Negatives:
-    """Labels of the chosen candidates. Raises BankError when mining chose none."""
+def mine(
+    candidates: Sequence[SourceLabel], vectors: Vectors, id_vectors: Vectors, rules: MiningSpec, miner: Miner
+) -> Negatives:
+    """The chosen candidates. Raises BankError when there were some and mining chose none."""
+    if not candidates:
+        return keep((), vectors, id_vectors, rules)
+    mined = miner(candidates, vectors, id_vectors, rules)
     if not mined.chosen.size:
         raise BankError(
-            f"mining chose none of {len(corpus.candidates)} candidates",
-            hint="raise mining.fraction, or set mining.limit = 0 for a bank without negatives",
+            f"mining chose none of {len(candidates)} candidates",
+            hint="raise mining.fraction, or set mining.limit = 0 for a bank without mined negatives",
         )
-    columns = zip(
-        mined.chosen.tolist(),
-        mined.statistic.tolist(),
-        mined.nearest_id.tolist(),
-        mined.nearest_id_cosine.tolist(),
-        strict=True,
-    )
-    labels = tuple(
-        Label(
-            text=corpus.candidates[index].text,
-            role="negative",
-            source=f"wordnet:{corpus.candidates[index].lexname}",
-            part_of_speech=corpus.candidates[index].part_of_speech,
-            prompt=corpus.prompts[index],
-            statistic=statistic,
-            nearest_id=id_labels[nearest].text,
-            nearest_id_cosine=cosine,
-        )
-        for index, statistic, nearest, cosine in columns
-    )
-    chosen = count_parts([corpus.candidates[index] for index in mined.chosen])
-    return Negatives(labels, vectors[mined.chosen], {**corpus.lineage, "chosen": chosen})
+    return Negatives([candidates[index] for index in mined.chosen], vectors[mined.chosen], mined)
 
 
-def count_parts(candidates: Sequence[Candidate]) -> dict[str, int]:
-    """How many candidates of each part of speech."""
-    parts = [candidate.part_of_speech for candidate in candidates]
-    return {part: parts.count(part) for part in dict.fromkeys(parts)}
+def keep(labels: Sequence[SourceLabel], vectors: Vectors, id_vectors: Vectors, rules: MiningSpec) -> Negatives:
+    """All the labels, with the statistics that mining would have gone by."""
+    every = np.arange(len(labels))
+    if not labels:
+        return Negatives((), vectors, Mined(every, np.zeros(0), every, np.zeros(0)))
+    return Negatives(labels, vectors, Mined(every, *mining_statistics(vectors, id_vectors, rules)))

@@ -7,20 +7,38 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from curator.banks.sources import SOURCES
 from curator.types import Label
+
+ID_GIVEN_BY = ("labels", "bank")
 
 
 def bank_digest(labels: Sequence[Label], *, encoder_id: str, spec: Mapping[str, Any]) -> str:
     """32 hexadecimal digits of a SHA-256 over labels in order with roles and prompts, encoder and spec.
 
-    The spec's list or file of ID labels is left out: the labels themselves are in. Vectors are not covered, since
-    their last bits differ between machines; storage keeps their own checksum.
+    The parts of the spec that only say where labels are read from (a file, a list, another bank) are left out: the
+    labels themselves are in. Vectors are not covered, since their last bits differ between machines; storage keeps
+    their own checksum.
     """
-    settings = {key: value for key, value in spec.items() if key != "id"}
-    settings["id"] = {key: value for key, value in spec.get("id", {}).items() if key != "labels"}
+    settings = dict(spec)
+    settings["id"] = without(spec.get("id", {}), ID_GIVEN_BY)
+    if "negatives" in spec:
+        settings["negatives"] = {kind: meaning(kind, table) for kind, table in spec["negatives"].items()}
     content = {
         "encoder_id": encoder_id,
         "labels": [[label.role, label.text, label.part_of_speech, label.prompt] for label in labels],
         "spec": settings,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
+
+
+def meaning(kind: str, table: Any) -> Any:
+    """What one source, or several of a kind, contribute to the digest. A kind from another version is taken whole."""
+    given_by = SOURCES[kind].given_by if kind in SOURCES else ()
+    if isinstance(table, list):
+        return [without(item, given_by) for item in table]
+    return without(table, given_by)
+
+
+def without(table: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}

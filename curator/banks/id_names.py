@@ -8,27 +8,49 @@ every sense of a label counts as its name: losing a negative too many costs noth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
-from curator.banks.wordnet.lexicon import Candidate, WordNet, word_key
+from curator.banks.wordnet.lexicon import WordNet, word_key
 
 DropReason: TypeAlias = Literal["id_name", "given_synonym", "wordnet_synonym"]
 
 
+class Named(Protocol):
+    """What has names to compare: a phrase made of a word has both."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+
+AnyNamed = TypeVar("AnyNamed", bound=Named)
+
+
 def split_id_names(
-    candidates: Sequence[Candidate], labels: Sequence[str], synonyms: Mapping[str, Sequence[str]], wordnet: WordNet
-) -> tuple[list[Candidate], dict[DropReason, list[str]]]:
-    """The candidates that name no ID label, in their order, and the texts of the others by reason."""
+    candidates: Sequence[AnyNamed], labels: Sequence[str], synonyms: Mapping[str, Sequence[str]], wordnet: WordNet
+) -> tuple[list[AnyNamed], dict[DropReason, list[AnyNamed]]]:
+    """The candidates that name no ID label, in their order, and the others by reason."""
     reason_of = id_name_keys(labels, synonyms, wordnet)
-    kept: list[Candidate] = []
-    dropped: dict[DropReason, list[str]] = {"id_name": [], "given_synonym": [], "wordnet_synonym": []}
+    kept: list[AnyNamed] = []
+    dropped: dict[DropReason, list[AnyNamed]] = {"id_name": [], "given_synonym": [], "wordnet_synonym": []}
     for candidate in candidates:
-        reasons = [reason_of[key] for key in name_keys(candidate.text, wordnet) if key in reason_of]
+        keys = {key for name in candidate.names for key in name_keys(name, wordnet)}
+        reasons = [reason_of[key] for key in keys if key in reason_of]
         if reasons:
-            dropped[min(reasons, key=list(dropped).index)].append(candidate.text)
+            dropped[min(reasons, key=list(dropped).index)].append(candidate)
         else:
             kept.append(candidate)
     return kept, dropped
+
+
+def split_equal_names(
+    candidates: Sequence[AnyNamed], labels: Sequence[str]
+) -> tuple[list[AnyNamed], dict[DropReason, list[AnyNamed]]]:
+    """The same, dropping only what is an ID label letter for letter (case and underscores aside), as NegLabel's later
+    benchmark code does."""
+    equal = set(map(word_key, labels))
+    kept = [candidate for candidate in candidates if not equal & set(map(word_key, candidate.names))]
+    dropped = [candidate for candidate in candidates if equal & set(map(word_key, candidate.names))]
+    return kept, {"id_name": dropped}
 
 
 def id_name_keys(
@@ -49,11 +71,16 @@ def id_name_keys(
 
 def wordnet_synonyms(label: str, wordnet: WordNet) -> list[str]:
     """Synonyms of a label in all its senses, whether it is written apart, hyphenated, joined or in the plural."""
+    return [name for form in written_forms(label, wordnet) for name in wordnet.synonyms(form)]
+
+
+def written_forms(label: str, wordnet: WordNet) -> list[str]:
+    """The ways in which WordNet may write a label: apart, hyphenated or joined, each also in the singular."""
     word = word_key(label)
     apart = word.replace("-", " ")
     spellings = dict.fromkeys((word, apart, apart.replace(" ", "-"), apart.replace(" ", "")))
-    forms = dict.fromkeys(form for spelling in spellings for form in (spelling, *wordnet.singulars(spelling)))
-    return [name for form in forms for name in wordnet.synonyms(form)]
+    forms = (form for spelling in spellings for form in (spelling, *wordnet.singulars(spelling)))
+    return list(dict.fromkeys(forms))
 
 
 def name_keys(name: str, wordnet: WordNet) -> set[str]:

@@ -2,8 +2,9 @@
 
 Jiang et al., ICLR 2024 (NegMining): a candidate's similarity is a high quantile of its cosines to the ID
 labels, so that one close ID label does not exclude it. The trap in that: exact ID names survive; see id_names.py.
-Cosines are exact, so the choice is the same on every machine that has the same vectors, and only a block of the
-(candidates, ID labels) matrix exists at a time. Another rule is another function of this shape and a line in MINERS.
+CSP (Chen et al., NeurIPS 2024) mines by the same rule, and leaves out what is near to any one ID label.
+The choice is by exact cosines, so it is the same on every machine that has the same vectors; the sieve only saves the
+cosines of candidates that cannot be chosen. Another rule is another function of this shape and a line in MINERS.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.banks.spec import MiningSpec, Statistic
-from curator.banks.wordnet.lexicon import Candidate
-from curator.methods.cosines import exact_cosines, on_grid
+from curator.banks.quantiles import exclude, mining_statistics
+from curator.banks.sieve import sieved_statistics
+from curator.banks.spec import MiningSpec
 from curator.registry import Registry
 from curator.types import Vectors
 
-MINERS = Registry("mining method", {"neglabel": "curator.banks.mining:mine_neglabel"})
-BLOCK_CELLS = 1 << 23  # 64 MiB of float64 cosines
+MINERS = Registry(
+    "mining method",
+    {
+        "neglabel": "curator.banks.mining:mine_neglabel",
+        "csp": "curator.banks.mining:mine_neglabel",  # the same rule with other defaults: see published.py
+    },
+)
+SIEVE_CELLS = 1 << 22  # below so many cosines the sieve gains nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +45,53 @@ class Mined:
     nearest_id_cosine: NDArray[np.float64]
 
 
+class HasPart(Protocol):
+    """A candidate, as far as mining looks at it. One without a part of speech counts as a noun."""
+
+    @property
+    def part_of_speech(self) -> str | None: ...
+
+
 class Miner(Protocol):
-    """candidate_vectors: (n, d) in the order of candidates; id_vectors: (C, d); both unit norm."""
+    """candidates: n, their vectors (n, d), ID vectors (k, d), both of unit norm."""
 
     def __call__(
-        self, candidates: Sequence[Candidate], candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec
+        self, candidates: Sequence[HasPart], candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec
     ) -> Mined: ...
 
 
 def mine_neglabel(
-    candidates: Sequence[Candidate], candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec
+    candidates: Sequence[HasPart], candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec
 ) -> Mined:
-    """The lowest quantiles of each part of speech, ascending, one part after the other as `rules.order` says."""
-    id_grid = on_grid(id_vectors)
-    rows = max(1, BLOCK_CELLS // len(id_grid))
-    statistics, nearest, nearest_cosines = [], [], []
-    for start in range(0, len(candidate_vectors), rows):
-        cosines = exact_cosines(on_grid(candidate_vectors[start : start + rows]), id_grid)
-        nearest.append(cosines.argmax(axis=1))
-        nearest_cosines.append(cosines.max(axis=1))
-        statistics.append(order_statistic(cosines, rules.quantile, rules.statistic))
-    statistic = np.concatenate(statistics)
-    chosen = choose_lowest(statistic, np.array([candidate.part_of_speech for candidate in candidates]), rules)
-    return Mined(chosen, statistic[chosen], np.concatenate(nearest)[chosen], np.concatenate(nearest_cosines)[chosen])
+    """The lowest quantiles of each part of speech, ascending, one part after the other as `rules.order` says.
 
-
-def order_statistic(cosines: NDArray[np.float64], quantile: float, statistic: Statistic) -> NDArray[np.float64]:
-    """The quantile of each row: (n, C) to (n,). Reorders the rows of `cosines`.
-
-    linear: between the two values around quantile * (C - 1), as NegLabel's code. order: the ascending value at index
-    floor(quantile * C), no interpolation, as the later benchmark code.
+    What `rules.exclude_above` excludes counts in the size of its part of speech, as in CSP's code, and is never chosen,
+    which holds in CSP's code only while less than 85 % are excluded.
     """
-    count = cosines.shape[1]
-    exact = Fraction(repr(quantile))  # 0.95 as written: floor(0.95 * 20) is 19, whatever the binary rounding
-    position = exact * (count - 1) if statistic == "linear" else Fraction(math.floor(exact * count))
-    low = min(math.floor(position), count - 1)
-    high = min(low + 1, count - 1)
-    cosines.partition((low, high), axis=1)
-    value: NDArray[np.float64] = cosines[:, low] + float(position - low) * (cosines[:, high] - cosines[:, low])
-    return value if statistic == "linear" else cosines[:, low].copy()
+    parts = np.array([item.part_of_speech or "noun" for item in candidates])
+    found = None
+    if len(candidate_vectors) * len(id_vectors) >= SIEVE_CELLS:
+        found = sieved_statistics(candidate_vectors, id_vectors, parts, wanted_of(parts, rules), rules)
+    statistic, nearest, nearest_cosine = found or mining_statistics(candidate_vectors, id_vectors, rules)
+    statistic, excluded = exclude(statistic, nearest_cosine, rules)
+    chosen = choose_lowest(statistic, parts, rules)
+    chosen = chosen[~excluded[chosen]]
+    return Mined(chosen, statistic[chosen], nearest[chosen], nearest_cosine[chosen])
 
 
 def choose_lowest(statistic: NDArray[np.float64], parts: NDArray[np.str_], rules: MiningSpec) -> NDArray[np.intp]:
     """Indices of the lowest of each part of speech, ascending; equal values stay in the order of the candidates."""
-    wanted = part_counts({part: int((parts == part).sum()) for part in ("noun", "adjective")}, rules)
     chosen = {}
-    for part, count in wanted.items():
+    for part, count in wanted_of(parts, rules).items():
         of_part = np.flatnonzero(parts == part)
         chosen[part] = of_part[np.argsort(statistic[of_part], kind="stable")[:count]]
     order = ("noun", "adjective") if rules.order == "nouns_first" else ("adjective", "noun")
     return np.concatenate([chosen[part] for part in order])
+
+
+def wanted_of(parts: NDArray[np.str_], rules: MiningSpec) -> dict[str, int]:
+    """How many of each part of speech are chosen."""
+    return part_counts({part: int((parts == part).sum()) for part in ("noun", "adjective")}, rules)
 
 
 def part_counts(available: dict[str, int], rules: MiningSpec) -> dict[str, int]:

@@ -1,30 +1,26 @@
-"""The bank spec: a TOML file in the workspace that says which labels are ID and how negatives are mined.
+"""The bank spec: a TOML file in the workspace that says which labels are ID and where negatives come from.
 
 Every key is checked; an unknown one is an error, because a misspelt `fraction` that is ignored gives a wrong bank.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from curator.banks.labels import checked_labels
-from curator.banks.prompts import TEMPLATES, resolve_template
-from curator.banks.wordnet.lexicon import LEXNAMES_OF, PartOfSpeech
-from curator.errors import ConfigError, UsageError
+from curator.banks import checks
+from curator.banks.checks import Check, read_table
+from curator.banks.prompts import TEMPLATES, Template
+from curator.banks.published import PUBLISHED, Published
+from curator.banks.sources import SOURCES, Source, WordNetSource
+from curator.errors import ConfigError
 
 Statistic: TypeAlias = Literal["linear", "order"]
 Order: TypeAlias = Literal["nouns_first", "adjectives_first"]
-Words: TypeAlias = Literal["first", "all"]
-Check: TypeAlias = Callable[[Any], Any]  # the value as the spec holds it; raises ValueError, saying what it must be
-
-ALL_LEXNAMES = (*LEXNAMES_OF["noun"], *LEXNAMES_OF["adjective"])
 
 DEFAULT_SPEC = """\
 # A label bank: what belongs, and which words stand for everything else.
@@ -32,55 +28,66 @@ name = "base"
 
 [id]
 labels = "labels.txt"      # a file beside curator.toml, one label a line; or a list: ["tram", "sea horse"]
+# bank = "other"           # instead of labels: the ID labels of another bank, or of one version: other@<digest>
 template = "nice"          # nice: "The nice {}." · photo: "a photo of a {}." · plain: "{}" · or your own with {}
+                           # csp: the mean of 8 templates · or your own list of templates
 # synonyms = { tram = ["streetcar"] }   # other names of a label, kept out of the negatives
 
-[negatives.wordnet]
+[negatives.wordnet]        # may be left out where there are lists or banks
 parts_of_speech = ["noun", "adjective"]      # a word that is both belongs to the part named first
 words = "first"                              # first: one word per concept, as published · all: every synonym
 exclude = ["noun.animal", "noun.food"]       # lexicographer files left out, as published
 # include = ["noun.artifact"]                # only these files
 noun_template = "nice"
 adjective_template = "adjective"             # "This is a {} photo."
+# superclasses = ["scene", "object"]         # one of these behind each adjective, drawn by `seed`, as CSP does
+# seed = 0
+
+# [[negatives.lists]]      # words of your own; any number of such tables
+# file = "words.txt"       # one word a line; or words = ["graffiti", "screenshot"]
+# part_of_speech = "noun"  # or adjective
+# template = "nice"
+# mine = false             # false: all become negatives · true: candidates of the mining below
+
+# [[negatives.banks]]      # the negatives of another bank, with their prompts; any number of such tables
+# bank = "other"           # its newest version, or one version: other@<digest>
+# mine = false
 
 [mining]
-method = "neglabel"
+method = "neglabel"        # or csp. What this file leaves out is then as the method's authors have it
 fraction = 0.15            # of each part of speech, those least similar to the ID labels
 # limit = 10000            # instead of fraction: so many in all; 0 for none
 quantile = 0.95            # similarity to the ID labels is this quantile of the cosines
 statistic = "linear"       # linear: interpolated, as published · order: the sorted value at quantile * labels
 order = "nouns_first"      # or adjectives_first
-remove_id_names = true     # no negative that names an ID label; the paper keeps them
+remove_id_names = true     # no negative that names an ID label · "exact": only equal texts · false: as published
+# exclude_above = 0.95     # nor one with a higher cosine to any ID label, as CSP has it
 """
 
 
 @dataclass(frozen=True, slots=True)
 class IdSpec:
-    """The ID side. `labels`: a file relative to the workspace, or the labels; `synonyms`: other names by label."""
+    """The ID side. `labels`: a file relative to the workspace, or the labels; or else `bank`: those of another bank.
 
-    labels: str | tuple[str, ...]
-    template: str = TEMPLATES["nice"]
+    `synonyms`: other names by label; those of the other bank hold too.
+    """
+
+    labels: str | tuple[str, ...] | None = None
+    template: Template = TEMPLATES["nice"]
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bank: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class WordNetSpec:
-    """The corpus. `include` empty: all lexicographer files of the parts of speech. Templates hold one `{}`."""
-
-    parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adjective")
-    words: Words = "first"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ("noun.animal", "noun.food")
-    noun_template: str = TEMPLATES["nice"]
-    adjective_template: str = TEMPLATES["adjective"]
-
-    def template(self, part_of_speech: PartOfSpeech) -> str:
-        return self.noun_template if part_of_speech == "noun" else self.adjective_template
+    def as_mapping(self) -> Mapping[str, Any]:
+        """With only that of `labels` and `bank` which was given."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class MiningSpec:
-    """How negatives are chosen. `fraction` in (0, 1] of each part of speech, or `limit` in all, shared by size."""
+    """How negatives are chosen. `fraction` in (0, 1] of each part of speech, or `limit` in all, shared by size.
+
+    `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule.
+    """
 
     method: str = "neglabel"
     fraction: float = 0.15
@@ -88,23 +95,44 @@ class MiningSpec:
     quantile: float = 0.95
     statistic: Statistic = "linear"
     order: Order = "nouns_first"
-    remove_id_names: bool = True
+    remove_id_names: bool | Literal["exact"] = True
+    exclude_above: float | None = None
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """Without `exclude_above` where there is no such rule, as in banks from before it existed."""
+        return {key: value for key, value in asdict(self).items() if key != "exclude_above" or value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class BankSpec:
-    """A checked bank spec with every default filled in."""
+    """A checked bank spec with every default filled in. `sources` are in the order of their labels in the bank."""
 
     name: str
     id: IdSpec
-    wordnet: WordNetSpec = WordNetSpec()
+    sources: tuple[Source, ...] = (WordNetSource(),)
     mining: MiningSpec = MiningSpec()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files it reads, relative to the workspace, each once."""
+        own = (self.id.labels,) if isinstance(self.id.labels, str) else ()
+        return tuple(dict.fromkeys((*own, *(file for source in self.sources for file in source.files))))
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        """The addresses of the banks it takes labels from, each once."""
+        own = () if self.id.bank is None else (self.id.bank,)
+        return tuple(dict.fromkeys((*own, *(bank for source in self.sources for bank in source.banks))))
 
     def as_mapping(self) -> dict[str, Any]:
         """Plain JSON values, the same for the same meaning: what a bank keeps of its spec."""
-        tables = asdict(self)
-        tables["negatives"] = {"wordnet": tables.pop("wordnet")}
-        return {key: _plain(value) for key, value in tables.items()}
+        negatives: dict[str, Any] = {}
+        for kind, source_type in SOURCES.items():
+            options = [source.as_mapping() for source in self.sources if isinstance(source, source_type)]
+            if options:
+                negatives[kind] = options if source_type.repeats else options[0]
+        tables = {"id": self.id.as_mapping(), "negatives": negatives, "mining": self.mining.as_mapping()}
+        return {"name": self.name, **{key: _plain(value) for key, value in tables.items()}}
 
 
 def read_spec(path: Path) -> BankSpec:
@@ -120,108 +148,52 @@ def read_spec(path: Path) -> BankSpec:
 
 def parse_spec(data: Mapping[str, Any], *, where: str) -> BankSpec:
     """From the tables of a spec; `where` names their file in messages. Raises ConfigError."""
-    tables = _read(data, {"name": _name, "id": _table, "negatives": _table, "mining": _table}, where)
-    negatives = _read(tables.get("negatives", {}), {"wordnet": _table}, where, "negatives.")
-    id_table = _read(tables.get("id", {}), _ID_CHECKS, where, "id.")
-    mining = _read(tables.get("mining", {}), _MINING_CHECKS, where, "mining.")
-    for key, given in (("name", tables), ("id.labels", {f"id.{name}": value for name, value in id_table.items()})):
-        if key not in given:
-            raise ConfigError(f"{where}: the key {key!r} is missing")
+    top = {"name": checks.name, "id": checks.table, "negatives": checks.table, "mining": checks.table}
+    tables = read_table(data, top, where)
+    if "name" not in tables:
+        raise ConfigError(f"{where}: the key 'name' is missing")
+    mining = read_table(tables.get("mining", {}), _MINING_CHECKS, where, "mining.")
     if {"fraction", "limit"} <= mining.keys():
         raise ConfigError(f"{where}: mining.fraction and mining.limit are alternatives", hint="remove one of them")
-    wordnet = _read(negatives.get("wordnet", {}), _WORDNET_CHECKS, where, "negatives.wordnet.")
-    return BankSpec(tables["name"], IdSpec(**id_table), WordNetSpec(**wordnet), MiningSpec(**mining))
+    published = PUBLISHED.get(mining.get("method", MiningSpec().method), Published())
+    spec = BankSpec(
+        name=tables["name"],
+        id=_read_id(tables.get("id", {}), where, published),
+        sources=_read_sources(tables.get("negatives", {}), where, published) or (_published_corpus(where, published),),
+        mining=MiningSpec(**{"exclude_above": published.exclude_above} | mining),
+    )
+    if spec.name in spec.banks:
+        raise ConfigError(f"{where}: bank {spec.name} takes labels from itself", hint="name a version: name@<digest>")
+    return spec
 
 
-def _read(table: Mapping[str, Any], checks: Mapping[str, Check], where: str, prefix: str = "") -> dict[str, Any]:
-    """The table's values, each through the check of its key."""
-    values = {}
-    for key, value in table.items():
-        if key not in checks:
-            close = get_close_matches(key, checks, n=1)
-            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(sorted(checks))}"
-            raise ConfigError(f"{where}: unknown key {prefix + key!r}", hint=hint)
-        try:
-            values[key] = checks[key](value)
-        except UsageError as error:
-            raise ConfigError(f"{where}: {prefix}{key}: {error.message}", hint=error.hint) from error
-        except ValueError as error:
-            raise ConfigError(f"{where}: {prefix}{key} must be {error}, not {value!r}") from error
-    return values
+def _read_id(table: Mapping[str, Any], where: str, published: Published) -> IdSpec:
+    values = read_table(table, _ID_CHECKS, where, "id.")
+    if "labels" not in values and "bank" not in values:
+        raise ConfigError(f"{where}: the key 'id.labels' is missing")
+    if {"labels", "bank"} <= values.keys():
+        raise ConfigError(f"{where}: id.labels and id.bank are alternatives", hint="remove one of them")
+    return IdSpec(**{"template": published.template} | values)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text")
-    return value
+def _read_sources(negatives: Mapping[str, Any], where: str, published: Published) -> tuple[Source, ...]:
+    kinds = {kind: checks.tables if source.repeats else checks.table for kind, source in SOURCES.items()}
+    given = read_table(negatives, kinds, where, "negatives.")
+    placed = [
+        (source_type, f"{kind}[{place}]" if source_type.repeats else kind, table)
+        for kind, source_type in SOURCES.items()
+        if kind in given
+        for place, table in enumerate(given[kind] if source_type.repeats else [given[kind]], start=1)
+    ]
+    return tuple(
+        source_type.parse(table, where=where, prefix=f"negatives.{key}.", published=published)
+        for source_type, key, table in placed
+    )
 
 
-def _name(value: Any) -> str:
-    """Also a folder's name and part of an address `name@digest`, so no slash, no @ and no leading dot."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        raise ValueError("up to 64 letters, digits, dots, dashes and underscores")
-    return value
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("a table")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ValueError("a number above 0 and at most 1")
-    return float(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("a whole number, 0 or more")
-    return value
-
-
-def _one_of(value: Any, *, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"one of {', '.join(known)}")
-    return str(value)
-
-
-def _some_of(value: Any, *, known: tuple[str, ...]) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(set(map(str, value))) != len(value) or not set(map(str, value)) <= set(known):
-        raise ValueError(f"a list of distinct names out of {', '.join(known)}")
-    return tuple(value)
-
-
-def _parts(value: Any) -> tuple[str, ...]:
-    parts = _some_of(value, known=("noun", "adjective"))
-    if not parts:
-        raise ValueError("a list with at least one of noun, adjective")
-    return parts
-
-
-def _template(value: Any) -> str:
-    return resolve_template(_text(value))
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("a list of texts")
-    return tuple(checked_labels(((f"item {place}", item.strip()) for place, item in enumerate(value, 1)), "the list"))
-
-
-def _labels(value: Any) -> str | tuple[str, ...]:
-    return _texts(value) if isinstance(value, list) else _text(value)
-
-
-def _synonyms(value: Any) -> dict[str, tuple[str, ...]]:
-    return {label: _texts(names) for label, names in _table(value).items()}
+def _published_corpus(where: str, published: Published) -> Source:
+    """What a spec without sources means."""
+    return WordNetSource.parse({}, where=where, prefix="negatives.wordnet.", published=published)
 
 
 def _plain(value: Any) -> Any:
@@ -231,21 +203,27 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-_ID_CHECKS: dict[str, Check] = {"labels": _labels, "template": _template, "synonyms": _synonyms}
-_WORDNET_CHECKS: dict[str, Check] = {
-    "parts_of_speech": _parts,
-    "words": partial(_one_of, known=("first", "all")),
-    "include": partial(_some_of, known=ALL_LEXNAMES),
-    "exclude": partial(_some_of, known=ALL_LEXNAMES),
-    "noun_template": _template,
-    "adjective_template": _template,
+def _which_id_names(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if value != "exact":
+        raise ValueError('true or false or "exact"')
+    return "exact"
+
+
+_ID_CHECKS: dict[str, Check] = {
+    "labels": checks.labels,
+    "template": checks.template,
+    "synonyms": checks.synonyms,
+    "bank": checks.bank_address,
 }
 _MINING_CHECKS: dict[str, Check] = {
-    "method": _text,
-    "fraction": _share,
-    "limit": _count,
-    "quantile": _share,
-    "statistic": partial(_one_of, known=("linear", "order")),
-    "order": partial(_one_of, known=("nouns_first", "adjectives_first")),
-    "remove_id_names": _flag,
+    "method": checks.text,
+    "fraction": checks.share,
+    "limit": checks.count,
+    "quantile": checks.share,
+    "statistic": partial(checks.one_of, known=("linear", "order")),
+    "order": partial(checks.one_of, known=("nouns_first", "adjectives_first")),
+    "remove_id_names": _which_id_names,
+    "exclude_above": checks.share,
 }

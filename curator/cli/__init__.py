@@ -13,6 +13,8 @@ from curator.cli.bank import bank
 from curator.cli.calibrate import calibrate, score
 from curator.cli.create import init
 from curator.cli.demo import demo
+from curator.cli.evaluate import evaluate
+from curator.cli.explain import explain
 from curator.cli.index import index
 from curator.cli.models import models
 from curator.cli.operations import config, doctor, publish
@@ -54,5 +56,21 @@ def cli(context: click.Context, workspace: str, log_format: str, verbose: bool, 
     context.obj = App(workspace, log_format=log_format, verbosity=1 if verbose else -1 if quiet else 0)
 
 
-for command in (init, scan, calibrate, score, sql, query, bank, index, models, doctor, publish, config, demo):
+for command in (
+    init,
+    scan,
+    calibrate,
+    score,
+    explain,
+    evaluate,
+    sql,
+    query,
+    bank,
+    index,
+    models,
+    doctor,
+    publish,
+    config,
+    demo,
+):
     cli.add_command(command)

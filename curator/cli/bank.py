@@ -1,26 +1,40 @@
-"""`curator bank`: build, list and show label banks."""
+"""`curator bank`: build, list, show, audit and compare label banks."""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows
+from curator.cli.output import cell, echo_json, echo_pairs, echo_rows
+
+if TYPE_CHECKING:
+    from curator.workspace import AuditReport, DiffReport
+
+EXIT_FAILED_ON = 4
 
 
 @click.group()
 def bank() -> None:
-    """Build and look at label banks."""
+    """Build, look at and compare label banks."""
 
 
 @bank.command()
 @click.argument("name", default="base")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for another run to end.  [default: 0]",
+)
 @json_option
 @pass_app
-def build(app: App, name: str, as_json: bool) -> None:
+def build(app: App, name: str, wait: float, as_json: bool) -> None:
     """Build bank NAME from banks/NAME.toml.
 
     An unchanged spec gives the version that exists.
@@ -29,7 +43,7 @@ def build(app: App, name: str, as_json: bool) -> None:
     Example:
       curator bank build base
     """
-    made = app.open().build_bank(name)
+    made = app.open().build_bank(name, wait_seconds=wait)
     facts = {
         "name": made.name,
         "digest": made.digest,
@@ -62,9 +76,9 @@ def list_(app: App, style: str | None, output: str | None, as_json: bool) -> Non
 @json_option
 @pass_app
 def show(app: App, address: str, role: str | None, limit: int, as_json: bool) -> None:
-    """Show a bank version: where it comes from and its labels.
+    """Show a bank version: where it comes from, what is doubtful, its labels.
 
-    ADDRESS is NAME or NAME@DIGEST.
+    ADDRESS is NAME (the newest version), NAME@v2 or NAME@DIGEST.
 
     \b
     Example:
@@ -73,7 +87,133 @@ def show(app: App, address: str, role: str | None, limit: int, as_json: bool) ->
     facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
     if as_json:
         return echo_json(facts | {"labels": labels.to_pylist()})
-    echo_pairs(facts)
+    echo_pairs(_readable(facts))
     click.echo()
     echo_rows(labels)
     return None
+
+
+@bank.command()
+@click.argument("address", default="base")
+@click.option(
+    "--min-cosine", type=click.FloatRange(-1, 1), help="A negative is near an ID label from here.  [default: a rule]"
+)
+@click.option(
+    "--fail-on",
+    "most_same_names",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Exit with 4 if more than N negatives are equal or synonymous to an ID label.",
+)
+@format_option
+@output_option
+@json_option
+@pass_app
+def audit(
+    app: App,
+    address: str,
+    min_cosine: float | None,
+    most_same_names: int | None,
+    style: str | None,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """List the doubtful labels of a bank version, the gravest first.
+
+    A negative is doubtful when it equals an ID label or is its synonym in
+    any sense of WordNet; when it is a hyponym (a kind of it) or hypernym up
+    to two steps away; when it repeats a text or a vector; and when it is
+    near: as near to an ID label as at least half of the ID labels are to
+    their nearest neighbour. ID labels are compared with each other.
+
+    ADDRESS is NAME (the newest version), NAME@v2 or NAME@DIGEST.
+
+    \b
+    Example:
+      curator bank audit base
+    """
+    report = app.open().audit_bank(address, min_cosine=min_cosine)
+    echo_rows(report.table, style="json" if as_json else style, output=output)
+    _echo_audit_summary(report)
+    if most_same_names is not None and report.same_names > most_same_names:
+        click.echo(f"curator: more than {most_same_names} negatives name an ID label", err=True)
+        sys.exit(EXIT_FAILED_ON)
+
+
+def _echo_audit_summary(report: AuditReport) -> None:
+    click.echo(
+        f"{report.bank}: in doubt are {report.doubtful_negatives} of {report.negative_count} negatives, "
+        f"{report.same_names} of them by name, and {report.doubtful_id_labels} of {report.id_count} ID labels; "
+        f"a negative is near from cosine {report.min_cosine:.3f}",
+        err=True,
+    )
+
+
+@bank.command()
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Changes shown; --json has all."
+)
+@json_option
+@pass_app
+def diff(app: App, old: str, new: str, limit: int, as_json: bool) -> None:
+    """Compare two bank versions: labels, spec, encoder.
+
+    OLD and NEW are NAME (the newest version), NAME@v2 or NAME@DIGEST.
+
+    \b
+    Example:
+      curator bank diff base@v1 base
+    """
+    report = app.open().diff_banks(old, new)
+    echo_json(report.as_json()) if as_json else _echo_diff(report, limit)
+
+
+def _echo_diff(report: DiffReport, limit: int) -> None:
+    """Facts and spec keys side by side, the number of changes of each kind, and the first changes."""
+    import pyarrow as pa
+
+    both = {key: (report.old[key], report.new[key]) for key in report.old}
+    both |= {f"spec.{key}": values for key, values in report.diff.spec.items()}
+    sides = [{"": key, "old": _brief(old), "new": _brief(new)} for key, (old, new) in both.items()]
+    echo_rows(pa.Table.from_pylist(sides))
+    click.echo()
+    echo_pairs(_readable(report.counts()))
+    changes = [
+        {"change": item.change, "role": item.role, "label": item.label, "old": item.old, "new": item.new}
+        for item in report.diff.changes[:limit]
+    ]
+    if changes:
+        click.echo()
+        echo_rows(pa.Table.from_pylist(changes))
+
+
+@bank.command()
+@click.argument("name", default="base")
+@pass_app
+def deps(app: App, name: str) -> None:
+    """Print which files and banks the spec of bank NAME reads, for make.
+
+    The Makefile of the workspace calls it.
+
+    \b
+    Example:
+      curator bank deps base
+    """
+    click.echo(app.open().bank_dependencies(name), nl=False)
+
+
+def _readable(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Nested facts as one list of dotted names."""
+    from curator.banks.diff import dotted
+
+    return {name: _brief(value) for name, value in dotted(facts).items()}
+
+
+def _brief(value: Any) -> str:
+    """A value for a person's eye; of a list, how many and the first three."""
+    if isinstance(value, list):
+        more = ", …" if len(value) > 3 else ""
+        return f"{len(value)}: {', '.join(map(cell, value[:3]))}{more}" if value else "none"
+    return "none" if value is None or value == {} else cell(value)

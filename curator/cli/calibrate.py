@@ -70,23 +70,38 @@ def echo_calibration(summary: CalibrationSummary) -> None:
 
 
 @click.command()
-@click.option("--bank", metavar="NAME", help="NAME or NAME@DIGEST.  [default: the workspace's]")
-@click.option("--method", metavar="NAME", help="neglabel, mcm, neglabel:group_count=10 …  [default: the workspace's]")
+@click.option("--bank", "banks", multiple=True, metavar="NAME", help="NAME or NAME@DIGEST.  [default: the workspace's]")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="NAME",
+    help="csp, mcm, knn:k=5 …  [default: the workspace's]",
+)
+@click.option("--where", metavar="SQL", help="Only images that meet this condition on report.scores.")
+@click.option("--precision", type=click.Choice(["fast", "full"]), help="Of cosines: 8 or 15 bits.  [default: fast]")
 @json_option
 @pass_app
-def score(app: App, bank: str | None, method: str | None, as_json: bool) -> None:
-    """Score the stored vectors under another bank or method.
+def score(
+    app: App, banks: tuple[str, ...], methods: tuple[str, ...], where: str | None, precision: str | None, as_json: bool
+) -> None:
+    """Score the stored vectors under other banks or methods.
 
-    Embeds no image. The report views show the new scores at once; the old
-    ones stay in the table score.
+    Embeds no image. The report views show the new scores at once, but not
+    with --where, nor when several banks or methods are named:
+    report.compare has all scores side by side.
 
     \b
     Example:
-      curator score --method mcm
+      curator score --method mcm --where "width >= 32"
+      curator query flag_changes -p old=neglabel -p new=mcm
     """
-    summary = app.open().score(bank=bank, method=method)
+    summary = app.open({"scan.precision": precision}).score(bank=banks, method=methods, where=where)
     if as_json:
         return echo_json(summary.as_json())
-    click.echo(f"bank {summary.bank}, {summary.method_id}: {summary.rescored} newly scored")
-    click.echo(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")
+    for item in summary.scorings:
+        click.echo(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
+        click.echo(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
+    if not summary.shown:
+        click.echo("the report views stay as they were; see `curator query scorings` and report.compare")
     return None

@@ -72,12 +72,13 @@ class FakeEncoder:
         layout = (cells - colour[:, None, None]).reshape(n, 3 * GRID * GRID) @ self._layout
         return _unit(self._join(colour - 0.5, layout))
 
-    def encode_texts(self, texts: list[str]) -> Vectors:
+    def encode_texts(self, texts: list[str], *, normalised: bool = True) -> Vectors:
         colours = np.array([_colour_of(text) for text in texts]).reshape(-1, 3)
         characters = np.array([_hashed(text, self.dimension - 4) for text in texts]).reshape(
             len(texts), self.dimension - 4
         )
-        return _unit(self._join(colours, TEXT_WEIGHT * characters))
+        vectors = self._join(colours, TEXT_WEIGHT * characters)
+        return _unit(vectors) if normalised else vectors.astype(np.float32)
 
     def _join(self, colour: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
         constant = np.full((len(colour), 1), CONSTANT)

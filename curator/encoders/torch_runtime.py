@@ -77,9 +77,9 @@ class TorchEncoder:
             ]
             return self._to_host(batches)
 
-    def encode_texts(self, texts: list[str]) -> Vectors:
+    def encode_texts(self, texts: list[str], *, normalised: bool = True) -> Vectors:
         windows = [
-            self._encode_window(texts[start : start + TEXTS_SORTED_TOGETHER])
+            self._encode_window(texts[start : start + TEXTS_SORTED_TOGETHER], normalised=normalised)
             for start in range(0, len(texts), TEXTS_SORTED_TOGETHER)
         ]
         return np.concatenate([np.zeros((0, self.dimension), np.float32), *windows])
@@ -95,7 +95,7 @@ class TorchEncoder:
         images = batch.permute(0, 3, 1, 2).float().mul_(self._scale).add_(self._shift).to(self.dtype)
         return _unit(self._embed_images(images)[:n])
 
-    def _encode_window(self, texts: list[str]) -> Vectors:
+    def _encode_window(self, texts: list[str], *, normalised: bool = True) -> Vectors:
         """Encode texts of like length together: short ones then need few columns. The order is restored at the end."""
         with torch.inference_mode(), _memory_guard():
             tokens = self._towers.tokenize([_well_formed(text) for text in texts])
@@ -106,11 +106,12 @@ class TorchEncoder:
             for rows in torch.split(order, self.text_batch_size):
                 columns = int(lengths[rows].max())
                 batch = {name: self._to_device(part[rows, :columns]) for name, part in tokens.items()}
-                batches.append(_unit(self._towers.embed_texts(batch)))
+                vectors = self._towers.embed_texts(batch)
+                batches.append(_unit(vectors) if normalised else vectors.float())
             sorted_vectors = self._to_host(batches)
-        vectors = np.empty_like(sorted_vectors)
-        vectors[order.numpy()] = sorted_vectors
-        return vectors
+        restored = np.empty_like(sorted_vectors)
+        restored[order.numpy()] = sorted_vectors
+        return restored
 
     def _to_device(self, part: Tensor) -> Tensor:
         if self.device.type != "cuda":

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 Cosines: TypeAlias = NDArray[Any]  # (n, k), any float type; computed on as float64
 Scores: TypeAlias = NDArray[np.float64]  # (n,)
 
-
-def scaled_logits(cosines: Cosines, *, scale: float, temperature: float) -> NDArray[np.float64]:
-    """z = scale * cosine / temperature, in a fresh row-major array that the caller may overwrite."""
-    return np.multiply(cosines, scale / temperature, dtype=np.float64, order="C")
+LARGEST_EXPONENT = 700.0  # exp(-700) is still a normal float64
 
 
 def log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(sum(exp(logits))) over the last axis, which must not be empty nor all -inf. Overwrites `logits`."""
+    """log(sum(exp(logits))) over the last axis; -inf where all are. Overwrites `logits`."""
     largest = logits.max(axis=-1, keepdims=True)
-    np.subtract(logits, largest, out=logits)
+    np.subtract(logits, np.where(np.isfinite(largest), largest, 0.0), out=logits)
     np.exp(logits, out=logits)
-    total: NDArray[np.float64] = np.log(logits.sum(axis=-1)) + largest[..., 0]
+    with np.errstate(divide="ignore"):
+        total: NDArray[np.float64] = np.log(logits.sum(axis=-1)) + np.where(np.isfinite(largest), largest, 0.0)[..., 0]
     return total
 
 
@@ -37,6 +35,28 @@ def sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return probability
 
 
+def logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The log-odds of a probability in (0, 1)."""
+    log_odds: NDArray[np.float64] = np.log(probability) - np.log1p(-probability)
+    return log_odds
+
+
 def log_odds_of_mean(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """logit(mean(sigmoid(x))) over the last axis: log(mean p) - log(mean (1 - p)), each by log-sum-exp."""
-    return log_sum_exp(log_sigmoid(log_odds)) - log_sum_exp(log_sigmoid(-log_odds))
+    """logit(mean(sigmoid(x))) over the last axis: log(sum p) - log(sum (1 - p)).
+
+    Sums of p and of 1 - p as they stand, while the smallest is a normal number; else each by log-sum-exp. Which of the
+    two is settled for each row by itself, so that its result does not depend on the others.
+    """
+    size = np.abs(log_odds)
+    extreme = size.max(axis=-1) > LARGEST_EXPONENT
+    smaller = np.exp(-size)
+    larger = 1.0 / (1.0 + smaller)
+    smaller *= larger
+    positive = log_odds > 0
+    kept, lost = np.where(positive, larger, smaller).sum(axis=-1), np.where(positive, smaller, larger).sum(axis=-1)
+    with np.errstate(divide="ignore"):  # extreme rows, which are computed again
+        odds: NDArray[np.float64] = np.log(kept) - np.log(lost)
+    if extreme.any():
+        rows = log_odds[extreme]
+        odds[extreme] = log_sum_exp(log_sigmoid(rows)) - log_sum_exp(log_sigmoid(-rows))
+    return odds

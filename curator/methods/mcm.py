@@ -13,58 +13,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from curator.errors import BankError, UsageError
-from curator.methods.maths import Cosines, Scores, log_sum_exp, scaled_logits
-from curator.methods.spec import DefaultRule, MethodSpec, require_positive
+from curator.methods.maths import Cosines, Scores
+from curator.methods.spec import DefaultRule, ProbabilityMethod, bank_scale, no_natural_threshold, require_positive
+from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
 # The largest lead in cosine over the other labels that a cut may ask of an ID image: none leads by more in practice.
 LARGEST_LEAD = 0.5
 
 
-def mcm_log_odds(
+def mcm_score(
     id_cosines: Cosines, negative_cosines: Cosines | None = None, *, scale: float, temperature: float = 1.0
 ) -> Scores:
-    """logit of max_i softmax_i(scale * c / temperature), from id_cosines (n, C), C >= 2. Negatives are ignored.
+    """max_i softmax_i(scale * c / temperature), in [1/C, 1], from id_cosines (n, C), C >= 2. Negatives are ignored.
 
-    It is z_top - log(sum of exp(z) over the other labels), so at least -log(C - 1). Raises UsageError when C < 2.
+    Raises UsageError when C < 2.
     """
     if id_cosines.shape[1] < 2:
         raise UsageError("mcm compares ID labels with each other, so it needs at least two")
-    logits = scaled_logits(id_cosines, scale=scale, temperature=temperature)
-    rows, top = np.arange(len(logits)), logits.argmax(axis=1)
-    largest = logits[rows, top]
-    logits[rows, top] = -np.inf
-    log_odds: Scores = largest - log_sum_exp(logits)
-    return log_odds
+    method = MCM(scale=scale, temperature=temperature)
+    return method.id_score(method.log_odds(exact_statistics(id_cosines, None, method.needs)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MCM:
+class MCM(ProbabilityMethod):
     """`scale` multiplies cosines (default: the bank's logit scale); `temperature` divides (default 1)."""
 
     name: ClassVar[str] = "mcm"
-    formula: ClassVar[Any] = staticmethod(mcm_log_odds)
+    formula: ClassVar[Any] = staticmethod(mcm_score)
     scale: float
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
         require_positive(self, "scale", "temperature")
 
-    @property
-    def method_id(self) -> str:
-        return MethodSpec.of(self).method_id
-
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
         if bank.id_count < 2:
             raise BankError(f"mcm needs at least two ID labels, bank {bank.name} has {bank.id_count}")
-        return cls(**{"scale": float(bank.logit_scale), **parameters})
+        return cls(**{"scale": bank_scale(bank), **parameters})
 
-    def log_odds(self, id_cosines: Cosines, negative_cosines: Cosines | None) -> Scores:
-        return mcm_log_odds(id_cosines, scale=self.scale, temperature=self.temperature)
+    @property
+    def needs(self) -> Needs:
+        return Needs(id_scales=frozenset({self.scale / self.temperature}))
+
+    def log_odds(self, statistics: Statistics) -> Scores:
+        """z_top - log(sum of exp(z) over the other labels), at least -log(C - 1)."""
+        scale = self.scale / self.temperature
+        return scale * statistics.id_cosine - statistics.id_rest[scale]
 
     def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
         """0, by either rule, as there are no negatives: the best ID label must outweigh all the others together.
@@ -74,8 +71,5 @@ class MCM:
         """
         needed_lead = math.log(id_count - 1) * self.temperature / self.scale
         if not 0 < needed_lead < LARGEST_LEAD:
-            raise UsageError(
-                f"{self.method_id} has no natural threshold for {id_count} ID labels",
-                hint="measure one on known ID images with `curator calibrate`",
-            )
+            raise no_natural_threshold(self)
         return 0.0

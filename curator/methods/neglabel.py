@@ -9,21 +9,19 @@ negatives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from functools import wraps
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from curator.errors import BankError, UsageError
-from curator.methods.maths import Cosines, Scores, log_odds_of_mean, log_sum_exp, scaled_logits
-from curator.methods.spec import DefaultRule, MethodSpec, require_positive
+from curator.errors import UsageError
+from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping, Permutation, Remainder, checked_permutation
+from curator.methods.maths import Cosines, Scores, log_odds_of_mean
+from curator.methods.spec import DefaultRule, ProbabilityMethod, bank_scale, require_negatives, require_positive
+from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
-
-Remainder: TypeAlias = Literal["drop", "join"]
-Permutation: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
-DEFAULT_GROUP_COUNT = 100
 
 
 def neglabel_log_odds(
@@ -45,59 +43,29 @@ def neglabel_log_odds(
     """
     if negative_cosines is None or negative_cosines.shape[1] == 0:
         raise UsageError("neglabel needs negative labels")
-    sizes = group_sizes(negative_cosines.shape[1], count=group_count, size=group_size, remainder=remainder)
-    kept = negative_cosines[:, : sum(sizes)]
-    # take, not kept[:, order], whose memory layout differs with the number of rows, and with it the order of sums
-    ordered = kept if permutation is None else kept.take(checked_permutation(permutation, kept.shape[1]), axis=1)
-    id_mass = log_sum_exp(scaled_logits(id_cosines, scale=scale, temperature=temperature))
-    negative_mass = group_mass(scaled_logits(ordered, scale=scale, temperature=temperature), sizes)
-    by_group = id_mass[:, None] - negative_mass  # (n, G)
-    return by_group[:, 0] if len(sizes) == 1 else log_odds_of_mean(by_group)
+    method = NegLabel(
+        scale=scale, temperature=temperature, group_count=group_count, group_size=group_size, remainder=remainder
+    )
+    kept = sum(method.grouping.sizes(negative_cosines.shape[1]))
+    order = np.arange(kept) if permutation is None else checked_permutation(permutation, kept)
+    return method.log_odds(exact_statistics(id_cosines, negative_cosines, method.needs, order=order))
 
 
-def group_sizes(
-    negatives: int, *, count: int | None = None, size: int | None = None, remainder: Remainder = "drop"
-) -> list[int]:
-    """How many of M negatives each group takes. `count` groups (default 100, at most M), or M // `size` (at least 1).
-
-    The M mod G left over are dropped from the end (as published), or with `join` the first groups take one more each.
-    """
-    if count is not None and size is not None:
-        raise UsageError("neglabel takes group_count or group_size, not both")
-    if (count if size is None else size) == 0:
-        raise UsageError("neglabel needs at least one group, and at least one label in each")
-    groups = min(count or DEFAULT_GROUP_COUNT, negatives) if size is None else max(1, negatives // size)
-    each, left = divmod(negatives, groups)
-    return [each + (remainder == "join" and group < left) for group in range(groups)]
-
-
-def group_mass(logits: NDArray[np.float64], sizes: list[int]) -> NDArray[np.float64]:
-    """log-sum-exp of each group of consecutive columns: (n, sum(sizes)) to (n, G). At most two sizes, larger first."""
-    masses, start = [], 0
-    for size in sorted(set(sizes), reverse=True):
-        groups = sizes.count(size)
-        block = logits[:, start : start + groups * size].reshape(len(logits), groups, size)
-        masses.append(log_sum_exp(block))
-        start += groups * size
-    return np.concatenate(masses, axis=1)
-
-
-def checked_permutation(permutation: Permutation, columns: int) -> NDArray[np.intp]:
-    order = np.asarray(permutation, dtype=np.intp)
-    if not np.array_equal(np.sort(order), np.arange(columns)):
-        raise UsageError(f"the permutation must hold each of the {columns} grouped columns once, from 0")
-    return order
+@wraps(neglabel_log_odds, assigned=())
+def neglabel_score(id_cosines: Cosines, negative_cosines: Cosines | None, **parameters: Any) -> Scores:
+    """The probability that has the log-odds of `neglabel_log_odds`, with its parameters: (n,) in [0, 1]."""
+    return ProbabilityMethod().id_score(neglabel_log_odds(id_cosines, negative_cosines, **parameters))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NegLabel:
+class NegLabel(ProbabilityMethod):
     """`scale` multiplies cosines (default: the bank's logit scale), `temperature` divides, `seed` draws the grouping.
 
     Either `group_count` (default 100) or `group_size` is set.
     """
 
     name: ClassVar[str] = "neglabel"
-    formula: ClassVar[Any] = staticmethod(neglabel_log_odds)
+    formula: ClassVar[Any] = staticmethod(neglabel_score)
     scale: float
     temperature: float = 1.0
     group_count: int | None = None
@@ -108,41 +76,29 @@ class NegLabel:
     def __post_init__(self) -> None:
         require_positive(self, "scale", "temperature", "group_count", "group_size")
         if self.seed < 0:
-            raise UsageError(f"neglabel: seed must not be negative, not {self.seed}")
-        group_sizes(1, count=self.group_count, size=self.group_size)
-
-    @property
-    def method_id(self) -> str:
-        return MethodSpec.of(self).method_id
+            raise UsageError(f"{self.name}: seed must not be negative, not {self.seed}")
+        self.grouping.sizes(1)  # refuses what makes no groups
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
-        if len(bank.labels) == bank.id_count:
-            raise BankError(
-                f"neglabel needs negative labels, bank {bank.name} has none",
-                hint="raise mining.limit in its spec, or use the method mcm",
-            )
-        method = cls(**{"scale": float(bank.logit_scale), **parameters})
+        require_negatives(cls.name, bank)
+        method = cls(**{"scale": bank_scale(bank), **parameters})
         return method if method.group_size else replace(method, group_count=method.group_count or DEFAULT_GROUP_COUNT)
 
-    def log_odds(self, id_cosines: Cosines, negative_cosines: Cosines | None) -> Scores:
-        return neglabel_log_odds(
-            id_cosines,
-            negative_cosines,
-            scale=self.scale,
-            temperature=self.temperature,
-            group_count=self.group_count,
-            group_size=self.group_size,
-            remainder=self.remainder,
-            permutation=self.permutation(0 if negative_cosines is None else negative_cosines.shape[1]),
-        )
+    @property
+    def grouping(self) -> Grouping:
+        return Grouping(count=self.group_count, size=self.group_size, remainder=self.remainder, seed=self.seed)
 
-    def permutation(self, negatives: int) -> NDArray[np.intp] | None:
-        """The order of the kept negatives that the seed draws; None where there is one group or nothing to order."""
-        if negatives == 0:
-            return None
-        sizes = group_sizes(negatives, count=self.group_count, size=self.group_size, remainder=self.remainder)
-        return np.random.default_rng(self.seed).permutation(sum(sizes)) if len(sizes) > 1 else None
+    @property
+    def needs(self) -> Needs:
+        scale = self.scale / self.temperature
+        return Needs(frozenset({scale}), frozenset({(scale, self.grouping)}))
+
+    def log_odds(self, statistics: Statistics) -> Scores:
+        """Log-odds of the mean over groups of P / (P + N_g)."""
+        scale = self.scale / self.temperature
+        by_group = statistics.id_mass(scale)[:, None] - statistics.masses[scale, self.grouping]
+        return by_group[:, 0] if by_group.shape[1] == 1 else log_odds_of_mean(by_group)
 
     def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
         """even_odds: 0, flags when the negatives of a group outweigh the ID labels, on average over groups.
@@ -152,4 +108,5 @@ class NegLabel:
         """
         if rule == "even_odds":
             return 0.0
-        return float(self.log_odds(np.zeros((1, id_count)), np.zeros((1, negative_count)))[0])
+        even = exact_statistics(np.zeros((1, id_count)), np.zeros((1, negative_count)), self.needs)
+        return float(self.log_odds(even)[0])

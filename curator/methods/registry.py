@@ -6,12 +6,18 @@ import inspect
 from typing import Any
 
 from curator.errors import UsageError
-from curator.methods.maths import Cosines, Scores, sigmoid
+from curator.methods.maths import Cosines, Scores
 from curator.registry import Registry
 
 METHODS = Registry(
     "method",
     {
+        "csp": "curator.methods.csp:CSP",
+        "energy": "curator.methods.energy:Energy",
+        "eoe": "curator.methods.eoe:EOE",
+        "fusion": "curator.methods.fusion:Fusion",
+        "knn": "curator.methods.knn:KNN",
+        "max_logit": "curator.methods.max_logit:MaxLogit",
         "mcm": "curator.methods.mcm:MCM",
         "neglabel": "curator.methods.neglabel:NegLabel",
     },
@@ -19,14 +25,15 @@ METHODS = Registry(
 
 
 def score(name: str, id_cosines: Cosines, negative_cosines: Cosines | None = None, **parameters: Any) -> Scores:
-    """The `id_score` of a method by its formula alone, without a bank: (n,) float64 in [0, 1], higher is more ID.
+    """The `id_score` of a method by its formula alone, without a bank: (n,) float64, higher is more ID.
 
     id_cosines: (n, C); negative_cosines: (n, M) or None. The parameters are those of the method's formula:
-    `mcm_log_odds`, `neglabel_log_odds`. Raises UsageError for an unknown method or parameter or a missing one.
+    `neglabel_score`, `mcm_score`, ... Raises UsageError for an unknown method or parameter or a missing one.
     """
     formula = METHODS.get(name).formula
     try:
         inspect.signature(formula).bind(id_cosines, negative_cosines, **parameters)
     except TypeError as error:
         raise UsageError(f"{name}: {error}", hint=f"{formula.__name__}{inspect.signature(formula)}") from error
-    return sigmoid(formula(id_cosines, negative_cosines, **parameters))
+    scores: Scores = formula(id_cosines, negative_cosines, **parameters)
+    return scores

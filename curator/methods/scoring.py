@@ -1,114 +1,128 @@
-"""Scores image vectors against a bank, in blocks: all the cosines of a block, then what a row of the store holds.
+"""Scores image vectors against a bank by any number of methods in one pass over the labels (see kernel.py).
 
-Only a block of the (n, labels) cosines exists at a time. A row's results do not depend, to the bit, on the other rows
-or on the block size: the cosines are exact (see cosines.py) and everything after them works along one row.
-Measured 2026-11 on one core, 11,000 labels of 256 dimensions: NegLabel 6,000, MCM 8,500 images/s.
+A row's results do not depend, to the bit, on the other rows, on the block size, or on the other methods asked for at
+the same time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
-from curator.methods.cosines import exact_cosines, on_grid
-from curator.methods.maths import Scores, sigmoid
+from curator.methods.maths import Scores
 from curator.methods.spec import Method
+from curator.methods.statistics import Statistics
 from curator.types import Bank, Vectors
 
-BLOCK_ROWS = 128
-BLOCK_CELLS = 1 << 24  # at most 128 MiB of float64 cosines, however many labels
+if TYPE_CHECKING:
+    from curator.methods.kernel import Precision
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
     """The scores of n images, row by row. Labels are indices into `bank.labels`.
 
-    `id_score` in [0, 1] and `log_odds` (its logit) are float64 (n,); `id_label` int32 (n,) is the nearest ID label,
-    `id_cosine` float32 (n,) its cosine; `negative_labels` int32 (n, k) and `negative_cosines` float32 (n, k) are the
-    k nearest negatives, nearest first, filled up with -1 and NaN. Of equal cosines the label that comes first wins.
+    `id_score` is the published score and `log_odds` what images are ranked by (see Method), float64 (n,).
+    `id_label` int32 (n,) is the nearest ID label, `id_cosine` float32 (n,) its cosine; `negative_label` and
+    `negative_cosine` the same of the negatives, -1 and NaN if the bank has none.
     """
 
     id_score: Scores
     log_odds: Scores
     id_label: NDArray[np.int32]
     id_cosine: NDArray[np.float32]
-    negative_labels: NDArray[np.int32]
-    negative_cosines: NDArray[np.float32]
-
-    @property
-    def negative_label(self) -> NDArray[np.int32]:
-        """The nearest negative, (n,); -1 if the bank has none."""
-        return self.negative_labels[:, 0]
-
-    @property
-    def negative_cosine(self) -> NDArray[np.float32]:
-        """The cosine of the nearest negative, (n,); NaN if the bank has none."""
-        return self.negative_cosines[:, 0]
+    negative_label: NDArray[np.int32]
+    negative_cosine: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.id_score)
 
 
-def score_vectors(
-    vectors: Vectors, bank: Bank, method: Method, *, block_rows: int = BLOCK_ROWS, top_negatives: int = 1
-) -> ScoreTable:
-    """vectors: (n, d) float32, unit norm, of the bank's encoder; n may be 0. Rows in the same order.
+class BankScorer:
+    """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
-    Raises UsageError when the dimensions differ, EncoderError for a vector that is not of unit norm.
+    precision: see kernel.py. Raises BankError or UsageError when a method does not work on the bank.
     """
+
+    def __init__(
+        self, bank: Bank, methods: Sequence[Method], *, precision: Precision = "fast", device: str = "cpu"
+    ) -> None:
+        from curator.methods.kernel import Kernel  # torch, which most commands do without
+        from curator.methods.threads import side_by_side
+
+        if not methods:
+            raise UsageError("there is no method to score with")
+        self.bank, self.methods, self._id_count = bank, tuple(methods), bank.id_count
+        self.needs = reduce(or_, (method.needs for method in methods))
+        self._kernel = Kernel(bank.vectors, bank.id_count, self.needs, precision=precision, device=device)
+        self._run = side_by_side if self._kernel.device.type == "cpu" else map
+
+    def score(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> list[ScoreTable]:
+        """vectors: (n, d) float32, unit norm, of the bank's encoder; n may be 0. One table a method, rows in order.
+
+        neighbours: (n, k) cosines of the nearest reference images, the nearest first, k as the methods need. Raises
+        UsageError when the dimensions differ, EncoderError for a vector that is not of unit norm.
+        """
+        require_fit(vectors, self.bank)
+        given = (0, 0) if neighbours is None else neighbours.shape
+        if self.needs.neighbours and (given[0] != len(vectors) or given[1] < self.needs.neighbours):
+            raise UsageError(f"{self.needs.neighbours} reference images are needed for each image")
+        rows = self._kernel.block_rows
+        parts = [slice(start, start + rows) for start in range(0, max(len(vectors), 1), rows)]
+
+        def score_part(part: slice) -> list[ScoreTable]:
+            return self._block(vectors[part], None if neighbours is None else neighbours[part])
+
+        blocks = list(self._run(score_part, parts))
+        return [join([block[number] for block in blocks]) for number in range(len(self.methods))]
+
+    def statistics(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> Statistics:
+        """The statistics of at most one block of vectors."""
+        found = self._kernel.statistics(vectors)
+        return found if neighbours is None else replace(found, neighbours=np.asarray(neighbours, dtype=np.float64))
+
+    def _block(self, vectors: Vectors, neighbours: NDArray[np.floating] | None) -> list[ScoreTable]:
+        statistics = self.statistics(vectors, neighbours)
+        return [score_table(method, statistics, self._id_count) for method in self.methods]
+
+
+def score_vectors(
+    vectors: Vectors, bank: Bank, method: Method, *, precision: Precision = "fast", device: str = "cpu"
+) -> ScoreTable:
+    """The scores of vectors by one method that needs no reference images. See `BankScorer`."""
+    require_fit(vectors, bank)
+    return BankScorer(bank, [method], precision=precision, device=device).score(vectors)[0]
+
+
+def require_fit(vectors: Vectors, bank: Bank) -> None:
     if vectors.ndim != 2 or vectors.shape[1] != bank.vectors.shape[1]:
         raise UsageError(
             f"vectors of shape {vectors.shape} do not fit bank {bank.name} of dimension {bank.vectors.shape[1]}",
             hint=f"the bank was built with {bank.encoder_id}; embed with it, or build the bank again",
         )
-    if block_rows < 1 or top_negatives < 1:
-        raise UsageError("block_rows and top_negatives must be at least 1")
-    labels = on_grid(bank.vectors)
-    rows = min(block_rows, max(1, BLOCK_CELLS // len(labels)))
-    blocks = [vectors[start : start + rows] for start in range(0, max(len(vectors), 1), rows)]
-    return join(
-        score_block(exact_cosines(on_grid(block), labels), bank.id_count, method, top_negatives) for block in blocks
-    )
 
 
-def score_block(cosines: NDArray[np.float64], id_count: int, method: Method, top_negatives: int) -> ScoreTable:
-    """The scores of one block from its cosines (rows, labels)."""
-    id_cosines, negative_cosines = cosines[:, :id_count], cosines[:, id_count:]
-    log_odds = method.log_odds(id_cosines, negative_cosines if negative_cosines.shape[1] else None)
-    id_label = id_cosines.argmax(axis=1)
-    nearest, nearest_cosines = top_columns(negative_cosines, top_negatives)
+def score_table(method: Method, statistics: Statistics, id_count: int) -> ScoreTable:
+    """What a row of the store holds, from the statistics."""
+    log_odds = method.log_odds(statistics)
+    absent = statistics.negative_label < 0
     return ScoreTable(
-        id_score=sigmoid(log_odds),
+        id_score=method.id_score(log_odds),
         log_odds=log_odds,
-        id_label=id_label.astype(np.int32),
-        id_cosine=id_cosines[np.arange(len(cosines)), id_label].astype(np.float32),
-        negative_labels=np.where(nearest < 0, -1, nearest + id_count).astype(np.int32),
-        negative_cosines=nearest_cosines.astype(np.float32),
+        id_label=statistics.id_label.astype(np.int32),
+        id_cosine=statistics.id_cosine.astype(np.float32),
+        negative_label=np.where(absent, -1, statistics.negative_label + id_count).astype(np.int32),
+        negative_cosine=np.where(absent, np.nan, statistics.negative_cosine).astype(np.float32),
     )
 
 
-def top_columns(cosines: NDArray[np.float64], count: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The `count` largest columns of each row, largest first, ties by column; beyond the last column -1 and NaN.
-
-    Repeated argmax, not a partial sort: `count` is small, and a partial sort would break ties at random.
-    """
-    n, columns = cosines.shape
-    found, values = np.full((n, count), -1, dtype=np.intp), np.full((n, count), np.nan)
-    left = cosines if count == 1 else cosines.copy()
-    rows = np.arange(n)
-    for rank in range(min(count, columns)):
-        found[:, rank] = left.argmax(axis=1)
-        values[:, rank] = cosines[rows, found[:, rank]]
-        if count > 1:
-            left[rows, found[:, rank]] = -np.inf
-    return found, values
-
-
-def join(tables: Iterator[ScoreTable]) -> ScoreTable:
+def join(tables: Sequence[ScoreTable]) -> ScoreTable:
     """One table of all rows."""
-    parts = list(tables)
-    return ScoreTable(*(np.concatenate([getattr(part, name) for part in parts]) for name in ScoreTable.__slots__))
+    return ScoreTable(*(np.concatenate([getattr(part, name) for part in tables]) for name in ScoreTable.__slots__))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_origin, get_type_hints
 
-from curator.errors import UsageError
-from curator.methods.maths import Cosines, Scores
+from curator.errors import BankError, UsageError
+from curator.methods.maths import Scores, sigmoid
 from curator.methods.registry import METHODS
+from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
 
 Parameter: TypeAlias = float | int | str
@@ -26,6 +27,7 @@ class Method(Protocol):
     """A method with all its parameters set. Implementations are frozen dataclasses; their fields are the parameters."""
 
     name: ClassVar[str]
+    formula: ClassVar[Callable[..., Scores]]  # the pure form, see registry.score
 
     @property
     def method_id(self) -> str:
@@ -35,8 +37,18 @@ class Method(Protocol):
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
         """The method with the bank's defaults. Raises BankError when it cannot work on such a bank."""
 
-    def log_odds(self, id_cosines: Cosines, negative_cosines: Cosines | None) -> Scores:
-        """id_cosines: (n, C), negative_cosines: (n, M) or None. The logit of `id_score`: (n,) float64, finite."""
+    @property
+    def needs(self) -> Needs:
+        """What it must know of an image."""
+
+    def log_odds(self, statistics: Statistics) -> Scores:
+        """(n,) float64, finite: what images are ranked by, the logit of `id_score` where that is a probability.
+
+        Where it is none, another strictly increasing function of it, exact also where `id_score` saturates.
+        """
+
+    def id_score(self, log_odds: Scores) -> Scores:
+        """The published score, (n,) float64, of these log-odds."""
 
     def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
         """The cut when nothing was calibrated. Raises UsageError when the method has no natural one.
@@ -44,6 +56,54 @@ class Method(Protocol):
         even_odds: where `id_score` is one half. label_for_label: where an image stands that is equally similar to all
         labels, so that the number of labels on either side does not matter.
         """
+
+
+class ProbabilityMethod:
+    """For methods whose score is a probability: its logit and its id."""
+
+    def id_score(self, log_odds: Scores) -> Scores:
+        return sigmoid(log_odds)
+
+    @property
+    def method_id(self) -> str:
+        return MethodSpec.of(self).method_id
+
+
+class PlainMethod:
+    """For methods whose score is ranked by as it stands and that have no natural threshold."""
+
+    name: ClassVar[str]
+
+    def id_score(self, log_odds: Scores) -> Scores:
+        return log_odds
+
+    @property
+    def method_id(self) -> str:
+        return MethodSpec.of(self).method_id
+
+    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+        raise no_natural_threshold(self)
+
+
+def no_natural_threshold(method: Any) -> UsageError:
+    return UsageError(
+        f"{MethodSpec.of(method).method_id} has no natural threshold",
+        hint="measure one on known ID images with `curator calibrate`",
+    )
+
+
+def bank_scale(bank: Bank) -> float:
+    """The encoder's logit scale to six digits: models keep its logarithm in float32, and 30 comes out as 30.000002."""
+    return float(f"{bank.logit_scale:.6g}")
+
+
+def require_negatives(name: str, bank: Bank) -> None:
+    """Raises BankError for a bank without negative labels."""
+    if len(bank.labels) == bank.id_count:
+        raise BankError(
+            f"{name} needs negative labels, bank {bank.name} has none",
+            hint="raise mining.limit in its spec, or use the method mcm",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,17 @@ class Database:
         except duckdb.Error as fault:
             raise StoreError(first_line(fault)) from fault
 
+    def filtered_ids(self, view: str, condition: str) -> list[str]:
+        """The image_id of each row of a view that meets an SQL condition, which cannot be more than a condition.
+
+        Raises StoreError with the first line of DuckDB's message.
+        """
+        try:
+            rows = self._connection.table(view).filter(condition).project("image_id").fetchall()
+        except duckdb.Error as fault:
+            raise StoreError(f"--where {condition}: {first_line(fault)}") from fault
+        return [str(image_id) for (image_id,) in rows]
+
     def run(self, name: str, /, **parameters: Any) -> None:
         """Run a named statement."""
         self.execute(shipped_queries()[name].sql, parameters)

@@ -273,7 +273,12 @@ class Ledger:
         return version
 
     def record_scores(self, scores: pa.Table) -> None:
-        with self.database.transaction(), self.database.incoming(score=scores):
+        with self.database.transaction():
+            self.insert_scores(scores)
+
+    def insert_scores(self, scores: pa.Table) -> None:
+        """As `record_scores`, inside a transaction of the caller's."""
+        with self.database.incoming(score=scores):
             self.database.run("insert_scores")
 
     def select(self, *, encoder_id: str, bank_digest: str, method_id: str, policy_id: str | None) -> None:
@@ -286,6 +291,28 @@ class Ledger:
         }
         if self.database.row("find_selection") != wanted:
             self.database.run("insert_selection", **wanted, run_id=self.run_id)
+
+    def record_evaluation(
+        self,
+        *,
+        encoder_id: str,
+        protocol: str | None,
+        positive: str,
+        replicates: int,
+        seed: int,
+        sets: Sequence[Row],
+        metrics: Sequence[Row],
+    ) -> None:
+        """Record an evaluation with its image sets and its figures, in one transaction."""
+        facts = {"encoder_id": encoder_id, "protocol": protocol, "positive": positive}
+        tables = {
+            "evaluation_set": self._rows_table("evaluation_set", sets),
+            "evaluation_metric": self._rows_table("evaluation_metric", metrics),
+        }
+        with self.database.transaction(), self.database.incoming(**tables):
+            self.database.run("insert_evaluation", **facts, replicates=replicates, seed=seed, run_id=self.run_id)
+            self.database.run("insert_evaluation_sets")
+            self.database.run("insert_evaluation_metrics")
 
     def record_near_duplicates(
         self, pairs: Sequence[tuple[str, str, float]], *, encoder_id: str, vector_files: Sequence[str]

@@ -13,28 +13,38 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from curator.config import Config
-from curator.errors import BankError, UsageError
+from curator.errors import UsageError
+from curator.evaluation.summary import EvaluationSummary
 from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
 from curator.types import Bank
+from curator.workspace.bank_reports import AuditReport, DiffReport, report_audit, report_diff, show_bank
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
 from curator.workspace.doctor import Finding, examine
+from curator.workspace.evaluate import run_evaluation
+from curator.workspace.evaluation_plan import EvaluationRequest
+from curator.workspace.explain import Explanation, explain_image
 from curator.workspace.layout import Layout, find_workspace
+from curator.workspace.makefile import dependency_rules
 from curator.workspace.nightly import (
     CalibrationSummary,
-    ScoreSummary,
     preview_scan,
     run_calibration,
     run_scan,
-    run_scoring,
 )
+from curator.workspace.rescoring import ScoreSummary, run_scoring
 from curator.workspace.scan import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.search import build_indexes, list_indexes, search_images, search_labels
 from curator.workspace.session import reading, writing
 
 __all__ = [
+    "AuditReport",
     "CalibrationSummary",
+    "DiffReport",
+    "EvaluationRequest",
+    "EvaluationSummary",
+    "Explanation",
     "Finding",
     "ScanSummary",
     "ScanWatcher",
@@ -106,13 +116,30 @@ class Workspace:
         """Set the threshold so that the share `keep` of the reference ID images is kept; flags follow at once."""
         return run_calibration(self._context, _addresses(reference), watcher or SilentWatcher(), keep=keep, name=name)
 
-    def score(self, *, bank: str | None = None, method: str | None = None) -> ScoreSummary:
-        """Score the stored vectors under another bank (`name` or `name@digest`) or method. Embeds no image."""
-        return run_scoring(self._context, bank=bank, method=method)
+    def score(
+        self, *, bank: str | Sequence[str] = (), method: str | Sequence[str] = (), where: str | None = None
+    ) -> ScoreSummary:
+        """Score the stored vectors under one or more other banks (`name`, `name@digest`) or methods. Embeds no image.
 
-    def build_bank(self, name: str = "base") -> Bank:
-        """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists."""
-        with writing(self.layout, "bank build", {"name": name}) as ledger:
+        `where`: an SQL condition on report.scores. With it, and with several scorings, the report views go on showing
+        what they showed; `report.compare` has all side by side.
+        """
+        banks, methods = ((given,) if isinstance(given, str) else tuple(given) for given in (bank, method))
+        return run_scoring(self._context, banks=banks, methods=methods, where=where)
+
+    def evaluate(self, request: EvaluationRequest, *, watcher: ScanWatcher | None = None) -> EvaluationSummary:
+        """Measure how well banks and methods tell ID from OOD on images whose side is known, and store the figures.
+
+        The images are embedded once and never shown by the views of the lake.
+        """
+        return run_evaluation(self._context, request, watcher or SilentWatcher())
+
+    def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
+        """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.
+
+        Raises WorkspaceLocked when another run still holds the workspace after `wait_seconds`.
+        """
+        with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds) as ledger:
             return self._context.build_bank(ledger, name)
 
     def publish(self) -> Path:
@@ -162,6 +189,13 @@ class Workspace:
         search = search_images if among == "images" else search_labels
         return search(self._context, text=text, image=None if image is None else str(image), label=label, k=k)
 
+    def explain(
+        self, image: str | Path, *, bank: str | None = None, method: str | None = None, k: int = 5
+    ) -> Explanation:
+        """Why an image is flagged or kept: its nearest labels and their share of the score, which of them decides, its
+        nearest reference images and lake neighbours, and the policy. By default as the report views judge it."""
+        return explain_image(self._context, str(image), bank=bank, method=method, k=k)
+
     def build_indexes(self) -> pa.Table:
         """Build or update the image and label indexes by their recipes."""
         return build_indexes(self._context)
@@ -178,14 +212,22 @@ class Workspace:
     def show_bank(
         self, address: str = "base", *, role: Literal["id", "negative"] | None = None, limit: int = 20
     ) -> tuple[dict[str, Any], pa.Table]:
-        """A bank version (`name` or `name@digest`): its facts, and at most `limit` labels of each role, in order."""
-        name, _, digest = address.partition("@")
-        with reading(self.layout) as database:
-            facts = database.row("find_bank", name=name, digest_prefix=digest, encoder_id=None)
-            if facts is None:
-                raise BankError(f"no bank version {address}", hint="see `curator bank list`")
-            labels = database.table("show_labels", bank_digest=facts["bank_digest"], role=role, limit=limit)
-        return facts, labels
+        """A bank version (`name`, `name@digest` or `name@v2`): its facts, with spec, lineage and the number of doubtful
+        labels by role and reason, and at most `limit` labels of each role, in order."""
+        return show_bank(self._context, address, role=role, limit=limit)
+
+    def audit_bank(self, address: str = "base", *, min_cosine: float | None = None) -> AuditReport:
+        """The doubtful labels of a bank version, the gravest first. `min_cosine`: from which cosine to an ID label a
+        negative is too near, instead of the rule of `curator.banks.audit`."""
+        return report_audit(self._context, address, min_cosine=min_cosine)
+
+    def diff_banks(self, old: str, new: str) -> DiffReport:
+        """What changed from one bank version to another: labels, spec and facts."""
+        return report_diff(self._context, old, new)
+
+    def bank_dependencies(self, name: str = "base") -> str:
+        """The files and banks that the spec of a bank names, as rules for make. Reads nothing but the spec."""
+        return dependency_rules(self.layout, name)
 
     def check(self) -> list[CheckResult]:
         """Run every check of `sql/checks` on the published snapshot."""

@@ -16,7 +16,8 @@ from curator.store import Database, Ledger
 from curator.types import Bank, Encoder
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
-from curator.workspace.scoring import Scorer
+from curator.workspace.reference import load_reference
+from curator.workspace.scoring import Scorer, bind_reference
 
 
 @dataclass(slots=True)
@@ -65,8 +66,11 @@ class Context:
             read_threads=self.config.scan.read_threads, max_object_bytes=self.config.scan.max_object_bytes
         )
 
-    def build_bank(self, ledger: Ledger, name: str) -> Bank:
-        """Build the bank that `banks/<name>.toml` specifies and record it as a version."""
+    def build_bank(self, ledger: Ledger, name: str, *, within: tuple[str, ...] = ()) -> Bank:
+        """Build the bank that `banks/<name>.toml` specifies and record it as a version.
+
+        `within`: the banks that are being built and take labels from this one.
+        """
         spec_path = self.layout.bank_spec(name)
         if not spec_path.is_file():
             raise BankError(
@@ -75,7 +79,13 @@ class Context:
         started = time.perf_counter()
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)
-        bank = build_bank(read_spec(spec_path), self.encoder, root=self.layout.root, text_cache=cache)
+        bank = build_bank(
+            read_spec(spec_path),
+            self.encoder,
+            root=self.layout.root,
+            text_cache=cache,
+            find_bank=lambda address: self.parent_bank(ledger, address, within=(*within, name)),
+        )
         # As loaded again: a rebuild gives the stored vectors to the bit, whatever this machine would compute.
         bank = load_bank(save_bank(bank, self.layout.bank_versions(name)))
         ledger.record_encoder(self.encoder, self.config.encoder.address)
@@ -105,5 +115,29 @@ class Context:
             raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
         return bank or self.build_bank(ledger, address)
 
-    def scorer(self, bank: Bank, method: str | None = None) -> Scorer:
-        return Scorer(bank, resolve_method(method or self.config.scan.method, bank))
+    def parent_bank(self, ledger: Ledger, address: str, *, within: tuple[str, ...]) -> Bank:
+        """The bank that banks being built take labels from; it is built now if it has no version for the encoder.
+
+        A version that is named by its digest may be of another encoder. Raises BankError when it is not there, and
+        when banks take labels from each other.
+        """
+        pinned = "@" in address
+        encoder_id = None if pinned else self.encoder.encoder_id
+        bank = self.find_bank(ledger.database, address, encoder_id=encoder_id)
+        if bank is not None:
+            return bank
+        if pinned:
+            raise BankError(f"no bank version {address}, which bank {within[-1]} names", hint="see `curator bank list`")
+        if address in within:
+            circle = " → ".join((*within[within.index(address) :], address))
+            raise BankError(f"banks take labels from each other: {circle}", hint="name a version: name@<digest>")
+        return self.build_bank(ledger, address, within=within)
+
+    def scorer(self, bank: Bank, *methods: str | None, database: Database) -> Scorer:
+        """The bank with methods (None: the configured one), and the reference images where a method needs them."""
+        resolved = tuple(resolve_method(method or self.config.scan.method, bank) for method in methods or (None,))
+        reference = None
+        if any(method.needs.neighbours for method in resolved):
+            reference = load_reference(database, self.layout.vectors(bank.encoder_id), bank.encoder_id)
+            resolved = bind_reference(resolved, reference, bank, precision=self.config.scan.precision)
+        return Scorer(bank, resolved, reference, self.config.scan.precision, self.config.encoder.device)

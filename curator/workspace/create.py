@@ -10,6 +10,7 @@ from curator.banks import DEFAULT_SPEC, read_labels
 from curator.config import CONFIG_NAME, Config
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.workspace.layout import Layout
+from curator.workspace.makefile import makefile_text
 
 CONFIG_TEXT = """\
 # Options of this workspace. Every key may also be set as CURATOR_<SECTION>_<KEY> or on the command line.
@@ -45,7 +46,8 @@ banks/*/
 
 
 def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encoder: str) -> Layout:
-    """Write the files of a new workspace. An existing folder is fine; an existing workspace is refused."""
+    """Write the files of a new workspace. An existing folder is fine and keeps its Makefile, if it has one; an existing
+    workspace is refused."""
     layout = Layout(folder.expanduser().resolve())
     if layout.config.exists():
         raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
@@ -54,12 +56,13 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
         layout.labels: "".join(f"{name}\n" for name in names),
         layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
+        layout.makefile: makefile_text(),
         layout.config: CONFIG_TEXT.format(address=json.dumps(encoder)),
     }
     try:
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path != layout.labels or not _same_file(path, labels):
+            if not _is_the_users(path, layout, labels):
                 path.write_text(text, encoding="utf-8")
         Config.resolve(layout.config, environment={})
     except OSError as fault:
@@ -76,5 +79,9 @@ def _labels(labels: Path | str | Sequence[str]) -> list[str]:
     return names
 
 
-def _same_file(path: Path, labels: Path | str | Sequence[str]) -> bool:
-    return isinstance(labels, str | Path) and path.exists() and path.samefile(Path(labels).expanduser())
+def _is_the_users(path: Path, layout: Layout, labels: Path | str | Sequence[str]) -> bool:
+    """A Makefile that is there already, and the label file where it is the very file that was given."""
+    if not path.exists() or path not in (layout.makefile, layout.labels):
+        return False
+    given = Path(labels).expanduser() if isinstance(labels, str | Path) else None
+    return path == layout.makefile or (given is not None and path.samefile(given))

@@ -25,6 +25,10 @@ class Layout:
         return self.root / "labels.txt"
 
     @property
+    def makefile(self) -> Path:
+        return self.root / "Makefile"
+
+    @property
     def lock(self) -> Path:
         return self.root / ".lock"
 

@@ -144,7 +144,7 @@ class ShardCommitter:
     """Turns shard outcomes into committed rows: writes the vector file, scores the vectors as stored, commits."""
 
     ledger: Ledger
-    scorer: Scorer
+    scorer: Scorer | None
     vector_folder: Path
     role: str
     known_objects: frozenset[str]
@@ -184,7 +184,8 @@ class ShardCommitter:
                 outcome.vectors,
                 encoder_id=self.encoder_id,
             )
-            result.scores = self.scorer.score_table(ids, stored, run_id=self.ledger.run_id)
+            if self.scorer is not None:
+                (result.scores,) = self.scorer.score_tables(ids, stored, run_id=self.ledger.run_id)
         self.ledger.commit_shard(result)
         return result
 

@@ -138,11 +138,11 @@ def _query(context: Context, database: Database, *, text: str | None, image: str
             if item.text == label:
                 return bank.vectors[index : index + 1]
         raise UsageError(f"bank {bank.name} has no label {label!r}", hint="see `curator bank show`, or search by text")
-    return _image_query(context, database, image or "")
+    return vector_of_image(context, database, image or "")
 
 
-def _image_query(context: Context, database: Database, address: str) -> Vectors:
-    """The stored vector of an image of the lake, or that of a file which is not in it."""
+def vector_of_image(context: Context, database: Database, address: str) -> Vectors:
+    """The stored vector of an image of the lake, or that of a file which is not in it, (1, d)."""
     encoder_id = context.encoder_id(database)
     row = database.row("find_vector", address=address, encoder_id=encoder_id)
     if row is not None:

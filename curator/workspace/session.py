@@ -26,13 +26,16 @@ def new_run_id() -> str:
 
 
 @contextmanager
-def writing(layout: Layout, command: str, arguments: Mapping[str, Any]) -> Iterator[Ledger]:
+def writing(
+    layout: Layout, command: str, arguments: Mapping[str, Any], *, wait_seconds: float = 0.0
+) -> Iterator[Ledger]:
     """Hold the lock and the live ledger for one run of `command`.
 
-    Raises WorkspaceLocked when another run holds it, RunInterrupted on Ctrl-C.
+    Raises WorkspaceLocked when another run holds it and goes on for `wait_seconds`, RunInterrupted on Ctrl-C.
     """
     run_id = new_run_id()
-    with hold_lock(layout.lock, command=command, run_id=run_id), run_context(run_id):
+    lock = hold_lock(layout.lock, command=command, run_id=run_id, wait_seconds=wait_seconds)
+    with lock, run_context(run_id):
         try:
             with Database.open(layout.ledger) as database:
                 migrate(database)

@@ -11,6 +11,10 @@ select 'policy', 'bank', policy.bank_digest
 from policy
 anti join bank on bank.bank_digest = policy.bank_digest
 union all
+select 'evaluation_metric', 'bank', evaluation_metric.bank_digest
+from evaluation_metric
+anti join bank on bank.bank_digest = evaluation_metric.bank_digest
+union all
 select 'selection', 'policy', selection.policy_id
 from selection
 anti join policy on policy.policy_id = selection.policy_id

@@ -1,7 +1,8 @@
--- Each image that has a vector of the selected encoder has a score under the selection.
+-- Each image of the lake that has a vector of the selected encoder has a score under the selection.
 select vector.image_id
 from vector
 join report.selection as selection on selection.encoder_id = vector.encoder_id
+semi join report.images as images on images.image_id = vector.image_id
 anti join (
     select score.image_id
     from score

@@ -19,6 +19,11 @@ from near_duplicate
 group by encoder_id, image_id, neighbour_id
 having count(*) > 1
 union all
+select 'evaluation_metric', concat_ws(' ', run_id, bank_digest, method_id, scope, ood_name, metric), count(*)
+from evaluation_metric
+group by run_id, bank_digest, method_id, scope, ood_name, metric
+having count(*) > 1
+union all
 select 'policy', policy_id, count(*) from policy group by policy_id having count(*) > 1
 union all
 select 'bank', bank_digest, count(*) from bank group by bank_digest having count(*) > 1

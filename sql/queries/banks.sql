@@ -26,11 +26,11 @@ from bank
 order by created_at desc, name, version desc;
 
 -- name: find_bank
--- A bank version by name (the newest) or by the beginning of its digest.
+-- A bank version by name (the newest), by the beginning of its digest, or by its number as v2.
 select name, version, bank_digest, encoder_id, id_count, negative_count, created_at, spec, lineage
 from bank
 where (name = $name or $name is null)
-    and starts_with(bank_digest, $digest_prefix)
+    and (starts_with(bank_digest, $digest_prefix) or 'v' || version = $digest_prefix)
     and (encoder_id = $encoder_id or $encoder_id is null)
 order by version desc, created_at desc
 limit 1;

@@ -1,7 +1,10 @@
 -- name: list_new_files
--- Vector files whose images have not been compared with the rest of the lake.
+-- Vector files with images of the lake that have not been compared with the rest of it.
 select distinct vector.vector_file
 from vector
+semi join location
+    on location.image_id = vector.image_id
+    and location.role = 'lake'
 anti join compared_file
     on compared_file.vector_file = vector.vector_file
     and compared_file.encoder_id = vector.encoder_id
@@ -41,10 +44,20 @@ order by wanted.position;
 
 -- name: find_vector
 -- The vector of an image of the lake, by its address, by the end of its address, or by its id.
-select vector.vector_file, vector.row_index
+select locations.uri, locations.image_id, vector.vector_file, vector.row_index
 from report.locations as locations
 join vector on vector.image_id = locations.image_id
 where vector.encoder_id = $encoder_id
     and (locations.uri = $address or locations.image_id = $address or ends_with(locations.uri, '/' || $address))
 order by locations.uri
 limit 1;
+
+-- name: describe_reference
+-- The addresses of some reference images.
+select min(location.uri) as uri, any_value(wanted.cosine) as cosine, any_value(location.source_label) as source_label
+from incoming_wanted as wanted
+join location
+    on location.image_id = wanted.image_id
+    and location.role = 'reference'
+group by wanted.position
+order by wanted.position;

@@ -56,3 +56,37 @@ from report.flagged
 group by top_negative
 order by images desc, top_negative
 limit $limit;
+
+-- name: evaluations
+-- Figures of the evaluations, the newest first; 0–1, FPR95 with ID positive and with OOD positive.
+select evaluated_at, bank_name, bank_version, method_id, scope, ood_name, id_images, ood_images,
+    auroc, auroc_low, auroc_high, fpr95_id_positive, fpr95_ood_positive, id_label_accuracy
+from report.evaluations
+order by evaluated_at desc, bank_name, method_id, scope <> 'set', ood_name
+limit $limit;
+
+-- name: scorings
+-- Banks and methods that images were scored under, with their policies.
+select scoring, scored, policy_name, min_id_score, selected, bank_digest
+from report.scorings
+order by selected desc, scoring
+limit $limit;
+
+-- name: flag_changes
+-- Images whose flag differs between two scorings, the largest change of rank first; old and new: parts of their names.
+select
+    after.uri,
+    case when after.flagged then 'kept -> flagged' else 'flagged -> kept' end as change,
+    before.id_score as old_id_score,
+    after.id_score as new_id_score,
+    before.rank as old_rank,
+    after.rank as new_rank,
+    before.top_negative as old_negative,
+    after.top_negative as new_negative
+from report.compare as before
+join report.compare as after on after.image_id = before.image_id
+where before.scoring = (select min(scoring) from report.scorings where contains(scoring, $old))
+    and after.scoring = (select min(scoring) from report.scorings where contains(scoring, $new))
+    and before.flagged <> after.flagged
+order by abs(after.rank - before.rank) desc, after.uri
+limit $limit;

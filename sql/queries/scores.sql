@@ -40,7 +40,7 @@ select
     $bank_digest,
     $method_id,
     $min_log_odds::double,
-    1 / (1 + exp(-$min_log_odds::double)),
+    $min_id_score::double,
     $provenance,
     $created_at,
     $run_id
@@ -72,3 +72,41 @@ from selection;
 -- Scored and flagged images of the lake under the selection.
 select count(*) as scored, count(*) filter (where flagged) as flagged
 from report.scores;
+
+-- name: list_reference_vectors
+-- Where the vectors of the reference images that are there now lie, by file and row.
+select vector.vector_file, vector.row_index, vector.image_id
+from vector
+where vector.encoder_id = $encoder_id
+    and vector.image_id in (
+        select location.image_id
+        from location
+        join source_object
+            on source_object.object_uri = location.object_uri
+            and source_object.role = location.role
+        where location.role = 'reference'
+            and source_object.gone_run_id is null
+    )
+order by vector.vector_file, vector.row_index;
+
+-- name: count_flags_of
+-- Scored and flagged images of the lake under a bank and method, by the policy that would rule.
+select count(*) as scored, count(*) filter (where score.log_odds < scorings.min_log_odds) as flagged
+from report.images as images
+join score on score.image_id = images.image_id
+join report.scorings as scorings
+    on scorings.encoder_id = score.encoder_id
+    and scorings.bank_digest = score.bank_digest
+    and scorings.method_id = score.method_id
+where score.encoder_id = $encoder_id
+    and score.bank_digest = $bank_digest
+    and score.method_id = $method_id;
+
+-- name: find_score
+-- The score of an image under a bank and method.
+select id_score, log_odds
+from score
+where image_id = $image_id
+    and encoder_id = $encoder_id
+    and bank_digest = $bank_digest
+    and method_id = $method_id;

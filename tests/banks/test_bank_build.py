@@ -53,7 +53,6 @@ def test_each_part_of_speech_has_its_prompt_and_vectors_are_those_of_the_prompts
         == (f"The nice {label.text}." if label.part_of_speech == "noun" else f"This is a {label.text} photo.")
         for label in bank.labels[4:]
     )
-    encoder.batch_size = len(prompts)
     np.testing.assert_array_equal(bank.vectors, encoder.encode_texts(prompts))
     assert bank.logit_scale == encoder.logit_scale
 
@@ -79,6 +78,20 @@ def test_id_names_stay_when_asked_for_as_in_the_paper(encoder, tmp_path, cache):
     spec = make_spec(remove_id_names=False, fraction=1.0)
     bank = build_bank(spec, encoder, root=tmp_path, text_cache=cache)
     assert "circle" in [label.text for label in bank.labels[4:]]
+
+
+def test_the_later_benchmark_code_is_a_matter_of_options(encoder, tmp_path, cache):
+    """Adjectives before nouns, a number in all shared by the sizes of the parts, equal strings removed only."""
+    options = {"limit": 20, "statistic": "order", "order": "adjectives_first", "remove_id_names": "exact"}
+    bank = build_bank(make_spec(**options), encoder, root=tmp_path, text_cache=cache)
+    candidates = bank.lineage["candidates"]
+    adjectives = 20 * candidates["adjective"] // sum(candidates.values())
+    assert [label.part_of_speech for label in bank.labels[4:]] == ["adjective"] * adjectives + ["noun"] * (
+        20 - adjectives
+    )
+    assert bank.lineage["dropped"] == {"id_name": ["circle"]}
+    cosines = np.sort(bank.negative_vectors.astype(float) @ bank.id_vectors.T.astype(float), axis=1)
+    np.testing.assert_allclose([label.statistic for label in bank.labels[4:]], cosines[:, int(0.95 * 4)], atol=1e-6)
 
 
 def test_a_word_of_two_parts_of_speech_belongs_to_the_part_named_first(encoder, tmp_path, cache):
@@ -123,7 +136,7 @@ def test_the_digest_changes_with_all_that_the_bank_means(encoder, tmp_path, cach
         replace(base, id=replace(base.id, template="{}")),
         replace(base, mining=replace(base.mining, fraction=0.2)),
         replace(base, mining=replace(base.mining, order="adjectives_first")),
-        replace(base, wordnet=replace(base.wordnet, noun_template="{}")),
+        replace(base, sources=(replace(base.sources[0], noun_template="{}"),)),
     ]
     digests = [build_bank(spec, encoder, root=tmp_path, text_cache=cache).digest for spec in specs]
     encoder.encoder_id = "letters@2"
@@ -143,6 +156,7 @@ def test_a_second_build_encodes_nothing_and_gives_the_same_bank(encoder, tmp_pat
 
 def test_an_interrupted_build_goes_on_where_it_stopped(encoder, tmp_path, cache, monkeypatch):
     monkeypatch.setattr("curator.banks.text_cache.FILE_TEXTS", 100)
+    monkeypatch.setattr("curator.banks.text_cache.TEXTS_AT_ONCE", 50)
     calls = []
 
     def stop_at(done, total):
@@ -208,9 +222,9 @@ def test_a_damaged_cache_file_is_made_again(encoder, cache, caplog):
 
 
 def test_an_encoder_that_returns_the_wrong_shape_or_norm_is_refused(encoder, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoder, "encode_texts", lambda texts: np.ones((len(texts), 3)), raising=False)
+    monkeypatch.setattr(encoder, "encode_texts", lambda texts, **_: np.ones((len(texts), 3)), raising=False)
     with pytest.raises(EncoderError, match="returned shape"):
         cache.encode(encoder, ["a"])
-    monkeypatch.setattr(encoder, "encode_texts", lambda texts: np.ones((len(texts), 64)), raising=False)
+    monkeypatch.setattr(encoder, "encode_texts", lambda texts, **_: np.ones((len(texts), 64)), raising=False)
     with pytest.raises(EncoderError, match="norm 8 instead of 1"):
         build_bank(make_spec(), encoder, root=tmp_path, text_cache=cache)

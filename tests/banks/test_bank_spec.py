@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import pytest
 
 from curator.banks import DEFAULT_SPEC, BankSpec, parse_spec, read_spec
+from curator.banks.sources import BankSource, ListSource, WordNetSource
 from curator.banks.spec import IdSpec
 from curator.errors import ConfigError
 
@@ -25,17 +27,38 @@ def test_the_default_file_says_exactly_the_defaults(tmp_path):
 
 
 def test_the_commented_lines_of_the_default_file_are_valid_too():
-    text = DEFAULT_SPEC.replace("# synonyms", "synonyms").replace("# include", "include").replace("# limit", "limit")
-    spec = parse_spec(tomllib.loads(text.replace("fraction =", "# fraction =")), where="default")
-    assert spec.mining.limit == 10_000
-    assert spec.wordnet.include == ("noun.artifact",)
+    text = re.sub(r"^# (?=\w+ = |\[)", "", DEFAULT_SPEC, flags=re.MULTILINE)
+    for alternative in ("fraction", "labels"):
+        text = re.sub(rf"^{alternative} =.*$", "", text, flags=re.MULTILINE)
+    spec = parse_spec(tomllib.loads(text), where="default")
+    assert spec.mining.limit == 10_000 and spec.mining.exclude_above == 0.95
+    wordnet, words, other = spec.sources
+    assert wordnet.include == ("noun.artifact",) and wordnet.superclasses == ("scene", "object")
+    assert words == ListSource(file="words.txt") and other == BankSource("other")
     assert spec.id.synonyms == {"tram": ("streetcar",)}
+
+
+def test_sources_are_in_one_order_whatever_the_file_says_and_wordnet_is_there_only_if_asked_for():
+    lists, banks = {"lists": [{"words": ["a"]}, {"file": "b.txt"}]}, {"banks": [{"bank": "x@12ab"}]}
+    spec = parse(negatives={**banks, **lists})
+    assert spec.sources == (ListSource(words=("a",)), ListSource(file="b.txt"), BankSource("x@12ab"))
+    assert parse(negatives={**lists, **banks}) == spec
+    assert parse(negatives={**lists, "wordnet": {}}).sources == (WordNetSource(), *spec.sources[:2])
+    assert parse(negatives={}) == parse() == BankSpec("b", IdSpec(("tram",)))
+
+
+def test_a_spec_knows_the_files_and_banks_it_reads():
+    negatives = {"lists": [{"file": "b.txt"}, {"words": ["a"]}, {"file": "b.txt"}], "banks": [{"bank": "x"}]}
+    spec = parse(id={"labels": "ids.txt"}, negatives=negatives)
+    assert (spec.files, spec.banks) == (("ids.txt", "b.txt"), ("x",))
+    assert parse(id={"bank": "y@v2"}).banks == ("y@v2",)
+    assert (parse().files, parse().banks) == ((), ())
 
 
 def test_templates_may_be_named_or_written_out():
     spec = parse(id={"labels": ["tram"], "template": "photo"}, negatives={"wordnet": {"noun_template": "one {}"}})
     assert spec.id.template == "a photo of a {}."
-    assert spec.wordnet.noun_template == "one {}"
+    assert spec.sources[0].noun_template == "one {}"
 
 
 def test_the_mapping_is_plain_json_and_does_not_depend_on_what_was_spelt_out():
@@ -61,7 +84,23 @@ def test_the_mapping_is_plain_json_and_does_not_depend_on_what_was_spelt_out():
         ({"mining": []}, "mining must be a table", None),
         ({"name": "../up"}, "name must be up to 64 letters", None),
         ({"name": "a@b"}, "name must be up to 64 letters", None),
+        ({"mining": {"remove_id_names": "all"}}, 'true or false or "exact"', None),
+        ({"mining": {"exclude_above": 1.2}}, "mining.exclude_above must be a number", None),
         ({"id": {}}, "'id.labels' is missing", None),
+        ({"id": {"labels": ["a"], "bank": "other"}}, "id.labels and id.bank are alternatives", "remove one"),
+        ({"id": {"bank": "other@"}}, "id.bank must be the name of a bank", None),
+        ({"id": {"labels": ["a"], "template": []}}, "id.template: an ensemble must hold", None),
+        ({"id": {"labels": ["a"], "template": ["{}", 3]}}, "id.template must be a text", None),
+        ({"negatives": {"lists": {"words": ["a"]}}}, "negatives.lists must be one or more tables", None),
+        ({"negatives": {"lists": []}}, "negatives.lists must be one or more tables", None),
+        ({"negatives": {"lists": [{}]}}, "negatives.lists[1] needs one of the keys file and words", None),
+        ({"negatives": {"lists": [{"file": "a", "words": ["b"]}]}}, "needs one of the keys file and words", None),
+        ({"negatives": {"lists": [{"words": ["b"], "mined": True}]}}, "'negatives.lists[1].mined'", "lists[1].mine?"),
+        ({"negatives": {"lists": [{"words": ["b"], "part_of_speech": "verb"}]}}, "one of noun, adjective", None),
+        ({"negatives": {"banks": [{}]}}, "'negatives.banks[1].bank' is missing", "base"),
+        ({"negatives": {"banks": [{"bank": "b"}]}}, "bank b takes labels from itself", "name@<digest>"),
+        ({"id": {"bank": "b"}}, "bank b takes labels from itself", None),
+        ({"negatives": {"wordnet": {"superclasses": "thing"}}}, "superclasses must be a list of texts", None),
         ({"id": {"labels": []}}, "holds no labels", None),
         ({"id": {"labels": ["a", "A"]}}, "id.labels: item 2 repeats", None),
         ({"id": {"labels": [3]}}, "list of texts", None),

@@ -27,6 +27,8 @@ from tests.bench.measures import (  # noqa: E402  # after the line above
     precision_rates,
     scan_share,
 )
+from tests.bench.mining import mining_speed  # noqa: E402
+from tests.bench.scoring import scoring_speed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,11 +68,35 @@ def neighbours(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+def scoring(folder: Path) -> list[tuple[str, str]]:
+    rows = []
+    for precision, images in (("fast", 1_000_000), ("full", 200_000)):
+        found = scoring_speed(images=images, precision=precision)
+        value = (
+            f"{found.seconds:.0f} s, {found.kernel:,.0f} images/s: {found.kernel / found.plain:.1f} times the plain "
+            f"form ({found.plain:,.0f}); peak memory {found.peak_first / 2**20:,.0f} MiB after a tenth, "
+            f"{found.peak_all / 2**20:,.0f} MiB at the end"
+        )
+        rows.append((f"score {images:,} x 512 against 11,000 labels, NegLabel, {precision}", value))
+    return rows
+
+
+def mining(folder: Path) -> list[tuple[str, str]]:
+    found = mining_speed("texts")
+    value = (
+        f"{found.seconds:.2f} s: {found.plain_seconds / found.seconds:.1f} times the straightforward form "
+        f"({found.plain_seconds:.2f} s); memory +{found.memory:.0f} against +{found.plain_memory:.0f} MiB"
+    )
+    return [("NegLabel mining, 70,000 candidates, 1,000 ID labels, 512 dimensions", value)]
+
+
 def main() -> None:
     measures: list[Callable[[Path], list[tuple[str, str]]]] = [
         lambda folder: median_share(folder, "mini", 8000),
         lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
         precision,
+        scoring,
+        mining,
         ledger,
         listing,
         neighbours,

@@ -73,8 +73,22 @@ def test_calibrate_and_score(scanned, lake, run_cli):
     assert "policy keep-0.5: flag below id_score" in result.output
     assert "warning:" in result.output
     summary = json.loads(run_cli("score", "--method", "mcm", "--json", folder=scanned).stdout)
-    assert summary["rescored"] == 14
-    assert "nothing is flagged" in summary["policy_note"]
+    (scoring,) = summary["scorings"]
+    assert scoring["rescored"] == 14
+    assert "nothing is flagged" in scoring["policy_note"]
+    several = run_cli("score", "--method", "eoe", "--method", "energy", "--precision", "full", folder=scanned)
+    assert several.stdout.count("14 newly scored") == 2
+    assert "the report views stay as they were" in several.stdout
+
+
+def test_explain_shows_labels_neighbours_and_the_policy(scanned, run_cli):
+    shown = run_cli("explain", "red-00.png", "-k", "2", folder=scanned).stdout
+    for text in ("nearest ID labels:", "nearest negative labels:", "nearest images of the lake:", "policy default:"):
+        assert text in shown
+    found = json.loads(run_cli("explain", "red-00.png", "--json", folder=scanned).stdout)
+    assert found["labels"][0]["label"] == "red"
+    assert (found["flagged"] is False) == ("kept" in shown.splitlines()[0])
+    assert "neither in the lake nor a file" in run_cli("explain", "no.png", folder=scanned, code=2).output
 
 
 STATEMENT = "select uri, id_score from report.flagged order by id_score, uri limit 2"

@@ -83,6 +83,15 @@ def test_any_text_becomes_a_unit_vector(encoder):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+def test_unnormalised_embeddings_have_the_directions_of_the_unit_vectors(encoder, dtype):
+    embeddings = encoder.encode_texts(TEXTS, normalised=False)
+    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    assert embeddings.dtype == np.float32
+    assert abs(norms - 1).max() > 1e-3, "embeddings that are unit vectors already test nothing"
+    assert_same_cosines(embeddings / norms, encoder.encode_texts(TEXTS), dtype)
+    assert encoder.encode_texts([], normalised=False).shape == (0, encoder.dimension)
+
+
 def test_nothing_in_gives_nothing_out(encoder, pixels):
     for vectors in (encoder.encode_images(pixels[:0]), encoder.encode_texts([])):
         assert vectors.shape == (0, encoder.dimension)

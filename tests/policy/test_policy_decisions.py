@@ -111,13 +111,50 @@ def test_the_label_for_label_default_does_not_depend_on_the_numbers_of_labels(te
     for bank in (single, twice):
         method = resolve_method("neglabel:group_count=1", bank)
         policy = default_policy(bank, method, rule="label_for_label")
-        flagged.append(policy.flags(score_vectors(images, bank, method).log_odds))
+        flagged.append(policy.flags(score_vectors(images, bank, method, precision="full").log_odds))
         even = np.full((1, 64), 0.125, dtype=np.float32)
-        centre = score_vectors(even, bank, resolve_method(text, bank)).log_odds
+        centre = score_vectors(even, bank, resolve_method(text, bank), precision="full").log_odds
         cut = default_policy(bank, resolve_method(text, bank), rule="label_for_label").min_log_odds
-        np.testing.assert_allclose(centre, cut, atol=1e-9)
+        np.testing.assert_allclose(centre, cut, rtol=0, atol=6e-4)  # 2e-5 of the scale
     np.testing.assert_array_equal(*flagged)
     assert 0 < flagged[0].sum() < 50
+
+
+@pytest.mark.parametrize("rule", ["even_odds", "label_for_label"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("max_logit", "energy", "knn", "fusion", "mcm:scale=1"),
+        *("eoe", "eoe:variant=msp", "eoe:variant=energy", "eoe:variant=max"),
+    ],
+)
+def test_a_method_without_a_natural_threshold_asks_for_calibration(text, rule):
+    bank = make_bank()
+    method = resolve_method(text, bank)
+    with pytest.raises(UsageError, match="has no natural threshold") as caught:
+        default_policy(bank, method, rule=rule)
+    assert method.method_id in str(caught.value) and "curator calibrate" in (caught.value.hint or "")
+    assert calibrated_policy(bank, method, calibrate(np.arange(300.0), keep=0.95), name="n").min_log_odds == 15.0
+
+
+@pytest.mark.parametrize("rule", ["even_odds", "label_for_label"])
+def test_the_default_of_eoe_by_max_logit_flags_where_a_negative_is_nearer(rule):
+    bank = make_bank()
+    method = resolve_method("eoe:variant=max_logit", bank)
+    policy = default_policy(bank, method, rule=rule)
+    images = np.random.default_rng(5).normal(size=(50, 64)).astype(np.float32)
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    table = score_vectors(images, bank, method)
+    np.testing.assert_array_equal(policy.flags(table.log_odds), table.id_cosine < table.negative_cosine)
+    assert 0 < policy.flags(table.log_odds).sum() < 50
+
+
+def test_the_default_of_csp_is_that_of_neglabel():
+    bank = replace(make_bank(), spec={"mining": {"method": "csp"}})
+    for rule in ("even_odds", "label_for_label"):
+        csp, neglabel = (default_policy(bank, resolve_method(name, bank), rule=rule) for name in ("csp", "neglabel"))
+        assert csp.min_log_odds == neglabel.min_log_odds
+        assert csp.policy_id != neglabel.policy_id
 
 
 @pytest.mark.parametrize(("text", "ids"), [("mcm:scale=1", 5), ("mcm", 2), ("mcm:temperature=30", 1000)])

@@ -21,11 +21,12 @@ INCOMING = {
     "'' as version",
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
+    "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{
         f"incoming_{table}": f"select * from {table}"
         for table in (
             "listing", "location", "image", "vector", "reject", "shard", "score", "bank", "label", "near_duplicate",
-            "compared_file",
+            "compared_file", "evaluation_set", "evaluation_metric",
         )
     },
 }  # fmt: skip
@@ -144,10 +145,10 @@ VIOLATIONS = {
     "object_data": [OBJECT.format(uri="/b", count=3)],
     "references": ["delete from bank"],
     "score_coverage": [
-        IMAGE.format(id="j"), VECTOR.format(id="j", row=1),
-        "insert into selection values (1, 'e', 'b', 'm', null, 'r')",
+        IMAGE.format(id="j"), VECTOR.format(id="j", row=1), LOCATION.format(uri="/b", id="'j'"),
+        OBJECT.format(uri="/b", count=1), "insert into selection values (1, 'e', 'b', 'm', null, 'r')",
     ],
-    "score_ranges": [IMAGE.format(id="j"), SCORE.format(id="j", score=0.5, odds=3.0, label=0)],
+    "score_ranges": [IMAGE.format(id="j"), SCORE.format(id="j", score=0.1, odds=9.0, label=0)],  # ranks otherwise
     "shard_counts": [
         "insert into shard values ('s', 'e', 'lake', 'file', 'r', now()::timestamp, 3, 1, 1, 0, 2, 9, 0, 0)"
     ],

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -61,3 +62,20 @@ def test_garbage_in_the_lock_file_does_not_matter(tmp_path):
     assert describe_holder(path) == "another process"
     with hold_lock(path, command="scan", run_id="r1"):
         pass
+
+
+def test_who_waits_gets_the_lock_when_the_holder_ends(holder):
+    path, process = holder
+    threading.Timer(0.5, process.kill).start()
+    started = time.monotonic()
+    with hold_lock(path, command="bank build", run_id="r2", wait_seconds=30):
+        assert 0.4 < time.monotonic() - started < 10
+        assert "run r2 (curator bank build" in describe_holder(path)
+
+
+def test_who_waits_gives_up_at_the_time_that_was_set(holder):
+    path, _ = holder
+    started = time.monotonic()
+    with pytest.raises(WorkspaceLocked), hold_lock(path, command="scan", run_id="r2", wait_seconds=0.3):
+        pass
+    assert 0.3 <= time.monotonic() - started < 5

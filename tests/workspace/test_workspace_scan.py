@@ -213,15 +213,16 @@ def test_calibration_keeps_the_wanted_share_of_the_reference(scanned, lake, tmp_
 def test_rescoring_embeds_nothing_and_keeps_the_old_scores(scanned, monkeypatch):
     monkeypatch.setattr("curator.workspace.context.load_encoder", lambda options: pytest.fail("an encoder was loaded"))
     summary = Workspace.open(scanned.layout.root).score(method="neglabel:group_count=1")
-    assert summary.rescored == 14
+    (scoring,) = summary.scorings
+    assert scoring.rescored == 14
     methods = scanned.sql("select method_id, count(*) as n from score group by 1 order by 1").to_pylist()
     assert [row["n"] for row in methods] == [14, 14]
-    assert scanned.sql("select distinct method_id from report.scores").to_pylist() == [{"method_id": summary.method_id}]
+    assert scanned.sql("select distinct method_id from report.scores").to_pylist() == [{"method_id": scoring.method_id}]
     assert healthy(scanned)
 
 
 def test_method_without_a_natural_cut_flags_nothing_and_says_so(scanned):
-    summary = scanned.score(method="mcm")
+    (summary,) = scanned.score(method="mcm").scorings
     assert summary.policy == "none"
     assert "nothing is flagged" in summary.policy_note
     assert summary.flagged == 0

@@ -1,0 +1,63 @@
+"""`[[negatives.banks]]`: the negatives of another bank version, with their texts and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from curator.banks import checks
+from curator.banks.checks import Check, read_table
+from curator.banks.published import Published
+from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.errors import BankError, ConfigError
+from curator.types import Bank, Label
+
+
+@dataclass(frozen=True, slots=True)
+class BankSource:
+    """`bank` is `name`, its newest version, or `name@digest`. The other bank may have another encoder: its prompts are
+    encoded again with this bank's. `mine`: its negatives have to win against the other candidates once more."""
+
+    bank: str
+    mine: bool = False
+
+    repeats: ClassVar[bool] = True
+    given_by: ClassVar[tuple[str, ...]] = ("bank",)
+    files: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> BankSource:
+        values = read_table(table, CHECKS, where, prefix)
+        if "bank" not in values:
+            raise ConfigError(f"{where}: the key {prefix + 'bank'!r} is missing", hint='for example bank = "base"')
+        return cls(**values)
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        return (self.bank,)
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+    def read(self, inputs: Inputs) -> Found:
+        bank = inputs.find_bank(self.bank)
+        negatives = bank.labels[bank.id_count :]
+        if not negatives:
+            raise BankError(f"bank {short_address(bank)} has no negatives to take over", hint="remove it from the spec")
+        labels = tuple(taken_over(label, bank) for label in negatives)
+        return Found(labels, {"bank": bank.name, "digest": bank.digest})
+
+
+def taken_over(label: Label, bank: Bank) -> SourceLabel:
+    """Raises BankError for a label that has no prompt, which cannot be encoded again."""
+    if label.prompt is None:
+        raise BankError(f"the label {label.text!r} of bank {short_address(bank)} was not made from a text")
+    return SourceLabel(label.text, label.part_of_speech, f"bank:{short_address(bank)}", label.prompt)
+
+
+def short_address(bank: Bank) -> str:
+    return f"{bank.name}@{bank.digest[:12]}"
+
+
+CHECKS: dict[str, Check] = {"bank": checks.bank_address, "mine": checks.flag}

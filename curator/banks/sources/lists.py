@@ -1,0 +1,74 @@
+"""`[[negatives.lists]]`: words of the user's own, from a file or in the spec."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from curator.banks import checks
+from curator.banks.checks import Check, read_table
+from curator.banks.labels import read_labels
+from curator.banks.prompts import TEMPLATES, Template, fill
+from curator.banks.published import Published
+from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """Either `file` (one word a line, relative to the workspace) or `words`.
+
+    A mined list is put in alphabetical order, so the order of its lines changes nothing; one that is kept as it is
+    keeps its order, which grouping depends on. Adjectives stand as they are written: superclasses are WordNet's alone.
+    """
+
+    file: str | None = None
+    words: tuple[str, ...] = ()
+    part_of_speech: str = "noun"
+    template: Template = TEMPLATES["nice"]
+    mine: bool = False
+
+    repeats: ClassVar[bool] = True
+    given_by: ClassVar[tuple[str, ...]] = ("file", "words")
+    banks: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> ListSource:
+        values = read_table(table, CHECKS, where, prefix)
+        if ("file" in values) == ("words" in values):
+            raise ConfigError(f"{where}: {prefix.rstrip('.')} needs one of the keys file and words")
+        adjectives = values.get("part_of_speech") == "adjective"
+        return cls(**{"template": published.adjective_template if adjectives else published.template} | values)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return () if self.file is None else (self.file,)
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """With only that of `file` and `words` which was given."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, ())}
+
+    def read(self, inputs: Inputs) -> Found:
+        if self.file is None:
+            words, facts = list(self.words), {"list": "spec"}
+        else:
+            path = inputs.root / self.file
+            words = read_labels(path)
+            facts = {"list": self.file, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        if self.mine:
+            words.sort()
+        origin = f"list:{facts['list']}"
+        labels = (SourceLabel(word, self.part_of_speech, origin, fill(self.template, word)) for word in words)
+        return Found(tuple(labels), facts)
+
+
+CHECKS: dict[str, Check] = {
+    "file": checks.text,
+    "words": checks.texts,
+    "part_of_speech": partial(checks.one_of, known=("noun", "adjective")),
+    "template": checks.template,
+    "mine": checks.flag,
+}

@@ -1,0 +1,114 @@
+"""`[negatives.wordnet]`: the words of WordNet's lexicographer files, the corpus of NegLabel and CSP."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from curator.banks import checks
+from curator.banks.checks import Check, read_table
+from curator.banks.prompts import TEMPLATES, Template, fill
+from curator.banks.published import Published
+from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.banks.wordnet import Candidate, PartOfSpeech, WordNet, load_wordnet
+from curator.banks.wordnet.lexicon import LEXNAMES_OF
+
+Words: TypeAlias = Literal["first", "all"]
+
+ALL_LEXNAMES = (*LEXNAMES_OF["noun"], *LEXNAMES_OF["adjective"])
+
+
+@dataclass(frozen=True, slots=True)
+class WordNetSource:
+    """`include` empty: all lexicographer files of the parts of speech. `superclasses`: see `phrase`.
+
+    CSP draws a superclass with Python's `random.choice` over one stream, so that each draw depends on the number of
+    adjectives before it. Ours depends on seed and adjective alone: the phrases differ from the published ones, and a
+    changed corpus leaves those of the other adjectives as they are.
+    """
+
+    parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adjective")
+    words: Words = "first"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ("noun.animal", "noun.food")
+    noun_template: Template = TEMPLATES["nice"]
+    adjective_template: Template = TEMPLATES["adjective"]
+    superclasses: tuple[str, ...] = ()
+    seed: int = 0
+
+    repeats: ClassVar[bool] = False
+    given_by: ClassVar[tuple[str, ...]] = ()
+    mine: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = ()
+    banks: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> WordNetSource:
+        defaults = {
+            "exclude": published.exclude,
+            "noun_template": published.template,
+            "adjective_template": published.adjective_template,
+            "superclasses": published.superclasses,
+        }
+        return cls(**defaults | read_table(table, CHECKS, where, prefix))
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """Without superclasses there is no draw: neither key is there then, as in banks from before they existed."""
+        values = asdict(self)
+        return values if self.superclasses else {key: values[key] for key in values if key not in PHRASE_KEYS}
+
+    def read(self, inputs: Inputs) -> Found:
+        wordnet = load_wordnet()
+        return Found(tuple(map(self.label, self.candidates(wordnet))), {"sha256": wordnet.sha256})
+
+    def candidates(self, wordnet: WordNet) -> list[Candidate]:
+        """Distinct words, part after part in the spec's order; a word of two parts belongs to the first."""
+        found: dict[str, Candidate] = {}
+        for part in self.parts_of_speech:
+            for candidate in wordnet.lemmas(
+                part, lexnames=self.include or None, exclude=self.exclude, first_only=self.words == "first"
+            ):
+                found.setdefault(candidate.text, candidate)
+        return list(found.values())
+
+    def label(self, candidate: Candidate) -> SourceLabel:
+        origin = f"wordnet:{candidate.lexname}"
+        if candidate.part_of_speech == "noun":
+            return SourceLabel(candidate.text, "noun", origin, fill(self.noun_template, candidate.text))
+        if not self.superclasses:
+            return SourceLabel(candidate.text, "adjective", origin, fill(self.adjective_template, candidate.text))
+        text = phrase(candidate.text, self.superclasses, self.seed)
+        return SourceLabel(text, "adjective", origin, fill(self.adjective_template, text), word=candidate.text)
+
+
+def phrase(adjective: str, superclasses: tuple[str, ...], seed: int) -> str:
+    """CSP's conjugated superclass: `red` becomes `red area`. The draw is a hash of seed and adjective."""
+    digest = hashlib.sha256(f"{seed}:{adjective}".encode()).digest()
+    return f"{adjective} {superclasses[int.from_bytes(digest[:8], 'big') % len(superclasses)]}"
+
+
+def parts(value: Any) -> tuple[str, ...]:
+    chosen = checks.some_of(value, known=("noun", "adjective"))
+    if not chosen:
+        raise ValueError("a list with at least one of noun, adjective")
+    return chosen
+
+
+def superclasses(value: Any) -> tuple[str, ...]:
+    return () if value == [] else checks.texts(value)
+
+
+PHRASE_KEYS = ("superclasses", "seed")
+CHECKS: dict[str, Check] = {
+    "parts_of_speech": parts,
+    "words": partial(checks.one_of, known=("first", "all")),
+    "include": partial(checks.some_of, known=ALL_LEXNAMES),
+    "exclude": partial(checks.some_of, known=ALL_LEXNAMES),
+    "noun_template": checks.template,
+    "adjective_template": checks.template,
+    "superclasses": superclasses,
+    "seed": checks.count,
+}

@@ -1,0 +1,160 @@
+"""`curator evaluate`: how well banks and methods tell ID from OOD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import encoder_options, encoder_overrides, format_option, json_option, output_option
+from curator.cli.output import echo_json, echo_rows, printable
+from curator.cli.progress import ScanProgress
+from curator.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from curator.evaluation.summary import EvaluationSummary
+    from curator.metrics import Positive
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--id", "id_sources", multiple=True, metavar="SRC", help="Images that are ID; may be repeated.")
+@click.option("--ood", multiple=True, metavar="NAME=SRC", help="Images that are OOD, as set NAME; may be repeated.")
+@click.option("--positive", type=click.Choice(["id", "ood"]), required=True, help="Positive class of AUPR and FPR95.")
+@click.option("--near", metavar="NAME,…", default="", help="These OOD sets are near-OOD, the others far-OOD.")
+@click.option("--bank", "banks", multiple=True, metavar="NAME", help="NAME or NAME@DIGEST; may be repeated.")
+@click.option("--method", "methods", multiple=True, metavar="NAME", help="mcm, neglabel:group_count=10 …; repeatable.")
+@click.option("--reference", multiple=True, metavar="SRC", help="ID images for methods that compare with images.")
+@click.option("--id-labels", type=FILE, help="Only images of --id with a label of this file are ID.")
+@click.option("--ood-rest", metavar="NAME", help="The other labelled images of --id are OOD set NAME.")
+@click.option("--labels-map", "label_map", type=FILE, help="CSV or TSV of key,label: names for source labels.")
+@click.option("--protocol", metavar="NAME", help="Follow a published protocol: its name, or a .toml file.")
+@click.option("--data", type=FOLDER, help="Where the protocol's lists lie, each under its name.")
+@click.option(
+    "--bootstrap", "replicates", type=click.IntRange(min=0), default=1000, show_default=True, help="Resamples."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the resampling.")
+@encoder_options
+@format_option
+@output_option
+@json_option
+@pass_app
+def evaluate(
+    app: App, /, near: str, ood: tuple[str, ...], style: str | None, output: str | None, as_json: bool, **given: Any
+) -> None:
+    """Measure how well banks and methods tell ID from OOD.
+
+    Embeds the images once, outside the lake; prints and stores AUROC, AUPR
+    and FPR95 with bootstrap intervals for each bank, method and OOD set, and
+    the means over sets. FPR95 has two definitions, so --positive is needed:
+
+    \b
+      id   share of OOD kept where 95 % of ID are kept (NegLabel, CSP, MCM)
+      ood  share of ID flagged where 95 % of OOD are   (OpenOOD v1.5, ANTS)
+
+    Both are stored. Labels come from folder names, WebDataset .cls files or
+    Parquet columns. With --id-labels and --ood-rest one source gives both
+    sides. Protocols that ship: imagenet1k-four-ood, openood-v1.5-imagenet1k.
+
+    \b
+    Example:
+      curator evaluate --id /data/known-id --ood new=/data/incoming --positive id
+    """
+    from curator.workspace import EvaluationRequest
+
+    encoder = {name: given.pop(name) for name in ("device", "dtype", "compiled", "batch_size", "offline")}
+    request = EvaluationRequest(ood_sources=_named(ood), near=tuple(filter(None, near.split(","))), **given)
+    workspace = app.open(encoder_overrides(**encoder))
+    with ScanProgress(quiet=app.verbosity < 0) as progress:
+        summary = workspace.evaluate(request, watcher=progress)
+    for warning in summary.warnings:
+        click.echo(f"warning: {printable(warning)}", err=True)
+    if as_json:
+        return echo_json(summary.as_json())
+    if style not in (None, "table") or output is not None:
+        return echo_rows(_table(summary.rows()), style=style, output=output)
+    _echo_head(summary)
+    return echo_rows(_table(_readable(row, summary.positive) for row in summary.rows()), style=style)
+
+
+def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Sources by the name of their OOD set; a name given twice has several."""
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        name, separator, source = pair.partition("=")
+        if not (name and separator and source):
+            raise UsageError(f"--ood {pair} is not NAME=SRC", hint="such as --ood cartoons=/data/cartoons")
+        found[name] = (*found.get(name, ()), source)
+    return found
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows])
+
+
+def _echo_head(summary: EvaluationSummary) -> None:
+    """What the figures are of, in a few lines."""
+    click.echo(f"encoder {summary.encoder_id}" + (f", protocol {summary.protocol}" if summary.protocol else ""))
+    for item in summary.sets:
+        group = f" ({item.near_far})" if item.near_far else ""
+        left_out = {"copies": item.copies, "unreadable": item.unreadable, "in the ID set too": item.excluded}
+        remarks = ", ".join(f"{count} {what}" for what, count in left_out.items() if count)
+        click.echo(
+            f"{item.side.upper()} {printable(item.name)}{group}: {item.images} images"
+            + (f"; left out: {remarks}" if remarks else "")
+        )
+    for bank, measured in {item.bank: item for item in summary.measured}.items():
+        share = measured.id_label_accuracy
+        accuracy = "not known" if share is None else f"{100 * share:.2f} % of {measured.labelled} labelled images"
+        click.echo(f"bank {bank}: label accuracy on ID {accuracy}")
+    for method, method_id in {item.method: item.method_id for item in summary.measured}.items():
+        if method != method_id:
+            click.echo(f"method {method}: {method_id}")
+    flagged = "OOD kept where 95 % of ID are" if summary.positive == "id" else "ID flagged where 95 % of OOD are"
+    click.echo(
+        f"Figures in percent, [95 % interval of {summary.replicates} resamples]; "
+        f"fpr95_{summary.positive}_positive: share of {flagged}\n"
+    )
+
+
+def _readable(row: Mapping[str, Any], positive: Positive) -> dict[str, str]:
+    """A row for a person's eye: percent with two decimals as the papers print, the headline metrics alone."""
+    fpr95 = f"fpr95_{positive}_positive"
+    aupr = f"aupr_{positive}_positive"
+    other = f"fpr95_{'ood' if positive == 'id' else 'id'}_positive"
+    source, note = str(row["source"]), str(row["note"])
+    if source == "measured":
+        note = ""
+    elif row[other] is not None:
+        note = "; ".join(filter(None, [note, f"{other} {_percent(row[other])}"]))
+    return {
+        "bank": row["bank"] or "",
+        "method": row["method"],
+        "ood": row["ood"] + (f" ({row['near_far']})" if row["near_far"] else ""),
+        "id_n": str(row["id_images"] or ""),
+        "ood_n": str(row["ood_images"] or ""),
+        "auroc": _percent(row["auroc"]),
+        "auroc 95%": _interval(row, "auroc"),
+        aupr: _percent(row[aupr]),
+        fpr95: _percent(row[fpr95]),
+        "fpr95 95%": _interval(row, fpr95),
+        "source": f"{source}: {note}" if note else source,
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def _interval(row: Mapping[str, Any], metric: str) -> str:
+    low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+    return "" if low is None else f"[{_percent(low)}, {_percent(high)}]"

@@ -1,0 +1,98 @@
+"""Which labels make a score: their share of the sums it is made of, and what it would be without each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curator.methods.maths import Scores, log_sum_exp
+from curator.methods.spec import Method
+from curator.methods.statistics import exact_statistics
+from curator.types import LabelRole
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPart:
+    """One label's part in an image's score.
+
+    `share` of the sum of exp(s * cosine) over the labels of its role, in [0, 1], s the scale of the method.
+    `log_odds_without`: what the method would give if the label were not there; None where it cannot work without it.
+    """
+
+    label: int
+    role: LabelRole
+    cosine: float
+    share: float
+    log_odds_without: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The log-odds of one image by exact cosines, and its nearest labels of each role, the nearest first."""
+
+    log_odds: float
+    id_score: float
+    ids: tuple[LabelPart, ...]
+    negatives: tuple[LabelPart, ...]
+
+    def deciding(self, min_log_odds: float) -> LabelPart | None:
+        """The label without which the image would be on the other side of a cut, the strongest if there are several."""
+        flagged = self.log_odds < min_log_odds
+        turning = [
+            part
+            for part in (*self.ids, *self.negatives)
+            if part.log_odds_without is not None and (part.log_odds_without < min_log_odds) != flagged
+        ]
+        return max(turning, key=lambda part: abs((part.log_odds_without or 0.0) - self.log_odds), default=None)
+
+
+def attribute(
+    method: Method,
+    id_cosines: Scores,
+    negative_cosines: Scores,
+    *,
+    scale: float,
+    k: int,
+    neighbours: Scores | None = None,
+) -> Attribution:
+    """id_cosines: (C,), negative_cosines: (M,), M may be 0; neighbours: cosines of reference images, where needed.
+
+    scale: of the shares, where the method itself has several or none. Negatives are counted on from the ID labels.
+    """
+    nearest_ids, nearest_negatives = (
+        np.argsort(-cosines, kind="stable")[:k] for cosines in (id_cosines, negative_cosines)
+    )
+    removed = [(0, index) for index in nearest_ids] + [(1, index) for index in nearest_negatives]
+    sides = [np.repeat(cosines[None], 1 + len(removed), axis=0) for cosines in (id_cosines, negative_cosines)]
+    for row, (side, index) in enumerate(removed, start=1):
+        sides[side][row, index] = -np.inf
+    repeated = None if neighbours is None else np.repeat(neighbours[None], 1 + len(removed), axis=0)
+    with np.errstate(all="ignore"):  # without its only ID label a method has nothing to say: None below
+        found = method.log_odds(exact_statistics(sides[0], sides[1], method.needs, neighbours=repeated))
+    shares = [
+        np.exp(scale * cosines - log_sum_exp(scale * cosines[None])[0])
+        for cosines in (id_cosines, negative_cosines)
+        if len(cosines)
+    ]
+    parts = [
+        LabelPart(
+            label=int(index) + side * len(id_cosines),
+            role="negative" if side else "id",
+            cosine=float((id_cosines, negative_cosines)[side][index]),
+            share=float(shares[side][index]),
+            log_odds_without=float(without) if np.isfinite(without) else None,
+        )
+        for (side, index), without in zip(removed, found[1:], strict=True)
+    ]
+    return Attribution(
+        log_odds=float(found[0]),
+        id_score=float(method.id_score(found[:1])[0]),
+        ids=tuple(part for part in parts if part.role == "id"),
+        negatives=tuple(part for part in parts if part.role == "negative"),
+    )
+
+
+def scale_of(method: Method, default: float) -> float:
+    """The scale of a method's sums over ID labels, by which labels share its score; `default` where it has no sums."""
+    return max(method.needs.id_scales, default=default)

@@ -1,0 +1,45 @@
+"""Energy: temperature times the log-sum-exp over the ID labels, the negative free energy. Needs no negatives.
+
+Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020, as EOE applies it to CLIP: raw cosines, T = 0.01.
+With negatives it is `eoe:variant=energy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from curator.methods.maths import Cosines, Scores
+from curator.methods.spec import PlainMethod, require_positive
+from curator.methods.statistics import Needs, Statistics, exact_statistics
+from curator.types import Bank
+
+
+def energy_score(id_cosines: Cosines, negative_cosines: Cosines | None = None, *, temperature: float = 0.01) -> Scores:
+    """T * log(sum_i exp(c_i / T)), from id_cosines (n, C). Negatives are ignored."""
+    method = Energy(temperature=temperature)
+    return method.log_odds(exact_statistics(id_cosines, None, method.needs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy(PlainMethod):
+    """`temperature` divides raw cosines."""
+
+    name: ClassVar[str] = "energy"
+    formula: ClassVar[Any] = staticmethod(energy_score)
+    temperature: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_positive(self, "temperature")
+
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        return cls(**parameters)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(id_scales=frozenset({1 / self.temperature}))
+
+    def log_odds(self, statistics: Statistics) -> Scores:
+        return self.temperature * statistics.id_mass(1 / self.temperature)

@@ -1,0 +1,44 @@
+"""MaxLogit: the cosine of the nearest ID label. Needs no negatives (with them it is `eoe:variant=max_logit`).
+
+Hendrycks et al., Scaling Out-of-Distribution Detection for Real-World Settings, ICML 2022, on CLIP's logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from curator.methods.maths import Cosines, Scores
+from curator.methods.spec import PlainMethod, require_positive
+from curator.methods.statistics import Needs, Statistics, exact_statistics
+from curator.types import Bank
+
+
+def max_logit_score(id_cosines: Cosines, negative_cosines: Cosines | None = None, *, scale: float = 1.0) -> Scores:
+    """scale * max_i c_i, from id_cosines (n, C). Negatives are ignored."""
+    method = MaxLogit(scale=scale)
+    return method.log_odds(exact_statistics(id_cosines, None, method.needs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxLogit(PlainMethod):
+    """`scale` multiplies the cosine and changes no ranking; 1, so that the score is the cosine."""
+
+    name: ClassVar[str] = "max_logit"
+    formula: ClassVar[Any] = staticmethod(max_logit_score)
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "scale")
+
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        return cls(**parameters)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    def log_odds(self, statistics: Statistics) -> Scores:
+        return self.scale * statistics.id_cosine

@@ -1,0 +1,121 @@
+"""What methods are made of: a few numbers of each image, gathered in one pass over all labels and serving all methods.
+
+The largest ID cosine, the largest negative cosine, the log of the sum of exponentials over the ID labels and over each
+group of negatives, and the cosines of the nearest reference images. The kernel gathers them without ever holding all
+cosines; `exact_statistics` takes them from the cosines themselves, in float64, and is what the kernel is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.errors import UsageError
+from curator.methods.grouping import Grouping
+from curator.methods.maths import Cosines, Scores, log_sum_exp
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a method asks of the pass. A scale s stands for logits z = s * cosine.
+
+    `id_scales`: sums over the ID labels. `masses`: sums over groups of negatives. `neighbours`: so many nearest
+    reference images.
+    """
+
+    id_scales: frozenset[float] = frozenset()
+    masses: frozenset[tuple[float, Grouping]] = frozenset()
+    neighbours: int = 0
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.id_scales | other.id_scales, self.masses | other.masses, max(self.neighbours, other.neighbours)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The numbers of n images, all float64. Absent negatives have cosine -inf and label -1.
+
+    `id_rest[s]`, (n,): log-sum-exp of s * c over the ID labels but the nearest one, so that nothing is lost where that
+    one holds nearly all. `masses[s, grouping]`, (n, G). `neighbours`, (n, k): cosines, the nearest first.
+    """
+
+    id_label: NDArray[np.intp]
+    id_cosine: Scores
+    negative_label: NDArray[np.intp]
+    negative_cosine: Scores
+    id_rest: Mapping[float, Scores]
+    masses: Mapping[tuple[float, Grouping], NDArray[np.float64]]
+    id_count: int
+    neighbours: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def id_mass(self, scale: float) -> Scores:
+        """log-sum-exp of scale * c over all ID labels, (n,)."""
+        mass: Scores = np.logaddexp(scale * self.id_cosine, self.id_rest[scale])
+        return mass
+
+
+def exact_statistics(
+    id_cosines: Cosines,
+    negative_cosines: Cosines | None,
+    needs: Needs,
+    *,
+    neighbours: Cosines | None = None,
+    order: NDArray[np.intp] | None = None,
+) -> Statistics:
+    """From the cosines: id_cosines (n, C), negative_cosines (n, M) or None, neighbours (n, references) in any order.
+
+    `order` puts the grouped negatives in another order than their grouping draws. Raises UsageError when a method needs
+    negatives or reference images and there are none.
+    """
+    ids = np.asarray(id_cosines, dtype=np.float64)
+    rows = np.arange(len(ids))
+    top = ids.argmax(axis=1)
+    others = ids.copy()
+    others[rows, top] = -np.inf
+    negatives = None if negative_cosines is None or not negative_cosines.shape[1] else np.asarray(negative_cosines)
+    if needs.masses and negatives is None:
+        raise UsageError("the method needs negative labels, and there are none")
+    nearest = np.full(len(ids), -1) if negatives is None else negatives.argmax(axis=1)
+    return Statistics(
+        id_label=top,
+        id_cosine=ids[rows, top],
+        negative_label=nearest,
+        negative_cosine=np.full(len(ids), -np.inf) if negatives is None else negatives[rows, nearest].astype(float),
+        id_rest={scale: log_sum_exp(scale * others) for scale in needs.id_scales},
+        masses={
+            (scale, grouping): exact_masses(negatives, scale, grouping, order)
+            for scale, grouping in needs.masses
+            if negatives is not None
+        },
+        id_count=ids.shape[1],
+        neighbours=nearest_first(neighbours, needs.neighbours),
+    )
+
+
+def exact_masses(
+    negatives: Cosines, scale: float, grouping: Grouping, order: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
+    """log-sum-exp of scale * c over each group: (n, M) to (n, G)."""
+    sizes = grouping.sizes(negatives.shape[1])
+    logits = scale * np.asarray(negatives, dtype=np.float64).take(
+        grouping.order(negatives.shape[1]) if order is None else order, axis=1
+    )
+    borders = np.cumsum([0, *sizes])
+    groups = [log_sum_exp(logits[:, start:stop]) for start, stop in pairwise(borders)]
+    return np.stack(groups, axis=1)
+
+
+def nearest_first(cosines: Cosines | None, count: int) -> NDArray[np.float64]:
+    """The `count` largest cosines of each row, descending. Raises UsageError when there are fewer."""
+    if count == 0:
+        return np.zeros((0, 0))
+    if cosines is None or cosines.shape[1] < count:
+        have = 0 if cosines is None else cosines.shape[1]
+        raise UsageError(f"the method needs {count} reference images, and there are {have}")
+    return -np.sort(-np.asarray(cosines, dtype=np.float64), axis=1)[:, :count]

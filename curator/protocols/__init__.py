@@ -1,0 +1,1 @@
+"""Published evaluation protocols, one TOML each; read through curator.resources."""

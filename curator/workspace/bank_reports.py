@@ -1,0 +1,137 @@
+"""Looks at bank versions: show, audit, diff. Reads the snapshot and the bank folders, never the encoder."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from curator.banks.audit import Audit, audit_bank
+from curator.banks.diff import BankDiff, Change, diff_banks
+from curator.banks.storage import load_bank
+from curator.banks.wordnet import load_wordnet
+from curator.errors import BankError
+from curator.store import Database
+from curator.types import Bank, LabelRole
+from curator.workspace.context import Context
+from curator.workspace.session import reading
+
+DOUBT_SCHEMA = pa.schema(
+    [
+        ("label", pa.string()),
+        ("role", pa.string()),
+        ("reason", pa.string()),
+        ("steps", pa.int64()),
+        ("concerns", pa.string()),
+        ("cosine", pa.float64()),
+        ("source", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The doubts as rows, one for each label and reason, and their sums: distinct labels in doubt of how many.
+
+    `same_names` are the negatives that are equal or synonymous to an ID label. `min_cosine` is from where a negative
+    is near an ID label.
+    """
+
+    bank: str
+    min_cosine: float
+    doubtful_negatives: int
+    negative_count: int
+    doubtful_id_labels: int
+    id_count: int
+    same_names: int
+    table: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class DiffReport:
+    """Two versions by their facts, how many labels changed in which way, and the changes themselves."""
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    diff: BankDiff
+
+    def counts(self) -> dict[str, Any]:
+        """Changes by kind and role, and how many labels only changed place."""
+        kinds = {kind: {role: self.diff.count(kind, role) for role in get_args(LabelRole)} for kind in get_args(Change)}
+        return {**kinds, "moved": self.diff.moved}
+
+    def as_json(self) -> dict[str, Any]:
+        spec = {key: {"old": old, "new": new} for key, (old, new) in self.diff.spec.items()}
+        changes = [asdict(change) for change in self.diff.changes]
+        return {"old": self.old, "new": self.new, "spec": spec, "counts": self.counts(), "changes": changes}
+
+
+def show_bank(
+    context: Context, address: str, *, role: Literal["id", "negative"] | None, limit: int
+) -> tuple[dict[str, Any], pa.Table]:
+    """A bank version's facts, and its first labels of each role."""
+    with reading(context.layout) as database:
+        facts, bank = _find(context, database, address)
+        labels = database.table("show_labels", bank_digest=bank.digest, role=role, limit=limit)
+    doubts = audit_bank(bank, load_wordnet()).doubts
+    counts = Counter((bank.labels[doubt.label].role, doubt.reason) for doubt in doubts)
+    doubtful: dict[str, dict[str, int]] = {"id": {}, "negative": {}}
+    for (kind, reason), count in counts.items():
+        doubtful[kind][reason] = count
+    parsed = {key: json.loads(facts[key]) for key in ("spec", "lineage")}
+    return {**facts, **parsed, "doubtful": doubtful}, labels
+
+
+def report_audit(context: Context, address: str, *, min_cosine: float | None) -> AuditReport:
+    """The doubtful labels of a bank version."""
+    with reading(context.layout) as database:
+        facts, bank = _find(context, database, address)
+    audit = audit_bank(bank, load_wordnet(), min_cosine=min_cosine)
+    return AuditReport(
+        bank=f"{facts['name']} v{facts['version']} ({bank.digest[:12]})",
+        min_cosine=audit.min_cosine,
+        doubtful_negatives=audit.count("negative"),
+        negative_count=len(bank.labels) - bank.id_count,
+        doubtful_id_labels=audit.count("id"),
+        id_count=bank.id_count,
+        same_names=audit.count("negative", "equal", "synonym"),
+        table=_doubt_table(audit),
+    )
+
+
+def report_diff(context: Context, old: str, new: str) -> DiffReport:
+    """What changed between two bank versions, which need not share name or encoder."""
+    with reading(context.layout) as database:
+        (old_facts, old_bank), (new_facts, new_bank) = (_find(context, database, item) for item in (old, new))
+    shown = ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")
+    facts = [{key: found[key] for key in shown} for found in (old_facts, new_facts)]
+    return DiffReport(facts[0], facts[1], diff_banks(old_bank, new_bank))
+
+
+def _find(context: Context, database: Database, address: str) -> tuple[dict[str, Any], Bank]:
+    """The row and the content of `name`, `name@digest` or `name@v2`. Raises BankError when there is none."""
+    name, _, version = address.partition("@")
+    facts = database.row("find_bank", name=name, digest_prefix=version, encoder_id=None)
+    if facts is None:
+        raise BankError(f"no bank version {address}", hint="see `curator bank list`")
+    return facts, load_bank(context.layout.bank_versions(facts["name"]) / facts["bank_digest"])
+
+
+def _doubt_table(audit: Audit) -> pa.Table:
+    labels = audit.bank.labels
+    rows = [
+        {
+            "label": labels[doubt.label].text,
+            "role": labels[doubt.label].role,
+            "reason": doubt.reason,
+            "steps": doubt.steps,
+            "concerns": labels[doubt.concerns].text,
+            "cosine": doubt.cosine,
+            "source": labels[doubt.label].source,
+        }
+        for doubt in audit.doubts
+    ]
+    return pa.Table.from_pylist(rows, DOUBT_SCHEMA)

@@ -1,0 +1,41 @@
+-- Each bank and method that images were scored under, with the policy that would rule: the newest calibrated, or else
+-- the default. `scoring` names it.
+create or replace view report.scorings as
+with counted as (
+    select encoder_id, bank_digest, method_id, count(*) as scored
+    from score
+    group by encoder_id, bank_digest, method_id
+),
+
+ruling as (
+    select encoder_id, bank_digest, method_id, policy_id, name, min_log_odds, min_id_score
+    from policy
+    qualify row_number() over (
+        partition by encoder_id, bank_digest, method_id
+        order by name = 'default', created_at desc, policy_id
+    ) = 1
+)
+
+select
+    bank.name || '@' || left(counted.bank_digest, 12) || '/' || counted.method_id as scoring,
+    bank.name as bank_name,
+    bank.version as bank_version,
+    counted.bank_digest,
+    counted.method_id,
+    counted.encoder_id,
+    counted.scored,
+    ruling.policy_id,
+    ruling.name as policy_name,
+    ruling.min_log_odds,
+    ruling.min_id_score,
+    selection.method_id is not null as selected
+from counted
+left join bank on bank.bank_digest = counted.bank_digest
+left join ruling
+    on ruling.encoder_id = counted.encoder_id
+    and ruling.bank_digest = counted.bank_digest
+    and ruling.method_id = counted.method_id
+left join report.selection as selection
+    on selection.encoder_id = counted.encoder_id
+    and selection.bank_digest = counted.bank_digest
+    and selection.method_id = counted.method_id;

@@ -1,0 +1,31 @@
+"""An evaluation of real photographs with the embedded encoder: known classes against what is surely something else."""
+
+from __future__ import annotations
+
+from curator.workspace import EvaluationRequest, Workspace
+
+CLASSES = ["airplanes", "anchor", "barrel", "bass", "beaver", "binocular"]
+BANK = """\
+name = "base"
+[id]
+labels = "labels.txt"
+[negatives.wordnet]
+include = ["noun.body", "noun.phenomenon"]
+"""
+
+
+def test_real_photographs_are_told_from_scans_and_drawings(tmp_path, shared_data):
+    workspace = Workspace.create(tmp_path / "workspace", labels=CLASSES, encoder="mini")
+    workspace.layout.bank_spec("base").write_text(BANK, encoding="utf-8")
+    known = tuple(str(shared_data / "objects-folder" / name) for name in CLASSES)
+    others = {name: (str(shared_data / name),) for name in ("brain-mri", "terminal-near-duplicates")}
+    summary = workspace.evaluate(
+        EvaluationRequest("id", id_sources=known, ood_sources=others, methods=("neglabel", "mcm"), replicates=100)
+    )
+    for measured in summary.measured:
+        assert measured.labelled == summary.sets[0].images
+        assert measured.correct / measured.labelled > 0.7
+        for figures in measured.figures:
+            estimate = figures.metrics["auroc"]
+            assert 0.8 < estimate.low <= estimate.value <= estimate.high
+    assert [result.name for result in workspace.check() if not result.healthy] == []

@@ -1,0 +1,99 @@
+"""Protocol files: those that ship are sound and hold what was published; a bad one is refused with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from curator.encoders import check_address
+from curator.errors import ConfigError, UsageError
+from curator.evaluation.figures import AVERAGES
+from curator.evaluation.protocol import load_protocol, parse_protocol, shipped_protocols
+
+GOOD = """\
+name = "small"
+title = "A small one"
+encoder = "fake"
+[id]
+name = "known"
+title = "Known images"
+images = 3
+[[ood]]
+name = "other"
+title = "Other images"
+images = 2
+group = "far"
+[[published]]
+method = "MCM"
+source = "a table"
+positive = "id"
+[published.figures]
+other = { auroc = 90.5, fpr95 = 40 }
+"""
+
+
+@pytest.mark.parametrize("name", shipped_protocols())
+def test_shipped_protocol_is_sound(name):
+    protocol = load_protocol(name)
+    assert protocol.name == name
+    check_address(protocol.encoder)
+    assert all(row.figures for row in protocol.published)
+
+
+def test_shipped_protocols_hold_the_published_lists_and_figures():
+    four = load_protocol("imagenet1k-four-ood")
+    assert {item.name: item.images for item in (four.id, *four.ood)} == {
+        "imagenet-val": 50000, "inaturalist": 10000, "sun": 10000, "places": 10000, "textures": 5640,
+    }  # fmt: skip
+    neglabel = next(row for row in four.published if row.method == "NegLabel")
+    assert (neglabel.figures["average"].auroc, neglabel.figures["average"].fpr95) == (94.21, 25.40)
+    openood = load_protocol("openood-v1.5-imagenet1k")
+    assert openood.groups["ninco"] == openood.groups["ssb-hard"] == "near"
+    assert sum(item.images for item in openood.ood) == 49000 + 5879 + 10000 + 5160 + 15869
+
+
+@pytest.mark.parametrize("name", shipped_protocols())
+def test_printed_means_are_those_of_the_printed_sets(name):
+    """A slip of the pen in transcribing a row would show; sources round, and print some means a little off."""
+    protocol = load_protocol(name)
+    members = {"average": [item.name for item in protocol.ood]} | {
+        group: [item.name for item in protocol.ood if item.group == group] for group in ("near", "far")
+    }
+    checked = 0
+    for row in protocol.published:
+        for mean in AVERAGES:
+            sets = [row.figures[name] for name in members[mean] if name in row.figures]
+            if mean in row.figures and sets and len(sets) == len(members[mean]):
+                for key in ("auroc", "fpr95"):
+                    values = [getattr(item, key) for item in sets]
+                    if None not in values:
+                        assert getattr(row.figures[mean], key) == pytest.approx(sum(values) / len(values), abs=0.025)
+                        checked += 1
+    assert checked >= 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "A small one"', "titel = 1", "'title' is missing"),
+        ("images = 3", "images = 3\nimges = 4", "id: unknown key 'imges'"),
+        ("images = 2", 'images = "2"', "images is '2', expected int"),
+        ('group = "far"', 'group = "middle"', "group is 'middle'"),
+        ("other = {", "others = {", "others, which is no list"),
+        ("auroc = 90.5", "auroc = 905", "not a percentage"),
+        ('positive = "id"', "", "'positive' is missing"),
+        ('name = "other"', 'name = "average"', "names of their own"),
+        ("[id]", "[id", "not valid TOML"),
+    ],
+)
+def test_bad_protocol_is_refused_with_its_place(old, new, message):
+    parse_protocol(GOOD, where="small.toml")
+    with pytest.raises(ConfigError, match=message) as fault:
+        parse_protocol(GOOD.replace(old, new, 1), where="small.toml")
+    assert "small.toml" in str(fault.value)
+
+
+def test_unknown_protocol_is_refused_with_the_nearest_name(tmp_path):
+    with pytest.raises(UsageError, match="did you mean imagenet1k-four-ood"):
+        load_protocol("imagenet1k-four")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_protocol(str(tmp_path / "none.toml"))
