@@ -6,7 +6,7 @@ the same time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
+from curator.methods import exact_pass
+from curator.methods.exact_pass import ExactPass
 from curator.methods.maths import Scores
 from curator.methods.spec import Method
 from curator.methods.statistics import Statistics
 from curator.types import Bank, Vectors
 
 if TYPE_CHECKING:
-    from curator.methods.kernel import Precision
+    from curator.methods.kernel import Kernel, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +50,30 @@ class ScoreTable:
 class BankScorer:
     """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
-    precision: see kernel.py. Raises BankError or UsageError when a method does not work on the bank.
+    precision: see kernel.py; banks of up to 256 labels are scored exactly. device: auto, cpu or a CUDA device. Raises
+    BankError or UsageError when a method does not work on the bank, EncoderError for a device that is not there.
     """
 
     def __init__(
         self, bank: Bank, methods: Sequence[Method], *, precision: Precision = "fast", device: str = "cpu"
     ) -> None:
-        from curator.methods.kernel import Kernel  # torch, which most commands do without
-        from curator.methods.threads import side_by_side
-
         if not methods:
             raise UsageError("there is no method to score with")
         self.bank, self.methods, self._id_count = bank, tuple(methods), bank.id_count
         self.needs = reduce(or_, (method.needs for method in methods))
-        self._kernel = Kernel(bank.vectors, bank.id_count, self.needs, precision=precision, device=device)
-        self._run = side_by_side if self._kernel.device.type == "cpu" else map
+        self._kernel: ExactPass | Kernel
+        self._run: Callable[..., Iterator[list[ScoreTable]]] = map
+        if len(bank.labels) <= exact_pass.LABELS:
+            self._kernel = ExactPass(bank.vectors, bank.id_count, self.needs)
+            return
+        from curator.encoders.torch_runtime import resolve_device  # torch, which most commands do without
+        from curator.methods.kernel import Kernel
+        from curator.methods.threads import side_by_side
+
+        where = str(resolve_device(device))
+        self._kernel = Kernel(bank.vectors, bank.id_count, self.needs, precision=precision, device=where)
+        if self._kernel.device.type == "cpu":
+            self._run = side_by_side
 
     def score(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> list[ScoreTable]:
         """vectors: (n, d) float32, unit norm, of the bank's encoder; n may be 0. One table a method, rows in order.

@@ -40,12 +40,8 @@ class Scorer:
 
     @cached_property
     def kernel(self) -> BankScorer:
-        from curator.encoders.torch_runtime import resolve_device
-
-        device = str(resolve_device(self.device))
-        return BankScorer(
-            self.bank, self.methods, precision=cast(Literal["fast", "full"], self.precision), device=device
-        )
+        precision = cast(Literal["fast", "full"], self.precision)
+        return BankScorer(self.bank, self.methods, precision=precision, device=self.device)
 
     def neighbours(self, image_ids: Sequence[str], vectors: Vectors) -> NDArray[np.float32] | None:
         """Cosines of the nearest reference images, (n, k); None where no method needs them."""

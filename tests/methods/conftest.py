@@ -22,6 +22,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def way() -> Iterator[None]:
+    """By the kernel, however few the labels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curator.methods.exact_pass.LABELS", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def unit() -> Callable[[Any], Vectors]:
     """Rows divided by their norms, float32."""
