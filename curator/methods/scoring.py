@@ -59,6 +59,8 @@ class BankScorer:
     ) -> None:
         if not methods:
             raise UsageError("there is no method to score with")
+        if precision not in ("fast", "full"):
+            raise UsageError(f"scan.precision cannot be {precision!r}", hint="one of: fast, full")
         self.bank, self.methods, self._id_count = bank, tuple(methods), bank.id_count
         self.needs = reduce(or_, (method.needs for method in methods))
         self._kernel: ExactPass | Kernel

@@ -10,9 +10,10 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from curator.__main__ import yield_idle_cores
 
 yield_idle_cores()  # as the command does, before torch is imported
 
+from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
     faiss_rates,
     ledger_rows_per_second,
@@ -90,20 +92,31 @@ def mining(folder: Path) -> list[tuple[str, str]]:
     return [("NegLabel mining, 70,000 candidates, 1,000 ID labels, 512 dimensions", value)]
 
 
-def main() -> None:
-    measures: list[Callable[[Path], list[tuple[str, str]]]] = [
-        lambda folder: median_share(folder, "mini", 8000),
-        lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
-        precision,
-        scoring,
-        mining,
-        ledger,
-        listing,
-        neighbours,
-    ]
+def banks(folder: Path) -> list[tuple[str, str]]:
+    found = imagenet_bank(folder)
+    value = (
+        f"{found.cold:.0f} s: {found.id_labels} ID labels, {found.candidates:,} candidates, {found.negatives:,} "
+        f"negatives; {found.warm:.0f} s after a change of the spec"
+    )
+    return [("build the bank of ImageNet-1k with mini, offline, from nothing", value)]
+
+
+def main(names: Sequence[str] = ()) -> None:
+    """All measures, or those that are named."""
+    measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
+        "scan": lambda folder: median_share(folder, "mini", 8000),
+        "scan-vit": lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
+        "precision": precision,
+        "scoring": scoring,
+        "mining": mining,
+        "banks": banks,
+        "ledger": ledger,
+        "listing": listing,
+        "neighbours": neighbours,
+    }
     rows: list[tuple[str, str]] = []
     print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)
-    for measure in measures:
+    for measure in [measures[name] for name in names or measures]:
         with tempfile.TemporaryDirectory(prefix="curator-bench-") as folder:
             for name, value in measure(Path(folder)):
                 rows.append((name, value))
@@ -131,5 +144,5 @@ def machine() -> str:
 
 if __name__ == "__main__":
     started = time.perf_counter()
-    main()
+    main(sys.argv[1:])
     print(f"\n{time.perf_counter() - started:.0f} s in all")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.errors import EncoderError
+from curator.errors import EncoderError, UsageError
 from curator.methods import BankScorer, ScoreTable, exact_pass, resolve_method, score
 from curator.methods.exact_pass import ExactPass
 
@@ -59,6 +59,11 @@ def test_a_row_has_the_same_bits_in_any_batch(make_bank, unit, data):
 def test_a_vector_that_is_not_of_unit_norm_is_refused(bank, vectors):
     with pytest.raises(EncoderError, match="norm"):
         BankScorer(bank, [resolve_method("mcm", bank)]).score(2 * vectors)
+
+
+def test_an_unknown_precision_is_refused(bank):
+    with pytest.raises(UsageError, match="precision cannot be"):
+        BankScorer(bank, [resolve_method("mcm", bank)], precision="half")
 
 
 def test_it_needs_no_torch():
