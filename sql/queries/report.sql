@@ -74,6 +74,23 @@ limit $limit;
 
 -- name: flag_changes
 -- Images whose flag differs between two scorings, the largest change of rank first; old and new: parts of their names.
+with named as (
+    select
+        case
+            when count(*) filter (where contains(scoring, $old)) <> 1
+                then error('old=' || $old || ' is in the names of ' || count(*) filter (where contains(scoring, $old))
+                    || ' scorings, not of one: see `curator query scorings`')
+            else min(scoring) filter (where contains(scoring, $old))
+        end as old_scoring,
+        case
+            when count(*) filter (where contains(scoring, $new)) <> 1
+                then error('new=' || $new || ' is in the names of ' || count(*) filter (where contains(scoring, $new))
+                    || ' scorings, not of one: see `curator query scorings`')
+            else min(scoring) filter (where contains(scoring, $new))
+        end as new_scoring
+    from report.scorings
+)
+
 select
     after.uri,
     case when after.flagged then 'kept -> flagged' else 'flagged -> kept' end as change,
@@ -85,8 +102,8 @@ select
     after.top_negative as new_negative
 from report.compare as before
 join report.compare as after on after.image_id = before.image_id
-where before.scoring = (select min(scoring) from report.scorings where contains(scoring, $old))
-    and after.scoring = (select min(scoring) from report.scorings where contains(scoring, $new))
+where before.scoring = (select old_scoring from named)
+    and after.scoring = (select new_scoring from named)
     and before.flagged <> after.flagged
 order by abs(after.rank - before.rank) desc, after.uri
 limit $limit;

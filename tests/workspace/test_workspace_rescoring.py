@@ -73,6 +73,9 @@ def test_flags_that_differ_between_two_scorings_are_listed(scanned):
     )
     assert changed.num_rows == expected.to_pylist()[0]["n"]
     assert scanned.query("flag_changes", old="group_count=100", new="max_logit").num_rows == 0  # it has no policy
+    for name, count in (("no-such", 0), ("group_count", 2)):
+        with pytest.raises(StoreError, match=f"old={name} is in the names of {count} scorings"):
+            scanned.query("flag_changes", old=name, new="max_logit")
 
 
 def test_where_scores_only_what_meets_the_condition(scanned):
