@@ -31,7 +31,12 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--near", metavar="NAME,…", default="", help="These OOD sets are near-OOD, the others far-OOD.")
 @click.option("--bank", "banks", multiple=True, metavar="NAME", help="NAME or NAME@DIGEST; may be repeated.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="mcm, neglabel:group_count=10 …; repeatable.")
-@click.option("--reference", multiple=True, metavar="SRC", help="ID images for methods that compare with images.")
+@click.option(
+    "--reference",
+    multiple=True,
+    metavar="SRC",
+    help="ID images for methods that compare with images; those with an OOD label are left out.",
+)
 @click.option("--id-labels", type=FILE, help="Only images of --id with a label of this file are ID.")
 @click.option("--ood-rest", metavar="NAME", help="The other labelled images of --id are OOD set NAME.")
 @click.option("--labels-map", "label_map", type=FILE, help="CSV or TSV of key,label: names for source labels.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from curator.banks import TextCache, build_bank, load_bank, read_spec, save_bank
@@ -133,11 +134,17 @@ class Context:
             raise BankError(f"banks take labels from each other: {circle}", hint="name a version: name@<digest>")
         return self.build_bank(ledger, address, within=within)
 
-    def scorer(self, bank: Bank, *methods: str | None, database: Database) -> Scorer:
-        """The bank with methods (None: the configured one), and the reference images where a method needs them."""
+    def scorer(
+        self, bank: Bank, *methods: str | None, database: Database, reference_ids: Collection[str] | None = None
+    ) -> Scorer:
+        """The bank with methods (None: the configured one), and the reference images where a method needs them.
+
+        `reference_ids`: take only these of the reference images.
+        """
         resolved = tuple(resolve_method(method or self.config.scan.method, bank) for method in methods or (None,))
         reference = None
         if any(method.needs.neighbours for method in resolved):
-            reference = load_reference(database, self.layout.vectors(bank.encoder_id), bank.encoder_id)
+            folder = self.layout.vectors(bank.encoder_id)
+            reference = load_reference(database, folder, bank.encoder_id, among=reference_ids)
             resolved = bind_reference(resolved, reference, bank, precision=self.config.scan.precision)
         return Scorer(bank, resolved, reference, self.config.scan.precision, self.config.encoder.device)

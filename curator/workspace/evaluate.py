@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from curator.banks.wordnet.lexicon import word_key
 from curator.errors import BankError, StoreError, UsageError
 from curator.evaluation.figures import Scores, figures_of
 from curator.evaluation.labels import id_label_accuracy, label_of
@@ -40,12 +41,17 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
     with writing(context.layout, "evaluate", arguments) as ledger:
         if plan.reference:
             known = ScanRequest(tuple(source.name for source in plan.reference), role="reference")
-            take_in(context, ledger, plan.reference, known, watcher, bank=next(iter(request.banks), None))
+            _, reference = take_in(
+                context, ledger, plan.reference, known, watcher, bank=next(iter(request.banks), None)
+            )
         field = _Field.find(context, ledger, request)
         listed = _take_in(context, ledger, plan, field.contenders[0], watcher)
         if context.encoder_id(ledger.database) != field.encoder_id:  # reading has shown that its weights changed
             field = _Field.find(context, ledger, request)
         sets = _sets(ledger, plan, listed)
+        if plan.reference:
+            among = _reference_ids(ledger, plan, listed, reference)
+            field = _Field.find(context, ledger, request, reference_ids=among)
         measured = [item for contender in field.contenders for item in _measure(context, ledger, plan, sets, contender)]
         totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
         summary = EvaluationSummary(
@@ -82,8 +88,19 @@ class _Field:
     passed_over: tuple[str, ...]
 
     @classmethod
-    def find(cls, context: Context, ledger: Ledger, request: EvaluationRequest) -> _Field:
+    def find(
+        cls,
+        context: Context,
+        ledger: Ledger,
+        request: EvaluationRequest,
+        *,
+        reference_ids: frozenset[str] | None = None,
+    ) -> _Field:
         """Raises BankError for a method that none of the banks fits."""
+
+        def make(bank: Bank, *wanted: str) -> Scorer:
+            return context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
+
         encoder_id = context.encoder_id(ledger.database)
         methods = request.methods or (context.config.scan.method,)
         faults: dict[str, list[BankError]] = {method: [] for method in methods}
@@ -94,12 +111,12 @@ class _Field:
             fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
             for method in methods:
                 try:
-                    scorer = context.scorer(bank, method, database=ledger.database)
+                    scorer = make(bank, method)
                     fitting.setdefault(scorer.method.method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
             if fitting:
-                scorer = context.scorer(bank, *fitting.values(), database=ledger.database)
+                scorer = make(bank, *fitting.values())
                 contenders.setdefault(bank.digest, _Contender(address, scorer, tuple(fitting.values())))
         for met in faults.values():
             if len(met) == len(addresses):
@@ -125,12 +142,7 @@ def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSourc
     """The image sets, out of what lies in the sources now. Raises UsageError for an empty one."""
 
     def found(sources: Sequence[Source]) -> list[Found]:
-        objects = {item.uri: item for source in sources for item in listed[source.name].objects}
-        with ledger.database.incoming(object=object_table(list(objects.values()))):
-            rows = ledger.database.rows("list_evaluated_data")
-        labels = (label_of(row["uri"], row["source_label"], row["kind"]) for row in rows)
-        names = (None if label is None else plan.label_map.name_of(label) for label in labels)
-        return [Found(row["image_id"], name) for row, name in zip(rows, names, strict=True)]
+        return _found(ledger, plan, [listed[source.name] for source in sources], role="evaluation")
 
     sets = choose_sets(
         found(plan.id_sources),
@@ -144,6 +156,28 @@ def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSourc
             hint = "do the labels of its images stand in --id-labels?" if plan.id_labels else "see --id and --ood"
             raise UsageError(f"the set {item.name} is empty: {why}", hint=hint)
     return sets
+
+
+def _found(ledger: Ledger, plan: EvaluationPlan, listed: Sequence[ListedSource], *, role: str) -> list[Found]:
+    """The data that lie in sources just listed, with the labels they came with."""
+    objects = {item.uri: item for source in listed for item in source.objects}
+    with ledger.database.incoming(object=object_table(list(objects.values()))):
+        rows = ledger.database.rows("list_evaluated_data", role=role)
+    labels = (label_of(row["uri"], row["source_label"], row["kind"]) for row in rows)
+    names = (None if label is None else plan.label_map.name_of(label) for label in labels)
+    return [Found(row["image_id"], name) for row, name in zip(rows, names, strict=True)]
+
+
+def _reference_ids(
+    ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSource], reference: Sequence[ListedSource]
+) -> frozenset[str]:
+    """The images of the reference sources, without those whose label makes an image of the ID sources OOD."""
+    data = _found(ledger, plan, [listed[source.name] for source in plan.id_sources], role="evaluation")
+    ids = {word_key(label) for label in plan.id_labels or ()}
+    ood = {word_key(item.label) for item in data if item.label is not None} - ids if ids else set[str]()
+    found = _found(ledger, plan, reference, role="reference")
+    kept = (item for item in found if item.label is None or word_key(item.label) not in ood)
+    return frozenset(item.image_id for item in kept if item.image_id is not None)
 
 
 def _measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -59,9 +59,12 @@ class ReferenceSet:
         return np.take_along_axis(positions, others, axis=1), np.take_along_axis(cosines, others, axis=1)
 
 
-def load_reference(database: Database, vector_folder: Path, encoder_id: str) -> ReferenceSet:
-    """The reference images that are there now. Raises UsageError when there are none."""
+def load_reference(
+    database: Database, vector_folder: Path, encoder_id: str, *, among: Collection[str] | None = None
+) -> ReferenceSet:
+    """The reference images that are there now, or those of them whose ids are `among` these. UsageError if none is."""
     rows = database.rows("list_reference_vectors", encoder_id=encoder_id)
+    rows = rows if among is None else [row for row in rows if row["image_id"] in among]
     if not rows:
         raise UsageError(
             "the method measures images against ID reference images, and there are none",

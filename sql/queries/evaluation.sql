@@ -1,5 +1,5 @@
 -- name: list_evaluated_data
--- Data of the objects just listed for an evaluation: content (null where there is no image), label, kind of the object.
+-- Data of the objects just listed for an evaluation, in a role: content (null where there is no image), label, kind of the object.
 select location.uri, image.image_id, location.source_label, source_object.kind
 from location
 join source_object
@@ -7,7 +7,7 @@ join source_object
     and source_object.role = location.role
 semi join incoming_object as listed on listed.object_uri = location.object_uri
 left join image on image.image_id = location.image_id
-where location.role = 'evaluation'
+where location.role = $role
     and source_object.gone_run_id is null
 order by location.uri;
 

@@ -12,7 +12,6 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from curator.workspace import EvaluationRequest, EvaluationSummary, Workspace
@@ -39,28 +38,16 @@ method = "csp"
 """
 
 
-def labelled(archive: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(name, label, bytes) of the images of a WebDataset archive."""
+def classes_of(archive: Path) -> list[str]:
+    """The labels of a WebDataset archive."""
     with tarfile.open(archive) as members:
-        data = {member.name: members.extractfile(member).read() for member in members if member.isfile()}  # type: ignore[union-attr]
-    for name, content in data.items():
-        if name.endswith(".jpg"):
-            yield name, data[name.removesuffix(".jpg") + ".cls.txt"].decode(), content
-
-
-def write_reference(archive: Path, labels: set[str], folder: Path) -> None:
-    """The images of the ID classes as loose files."""
-    folder.mkdir()
-    for name, label, content in labelled(archive):
-        if label in labels:
-            (folder / name).write_bytes(content)
+        labels = (members.extractfile(member) for member in members if member.name.endswith(".cls.txt"))
+        return sorted({label.read().decode() for label in labels if label is not None})
 
 
 def evaluate(data: Path, folder: Path) -> EvaluationSummary:
     """All methods, on the bank that each is for."""
-    classes = sorted({label for _, label, _ in labelled(data / "tiny64-wds-0001.tar")})[:100]
-    write_reference(data / "tiny64-wds-0000.tar", set(classes), folder / "reference")
-    workspace = Workspace.create(folder / "workspace", labels=classes)
+    workspace = Workspace.create(folder / "workspace", labels=classes_of(data / "tiny64-wds-0001.tar")[:100])
     (workspace.layout.root / "banks" / "csp.toml").write_text(CSP_SPEC, encoding="utf-8")
     names = {"scenes": "scenes.parquet", "clothing": "clothing.parquet", "cartoons": "cartoons"}
     ood = {**names, "brain scans": "brain-mri", "terminal": "terminal-near-duplicates"}
@@ -73,7 +60,7 @@ def evaluate(data: Path, folder: Path) -> EvaluationSummary:
             near=("other classes",),
             banks=("base", "csp"),
             methods=METHODS,
-            reference=(str(folder / "reference"),),
+            reference=(str(data / "tiny64-wds-0000.tar"),),
             positive="id",
         )
     )

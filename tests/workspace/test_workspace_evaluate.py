@@ -195,6 +195,17 @@ def test_reference_images_are_kept_apart(workspace, folders):
     assert roles == [{"role": "evaluation", "n": 12}, {"role": "reference", "n": 3}]
 
 
+def test_reference_images_with_an_ood_label_are_left_out_and_others_of_the_workspace_too(workspace, folders, tmp_path):
+    (tmp_path / "ids.txt").write_text("red\ngreen\n")
+    workspace.calibrate(folders / "blue")  # a reference of the workspace, not of the evaluation
+    shared = {"id_labels": tmp_path / "ids.txt", "id_sources": (str(folders / "all.tar"),), "methods": ("knn:k=2",)}
+    mixed = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "all.tar"),)))
+    known = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "known"),)))
+    assert mixed.measured[0].method_id == known.measured[0].method_id
+    red = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "known" / "red"),)))
+    assert red.measured[0].method_id != known.measured[0].method_id
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
