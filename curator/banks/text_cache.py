@@ -27,7 +27,7 @@ from curator.types import Encoder, Vectors
 Progress: TypeAlias = Callable[[int, int], None]  # prompts encoded so far, prompts to encode
 
 FILE_TEXTS = 4096
-TEXTS_AT_ONCE = 1024  # for the encoder, which sorts them by length: measured with mini, 1.8 times as fast as 128
+TEXTS_AT_ONCE = 1024  # for the encoder, which sorts them by length and so pads less the more it has
 log = logging.getLogger(__name__)
 
 
