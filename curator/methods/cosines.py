@@ -25,14 +25,18 @@ def on_grid(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     Raises EncoderError for a vector that is not of unit norm (NaN included): the sums would no longer be exact.
     """
     grid = np.rint(vectors.astype(np.float64) * GRID) / GRID
-    norms = np.sqrt(np.einsum("nd,nd->n", grid, grid))
+    check_norms(np.sqrt(np.einsum("nd,nd->n", grid, grid)))
+    return grid
+
+
+def check_norms(norms: NDArray[np.floating], what: str = "vector") -> None:
+    """Raises EncoderError unless every one of the norms (n,) is 1; NaN is not."""
     wrong = np.flatnonzero(~(np.abs(norms - 1.0) <= NORM_TOLERANCE))
     if wrong.size:
         raise EncoderError(
-            f"vector {wrong[0]} of {len(vectors)} has norm {norms[wrong[0]]:.4g} instead of 1",
+            f"{what} {wrong[0]} of {len(norms)} has norm {norms[wrong[0]]:.4g} instead of 1",
             hint="vectors must be divided by their norm, and a NaN comes from the encoder's dtype or weights",
         )
-    return grid
 
 
 def exact_cosines(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:

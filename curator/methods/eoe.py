@@ -24,7 +24,7 @@ from curator.methods.grouping import ONE_GROUP
 from curator.methods.maths import Cosines, Scores, log_sigmoid, sigmoid
 from curator.methods.spec import (
     DefaultRule,
-    MethodSpec,
+    NamedMethod,
     no_natural_threshold,
     require_negatives,
     require_positive,
@@ -60,7 +60,7 @@ def eoe_score(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EOE:
+class EOE(NamedMethod):
     """`variant`, `beta` in [0, 1] (variant eoe only), `temperature` of raw cosines (1, but 0.01 for energy)."""
 
     name: ClassVar[str] = "eoe"
@@ -75,10 +75,6 @@ class EOE:
             raise UsageError(f"eoe: variant cannot be {self.variant!r}", hint=f"one of: {', '.join(get_args(Variant))}")
         if not 0 <= self.beta <= 1:
             raise UsageError(f"eoe: beta must lie between 0 and 1, not {self.beta}")
-
-    @property
-    def method_id(self) -> str:
-        return MethodSpec.of(self).method_id
 
     @classmethod
     def of(cls, *, variant: Variant = "eoe", beta: float = 0.25, temperature: float | None = None) -> Self:

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curator.errors import EncoderError, UsageError
-from curator.methods.cosines import NORM_TOLERANCE
+from curator.errors import UsageError
+from curator.methods.cosines import check_norms
 from curator.methods.grouping import ONE_GROUP, Grouping
 from curator.methods.integers import PARTS, IntegerVectors, integer_buffer, multiply, to_integers
 from curator.methods.statistics import Needs, Statistics
@@ -60,7 +60,7 @@ class Kernel:
         self.needs, self._id_count = needs, id_count
         self.device = torch.device(device)
         labels = torch.from_numpy(np.ascontiguousarray(label_vectors, dtype=np.float32)).to(self.device)
-        check_norms(labels, "label vector")
+        check_norms(array(torch.linalg.vector_norm(labels, dim=1)), "label vector")
         ids, negatives = labels[:id_count], labels[id_count:]
         if needs.masses and not len(negatives):
             raise UsageError("the method needs negative labels, and there are none")
@@ -90,7 +90,7 @@ class Kernel:
         padded = np.zeros((self.block_rows, vectors.shape[1]), dtype=np.float32)  # one shape, one order of all sums
         padded[:count] = vectors
         block = torch.from_numpy(padded).to(self.device)
-        check_norms(block[:count])
+        check_norms(array(torch.linalg.vector_norm(block[:count], dim=1)))
         images = Images(block, to_integers(block, fine=self._fine))
         scratch = self._scratch
         ids = self._ids.sweep(images, self.needs.id_scales, scratch)
@@ -337,17 +337,6 @@ def chunk_candidates(values: torch.Tensor, peaks: torch.Tensor) -> tuple[torch.T
     inside = chunked.gather(1, chunks[:, :, None].expand(-1, -1, chunk)).flatten(1)
     largest, place = inside.topk(chunks.shape[1], dim=1)
     return chunks.gather(1, place // chunk) * chunk + place % chunk, largest
-
-
-def check_norms(vectors: torch.Tensor, what: str = "vector") -> None:
-    norms = torch.linalg.vector_norm(vectors, dim=1)
-    wrong = torch.nonzero(~((norms - 1).abs() <= NORM_TOLERANCE))
-    if len(wrong):
-        row = int(wrong[0])
-        raise EncoderError(
-            f"{what} {row} of {len(vectors)} has norm {float(norms[row]):.4g} instead of 1",
-            hint="vectors must be divided by their norm, and a NaN comes from the encoder's dtype or weights",
-        )
 
 
 def array(tensor: torch.Tensor) -> NDArray[Any]:

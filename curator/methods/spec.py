@@ -58,28 +58,26 @@ class Method(Protocol):
         """
 
 
-class ProbabilityMethod:
-    """For methods whose score is a probability: its logit and its id."""
+class NamedMethod:
+    """For all methods: the id is made of the fields."""
+
+    @property
+    def method_id(self) -> str:
+        return MethodSpec.of(self).method_id
+
+
+class ProbabilityMethod(NamedMethod):
+    """For methods whose score is a probability."""
 
     def id_score(self, log_odds: Scores) -> Scores:
         return sigmoid(log_odds)
 
-    @property
-    def method_id(self) -> str:
-        return MethodSpec.of(self).method_id
 
-
-class PlainMethod:
+class PlainMethod(NamedMethod):
     """For methods whose score is ranked by as it stands and that have no natural threshold."""
-
-    name: ClassVar[str]
 
     def id_score(self, log_odds: Scores) -> Scores:
         return log_odds
-
-    @property
-    def method_id(self) -> str:
-        return MethodSpec.of(self).method_id
 
     def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
         raise no_natural_threshold(self)
@@ -87,7 +85,7 @@ class PlainMethod:
 
 def no_natural_threshold(method: Any) -> UsageError:
     return UsageError(
-        f"{MethodSpec.of(method).method_id} has no natural threshold",
+        f"{method.method_id} has no natural threshold",
         hint="measure one on known ID images with `curator calibrate`",
     )
 

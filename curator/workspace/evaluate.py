@@ -20,10 +20,12 @@ from curator.evaluation.labels import id_label_accuracy, label_of
 from curator.evaluation.sets import EvaluationSets, Found, ImageSet, choose_sets
 from curator.evaluation.summary import EvaluationSummary, Measured, Row, SetCounts
 from curator.lake import Source
+from curator.methods import Method, resolve_method
 from curator.store import Ledger
 from curator.store.ledger import object_table
 from curator.types import Bank
 from curator.workspace.context import Context
+from curator.workspace.decisions import scored_by
 from curator.workspace.evaluation_plan import EvaluationPlan, EvaluationRequest, plan_evaluation
 from curator.workspace.nightly import take_in
 from curator.workspace.scan import ListedSource, ScanRequest, ScanWatcher
@@ -97,10 +99,6 @@ class _Field:
         reference_ids: frozenset[str] | None = None,
     ) -> _Field:
         """Raises BankError for a method that none of the banks fits."""
-
-        def make(bank: Bank, *wanted: str) -> Scorer:
-            return context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
-
         encoder_id = context.encoder_id(ledger.database)
         methods = request.methods or (context.config.scan.method,)
         faults: dict[str, list[BankError]] = {method: [] for method in methods}
@@ -111,13 +109,13 @@ class _Field:
             fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
             for method in methods:
                 try:
-                    scorer = make(bank, method)
-                    fitting.setdefault(scorer.method.method_id, method)
+                    fitting.setdefault(resolve_method(method, bank).method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
             if fitting:
-                scorer = make(bank, *fitting.values())
-                contenders.setdefault(bank.digest, _Contender(address, scorer, tuple(fitting.values())))
+                wanted = tuple(fitting.values())
+                scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
+                contenders.setdefault(bank.digest, _Contender(address, scorer, wanted))
         for met in faults.values():
             if len(met) == len(addresses):
                 raise met[0]
@@ -190,8 +188,8 @@ def _measure(
     id_labels = [label.text for label in bank.labels if label.role == "id"]
     replicates, seed = plan.request.replicates, plan.request.seed
     for asked, method in zip(contender.asked, methods, strict=True):
-        log_odds, nearest = _scores_of(ledger, bank, method.method_id, sets.id)
-        ood_scores = {name: _scores_of(ledger, bank, method.method_id, item)[0] for name, item in sets.ood.items()}
+        log_odds, nearest = _scores_of(ledger, bank, method, sets.id)
+        ood_scores = {name: _scores_of(ledger, bank, method, item)[0] for name, item in sets.ood.items()}
         correct, labelled = id_label_accuracy(nearest, sets.id.labels, id_labels)
         figures = figures_of(log_odds, ood_scores, plan.groups, replicates=replicates, seed=seed)
         yield Measured(
@@ -205,20 +203,15 @@ def _measure(
         )
 
 
-def _scores_of(ledger: Ledger, bank: Bank, method_id: str, images: ImageSet) -> tuple[Scores, list[int]]:
+def _scores_of(ledger: Ledger, bank: Bank, method: Method, images: ImageSet) -> tuple[Scores, list[int]]:
     """Log-odds, because id_score saturates, and nearest ID labels of a set's images: (n,) each, in its order."""
     positions = np.arange(len(images.image_ids))
     wanted = pa.table({"position": positions, "image_id": pa.array(images.image_ids, pa.string())})
     with ledger.database.incoming(evaluated=wanted):
-        found = ledger.database.table(
-            "list_evaluated_scores",
-            encoder_id=bank.encoder_id,
-            bank_digest=bank.digest,
-            method_id=method_id,
-        )
+        found = ledger.database.table("list_evaluated_scores", **scored_by(bank, method))
     if not np.array_equal(found["position"].to_numpy(), positions):
         raise StoreError(
-            f"{found.num_rows} scores for the {len(positions)} images of {images.name} under {method_id}",
+            f"{found.num_rows} scores for the {len(positions)} images of {images.name} under {method.method_id}",
             hint="see `curator doctor --check`",
         )
     return found["log_odds"].to_numpy(), found["id_label"].to_pylist()

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from curator.errors import BankError, UsageError
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.store import Database
 from curator.types import Vectors
-from curator.vectors import read_rows
 from curator.workspace.context import Context
 from curator.workspace.decisions import scored_by
 from curator.workspace.reference import ReferenceSet, load_reference
 from curator.workspace.scoring import Scorer
-from curator.workspace.search import image_neighbours, vector_of_image
+from curator.workspace.search import nearest_images, vector_of_image, wanted_images
 from curator.workspace.session import reading
 
 
@@ -75,7 +73,7 @@ def explain_image(
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
         row = database.row("find_vector", address=image, encoder_id=encoder_id)
-        vector = _vector(context, database, image, row, encoder_id)
+        vector = vector_of_image(context, image, row, encoder_id)
         scorer = _scorer(context, database, bank, method, encoder_id)
         image_id = str(row["image_id"]) if row else None
         found = attribute_image(scorer, image_id, vector, k)
@@ -99,17 +97,8 @@ def explain_image(
             deciding=scorer.bank.labels[deciding.label].text if deciding else None,
             labels=tuple(_label(scorer, part, deciding) for part in (*found.ids, *found.negatives)),
             reference=_reference_images(context, database, scorer, image_id, vector, k),
-            neighbours=_lake_neighbours(context, database, encoder_id, image_id, vector, k),
+            neighbours=tuple(nearest_images(context, database, encoder_id, vector, k, but=image_id).to_pylist()),
         )
-
-
-def _vector(
-    context: Context, database: Database, image: str, row: Mapping[str, Any] | None, encoder_id: str
-) -> Vectors:
-    """The image's vector, (1, d): as stored, or that of a file embedded now."""
-    if row is None:
-        return vector_of_image(context, database, image)
-    return read_rows(context.layout.vectors(encoder_id) / f"{row['vector_file']}.safetensors", [row["row_index"]])
 
 
 def _scorer(context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str) -> Scorer:
@@ -179,28 +168,5 @@ def _reference_images(
     except UsageError:
         return ()
     ids = [reference.image_ids[position] for position in positions[0]]
-    with database.incoming(wanted=_wanted(ids, cosines[0].tolist())):
+    with database.incoming(wanted=wanted_images(ids, cosines[0].tolist())):
         return tuple(database.rows("describe_reference"))
-
-
-def _lake_neighbours(
-    context: Context, database: Database, encoder_id: str, image_id: str | None, vector: Vectors, k: int
-) -> tuple[Mapping[str, Any], ...]:
-    """The nearest other images of the lake, with their scores as the views show them."""
-    present = set(database.table("list_present_images")["image_id"].to_pylist()) - {image_id}
-    if not present:
-        return ()
-    found = image_neighbours(context, database, encoder_id).search(vector, k, allow=present.__contains__)[0]
-    with database.incoming(wanted=_wanted([item.id for item in found], [item.cosine for item in found])):
-        return tuple(database.rows("describe_images"))
-
-
-def _wanted(ids: Sequence[str], cosines: Sequence[float]) -> pa.Table:
-    """Images in order, as the queries that describe them take them."""
-    return pa.table(
-        {
-            "position": pa.array(range(len(ids)), pa.int64()),
-            "image_id": pa.array(ids, pa.string()),
-            "cosine": pa.array(cosines, pa.float32()),
-        }
-    )

@@ -20,6 +20,7 @@ from curator.store import Ledger
 from curator.store.ledger import score_table
 from curator.types import Bank, Vectors
 from curator.vectors import read_rows
+from curator.workspace.decisions import scored_by
 from curator.workspace.reference import ReferenceSet
 
 
@@ -123,12 +124,7 @@ def unscored_rows(
     lacking: dict[str, dict[tuple[int, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     among = None if only is None else frozenset(only)
     for method in scorer.methods:
-        for row in ledger.database.rows(
-            "list_unscored",
-            encoder_id=scorer.bank.encoder_id,
-            bank_digest=scorer.bank.digest,
-            method_id=method.method_id,
-        ):
+        for row in ledger.database.rows("list_unscored", **scored_by(scorer.bank, method)):
             if among is None or row["image_id"] in among:
                 lacking[row["vector_file"]][row["row_index"], row["image_id"]].add(method.method_id)
     return lacking

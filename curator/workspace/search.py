@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -53,17 +55,28 @@ def search_images(context: Context, *, text: str | None, image: str | None, labe
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
         query = _query(context, database, text=text, image=image, label=label)
-        present = set(database.table("list_present_images")["image_id"].to_pylist())
-        found = image_neighbours(context, database, encoder_id).search(query, k, allow=present.__contains__)[0]
-        wanted = pa.table(
-            {
-                "position": pa.array(range(len(found)), pa.int64()),
-                "image_id": pa.array([item.id for item in found], pa.string()),
-                "cosine": pa.array([item.cosine for item in found], pa.float32()),
-            }
-        )
-        with database.incoming(wanted=wanted):
-            return database.table("describe_images")
+        return nearest_images(context, database, encoder_id, query, k)
+
+
+def nearest_images(
+    context: Context, database: Database, encoder_id: str, query: Vectors, k: int, *, but: str | None = None
+) -> pa.Table:
+    """The k lake images nearest to a vector (1, d), but for the one of this id, with their scores."""
+    present = set(database.table("list_present_images")["image_id"].to_pylist()) - {but}
+    found = image_neighbours(context, database, encoder_id).search(query, k, allow=present.__contains__)[0]
+    with database.incoming(wanted=wanted_images([item.id for item in found], [item.cosine for item in found])):
+        return database.table("describe_images")
+
+
+def wanted_images(ids: Sequence[str], cosines: Sequence[float]) -> pa.Table:
+    """Images in order, as the queries that describe them take them."""
+    return pa.table(
+        {
+            "position": pa.array(range(len(ids)), pa.int64()),
+            "image_id": pa.array(ids, pa.string()),
+            "cosine": pa.array(cosines, pa.float32()),
+        }
+    )
 
 
 def search_labels(context: Context, *, text: str | None, image: str | None, label: str | None, k: int) -> pa.Table:
@@ -138,13 +151,13 @@ def _query(context: Context, database: Database, *, text: str | None, image: str
             if item.text == label:
                 return bank.vectors[index : index + 1]
         raise UsageError(f"bank {bank.name} has no label {label!r}", hint="see `curator bank show`, or search by text")
-    return vector_of_image(context, database, image or "")
-
-
-def vector_of_image(context: Context, database: Database, address: str) -> Vectors:
-    """The stored vector of an image of the lake, or that of a file which is not in it, (1, d)."""
     encoder_id = context.encoder_id(database)
-    row = database.row("find_vector", address=address, encoder_id=encoder_id)
+    row = database.row("find_vector", address=image, encoder_id=encoder_id)
+    return vector_of_image(context, image or "", row, encoder_id)
+
+
+def vector_of_image(context: Context, address: str, row: Mapping[str, Any] | None, encoder_id: str) -> Vectors:
+    """The vector (1, d) of an image of the lake, as stored at its `row` of find_vector; without one, of a file."""
     if row is not None:
         return read_rows(context.layout.vectors(encoder_id) / f"{row['vector_file']}.safetensors", [row["row_index"]])
     if not Path(address).expanduser().is_file() and "://" not in address:
