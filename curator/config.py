@@ -70,6 +70,24 @@ class NearDuplicatesSection:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorsSection:
+    """Which models describe, reason and paint for the banks that learn, and how they run."""
+
+    describer: str = "vocabulary"  # image to text: vocabulary · transformers:<id or folder> · endpoint:<model>
+    reasoner: str = "wordnet"  # labels to labels: wordnet · transformers:<id or folder> · endpoint:<model>
+    painter: str = "features"  # text to image: features · diffusers:<id or folder>
+    base_url: str = "http://127.0.0.1:8000/v1"  # of the endpoint
+    api_key_variable: str = "OPENAI_API_KEY"  # the environment variable with its key; the key itself is never stored
+    concurrency: int = 4  # calls of an endpoint at a time
+    batch_size: int = 4  # requests that a local model takes at a time
+    timeout_seconds: float = 120.0
+    retries: int = 4  # after a time-out, an overload or a cut connection
+    max_new_tokens: int = 512
+    quantise: str = "none"  # 4bit: local models in four bits (needs bitsandbytes and a GPU)
+    guide: str = "zero-shot"  # the classifier that guides inpainting: zero-shot · transformers:<id or folder>
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All options of a workspace, resolved."""
 
@@ -78,6 +96,7 @@ class Config:
     decode: DecodeSection = field(default_factory=DecodeSection)
     index: IndexSection = field(default_factory=IndexSection)
     near_duplicates: NearDuplicatesSection = field(default_factory=NearDuplicatesSection)
+    generators: GeneratorsSection = field(default_factory=GeneratorsSection)
 
     @classmethod
     def resolve(

@@ -13,6 +13,8 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 ├── VectorFault              a vector file that is missing or damaged
 ├── IndexFault               an index or recipe that cannot be used
 ├── BankError                a bank that cannot be built or found
+├── GeneratorError           a model or service that cannot be used at all
+│   └── BudgetSpent          no further call is allowed; what was answered is kept
 ├── MissingExtra             an optional dependency is not installed
 └── RunInterrupted           stopped by the user; resumable; exit code 130
 
@@ -86,6 +88,14 @@ class IndexFault(CuratorError):
 
 class BankError(CuratorError):
     """A bank cannot be built, read or found."""
+
+
+class GeneratorError(CuratorError):
+    """A model or service that describes, reasons or paints cannot be used at all."""
+
+
+class BudgetSpent(GeneratorError):
+    """No further call is allowed. What was answered is kept, and the same command goes on from there."""
 
 
 class MissingExtra(CuratorError):

@@ -29,9 +29,13 @@ class Registry:
     def names(self) -> list[str]:
         return sorted(self._targets)
 
-    def get(self, name: str) -> Any:
-        """The registered object. Raises UsageError with the known names for an unknown one."""
+    def check(self, name: str) -> None:
+        """Raises UsageError with the known names for an unknown one. Imports nothing."""
         if name not in self._targets:
             raise UsageError(f"no {self.kind} is called {name!r}", hint=f"known: {', '.join(self.names())}")
+
+    def get(self, name: str) -> Any:
+        """The registered object. Raises UsageError as `check` does."""
+        self.check(name)
         module, _, attribute = self._targets[name].partition(":")
         return getattr(import_module(module), attribute)

@@ -151,7 +151,11 @@ class Label:
 
 @dataclass(frozen=True)
 class Bank:
-    """An immutable bank version: its labels in order (ID labels first), one unit vector each, and what made it."""
+    """An immutable bank version: its labels in order (ID labels first), one unit vector each, and what made it.
+
+    `parameters`: what a method needs beside the labels, by name (`projection.weight`, `proxies`, ...): arrays of any
+    shape and of a number type. Each method says which it reads.
+    """
 
     name: str
     digest: str
@@ -161,6 +165,7 @@ class Bank:
     vectors: Vectors
     spec: Mapping[str, Any]
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def id_count(self) -> int:

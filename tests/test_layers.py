@@ -18,8 +18,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"resources", "registry", "config", "types", "errors", "durable", "metrics", "protocols"},
     {"store"},
-    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"},
-    {"engines"},
+    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"}
+    | {"generators", "streams"},
+    {"engines", "systems", "report"},
     {"workspace"},
     {"cli", "__main__", "__init__"},
 ]

@@ -86,6 +86,14 @@ def near_cut(neighbour_cosine: NDArray[np.float64]) -> float:
     return float(np.median(neighbour_cosine)) if len(neighbour_cosine) > 1 else LONE_MIN_COSINE
 
 
+def near_fence(neighbour_cosine: NDArray[np.float64]) -> float:
+    """Tukey's upper fence of ID labels' cosines to their nearest other one (C,): nearer than that are no two classes."""
+    if len(neighbour_cosine) < 2:
+        return LONE_MIN_COSINE
+    low, high = np.quantile(neighbour_cosine, [0.25, 0.75])
+    return float(high + 1.5 * (high - low))
+
+
 def nearest(
     rows: NDArray[np.float64], columns: NDArray[np.float64], *, apart: bool = False
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -155,9 +163,8 @@ def _near_negatives(bank: Bank, id_grid: NDArray[np.float64], cut: float) -> Ite
 
 def _near_id_labels(neighbour: NDArray[np.intp], cosine: NDArray[np.float64]) -> list[Doubt]:
     """Pairs of ID labels above the fence, each once, under the later of the two."""
-    low, high = np.quantile(cosine, [0.25, 0.75])
     pairs = {}
-    for row in np.flatnonzero(cosine > high + 1.5 * (high - low)).tolist():
+    for row in np.flatnonzero(cosine > near_fence(cosine)).tolist():
         first, second = sorted((row, int(neighbour[row])))
         pairs[first, second] = float(cosine[row])
     return [Doubt(second, "near", first, value) for (first, second), value in pairs.items()]

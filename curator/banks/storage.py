@@ -2,6 +2,7 @@
 
     <digest>/labels.parquet         one row per label in order; DuckDB reads it as it is
     <digest>/vectors.safetensors    `vectors`, float32 (labels, d)
+    <digest>/parameters.safetensors what methods need beside the labels, by name; absent where there is nothing
     <digest>/bank.json              name, digest, encoder, spec, lineage, checksums; written last
 
 The folder is put together under a temporary name and renamed, so a bank is there whole or not at all.
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -30,6 +32,7 @@ from curator.errors import BankError
 from curator.types import Bank, Label, Vectors
 
 FORMAT = 1
+PARAMETERS = "parameters.safetensors"
 REBUILD = "restore the folder from a copy, or delete it and build the bank again"
 LABEL_SCHEMA = pa.schema(
     [
@@ -76,7 +79,8 @@ def load_bank(folder: Path) -> Bank:
     facts = read_facts(folder)
     vectors = read_vectors(checked_bytes(folder / "vectors.safetensors", facts))
     labels = read_label_rows(checked_bytes(folder / "labels.parquet", facts))
-    digest = bank_digest(labels, encoder_id=facts["encoder_id"], spec=facts["spec"])
+    parameters = read_parameters(checked_bytes(folder / PARAMETERS, facts)) if PARAMETERS in facts["sha256"] else {}
+    digest = bank_digest(labels, encoder_id=facts["encoder_id"], spec=facts["spec"], parameters=parameters)
     if digest != facts["digest"] or len(vectors) != len(labels):
         raise BankError(f"bank {folder} does not match its digest {facts['digest']}", hint=REBUILD)
     return Bank(
@@ -88,17 +92,21 @@ def load_bank(folder: Path) -> Bank:
         vectors=vectors,
         spec=facts["spec"],
         lineage=facts["lineage"],
+        parameters=parameters,
     )
 
 
 def write_files(bank: Bank, folder: Path) -> None:
-    """The three files, bank.json last."""
+    """The three or four files, bank.json last."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist([asdict(label) for label in bank.labels], LABEL_SCHEMA), sink)
     files = {
         "labels.parquet": sink.getvalue().to_pybytes(),
         "vectors.safetensors": save({"vectors": np.ascontiguousarray(bank.vectors, dtype=np.float32)}),
     }
+    if bank.parameters:
+        contiguous = {name: np.asarray(values, order="C") for name, values in sorted(bank.parameters.items())}
+        files[PARAMETERS] = save(contiguous)
     for name, data in files.items():
         write_durably(folder / name, data)
     facts = {
@@ -150,6 +158,13 @@ def read_vectors(data: bytes) -> Vectors:
     except (SafetensorError, KeyError) as error:
         raise BankError(f"the bank's vectors cannot be read: {error}", hint=REBUILD) from error
     return vectors
+
+
+def read_parameters(data: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(sorted(load(data).items()))
+    except SafetensorError as error:
+        raise BankError(f"the bank's parameters cannot be read: {error}", hint=REBUILD) from error
 
 
 def read_label_rows(data: bytes) -> tuple[Label, ...]:

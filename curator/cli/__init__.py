@@ -10,6 +10,7 @@ import click
 from curator import __version__
 from curator.cli.app import App, ErrorGroup
 from curator.cli.bank import bank
+from curator.cli.bank_systems import SYSTEM_COMMANDS
 from curator.cli.calibrate import calibrate, score
 from curator.cli.create import init
 from curator.cli.demo import demo
@@ -74,3 +75,5 @@ for command in (
     demo,
 ):
     cli.add_command(command)
+for command in SYSTEM_COMMANDS:
+    bank.add_command(command)

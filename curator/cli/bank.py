@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
@@ -73,9 +74,10 @@ def list_(app: App, style: str | None, output: str | None, as_json: bool) -> Non
 @click.argument("address", default="base")
 @click.option("--role", type=click.Choice(["id", "negative"]), help="Only labels of this role.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Labels of each role.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as a page, with its pictures.")
 @json_option
 @pass_app
-def show(app: App, address: str, role: str | None, limit: int, as_json: bool) -> None:
+def show(app: App, address: str, role: str | None, limit: int, html: str | None, as_json: bool) -> None:
     """Show a bank version: where it comes from, what is doubtful, its labels.
 
     ADDRESS is NAME (the newest version), NAME@v2 or NAME@DIGEST.
@@ -84,10 +86,13 @@ def show(app: App, address: str, role: str | None, limit: int, as_json: bool) ->
     Example:
       curator bank show base --role negative
     """
+    if html is not None:
+        Path(html).write_text(app.open().bank_page(address), encoding="utf-8")
+        return click.echo(f"wrote {html}", err=True)
     facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
     if as_json:
         return echo_json(facts | {"labels": labels.to_pylist()})
-    echo_pairs(_readable(facts))
+    echo_pairs(readable(facts))
     click.echo()
     echo_rows(labels)
     return None
@@ -179,7 +184,7 @@ def _echo_diff(report: DiffReport, limit: int) -> None:
     sides = [{"": key, "old": _brief(old), "new": _brief(new)} for key, (old, new) in both.items()]
     echo_rows(pa.Table.from_pylist(sides))
     click.echo()
-    echo_pairs(_readable(report.counts()))
+    echo_pairs(readable(report.counts()))
     changes = [
         {"change": item.change, "role": item.role, "label": item.label, "old": item.old, "new": item.new}
         for item in report.diff.changes[:limit]
@@ -204,7 +209,7 @@ def deps(app: App, name: str) -> None:
     click.echo(app.open().bank_dependencies(name), nl=False)
 
 
-def _readable(facts: Mapping[str, Any]) -> dict[str, str]:
+def readable(facts: Mapping[str, Any]) -> dict[str, str]:
     """Nested facts as one list of dotted names."""
     from curator.banks.diff import dotted
 

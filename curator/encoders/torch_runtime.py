@@ -84,6 +84,24 @@ class TorchEncoder:
         ]
         return np.concatenate([np.zeros((0, self.dimension), np.float32), *windows])
 
+    def embed_pixels(self, images: Tensor) -> Tensor:
+        """What `encode_images` does, for those who need gradients: they reach `images`, and no weight gets any.
+
+        images: (n, 3, size, size) float in [0, 1], on any device. Returns (n, d) float32 unit norm, on the encoder's
+        device. Computed in float32 whatever the dtype of the encoder, whose weights are widened for this call: so the
+        vectors differ from those of `encode_images` by the rounding of that dtype.
+        """
+        size = self.preprocess.size
+        if images.ndim != 4 or images.shape[1:] != (3, size, size) or not images.is_floating_point():
+            raise EncoderError(f"images are {images.dtype} {tuple(images.shape)}, not float (n, 3, {size}, {size})")
+        tower = _ImageTower(self._towers)
+        weights = {
+            name: value.detach().float() if value.is_floating_point() else value
+            for name, value in (*tower.named_parameters(), *tower.named_buffers())
+        }
+        pixels = images.to(self.device, torch.float32) * 255.0 * self._scale + self._shift
+        return _unit(torch.func.functional_call(tower, weights, (pixels,)))
+
     def _encode_batch(self, pixels: Pixels) -> Tensor:
         """(n, size, size, 3) uint8 to (n, d) unit norm float32, on the device."""
         n = len(pixels)
@@ -123,6 +141,18 @@ class TorchEncoder:
         if not batches:
             return np.zeros((0, self.dimension), np.float32)
         return np.ascontiguousarray(torch.cat(batches).cpu().numpy())
+
+
+class _ImageTower(nn.Module):
+    """The image tower as a module of its own, which torch.func can run with other weights than it has."""
+
+    def __init__(self, towers: Towers) -> None:
+        super().__init__()
+        self.module = towers.module
+        self._embed = towers.embed_images
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._embed(images)
 
 
 def weights_fingerprint(

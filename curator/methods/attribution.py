@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from curator.methods.exact_pass import Sides
+from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, log_sum_exp
-from curator.methods.spec import Method
-from curator.methods.statistics import exact_statistics
+from curator.methods.spec import Method, needs_of
+from curator.methods.statistics import Needs, Statistics, exact_statistics, gathered
 from curator.types import LabelRole
 
 
@@ -55,21 +58,28 @@ def attribute(
     scale: float,
     k: int,
     neighbours: Scores | None = None,
+    layers: Mapping[Layer, Sides] | None = None,
 ) -> Attribution:
     """id_cosines: (C,), negative_cosines: (M,), M may be 0; neighbours: cosines of reference images, where needed.
 
     scale: of the shares, where the method itself has several or none. Negatives are counted on from the ID labels.
+    layers: the image's cosines (1, ...) in each layer that the method asks for; a label that is left out is left out of
+    all of them. Shares are by the cosines of the whole bank.
     """
     nearest_ids, nearest_negatives = (
         np.argsort(-cosines, kind="stable")[:k] for cosines in (id_cosines, negative_cosines)
     )
     removed = [(0, index) for index in nearest_ids] + [(1, index) for index in nearest_negatives]
-    sides = [np.repeat(cosines[None], 1 + len(removed), axis=0) for cosines in (id_cosines, negative_cosines)]
-    for row, (side, index) in enumerate(removed, start=1):
-        sides[side][row, index] = -np.inf
-    repeated = None if neighbours is None else np.repeat(neighbours[None], 1 + len(removed), axis=0)
+    whole = Sides(id_cosines[None], negative_cosines[None], np.arange(len(negative_cosines)))
+    views = {**(layers or {}), WHOLE: whole}
     with np.errstate(all="ignore"):  # without its only ID label a method has nothing to say: None below
-        found = method.log_odds(exact_statistics(sides[0], sides[1], method.needs, neighbours=repeated))
+        statistics = gathered(
+            {
+                layer: without_each(views[layer], removed, needs, neighbours)
+                for layer, needs in needs_of([method]).items()
+            }
+        )
+        found = method.log_odds(statistics)
     shares = [
         np.exp(scale * cosines - log_sum_exp(scale * cosines[None])[0])
         for cosines in (id_cosines, negative_cosines)
@@ -93,6 +103,24 @@ def attribute(
     )
 
 
+def without_each(
+    sides: Sides, removed: Sequence[tuple[int, int]], needs: Needs, neighbours: Scores | None
+) -> Statistics:
+    """Of one image in one layer: as it is, then without each of the labels, (side, index among that side's labels).
+
+    A label that is left out still counts where a method divides by how many there are (groups, TANL's sums).
+    """
+    rows = 1 + len(removed)
+    ids, negatives = np.repeat(sides.ids, rows, axis=0), np.repeat(sides.negatives, rows, axis=0)
+    for row, (side, index) in enumerate(removed, start=1):
+        if side == 0:
+            ids[row, index] = -np.inf
+        else:
+            negatives[row, sides.places == index] = -np.inf
+    repeated = None if neighbours is None else np.repeat(neighbours[None], rows, axis=0)
+    return exact_statistics(ids, negatives, needs, neighbours=repeated)
+
+
 def scale_of(method: Method, default: float) -> float:
     """The scale of a method's sums over ID labels, by which labels share its score; `default` where it has no sums."""
-    return max(method.needs.id_scales, default=default)
+    return max((scale for needs in needs_of([method]).values() for scale in needs.id_scales), default=default)

@@ -127,7 +127,7 @@ class EOE(NamedMethod):
         score: Scores = share * (1 + self.beta) - self.beta
         return score
 
-    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         """max_logit: 0, where an ID and a negative label are equally near. The others have no natural threshold."""
         if self.variant != "max_logit":
             raise no_natural_threshold(self)

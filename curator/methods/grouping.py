@@ -1,4 +1,7 @@
-"""How negative labels are divided into groups: NegLabel averages its score over them. Shared by methods and kernel."""
+"""How negative labels are divided into groups: NegLabel averages its score over them. Shared by methods and kernel.
+
+`Grouping` draws which negative goes where; `Chunks` keeps the bank's order, for methods to which that order matters.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,29 @@ class Grouping:
         return drawn_order(self.seed, kept) if len(sizes) > 1 else np.arange(kept)
 
 
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Consecutive negatives in the bank's order, `size` to a group; what is left over is a last, smaller group.
+
+    Raises UsageError for less than one to a group.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UsageError("there must be at least one label in each group")
+
+    def sizes(self, negatives: int) -> list[int]:
+        """How many of M negatives each group takes."""
+        whole, left = divmod(negatives, self.size)
+        return [self.size] * whole + [left] * (left > 0)
+
+    def order(self, negatives: int) -> NDArray[np.intp]:
+        """As they are, (M,)."""
+        return np.arange(negatives)
+
+
 @lru_cache(maxsize=16)
 def drawn_order(seed: int, count: int) -> NDArray[np.intp]:
     order = np.random.default_rng(seed).permutation(count)
@@ -76,4 +102,5 @@ def checked_permutation(permutation: Permutation, columns: int) -> NDArray[np.in
     return order
 
 
+Groups: TypeAlias = Grouping | Chunks
 ONE_GROUP = Grouping(count=1)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.methods.cosines import check_norms
-from curator.methods.grouping import ONE_GROUP, Grouping
+from curator.methods.grouping import ONE_GROUP, Groups
 from curator.methods.integers import PARTS, IntegerVectors, integer_buffer, multiply, to_integers
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Vectors
@@ -66,6 +66,7 @@ class Kernel:
             raise UsageError("the method needs negative labels, and there are none")
         wanted = sorted({grouping for _, grouping in needs.masses}, key=repr) or [ONE_GROUP]
         self.block_rows = BLOCK_ROWS["cuda" if self.device.type == "cuda" else "cpu"]
+        self.side_by_side = self.device.type == "cpu"
         self._fine, self._columns = precision == "full", min(TILE, len(labels))
         self._ids = Side(ids, ONE_GROUP, fine=self._fine)
         self._negatives = {
@@ -231,7 +232,7 @@ class Swept:
 class Side:
     """The ID labels, or the negatives in the order of one grouping."""
 
-    def __init__(self, labels: torch.Tensor, grouping: Grouping, *, fine: bool) -> None:
+    def __init__(self, labels: torch.Tensor, grouping: Groups, *, fine: bool) -> None:
         sizes = grouping.sizes(len(labels))
         kept = grouping.order(len(labels))
         order = np.concatenate([kept, np.setdiff1d(np.arange(len(labels)), kept)])
@@ -311,7 +312,7 @@ class Run:
 
 
 def runs_of(sizes: list[int], labels: int) -> list[Run]:
-    """The columns of a grouping's order, then those it drops. Sizes differ by one at most, the larger first."""
+    """The columns of a grouping's order, then those it drops. There are two sizes at most, the larger first."""
     runs, start, first = [], 0, 0
     for size in sorted(set(sizes), reverse=True):
         groups = sizes.count(size)

@@ -41,6 +41,20 @@ def logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return log_odds
 
 
+def log_odds_of_mix(first: NDArray[np.float64], second: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
+    """logit(weight * sigmoid(first) + (1 - weight) * sigmoid(second)), weight in [0, 1]. Between the two, never NaN.
+
+    By logs of p and of 1 - p, so that nothing is lost where both are near 0 or near 1.
+    """
+    with np.errstate(divide="ignore"):  # a weight of 0 or 1: log(0) is meant
+        shares = np.log(weight), np.log1p(-weight)
+    kept, lost = (
+        np.logaddexp(shares[0] + log_sigmoid(sign * first), shares[1] + log_sigmoid(sign * second)) for sign in (1, -1)
+    )
+    odds: NDArray[np.float64] = kept - lost
+    return odds
+
+
 def log_odds_of_mean(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """logit(mean(sigmoid(x))) over the last axis: log(sum p) - log(sum (1 - p)).
 

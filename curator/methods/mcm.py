@@ -63,13 +63,13 @@ class MCM(ProbabilityMethod):
         scale = self.scale / self.temperature
         return scale * statistics.id_cosine - statistics.id_rest[scale]
 
-    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         """0, by either rule, as there are no negatives: the best ID label must outweigh all the others together.
 
         A rough cut: it flags more ID images the more ID labels are alike. UsageError for two labels, which always meet
         it, and for scales so small that no image can, the official form among them.
         """
-        needed_lead = math.log(id_count - 1) * self.temperature / self.scale
+        needed_lead = math.log(even.id_count - 1) * self.temperature / self.scale
         if not 0 < needed_lead < LARGEST_LEAD:
             raise no_natural_threshold(self)
         return 0.0

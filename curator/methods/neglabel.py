@@ -19,7 +19,14 @@ import numpy as np
 from curator.errors import UsageError
 from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping, Permutation, Remainder, checked_permutation
 from curator.methods.maths import Cosines, Scores, log_odds_of_mean
-from curator.methods.spec import DefaultRule, ProbabilityMethod, bank_scale, require_negatives, require_positive
+from curator.methods.spec import (
+    DefaultRule,
+    ProbabilityMethod,
+    balanced_cut,
+    bank_scale,
+    require_negatives,
+    require_positive,
+)
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -100,13 +107,10 @@ class NegLabel(ProbabilityMethod):
         by_group = statistics.id_mass(scale)[:, None] - statistics.masses[scale, self.grouping]
         return by_group[:, 0] if by_group.shape[1] == 1 else log_odds_of_mean(by_group)
 
-    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         """even_odds: 0, flags when the negatives of a group outweigh the ID labels, on average over groups.
 
         That depends on how many there are of each: with few ID labels, or few groups, it flags most ID images.
         label_for_label: the log-odds of an image equally similar to all labels, about log(C / labels in a group).
         """
-        if rule == "even_odds":
-            return 0.0
-        even = exact_statistics(np.zeros((1, id_count)), np.zeros((1, negative_count)), self.needs)
-        return float(self.log_odds(even)[0])
+        return balanced_cut(self, even, rule)

@@ -12,6 +12,8 @@ from curator.registry import Registry
 METHODS = Registry(
     "method",
     {
+        "adaneg": "curator.methods.adaneg:AdaNeg",
+        "ants": "curator.methods.ants:ANTS",
         "csp": "curator.methods.csp:CSP",
         "energy": "curator.methods.energy:Energy",
         "eoe": "curator.methods.eoe:EOE",
@@ -19,7 +21,10 @@ METHODS = Registry(
         "knn": "curator.methods.knn:KNN",
         "max_logit": "curator.methods.max_logit:MaxLogit",
         "mcm": "curator.methods.mcm:MCM",
+        "mmood": "curator.methods.mmood:MMOOD",
         "neglabel": "curator.methods.neglabel:NegLabel",
+        "synood": "curator.methods.synood:SynOOD",
+        "tanl": "curator.methods.tanl:TANL",
     },
 )
 

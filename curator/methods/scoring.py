@@ -1,5 +1,7 @@
 """Scores image vectors against a bank by any number of methods in one pass over the labels (see kernel.py).
 
+Methods that score against layers of the bank too get one pass more for each distinct layer (see layers.py).
+
 A row's results do not depend, to the bit, on the other rows, on the block size, or on the other methods asked for at
 the same time.
 """
@@ -8,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from curator.errors import UsageError
 from curator.methods import exact_pass
 from curator.methods.exact_pass import ExactPass
+from curator.methods.layers import WHOLE, Layer, layer_vectors
 from curator.methods.maths import Scores
-from curator.methods.spec import Method
-from curator.methods.statistics import Statistics
+from curator.methods.projection import Projection
+from curator.methods.spec import Method, needs_of
+from curator.methods.statistics import Needs, Statistics, gathered
 from curator.types import Bank, Vectors
 
 if TYPE_CHECKING:
@@ -47,10 +49,22 @@ class ScoreTable:
         return len(self.id_score)
 
 
+class Pass(Protocol):
+    """The pass over the labels of one layer, for at most `block_rows` images at a time where there is a limit."""
+
+    @property
+    def block_rows(self) -> int: ...
+    @property
+    def side_by_side(self) -> bool:
+        """Whether blocks are worth a thread each."""
+
+    def statistics(self, vectors: Vectors) -> Statistics: ...
+
+
 class BankScorer:
     """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
-    precision: see kernel.py; banks of up to 256 labels are scored exactly. device: auto, cpu or a CUDA device. Raises
+    precision: see kernel.py; layers of up to 256 labels are scored exactly. device: auto, cpu or a CUDA device. Raises
     BankError or UsageError when a method does not work on the bank, EncoderError for a device that is not there.
     """
 
@@ -62,19 +76,14 @@ class BankScorer:
         if precision not in ("fast", "full"):
             raise UsageError(f"scan.precision cannot be {precision!r}", hint="one of: fast, full")
         self.bank, self.methods, self._id_count = bank, tuple(methods), bank.id_count
-        self.needs = reduce(or_, (method.needs for method in methods))
-        self._kernel: ExactPass | Kernel
+        asked = needs_of(methods)
+        self.needs = asked[WHOLE]
+        self._passes = {layer: ready_pass(bank, layer, needs, precision, device) for layer, needs in asked.items()}
+        self._kernel = self._passes[WHOLE]
         self._run: Callable[..., Iterator[list[ScoreTable]]] = map
-        if len(bank.labels) <= exact_pass.LABELS:
-            self._kernel = ExactPass(bank.vectors, bank.id_count, self.needs)
-            return
-        from curator.encoders.torch_runtime import resolve_device  # torch, which most commands do without
-        from curator.methods.kernel import Kernel
-        from curator.methods.threads import side_by_side
+        if self._kernel.side_by_side:
+            from curator.methods.threads import side_by_side
 
-        where = str(resolve_device(device))
-        self._kernel = Kernel(bank.vectors, bank.id_count, self.needs, precision=precision, device=where)
-        if self._kernel.device.type == "cpu":
             self._run = side_by_side
 
     def score(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> list[ScoreTable]:
@@ -97,13 +106,36 @@ class BankScorer:
         return [join([block[number] for block in blocks]) for number in range(len(self.methods))]
 
     def statistics(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> Statistics:
-        """The statistics of at most one block of vectors."""
-        found = self._kernel.statistics(vectors)
+        """The statistics of at most one block of vectors, of the whole bank and of every layer."""
+        found = gathered({layer: way.statistics(vectors) for layer, way in self._passes.items()})
         return found if neighbours is None else replace(found, neighbours=np.asarray(neighbours, dtype=np.float64))
 
     def _block(self, vectors: Vectors, neighbours: NDArray[np.floating] | None) -> list[ScoreTable]:
         statistics = self.statistics(vectors, neighbours)
         return [score_table(method, statistics, self._id_count) for method in self.methods]
+
+
+class ProjectedKernel:
+    """A kernel that sees images through the bank's projection."""
+
+    def __init__(self, kernel: Kernel, projection: Projection) -> None:
+        self._kernel, self._projection = kernel, projection
+        self.block_rows, self.side_by_side = kernel.block_rows, kernel.side_by_side
+
+    def statistics(self, vectors: Vectors) -> Statistics:
+        return self._kernel.statistics(self._projection(vectors).astype(np.float32))
+
+
+def ready_pass(bank: Bank, layer: Layer, needs: Needs, precision: Precision, device: str) -> Pass:
+    """The pass of one layer. Few labels are passed over exactly, and so are proxies that each image has its own of."""
+    vectors = layer_vectors(bank, layer)
+    if len(vectors) <= exact_pass.LABELS or layer.memory is not None:
+        return ExactPass(bank, layer, needs)
+    from curator.encoders.torch_runtime import resolve_device  # torch, which most commands do without
+    from curator.methods.kernel import Kernel
+
+    kernel = Kernel(vectors, bank.id_count, needs, precision=precision, device=str(resolve_device(device)))
+    return ProjectedKernel(kernel, Projection.of(bank)) if layer.projection else kernel
 
 
 def score_vectors(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_origin, get_type_hints
 
 from curator.errors import BankError, UsageError
+from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, sigmoid
 from curator.methods.registry import METHODS
 from curator.methods.statistics import Needs, Statistics
@@ -39,7 +40,11 @@ class Method(Protocol):
 
     @property
     def needs(self) -> Needs:
-        """What it must know of an image."""
+        """What it must know of an image, of the whole bank."""
+
+    @property
+    def layer_needs(self) -> Mapping[Layer, Needs]:
+        """What it must know beside, of layers of the bank."""
 
     def log_odds(self, statistics: Statistics) -> Scores:
         """(n,) float64, finite: what images are ranked by, the logit of `id_score` where that is a probability.
@@ -50,20 +55,25 @@ class Method(Protocol):
     def id_score(self, log_odds: Scores) -> Scores:
         """The published score, (n,) float64, of these log-odds."""
 
-    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         """The cut when nothing was calibrated. Raises UsageError when the method has no natural one.
 
+        even: of one image that has cosine 0 with every label, see `exact_pass.even_statistics`.
         even_odds: where `id_score` is one half. label_for_label: where an image stands that is equally similar to all
         labels, so that the number of labels on either side does not matter.
         """
 
 
 class NamedMethod:
-    """For all methods: the id is made of the fields."""
+    """For all methods: the id is made of the fields, and what is asked for is asked of the whole bank."""
 
     @property
     def method_id(self) -> str:
         return MethodSpec.of(self).method_id
+
+    @property
+    def layer_needs(self) -> Mapping[Layer, Needs]:
+        return {}
 
 
 class ProbabilityMethod(NamedMethod):
@@ -79,8 +89,22 @@ class PlainMethod(NamedMethod):
     def id_score(self, log_odds: Scores) -> Scores:
         return log_odds
 
-    def default_min_log_odds(self, id_count: int, negative_count: int, rule: DefaultRule) -> float:
+    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         raise no_natural_threshold(self)
+
+
+def needs_of(methods: Sequence[Method]) -> dict[Layer, Needs]:
+    """What all of them ask, by layer; the whole bank is always among them."""
+    asked: dict[Layer, Needs] = {WHOLE: Needs()}
+    for method in methods:
+        for layer, needs in ((WHOLE, method.needs), *method.layer_needs.items()):
+            asked[layer] = asked.get(layer, Needs()) | needs
+    return asked
+
+
+def balanced_cut(method: Method, even: Statistics, rule: DefaultRule) -> float:
+    """The default cut of a method that weighs ID labels against negatives: 0, or where an even image stands."""
+    return 0.0 if rule == "even_odds" else float(method.log_odds(even)[0])
 
 
 def no_natural_threshold(method: Any) -> UsageError:

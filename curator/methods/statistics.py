@@ -7,15 +7,16 @@ cosines; `exact_statistics` takes them from the cosines themselves, in float64, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
-from curator.methods.grouping import Grouping
+from curator.methods.grouping import Groups
+from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Cosines, Scores, log_sum_exp
 
 
@@ -28,7 +29,7 @@ class Needs:
     """
 
     id_scales: frozenset[float] = frozenset()
-    masses: frozenset[tuple[float, Grouping]] = frozenset()
+    masses: frozenset[tuple[float, Groups]] = frozenset()
     neighbours: int = 0
 
     def __or__(self, other: Needs) -> Needs:
@@ -43,6 +44,7 @@ class Statistics:
 
     `id_rest[s]`, (n,): log-sum-exp of s * c over the ID labels but the nearest one, so that nothing is lost where that
     one holds nearly all. `masses[s, grouping]`, (n, G). `neighbours`, (n, k): cosines, the nearest first.
+    `layers`: the same of each layer that a method asked for, its negatives counted among the layer's own.
     """
 
     id_label: NDArray[np.intp]
@@ -50,9 +52,10 @@ class Statistics:
     negative_label: NDArray[np.intp]
     negative_cosine: Scores
     id_rest: Mapping[float, Scores]
-    masses: Mapping[tuple[float, Grouping], NDArray[np.float64]]
+    masses: Mapping[tuple[float, Groups], NDArray[np.float64]]
     id_count: int
     neighbours: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    layers: Mapping[Layer, Statistics] = field(default_factory=dict)
 
     def id_mass(self, scale: float) -> Scores:
         """log-sum-exp of scale * c over all ID labels, (n,)."""
@@ -99,7 +102,7 @@ def exact_statistics(
 
 
 def exact_masses(
-    negatives: Cosines, scale: float, grouping: Grouping, order: NDArray[np.intp] | None = None
+    negatives: Cosines, scale: float, grouping: Groups, order: NDArray[np.intp] | None = None
 ) -> NDArray[np.float64]:
     """log-sum-exp of scale * c over each group: (n, M) to (n, G)."""
     sizes = grouping.sizes(negatives.shape[1])
@@ -109,6 +112,26 @@ def exact_masses(
     borders = np.cumsum([0, *sizes])
     groups = [log_sum_exp(logits[:, start:stop]) for start, stop in pairwise(borders)]
     return np.stack(groups, axis=1)
+
+
+def stacked(parts: Sequence[Statistics]) -> Statistics:
+    """One after the other the statistics of blocks of images, without neighbours and layers. At least one block."""
+    if len(parts) == 1:
+        return parts[0]
+    return Statistics(
+        id_label=np.concatenate([part.id_label for part in parts]),
+        id_cosine=np.concatenate([part.id_cosine for part in parts]),
+        negative_label=np.concatenate([part.negative_label for part in parts]),
+        negative_cosine=np.concatenate([part.negative_cosine for part in parts]),
+        id_rest={scale: np.concatenate([part.id_rest[scale] for part in parts]) for scale in parts[0].id_rest},
+        masses={key: np.concatenate([part.masses[key] for part in parts]) for key in parts[0].masses},
+        id_count=parts[0].id_count,
+    )
+
+
+def gathered(found: Mapping[Layer, Statistics]) -> Statistics:
+    """The statistics of the whole bank with those of all layers in them, itself included."""
+    return replace(found[WHOLE], layers=found)
 
 
 def nearest_first(cosines: Cosines | None, count: int) -> NDArray[np.float64]:

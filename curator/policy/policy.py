@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
+from curator.methods.exact_pass import even_statistics
 from curator.methods.spec import DefaultRule, Method
 from curator.policy.calibration import Calibration
 from curator.types import Bank
@@ -62,7 +63,7 @@ def default_policy(bank: Bank, method: Method, *, name: str = "default", rule: D
     size. Measured with curator-mini on its known classes, 2 to 200 ID labels, 1 to 100 groups: even odds flag 3 to
     100 % of the ID images, depending on these numbers; label for label flags 3 to 13 %.
     """
-    cut = method.default_min_log_odds(bank.id_count, len(bank.labels) - bank.id_count, rule)
+    cut = method.default_min_log_odds(even_statistics(bank, method), rule)
     return _policy(bank, method, name, cut, {"kind": "default", "rule": rule})
 
 

@@ -98,7 +98,7 @@ class Ledger:
         arrays = [pa.array(filled.get(item.name, [None] * count), item.type) for item in self._schemas[name]]
         return pa.Table.from_arrays(arrays, schema=self._schemas[name])
 
-    def _rows_table(self, name: str, rows: Sequence[Row]) -> pa.Table:
+    def rows_table(self, name: str, rows: Sequence[Row]) -> pa.Table:
         """The same from a few rows."""
         return self._table(name, {key: [row[key] for row in rows] for key in (rows[0] if rows else {})})
 
@@ -148,9 +148,9 @@ class Ledger:
         """Record what a listing said: its counts, what is gone, and what could not be listed."""
         listing = {**asdict(counts), "ignored": json.dumps(dict(counts.ignored), sort_keys=True), "role": role}
         tables = {
-            "listing": self._rows_table("listing", [listing]),
+            "listing": self.rows_table("listing", [listing]),
             "gone": pa.table({"object_uri": pa.array(gone, pa.string())}),
-            "reject": self._rows_table("reject", [reject_row(item, role=role, version=None) for item in rejects]),
+            "reject": self.rows_table("reject", [reject_row(item, role=role, version=None) for item in rejects]),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_listing")
@@ -216,9 +216,9 @@ class Ledger:
         tables = {
             "location": self._table("location", result.locations),
             "image": self._table("image", result.images),
-            "reject": self._rows_table("reject", result.rejects),
+            "reject": self.rows_table("reject", result.rejects),
             "vector": self._table("vector", vectors),
-            "shard": self._rows_table("shard", [shard]),
+            "shard": self.rows_table("shard", [shard]),
             "object": object_table(result.completes),
         }
         return tables if result.scores is None else {**tables, "score": result.scores}
@@ -267,7 +267,7 @@ class Ledger:
             ],
             schema=self.database.schema("label"),
         )
-        with self.database.transaction(), self.database.incoming(bank=self._rows_table("bank", [row]), label=labels):
+        with self.database.transaction(), self.database.incoming(bank=self.rows_table("bank", [row]), label=labels):
             self.database.run("insert_labels")
             self.database.run("insert_bank")
         return version
@@ -306,8 +306,8 @@ class Ledger:
         """Record an evaluation with its image sets and its figures, in one transaction."""
         facts = {"encoder_id": encoder_id, "protocol": protocol, "positive": positive}
         tables = {
-            "evaluation_set": self._rows_table("evaluation_set", sets),
-            "evaluation_metric": self._rows_table("evaluation_metric", metrics),
+            "evaluation_set": self.rows_table("evaluation_set", sets),
+            "evaluation_metric": self.rows_table("evaluation_metric", metrics),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_evaluation", **facts, replicates=replicates, seed=seed, run_id=self.run_id)
@@ -324,8 +324,8 @@ class Ledger:
         ]
         files = [{"vector_file": name, "encoder_id": encoder_id} for name in vector_files]
         tables = {
-            "near_duplicate": self._rows_table("near_duplicate", rows),
-            "compared_file": self._rows_table("compared_file", files),
+            "near_duplicate": self.rows_table("near_duplicate", rows),
+            "compared_file": self.rows_table("compared_file", files),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_near_duplicates")

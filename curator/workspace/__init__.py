@@ -15,10 +15,12 @@ import pyarrow as pa
 from curator.config import Config
 from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
+from curator.generators.asking import PlannedCalls
 from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
+from curator.systems.spec import read_system_spec
 from curator.types import Bank
-from curator.workspace.bank_reports import AuditReport, DiffReport, report_audit, report_diff, show_bank
+from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
 from curator.workspace.doctor import Finding, examine
@@ -26,6 +28,13 @@ from curator.workspace.evaluate import run_evaluation
 from curator.workspace.evaluation_plan import EvaluationRequest
 from curator.workspace.explain import Explanation, explain_image
 from curator.workspace.layout import Layout, find_workspace
+from curator.workspace.learning import (
+    LearnRequest,
+    LearnSummary,
+    learn_as_specified,
+    plan_learning,
+    run_learning,
+)
 from curator.workspace.makefile import dependency_rules
 from curator.workspace.nightly import (
     CalibrationSummary,
@@ -46,6 +55,8 @@ __all__ = [
     "EvaluationSummary",
     "Explanation",
     "Finding",
+    "LearnRequest",
+    "LearnSummary",
     "ScanSummary",
     "ScanWatcher",
     "ScoreSummary",
@@ -134,11 +145,29 @@ class Workspace:
         """
         return run_evaluation(self._context, request, watcher or SilentWatcher())
 
+    def learn_bank(self, request: LearnRequest, *, watcher: ScanWatcher | None = None) -> LearnSummary:
+        """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
+
+        Every generator call is a row, and an identical one is answered from there: the same request goes on where a
+        run stopped. Raises BudgetSpent at `max_calls`, BankError for a version that the guard refuses.
+        """
+        return run_learning(self._context, request, watcher or SilentWatcher())
+
+    def plan_bank(self, request: LearnRequest) -> tuple[PlannedCalls, ...]:
+        """The generator calls that `learn_bank` would make now. Makes and writes nothing."""
+        return plan_learning(self._context, request)
+
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
         """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.
 
+        The spec of a system (ants, mmood, …) is run as `learn_bank` does.
+
         Raises WorkspaceLocked when another run still holds the workspace after `wait_seconds`.
         """
+        path = self.layout.bank_spec(name)
+        spec = read_system_spec(path) if path.is_file() else None
+        if spec is not None:
+            return learn_as_specified(self._context, spec, wait_seconds=wait_seconds)
         with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds) as ledger:
             return self._context.build_bank(ledger, name)
 
@@ -215,6 +244,10 @@ class Workspace:
         """A bank version (`name`, `name@digest` or `name@v2`): its facts, with spec, lineage and the number of doubtful
         labels by role and reason, and at most `limit` labels of each role, in order."""
         return show_bank(self._context, address, role=role, limit=limit)
+
+    def bank_page(self, address: str = "base") -> str:
+        """A bank version as one HTML page: facts, labels by source with their evidence, and what was painted."""
+        return page_of(self._context, address)
 
     def audit_bank(self, address: str = "base", *, min_cosine: float | None = None) -> AuditReport:
         """The doubtful labels of a bank version, the gravest first. `min_cosine`: from which cosine to an ID label a

@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from curator.banks.audit import Audit, audit_bank
-from curator.banks.diff import BankDiff, Change, diff_banks
+from curator.banks.diff import BankDiff, Change, diff_banks, dotted
 from curator.banks.storage import load_bank
 from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError
+from curator.report.bank_page import PagePicture, bank_page
 from curator.store import Database
 from curator.types import Bank, LabelRole
 from curator.workspace.context import Context
@@ -109,6 +110,28 @@ def report_diff(context: Context, old: str, new: str) -> DiffReport:
     shown = ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")
     facts = [{key: found[key] for key in shown} for found in (old_facts, new_facts)]
     return DiffReport(facts[0], facts[1], diff_banks(old_bank, new_bank))
+
+
+def page_of(context: Context, address: str) -> str:
+    """A bank version as one HTML page, with what was painted for it."""
+    with reading(context.layout) as database:
+        facts, bank = _find(context, database, address)
+        labels = database.rows("list_label_evidence", bank_digest=bank.digest)
+        painted = database.rows("list_bank_pictures", bank_digest=bank.digest)
+    shown = {key: facts[key] for key in ("name", "version", "bank_digest", "encoder_id", "created_at")}
+    nested = {key: json.loads(facts[key]) for key in ("spec", "lineage")}
+    shown["created_at"] = str(shown["created_at"])
+    pictures = [_page_picture(context, row) for row in painted]
+    doubts = _doubt_table(audit_bank(bank, load_wordnet())).to_pylist()
+    return bank_page(shown | dotted(nested), labels, pictures, doubts)
+
+
+def _page_picture(context: Context, row: dict[str, Any]) -> PagePicture:
+    """A picture with its provenance; one whose file is gone is shown without it."""
+    path = context.layout.generated / row["artefact"]
+    data = path.read_bytes() if path.suffix != ".safetensors" and path.is_file() else None
+    provenance = {key: row[key] for key in ("model", "revision", "prompt", "seed")}
+    return PagePicture(row["label"], data, provenance | json.loads(row["inputs"])["slots"])
 
 
 def _find(context: Context, database: Database, address: str) -> tuple[dict[str, Any], Bank]:

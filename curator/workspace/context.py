@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from curator.banks import TextCache, build_bank, load_bank, read_spec, save_bank
 from curator.config import Config
@@ -14,6 +14,7 @@ from curator.errors import BankError
 from curator.lake import ReadOptions
 from curator.methods import resolve_method
 from curator.store import Database, Ledger
+from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
@@ -77,6 +78,11 @@ class Context:
             raise BankError(
                 f"{spec_path}: no such bank spec", hint=f"write it, or copy {self.layout.bank_spec('base')}"
             )
+        if (system := read_system_spec(spec_path)) is not None:
+            raise BankError(
+                f"bank {name} has no version yet, and {system.system} makes it from images",
+                hint=f"run `curator bank build {name}` first",
+            )
         started = time.perf_counter()
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)
@@ -101,6 +107,27 @@ class Context:
             negatives,
             time.perf_counter() - started,
         )
+        return bank
+
+    def whole_corpus(self, database: Database, bank: Bank) -> Bank:
+        """All candidates that a mined bank chose its negatives from, in place of those; never stored.
+
+        From the spec as it is in the workspace now. What the bank was built of is in the text cache.
+        """
+        spec = read_spec(self.layout.bank_spec(bank.name))
+        return build_bank(
+            replace(spec, mining=replace(spec.mining, fraction=1.0, limit=None)),
+            self.encoder,
+            root=self.layout.root,
+            text_cache=TextCache(self.layout.text_cache),
+            find_bank=lambda address: self.known_bank(database, address),
+        )
+
+    def known_bank(self, database: Database, address: str) -> Bank:
+        """A bank version that is there. Raises BankError."""
+        bank = self.find_bank(database, address, encoder_id=None)
+        if bank is None:
+            raise BankError(f"no bank version {address}", hint="see `curator bank list`")
         return bank
 
     def find_bank(self, database: Database, address: str, *, encoder_id: str | None) -> Bank | None:

@@ -31,6 +31,12 @@ labels = "flat"
 
 [near_duplicates]
 min_cosine = 0.98
+
+[generators]             # for banks that learn: curator bank ants, mmood, synood, eoe
+describer = "vocabulary" # transformers:<id or folder>, endpoint:<model>
+reasoner = "wordnet"     # the same
+painter = "features"     # diffusers:<id or folder>
+# base_url = "http://127.0.0.1:8000/v1"   # of the endpoint; its key is in the environment variable OPENAI_API_KEY
 """
 
 GITIGNORE_TEXT = """\
@@ -41,6 +47,7 @@ published/
 vectors/
 index/
 cache/
+generated/
 banks/*/
 """
 

@@ -12,6 +12,7 @@ import numpy as np
 from curator.errors import BankError, UsageError
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
+from curator.methods.exact_pass import LayerCosines
 from curator.store import Database
 from curator.types import Vectors
 from curator.workspace.context import Context
@@ -130,6 +131,7 @@ def without_measured(method_id: str) -> str:
 def attribute_image(scorer: Scorer, image_id: str | None, vector: Vectors, k: int) -> Attribution:
     """The parts of the labels in the score of one image, by exact cosines."""
     cosines = exact_cosines(on_grid(vector), on_grid(scorer.bank.vectors))[0]
+    layers = {layer: LayerCosines(scorer.bank, layer)(vector) for layer in scorer.method.layer_needs}
     nearest = scorer.neighbours([image_id or ""], vector)
     return attribute(
         scorer.method,
@@ -138,6 +140,7 @@ def attribute_image(scorer: Scorer, image_id: str | None, vector: Vectors, k: in
         scale=scale_of(scorer.method, scorer.bank.logit_scale),
         k=k,
         neighbours=None if nearest is None else nearest[0].astype(np.float64),
+        layers=layers,
     )
 
 

@@ -51,6 +51,11 @@ class Layout:
     def text_cache(self) -> Path:
         return self.root / "cache" / "text"
 
+    @property
+    def generated(self) -> Path:
+        """Pictures and vectors that painters made, each file named by its content."""
+        return self.root / "generated"
+
     def bank_spec(self, name: str) -> Path:
         return self.root / "banks" / f"{name}.toml"
 

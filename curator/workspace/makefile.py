@@ -10,6 +10,7 @@ import re
 from curator.banks.spec import read_spec
 from curator.errors import BankError
 from curator.resources import data_file
+from curator.systems.spec import read_system_spec
 from curator.workspace.layout import Layout
 
 
@@ -28,7 +29,7 @@ def dependency_rules(layout: Layout, name: str) -> str:
     path = layout.bank_spec(name)
     if not path.is_file():
         raise BankError(f"{path}: no such bank spec", hint=f"write it, or copy {layout.bank_spec('base')}")
-    spec = read_spec(path)
+    spec = read_system_spec(path) or read_spec(path)
     others = [address for address in spec.banks if "@" not in address]
     banks = [_stamp(bank) for bank in others if bank != name and layout.bank_spec(bank).is_file()]
     files = [_escape(file) for file in spec.files]

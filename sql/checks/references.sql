@@ -15,6 +15,25 @@ select 'evaluation_metric', 'bank', evaluation_metric.bank_digest
 from evaluation_metric
 anti join bank on bank.bank_digest = evaluation_metric.bank_digest
 union all
+select 'label_evidence', 'label', label_evidence.bank_digest || ' ' || label_evidence.label_index
+from label_evidence
+anti join label
+    on label.bank_digest = label_evidence.bank_digest
+    and label.label_index = label_evidence.label_index
+union all
+select 'label_evidence', 'generator_call', label_evidence.call_id
+from label_evidence
+anti join generator_call on generator_call.call_id = label_evidence.call_id
+where label_evidence.call_id is not null
+union all
+select 'bank_picture', 'generator_call', bank_picture.call_id
+from bank_picture
+anti join generator_call on generator_call.call_id = bank_picture.call_id
+union all
+select 'bank_guard', 'bank', bank_guard.bank_digest
+from bank_guard
+anti join bank on bank.bank_digest = bank_guard.bank_digest
+union all
 select 'selection', 'policy', selection.policy_id
 from selection
 anti join policy on policy.policy_id = selection.policy_id

@@ -30,4 +30,16 @@ select 'bank', bank_digest, count(*) from bank group by bank_digest having count
 union all
 select 'label', bank_digest || ' ' || label_index, count(*) from label group by bank_digest, label_index having count(*) > 1
 union all
+select 'generator_call', call_id, count(*) from generator_call group by call_id having count(*) > 1
+union all
+select 'label_evidence', bank_digest || ' ' || label_index, count(*)
+from label_evidence
+group by bank_digest, label_index
+having count(*) > 1
+union all
+select 'bank_picture', bank_digest || ' ' || picture_number, count(*)
+from bank_picture
+group by bank_digest, picture_number
+having count(*) > 1
+union all
 select 'run', run_id, count(*) from run group by run_id having count(*) > 1;

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +164,27 @@ def test_any_change_to_a_label_or_to_the_encoder_changes_the_digest(folder, tabl
         for label in bank.labels
     ]
     assert bank_digest(told, encoder_id=bank.encoder_id, spec=bank.spec) == bank.digest
+
+
+def test_parameters_are_in_the_digest_by_name_type_shape_and_value(build):
+    bank = build(mining={"limit": 0})
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    given = [
+        {},
+        {"weight": values},
+        {"gain": values},
+        {"weight": values.astype(np.float64)},
+        {"weight": values.reshape(3, 2)},
+        {"weight": values + np.float32(1e-6)},
+        {"weight": values, "gain": values},
+    ]
+    digests = [
+        bank_digest(bank.labels, encoder_id=bank.encoder_id, spec=bank.spec, parameters=parameters)
+        for parameters in given
+    ]
+    assert digests[0] == bank.digest and len(set(digests)) == len(digests)
+    moved = {"gain": values, "weight": np.asfortranarray(values).astype(">f4")}
+    assert digests[-1] == bank_digest(bank.labels, encoder_id=bank.encoder_id, spec=bank.spec, parameters=moved)
 
 
 @settings(deadline=None, max_examples=25)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from curator.banks import TextCache, build_bank, load_bank, parse_spec, save_bank
+from curator.banks import TextCache, bank_digest, build_bank, load_bank, parse_spec, save_bank
 from curator.errors import BankError
 
 
@@ -66,6 +66,48 @@ def test_every_damage_is_found(saved, name, damage):
     with pytest.raises(BankError) as caught:
         load_bank(saved)
     assert str(saved) in caught.value.message
+
+
+@pytest.fixture
+def learnt(bank):
+    """The bank with parameters of several types and shapes, in no order of names."""
+    parameters = {
+        "tuned.labels": np.array([3, 5]),
+        "projection.weight": np.arange(12, dtype=np.float32).reshape(3, 4).T,  # not contiguous
+        "gain": np.array(0.5),
+    }
+    digest = bank_digest(bank.labels, encoder_id=bank.encoder_id, spec=bank.spec, parameters=parameters)
+    return replace(bank, parameters=parameters, digest=digest)
+
+
+def test_parameters_come_back_with_type_and_shape(learnt, tmp_path):
+    folder = save_bank(learnt, tmp_path / "banks")
+    assert sorted(path.name for path in folder.iterdir())[2] == "parameters.safetensors"
+    loaded = load_bank(folder).parameters
+    assert list(loaded) == sorted(learnt.parameters)
+    for name, values in learnt.parameters.items():
+        assert loaded[name].dtype == values.dtype and loaded[name].shape == values.shape
+        np.testing.assert_array_equal(loaded[name], values)
+    assert save_bank(learnt, tmp_path / "banks") == folder
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_damaged_parameters_are_found(learnt, tmp_path, damage):
+    path = save_bank(learnt, tmp_path / "banks") / "parameters.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()
+    if damage == "flip":
+        path.write_bytes(data)
+    with pytest.raises(BankError, match=r"parameters\.safetensors"):
+        load_bank(path.parent)
+
+
+def test_a_bank_without_parameters_has_no_file_for_them(saved):
+    facts = json.loads((saved / "bank.json").read_text(encoding="utf-8"))
+    assert sorted(facts["sha256"]) == ["labels.parquet", "vectors.safetensors"]
+    (saved / "parameters.safetensors").write_bytes(b"not of this bank")
+    assert load_bank(saved).parameters == {}
 
 
 def test_a_rewritten_manifest_does_not_pass_for_another_bank(saved):

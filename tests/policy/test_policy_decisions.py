@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from curator.errors import UsageError
 from curator.methods import resolve_method, score_vectors
+from curator.methods.statistics import exact_statistics
 from curator.policy import Policy, calibrate, calibrated_policy, default_policy
 from curator.types import Bank, Label
 
@@ -162,7 +163,7 @@ def test_mcm_has_no_default_where_even_odds_say_nothing(text, ids):
     bank = make_bank(5)
     method = resolve_method(text, bank)
     with pytest.raises(UsageError, match="no natural threshold") as caught:
-        method.default_min_log_odds(ids, 4, "even_odds")
+        method.default_min_log_odds(exact_statistics(np.zeros((1, ids)), None, method.needs), "even_odds")
     assert "curator calibrate" in (caught.value.hint or "")
     assert default_policy(bank, resolve_method("mcm", bank)).min_log_odds == 0.0
 

@@ -21,12 +21,14 @@ INCOMING = {
     "'' as version",
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
+    "incoming_call": "select '' as call_id",
     "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{
         f"incoming_{table}": f"select * from {table}"
         for table in (
             "listing", "location", "image", "vector", "reject", "shard", "score", "bank", "label", "near_duplicate",
-            "compared_file", "evaluation_set", "evaluation_metric",
+            "compared_file", "evaluation_set", "evaluation_metric", "generator_call", "label_evidence", "bank_picture",
+            "bank_guard",
         )
     },
 }  # fmt: skip

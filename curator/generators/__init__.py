@@ -1,0 +1,89 @@
+"""Generators: the models that describe images, reason about labels and paint pictures, behind three roles.
+
+Each role has an embedded default that needs no weights and no network, so that everything runs anywhere; a real model
+is one line of configuration. An address is `<kind>` or `<kind>:<rest>`:
+
+    describer   vocabulary                  nearest phrases of WordNet in the encoder's space
+    reasoner    wordnet                     co-hyponyms and relatives of the class, filtered by distance
+    painter     features                    outliers synthesised among the vectors themselves (NPOS)
+    describer, reasoner   transformers:<id or folder>     any image-text-to-text model of transformers
+    describer, reasoner   endpoint:<model>                any OpenAI-compatible service
+    painter     diffusers:<id or folder>    Stable Diffusion and its relatives
+
+Importing this package is cheap: a kind's module loads when it is asked for, weights with the first request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from curator.errors import UsageError
+from curator.registry import Registry
+
+if TYPE_CHECKING:
+    from curator.generators.requests import Generator, Role
+    from curator.generators.surroundings import Surroundings
+
+DESCRIBERS = Registry(
+    "describer",
+    {
+        "endpoint": "curator.generators.endpoint:make_endpoint",
+        "transformers": "curator.generators.local_chat:make_local_chat",
+        "vocabulary": "curator.generators.vocabulary:make_describer",
+    },
+)
+REASONERS = Registry(
+    "reasoner",
+    {
+        "endpoint": "curator.generators.endpoint:make_endpoint",
+        "transformers": "curator.generators.local_chat:make_local_chat",
+        "wordnet": "curator.generators.wordnet_reasoner:make_reasoner",
+    },
+)
+PAINTERS = Registry(
+    "painter",
+    {
+        "diffusers": "curator.generators.diffusers_painter:make_painter",
+        "features": "curator.generators.feature_painter:make_painter",
+    },
+)
+ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "painter": PAINTERS}
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorOptions:
+    """How generators run. `quantise`: none or 4bit (needs bitsandbytes and a GPU); seconds and counts as named.
+
+    `api_key_variable` names the environment variable that holds the key of a service: the key itself is never stored.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    quantise: str = "none"
+    base_url: str = "http://127.0.0.1:8000/v1"
+    api_key_variable: str = "OPENAI_API_KEY"
+    concurrency: int = 4
+    batch_size: int = 4
+    timeout_seconds: float = 120.0
+    retries: int = 4
+    max_new_tokens: int = 512
+    guide: str = "zero-shot"
+    offline: bool = False
+
+
+def make_generator(role: Role, address: str, options: GeneratorOptions, surroundings: Surroundings) -> Generator:
+    """The generator of that address. Raises UsageError for an unknown kind or one without what must stand behind it."""
+    kind, _, rest = address.partition(":")
+    made: Generator = ROLES[role].get(kind)(rest, role, options, surroundings)
+    return made
+
+
+def check_address(role: Role, address: str) -> None:
+    """Raises UsageError for a kind that the role does not have."""
+    kind, _, rest = address.partition(":")
+    ROLES[role].check(kind)
+    embedded = kind in ("vocabulary", "wordnet", "features")
+    if embedded == bool(rest):
+        wanted = "takes nothing behind its name" if embedded else f"needs a model, such as {kind}:NAME"
+        raise UsageError(f"{role} {address}: {kind} {wanted}")

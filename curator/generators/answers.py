@@ -1,0 +1,254 @@
+"""The forms of an answer: what a model must send, how it is read, and what is wrong with it.
+
+A reply is JSON by a schema that the model is given. Models that cannot be held to one send lists in prose, so bullets,
+numbers and commas are read as well; what is neither is refused with a reason that the model is shown on the next try.
+An answer is never guessed at: a list too short is returned as short as it is, one that holds no label is a fault.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from curator.generators.prompts import AnswerKind, Prompt, one_line
+from curator.generators.requests import Message, Request
+
+LONGEST = 60  # characters of a label
+LONGEST_DESCRIPTION = 200
+MOST_LABELS = 500
+FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+BULLET = re.compile(r"^\s*(?:[*+]\s+|[-•–]\s*|\(?(\d{1,3})[.):](?!\d)\s*)(.+)$")
+THOUGHT = re.compile(
+    r"^.*</think(?:ing)?>|<think(?:ing)?>.*$", re.DOTALL
+)  # templates open it, cut replies never end it
+EDGES = " \"'`*_.;,:!“”‘’«»"
+FEWEST_BETWEEN_COMMAS = 3  # with fewer it may be a sentence: "I am sorry, I cannot see it."
+JSON_STARTS = 20  # places at which the JSON between other words is sought
+FORMS: dict[AnswerKind, str] = {
+    "labels": '{"labels": ["...", "..."]}',
+    "description": '{"description": "..."}',
+    "groups": '{"groups": [{"name": "...", "members": ["...", "..."]}]}',
+}
+
+
+class AnswerFault(ValueError):
+    """What is wrong with a reply, as the rest of the sentence `that answer cannot be used: …`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply that was understood. `labels` of a list, a description, or the names of groups; `groups` with members.
+
+    `dropped` counts what the list held and was left out, by reason: repeated, too_long, too_many_words, not_text,
+    too_many.
+    """
+
+    labels: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]]
+    dropped: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        groups = {name: list(members) for name, members in self.groups.items()}
+        return {"labels": list(self.labels), "groups": groups, "dropped": dict(self.dropped)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Answer:
+        groups = {name: tuple(members) for name, members in data["groups"].items()}
+        return cls(tuple(data["labels"]), groups, dict(data["dropped"]))
+
+
+def schema_of(prompt: Prompt) -> dict[str, Any]:
+    """The JSON schema of an answer. Counts and lengths are checked here, since services differ in what they enforce."""
+    text = {"type": "string"}
+    texts = {"type": "array", "items": text}
+    group = _object(name=text, members=texts)
+    fields: dict[AnswerKind, dict[str, Any]] = {
+        "labels": {"labels": texts},
+        "description": {"description": text},
+        "groups": {"groups": {"type": "array", "items": group}},
+    }
+    return _object(**fields[prompt.answer])
+
+
+def messages_with_form(request: Request) -> list[Message]:
+    """The conversation of a request, its last message with the form of the answer.
+
+    Told in words as well where a service enforces the schema: some ignore it silently, and a model that knows what is
+    wanted answers better than one that is merely held to it.
+    """
+    *before, last = request.messages()
+    text = f"{last.text}\n\nAnswer only with JSON of this form: {FORMS[request.prompt.answer]}"
+    return [*before, replace(last, text=text)]
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def read_answer(prompt: Prompt, text: str) -> Answer:
+    """Reads a reply in the form of its prompt. Raises AnswerFault."""
+    said = THOUGHT.sub("", text).strip()
+    if not said:
+        raise AnswerFault("it is empty")
+    readers: dict[AnswerKind, Callable[[Prompt, str], Answer]] = {
+        "labels": _read_labels,
+        "description": _read_description,
+        "groups": _read_groups,
+    }
+    return readers[prompt.answer](prompt, said)
+
+
+def _read_labels(prompt: Prompt, said: str) -> Answer:
+    data = _json(said)
+    if data is None:
+        return _checked(prompt, list_items(said))
+    items = data.get("labels") if isinstance(data, dict) else data
+    if not isinstance(items, list):
+        raise AnswerFault('it is JSON without a list under "labels"')
+    return _checked(prompt, items)
+
+
+def _checked(prompt: Prompt, items: list[Any]) -> Answer:
+    kept: dict[str, str] = {}
+    dropped = {"not_text": 0, "too_long": 0, "too_many_words": 0, "repeated": 0, "too_many": 0}
+    for item in items:
+        label = clean_label(_without_bullet(item)) if isinstance(item, str) else ""
+        if not _says_something(label):
+            dropped["not_text"] += 1
+        elif len(label) > LONGEST:
+            dropped["too_long"] += 1
+        elif prompt.max_words and len(label.split()) > prompt.max_words:
+            dropped["too_many_words"] += 1
+        elif label.casefold() in kept:
+            dropped["repeated"] += 1
+        elif len(kept) == MOST_LABELS:
+            dropped["too_many"] += 1
+        else:
+            kept[label.casefold()] = label
+    if not kept:
+        counted = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count) or "the list is empty"
+        raise AnswerFault(f"it holds no usable label ({counted})")
+    return Answer(tuple(kept.values()), {}, {reason: count for reason, count in dropped.items() if count})
+
+
+def _read_description(prompt: Prompt, said: str) -> Answer:
+    data = _json(said)
+    if data is not None:
+        data = data.get("description") if isinstance(data, dict) else None
+        if not isinstance(data, str):
+            raise AnswerFault('it is JSON without a text under "description"')
+        said = data
+    sentence = clean_label(said)
+    words = len(sentence.split())
+    if not _says_something(sentence) or len(sentence) > LONGEST_DESCRIPTION:
+        raise AnswerFault(f"the description must be one short phrase, not {len(sentence)} characters")
+    if prompt.max_words and words > prompt.max_words:
+        raise AnswerFault(f"the description has {words} words, at most {prompt.max_words} are allowed")
+    return Answer((sentence,), {}, {})
+
+
+def _read_groups(prompt: Prompt, said: str) -> Answer:
+    data = _json(said)
+    items = data.get("groups") if isinstance(data, dict) else data
+    if not isinstance(items, list) or not items:
+        raise AnswerFault('it is not JSON with a list under "groups"')
+    names: dict[str, str] = {}
+    members: dict[str, dict[str, str]] = {}
+    for item in items[:MOST_LABELS]:
+        name, texts = _group(item)
+        names.setdefault(name.casefold(), name)  # a group that is named twice is one group
+        known = members.setdefault(name.casefold(), {})
+        for text in texts[:MOST_LABELS]:
+            known.setdefault(text.casefold(), text)
+    groups = {name: tuple(members[key].values()) for key, name in names.items()}
+    return Answer(tuple(groups), groups, {})
+
+
+def _group(item: Any) -> tuple[str, list[str]]:
+    name, members = (item.get("name"), item.get("members")) if isinstance(item, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(members, list) or not _says_something(clean_label(name)):
+        raise AnswerFault('every group must have a text under "name" and a list under "members"')
+    if len(clean_label(name)) > LONGEST:
+        raise AnswerFault(f"the name of a group has {len(clean_label(name))} characters, at most {LONGEST} are allowed")
+    texts = [clean_label(member) for member in members if isinstance(member, str)]
+    return clean_label(name), [text for text in texts if text and len(text) <= LONGEST_DESCRIPTION]
+
+
+def list_items(said: str) -> list[str]:
+    """The items of a list in prose: lines with bullets or numbers, else one line of items between commas.
+
+    Each reply is read by itself: joining those of several turns would fuse the last item of one with the first of the
+    next, as in EOE's code. An item of a bulleted line that holds another bullet (`Foo- Bar`) is not taken apart; a line
+    that goes on counting (`1. Foo 2. Bar`) is.
+    """
+    bulleted = [item for line in said.splitlines() if (match := BULLET.match(line)) for item in _counted(match)]
+    if bulleted:
+        return bulleted
+    lines = [line for line in said.splitlines() if line.strip()]
+    items = lines[0].rpartition(":")[2].split(",") if len(lines) == 1 else []
+    if len(items) < FEWEST_BETWEEN_COMMAS:
+        raise AnswerFault("it is neither JSON by the schema nor a list")
+    return [*items[:-1], re.sub(r"^\s*(?:and|or)\s", "", items[-1])]
+
+
+def _counted(match: re.Match[str]) -> list[str]:
+    """The items of one line: more than one where the number that it begins with is counted on within it."""
+    number, rest = match.groups()
+    items = []
+    while number is not None:
+        number = str(int(number) + 1)
+        further = re.search(rf"\s\(?{number}[.):]\s+(?=\S)", rest)
+        if further is None:
+            break
+        items.append(rest[: further.start()])
+        rest = rest[further.end() :]
+    return [*items, rest]
+
+
+def clean_label(text: str) -> str:
+    """One line in Unicode's composed form, without quotes, emphasis and closing punctuation; the case stays."""
+    return one_line(unicodedata.normalize("NFC", text)).strip(EDGES)
+
+
+def _without_bullet(item: str) -> str:
+    match = BULLET.match(item)
+    return match[2] if match else item
+
+
+def _says_something(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _json(said: str) -> Any:
+    """The JSON object or array of a reply, fenced or bare or between other words; None when there is none.
+
+    Between other words an object goes before an array, which may be a mark such as [1]. Raises AnswerFault for JSON
+    that was begun and is broken: a part of it is not taken for the whole.
+    """
+    fenced = FENCED.search(said)
+    text = fenced[1].strip() if fenced else said
+    if text.startswith(("{", "[")):
+        try:
+            return _decoded(text, 0)
+        except ValueError as fault:
+            raise AnswerFault(f"it is not valid JSON ({fault})") from fault
+    found = []
+    for match in islice(re.finditer(r"[{\[]", text), JSON_STARTS):
+        with suppress(ValueError):
+            found.append(_decoded(text, match.start()))
+    objects = [value for value in found if isinstance(value, dict)]
+    arrays = [value for value in found if isinstance(value, list) and any(isinstance(item, str) for item in value)]
+    return next(iter([*objects, *arrays]), None)
+
+
+def _decoded(text: str, start: int) -> Any:
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[0]
+    except RecursionError as fault:
+        raise ValueError("nested too deeply") from fault

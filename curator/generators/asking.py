@@ -1,0 +1,302 @@
+"""Asks generators: every call a row, identical calls answered from the rows, within a budget.
+
+What names a call is all that shapes its answer: role, model, revision, prompt, slots, pictures, history, seed and
+settings. A call that was answered, or rejected for good, is never sent again, so a run that was cut off goes on where
+it stopped and money is not spent twice. A reply that cannot be read is asked for again with the fault shown, and at
+last kept as a rejected row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, TypeAlias
+
+from curator.errors import BudgetSpent
+from curator.generators.answers import Answer, AnswerFault, read_answer
+from curator.generators.requests import Generator, Reply, Request, Role, Turn
+
+CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
+TRIES = 3  # of a reply that cannot be read, the first one included
+FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
+FLUSH_CALLS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it is stored. `output` is the raw reply, `answer` what was read from it, `artefact` a file's name."""
+
+    call_id: str
+    role: Role
+    model: str
+    revision: str
+    request: Request
+    status: CallStatus
+    output: str | None = None
+    answer: Answer | None = None
+    artefact: str | None = None
+    fault: str | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def turn(self) -> Turn:
+        """The call as a turn of a conversation that goes on."""
+        return Turn(self.request, self.output or "")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.answer.labels if self.answer else ()
+
+
+class CallStore(Protocol):
+    """Where calls are kept. The workspace's ledger is one."""
+
+    def find(self, call_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The stored rows of calls that need not be made again, by id."""
+
+    def keep(self, calls: Sequence[Call]) -> None:
+        """Store finished calls; durable when it returns."""
+
+    def keep_artefact(self, data: bytes, suffix: str) -> str:
+        """Store a picture or vectors by content; returns the file's name."""
+
+    def read_artefact(self, name: str) -> bytes:
+        """Raises GeneratorError when the file is gone or was changed."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many calls may still be sent; None for no limit. `spent` counts them over the whole run."""
+
+    most: int | None = None
+    spent: int = 0
+
+    def take(self) -> bool:
+        if self.most is not None and self.spent >= self.most:
+            return False
+        self.spent += 1
+        return True
+
+
+class Asking(Protocol):
+    """What systems see of all this: requests in, calls out."""
+
+    def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+        """A call for each request, in order, rejected and failed ones among them. BudgetSpent, GeneratorError."""
+
+    def artefact(self, call: Call) -> bytes:
+        """The picture or vectors that a painter's call made. Raises GeneratorError when the file is gone."""
+
+    def release(self, *roles: Role) -> None:
+        """Free the weights of these roles, or of all."""
+
+
+def call_id_of(role: Role, model: str, revision: str, request: Request) -> str:
+    """32 hexadecimal digits of the SHA-256 of all that shapes the answer."""
+    content = {"role": role, "model": model, "revision": revision, **request.content()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks the generators of a workspace. `generator` gives the one behind a role; it is made once and loads on demand.
+
+    `progress(prompt, done, total)` is told of every call that is finished.
+    """
+
+    generator: Callable[[Role], Generator]
+    store: CallStore
+    budget: Budget = field(default_factory=Budget)
+    progress: Callable[[str, int, int], None] = lambda prompt, done, total: None
+    _generators: dict[Role, Generator] = field(default_factory=dict)
+
+    def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+        """A call for each request, in order; rejected and failed ones among them. Raises BudgetSpent, GeneratorError.
+
+        What was read wrongly is asked for again, with the fault shown, up to TRIES times in all.
+        """
+        calls = self._round(role, requests)
+        for _ in range(TRIES - 1):
+            again = {place: corrected(call) for place, call in enumerate(calls) if correctable(call)}
+            if not again:
+                break
+            for place, call in zip(again, self._round(role, list(again.values())), strict=True):
+                calls[place] = call
+        return calls
+
+    def artefact(self, call: Call) -> bytes:
+        """The picture or vectors that a call made. Raises GeneratorError when the file is gone or was changed."""
+        return self.store.read_artefact(call.artefact or "")
+
+    def release(self, *roles: Role) -> None:
+        """Free the weights of these roles, or of all: one model is in memory at a time."""
+        for role in roles or tuple(self._generators):
+            if role in self._generators:
+                self._generators[role].close()
+
+    def _round(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+        if not requests:
+            return []
+        if role not in self._generators:
+            self._generators[role] = self.generator(role)
+        generator = self._generators[role]
+        ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
+        asked = dict(zip(ids, requests, strict=True))
+        known = {
+            call_id: stored_call(row, asked[call_id], role, generator)
+            for call_id, row in self.store.find(list(asked)).items()
+        }
+        missing = [call_id for call_id in asked if call_id not in known]
+        if missing:
+            others: tuple[Role, ...] = tuple(other for other in self._generators if other != role)
+            if others:
+                self.release(*others)
+            known |= self._send(role, generator, {call_id: asked[call_id] for call_id in missing}, len(known))
+        return [replace(known[call_id], request=request) for call_id, request in zip(ids, requests, strict=True)]
+
+    def _send(self, role: Role, generator: Generator, asked: Mapping[str, Request], before: int) -> dict[str, Call]:
+        """Send what is not known. Each call is stored as soon as it is finished, or together with a few cheap ones."""
+        ids, requests = list(asked), list(asked.values())
+        done: dict[str, Call] = {}
+        with Pending(self.store) as pending:
+            for reply in generator.replies(requests, allow=self.budget.take):
+                call_id, request = ids[reply.position], requests[reply.position]
+                call = self._finished(call_id, role, generator, request, reply)
+                done[call_id] = call
+                pending.add(call)
+                self.progress(request.prompt.name, before + len(done), before + len(ids))
+        if left := len(ids) - len(done):
+            raise BudgetSpent(
+                f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open",
+                hint="what was answered is kept; the same command with a larger --max-calls goes on from there",
+            )
+        return done
+
+    def _finished(self, call_id: str, role: Role, generator: Generator, request: Request, reply: Reply) -> Call:
+        call = Call(
+            call_id, role, generator.model, generator.revision, request, "answered",
+            output=reply.text, attempts=reply.attempts, seconds=reply.seconds, facts=reply.facts,
+        )  # fmt: skip
+        if reply.fault is not None:
+            return replace(call, status="rejected" if reply.final else "failed", fault=reply.fault)
+        if reply.artefact is not None:
+            return replace(call, artefact=self.store.keep_artefact(reply.artefact, reply.suffix))
+        try:
+            return replace(call, answer=read_answer(request.prompt, reply.text or ""))
+        except AnswerFault as fault:
+            return replace(call, status="rejected", fault=str(fault))
+
+
+class Pending:
+    """Calls that are not stored yet: at most so many as cost FLUSH_SECONDS, so that a killed run loses no more."""
+
+    def __init__(self, store: CallStore) -> None:
+        self._store, self._calls = store, list[Call]()
+
+    def __enter__(self) -> Pending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()  # also of a run that fails: what was answered was paid for
+
+    def add(self, call: Call) -> None:
+        self._calls.append(call)
+        if sum(call.seconds for call in self._calls) >= FLUSH_SECONDS or len(self._calls) >= FLUSH_CALLS:
+            self._flush()
+
+    def _flush(self) -> None:
+        calls, self._calls = self._calls, []
+        if calls:
+            self._store.keep(calls)
+
+
+def stored_call(row: Mapping[str, Any], request: Request, role: Role, generator: Generator) -> Call:
+    """A row of the store as the call it was."""
+    return Call(
+        call_id=row["call_id"],
+        role=role,
+        model=generator.model,
+        revision=generator.revision,
+        request=request,
+        status=row["status"],
+        output=row["output"],
+        answer=Answer.from_json(json.loads(row["answer"])) if row["answer"] else None,
+        artefact=row["artefact"],
+        fault=row["fault"],
+        attempts=row["attempts"],
+        seconds=row["seconds"],
+        facts=json.loads(row["facts"]),
+    )
+
+
+def correctable(call: Call) -> bool:
+    """Whether a reply came that could not be read: then the model is shown what was wrong with it."""
+    return call.status == "rejected" and call.output is not None
+
+
+def corrected(call: Call) -> Request:
+    return replace(call.request, correction=(call.output or "", call.fault or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCalls:
+    """Calls of one prompt: how many there would be, how many are answered already, and what the first would say."""
+
+    role: Role
+    model: str
+    prompt: str
+    calls: int
+    answered: int
+    example: str
+
+    @property
+    def to_make(self) -> int:
+        return self.calls - self.answered
+
+
+@dataclass(slots=True)
+class DryAsker:
+    """Asks nothing: finds what is answered already, and lists what would be sent. See `plan`.
+
+    A call that is not answered counts as failed, so a system goes on without it: stages that build on its answer are
+    not in the plan.
+    """
+
+    generator: Callable[[Role], Generator]
+    store: CallStore
+    planned: dict[tuple[Role, str], PlannedCalls] = field(default_factory=dict)
+
+    def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+        generator = self.generator(role)
+        ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
+        rows = self.store.find(list(dict.fromkeys(ids)))
+        for name in dict.fromkeys(request.prompt.name for request in requests):
+            of_name = {
+                call_id: request for call_id, request in zip(ids, requests, strict=True) if request.prompt.name == name
+            }
+            before = self.planned.get((role, name), PlannedCalls(role, generator.model, name, 0, 0, ""))
+            self.planned[role, name] = replace(
+                before,
+                calls=before.calls + len(of_name),
+                answered=before.answered + len(of_name.keys() & rows.keys()),
+                example=before.example or next(iter(of_name.values())).text,
+            )
+        return [
+            stored_call(rows[call_id], request, role, generator)
+            if call_id in rows
+            else Call(call_id, role, generator.model, generator.revision, request, "failed", fault="dry run")
+            for call_id, request in zip(ids, requests, strict=True)
+        ]
+
+    def artefact(self, call: Call) -> bytes:
+        return self.store.read_artefact(call.artefact or "")
+
+    def release(self, *roles: Role) -> None:
+        """Nothing is loaded."""
+
+    def plan(self) -> tuple[PlannedCalls, ...]:
+        return tuple(self.planned.values())

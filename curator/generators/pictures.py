@@ -1,0 +1,43 @@
+"""Pictures as models see them: decoded by curator's own decoder, upright, in RGB, and no larger than is useful.
+
+Models scale what they see to some hundred pixels a side, so more than LONGEST_SIDE costs upload and memory for nothing.
+Decoding silences warnings through process-wide filters: call these functions from one thread only.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+from PIL import Image
+
+from curator.decode.failures import DecodeFailure
+from curator.decode.image import DecodeOptions, decode_image
+from curator.generators.requests import Picture
+
+LONGEST_SIDE = 1024
+JPEG_QUALITY = 90
+
+
+class PictureFault(ValueError):
+    """A picture that cannot be shown to a model; the message says which and why."""
+
+
+def open_picture(picture: Picture, *, longest_side: int = LONGEST_SIDE) -> Image.Image:
+    """The picture in mode RGB, EXIF orientation applied, its longest side at most that. Raises PictureFault."""
+    try:
+        image, _ = decode_image(picture.load(), options=DecodeOptions(), target_size=longest_side)
+    except DecodeFailure as fault:
+        raise PictureFault(f"image {picture.image_id} cannot be read: {fault.reason}, {fault.detail}") from fault
+    except OSError as fault:  # the file went away, or the store behind it
+        raise PictureFault(f"image {picture.image_id} cannot be loaded: {fault}") from fault
+    if max(image.size) > longest_side:
+        image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    return image
+
+
+def data_url(picture: Picture) -> str:
+    """The picture as a data URL of JPEG, without metadata. Raises PictureFault."""
+    buffer = io.BytesIO()
+    open_picture(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

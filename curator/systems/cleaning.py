@@ -1,0 +1,208 @@
+"""Cleans lists of generated labels: no repeats, no ID label under any name, no kind of one, nothing too near one.
+
+The order is that of EOE's code (Cao et al., ICML 2024): unique, not an ID label, no shared word, not too near. What it
+compares letter for letter is compared here as when a bank is built (plurals, spaces, synonyms: see id_names.py), and
+kinds of an ID label are removed as well: a language model asked for what looks like a dog answers with dogs. Every drop
+has a reason and every step a count, since a list shrinks a lot: EOE's 2,994 labels near ImageNet-1k leave 578.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from curator.banks import checks
+from curator.banks.audit import near_fence, nearest
+from curator.banks.checks import Check, read_table
+from curator.banks.id_names import DropReason, id_name_keys, name_keys, written_forms
+from curator.banks.prompts import lines_of
+from curator.banks.wordnet.lexicon import Synset, WordNet, word_key
+from curator.methods.cosines import on_grid
+from curator.systems.limits import between
+from curator.systems.proposals import Proposal
+from curator.types import Vectors
+
+Dropped: TypeAlias = Literal[
+    "repeated", "id_name", "given_synonym", "wordnet_synonym", "kind", "word_overlap", "too_near"
+]
+REASONS: tuple[Dropped, ...] = get_args(Dropped)
+# After which drops each count of the account is taken.
+STEPS: dict[str, tuple[Dropped, ...]] = {
+    "distinct": ("repeated",),
+    "minus_id_names": ("id_name",),
+    "minus_synonyms": ("given_synonym", "wordnet_synonym"),
+    "minus_kinds": ("kind",),
+    "minus_word_overlap": ("word_overlap",),
+    "minus_too_near": ("too_near",),
+}
+VectorsOf: TypeAlias = Callable[[list[str]], Vectors]  # of prompts: (n, d), unit norm, in order
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningRules:
+    """lower_case: labels and prompts are lowered, as EOE has them. word_overlap: a label that shares a whitespace word
+    with an ID label is dropped (EOE, near only). drop_kinds: so is one that WordNet knows as a kind of an ID label.
+
+    max_cosine: so is one whose text has a larger cosine to an ID label. EOE: 0.85 for ImageNet-20, else none, which is
+    1 here and compares nothing (EOE asserts it instead, and trips on rounding). None: above Tukey's fence of the ID
+    labels' cosines to their nearest other one, so nearer than two classes are; the measure of `bank audit` for ID labels
+    among themselves. Its measure for mined negatives, the median, would drop most look-alikes: they are near by design.
+    """
+
+    lower_case: bool = True
+    word_overlap: bool = False
+    max_cosine: float | None = None
+    drop_kinds: bool = True
+
+    @classmethod
+    def resolve(cls, table: Mapping[str, Any], *, where: str = "cleaning") -> Self:
+        """Raises ConfigError that names an unknown key or a bad value."""
+        return cls(**read_table(table, _CHECKS, where))
+
+
+_CHECKS: dict[str, Check] = {
+    "lower_case": checks.flag,
+    "word_overlap": checks.flag,
+    "max_cosine": between(-1, 1),
+    "drop_kinds": checks.flag,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """kept: in order, with their vectors (n, d). dropped: texts by reason. counts: labels left after each step."""
+
+    kept: tuple[Proposal, ...]
+    vectors: Vectors
+    dropped: Mapping[Dropped, list[str]]
+    counts: Mapping[str, int]
+
+    def account(self) -> dict[str, Any]:
+        """Counts of steps and of reasons, for a lineage."""
+        return {**self.counts, "dropped": {reason: len(texts) for reason, texts in self.dropped.items() if texts}}
+
+
+Clean: TypeAlias = Callable[[Sequence[Proposal]], Cleaned]  # what systems get: a Cleaner with its encoder bound
+
+
+@dataclass(frozen=True)
+class Cleaner:
+    """Knows the ID labels, their vectors (C, d) and other names by label, and the rules; looks each up once."""
+
+    id_texts: tuple[str, ...]
+    id_vectors: Vectors
+    synonyms: Mapping[str, Sequence[str]]
+    wordnet: WordNet
+    rules: CleaningRules = CleaningRules()
+
+    def clean(self, proposals: Sequence[Proposal], vectors_of: VectorsOf) -> Cleaned:
+        """What may become negatives. Of equal texts, whatever their case, the first is kept.
+
+        `vectors_of` gets the prompts of what all other rules left, in one call, and none where they left nothing.
+        """
+        dropped: dict[Dropped, list[str]] = {reason: [] for reason in REASONS}
+        seen: set[str] = set()
+        left: list[Proposal] = []
+        for proposal in map(lowered, proposals) if self.rules.lower_case else proposals:
+            reason = self._reason(proposal.text, seen)
+            if reason is None:
+                left.append(proposal)
+            else:
+                dropped[reason].append(proposal.text)
+        kept, vectors = self._far_enough(left, vectors_of, dropped["too_near"])
+        return Cleaned(tuple(kept), vectors, dropped, counts_of(len(proposals), dropped))
+
+    @cached_property
+    def max_cosine(self) -> float:
+        """Above which cosine to an ID label a text is too near."""
+        if self.rules.max_cosine is not None:
+            return self.rules.max_cosine
+        grid = on_grid(self.id_vectors)
+        return min(1.0, near_fence(nearest(grid, grid, apart=True)[1]))
+
+    def _reason(self, text: str, seen: set[str]) -> Dropped | None:
+        """Why a text is dropped before it is encoded, if it is; `seen` takes it in."""
+        key = word_key(text.casefold())
+        if key in seen:
+            return "repeated"
+        seen.add(key)
+        found = [self._names[name] for name in name_keys(text, self.wordnet) if name in self._names]
+        if found:
+            return min(found, key=REASONS.index)
+        if self.rules.drop_kinds and self._is_kind(text):
+            return "kind"
+        if self.rules.word_overlap and words_of(text) & self._words:
+            return "word_overlap"
+        return None
+
+    def _is_kind(self, text: str) -> bool:
+        """Whether any sense of a text lies below any sense of an ID label, however far: a hyponym belongs to it."""
+        reached = {sense.synset_id: sense for sense in self._senses(text)}
+        passed: set[str] = set()
+        while reached:
+            above = {other.synset_id: other for sense in reached.values() for other in self.wordnet.hypernyms(sense)}
+            if above.keys() & self._id_senses:
+                return True
+            passed |= reached.keys()
+            reached = {name: sense for name, sense in above.items() if name not in passed}
+        return False
+
+    def _far_enough(
+        self, left: list[Proposal], vectors_of: VectorsOf, too_near: list[str]
+    ) -> tuple[list[Proposal], Vectors]:
+        if not left:
+            return [], np.zeros((0, self.id_vectors.shape[1]), dtype=np.float32)
+        vectors = vectors_of([proposal.prompt for proposal in left])
+        if self.max_cosine >= 1.0:
+            return left, vectors
+        cosines = nearest(on_grid(vectors), on_grid(self.id_vectors))[1]
+        near = cosines > self.max_cosine
+        too_near += [left[row].text for row in np.flatnonzero(near)]
+        return [left[row] for row in np.flatnonzero(~near)], vectors[~near]
+
+    @cached_property
+    def _names(self) -> dict[str, DropReason]:
+        return id_name_keys(self.id_texts, self.synonyms, self.wordnet)
+
+    @cached_property
+    def _id_senses(self) -> set[str]:
+        return {sense.synset_id for text in self.id_texts for sense in self._senses(text)}
+
+    @cached_property
+    def _words(self) -> set[str]:
+        return {word for text in self.id_texts for word in words_of(text)}
+
+    def _senses(self, text: str) -> list[Synset]:
+        return [sense for form in written_forms(text, self.wordnet) for sense in self.wordnet.synsets(form)]
+
+
+def words_of(text: str) -> set[str]:
+    """Its whitespace words without case. EOE lowers the outliers only: an ID label's `Siamese` then matches nothing."""
+    return set(word_key(text.casefold()).split())
+
+
+def lowered(proposal: Proposal) -> Proposal:
+    """The proposal in lower case, and where its prompt's lines hold the text, there as well; a template's own capitals
+    stay. The last place in a line counts, so that `A photo of A` keeps its article."""
+    text = proposal.text.lower()
+    if text == proposal.text:
+        return proposal
+    written = proposal.text.replace("_", " ")
+    lines = []
+    for line in lines_of(proposal.prompt):
+        before, found, after = line.rpartition(written)
+        lines.append(before + found.lower() + after)
+    return replace(proposal, text=text, prompt="\n".join(lines))
+
+
+def counts_of(raw: int, dropped: Mapping[Dropped, Iterable[str]]) -> dict[str, int]:
+    """How many labels are left after each step, in order, beginning with `raw`."""
+    counts, left = {"raw": raw}, raw
+    for step, reasons in STEPS.items():
+        left -= sum(len(list(dropped[reason])) for reason in reasons)
+        counts[step] = left
+    return counts

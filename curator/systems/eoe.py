@@ -1,0 +1,206 @@
+"""EOE's outlier labels: what a language model imagines beside the ID classes, near to each or far from all.
+
+Cao et al., Envisioning Outlier Exposure by Large Language Models for Out-of-Distribution Detection, ICML 2024. The
+prompts are this package's own. A task says what is asked:
+
+    near            one conversation an ID class: what looks like it but is not related     (3 labels a class)
+    irrelevant, dissimilar   the paper's ablations of near
+    far             one conversation: what resembles the classes as broad groups            (500 labels, 50 a turn)
+    general         the same, for when the task is not known
+    fine-grained    one conversation: other kinds of the same thing                         (500 labels, 50 a turn)
+
+What cleaning leaves is less than what was asked for (EOE on ImageNet-1k, near: 2,994 labels become 578, not topped up).
+Here a conversation that is short goes on for some rounds, and both numbers are in the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+from curator.banks import checks
+from curator.banks.checks import Check, read_table
+from curator.banks.prompts import fill
+from curator.errors import ConfigError
+from curator.generators.asking import Asking, Call
+from curator.generators.prompts import Slot
+from curator.generators.requests import Request
+from curator.systems.cleaning import Clean, CleaningRules
+from curator.systems.conversations import Conversation, nothing_left, tally
+from curator.systems.limits import between, check_fields, or_none, out_of, positive_count, template_name, template_of
+from curator.systems.proposals import Learned, Proposal
+
+Task: TypeAlias = Literal["near", "far", "fine-grained", "general", "irrelevant", "dissimilar"]
+OPENING: dict[Task, str] = {
+    "near": "near-outliers",
+    "irrelevant": "near-irrelevant",
+    "dissimilar": "near-dissimilar",
+    "far": "far-outliers",
+    "general": "far-outliers",
+    "fine-grained": "fine-outliers",
+}
+PER_CLASS: tuple[Task, ...] = ("near", "irrelevant", "dissimilar")
+
+
+@dataclass(frozen=True, slots=True)
+class EoeSettings:
+    """`per_class`: labels a class of the tasks that ask by class; `total`: of the others, `per_turn` a turn.
+
+    `kind`: what the classes are kinds of, such as bird; for fine-grained only. `top_up`: rounds that ask for more where
+    cleaning left a conversation short; 0 as published. `max_cosine`: see `CleaningRules`.
+    """
+
+    task: Task = "near"
+    per_class: int = 3
+    total: int = 500
+    per_turn: int = 50
+    kind: str = ""
+    top_up: int = 2
+    template: str | tuple[str, ...] | None = None
+    max_cosine: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, _CHECKS, "eoe")
+        if (self.task == "fine-grained") != bool(self.kind.strip()):
+            raise ConfigError(
+                "eoe: kind goes with the task fine-grained, and with no other",
+                hint='what the classes are kinds of, such as kind = "bird"',
+            )
+
+    @classmethod
+    def resolve(cls, table: Mapping[str, Any], *, where: str = "eoe") -> Self:
+        """Raises ConfigError that names an unknown key, a bad value, or fine-grained without a kind."""
+        return cls(**read_table(table, _CHECKS, where))
+
+    @property
+    def rules(self) -> CleaningRules:
+        """How the labels are to be cleaned: shared words count for near only, as published."""
+        return CleaningRules(word_overlap=self.task == "near", max_cosine=self.max_cosine)
+
+
+def _any_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value
+
+
+_CHECKS: dict[str, Check] = {
+    "task": out_of(*get_args(Task)),
+    "per_class": positive_count,
+    "total": positive_count,
+    "per_turn": positive_count,
+    "kind": _any_text,
+    "top_up": checks.count,
+    "template": or_none(template_name),
+    "max_cosine": or_none(between(-1, 1)),
+    "seed": checks.count,
+}
+
+
+@dataclass(slots=True)
+class Thread:
+    """A conversation about one ID label, or about all of them, and how many labels are wanted from it."""
+
+    conversation: Conversation
+    concerns: str | None
+    goal: int
+
+
+@dataclass(slots=True)
+class Session:
+    """All that was asked and heard. Proposals stand in the order in which they came, whatever they concern, so that a
+    label that comes late never displaces an equal one that was there before."""
+
+    asking: Asking
+    id_texts: Sequence[str]
+    settings: EoeSettings
+    calls: list[Call] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+
+    def ask(self, counts: Sequence[tuple[Thread, int]]) -> None:
+        """One turn of each of these threads that is not over, for so many labels; all asked together."""
+        wanted = [(thread, min(count, self.settings.per_turn)) for thread, count in counts if count > 0]
+        wanted = [(thread, count) for thread, count in wanted if not thread.conversation.over]
+        if not wanted:
+            return
+        calls = self.asking.ask("reasoner", [self._request(thread, count) for thread, count in wanted])
+        self.calls += calls
+        template = template_of(self.settings.template or "photo")
+        for (thread, _), call in zip(wanted, calls, strict=True):
+            for heard in thread.conversation.hear(call):
+                prompt = fill(template, heard.text)
+                source = f"eoe:{self.settings.task}"
+                self.proposals.append(Proposal(heard.text, prompt, source, heard.call_id, thread.concerns))
+
+    def _request(self, thread: Thread, count: int) -> Request:
+        """The opening, or the follow-up; that of far serves near as well, where the paper has none."""
+        task = self.settings.task
+        later = "fine-outliers-more" if task == "fine-grained" else "far-outliers-more"
+        prompt = later if thread.conversation.history else OPENING[task]
+        label, kind = thread.concerns or "", self.settings.kind
+        slots: dict[str, Slot] = {"label": label, "classes": tuple(self.id_texts), "kind": kind, "count": count}
+        return thread.conversation.request(prompt, slots)
+
+
+def learn_eoe(asking: Asking, id_texts: Sequence[str], settings: EoeSettings, clean: Clean) -> Learned:
+    """The outlier labels, at most `per_class` a class or `total` in all, in the order in which they came.
+
+    A call that was rejected or failed ends its conversation, which keeps what it has. Raises BankError when nothing is
+    left, BudgetSpent and GeneratorError as `asking` does.
+    """
+    threads = open_threads(id_texts, settings)
+    session = Session(asking, id_texts, settings)
+    goal = threads[0].goal
+    for asked in range(0, goal, settings.per_turn):
+        session.ask([(thread, goal - asked) for thread in threads])
+    cleaned = clean(session.proposals)
+    rounds = 0
+    while rounds < settings.top_up and (short := shortages(threads, cleaned.kept)):
+        before = len(session.proposals)
+        for asked in range(0, max(count for _, count in short), settings.per_turn):
+            session.ask([(thread, count - asked) for thread, count in short])
+        if len(session.proposals) == before:
+            break
+        rounds, cleaned = rounds + 1, clean(session.proposals)
+    kept = within_goals(threads, cleaned.kept)
+    account = {
+        "task": settings.task,
+        "labels_nominal": goal * len(threads),
+        "labels_effective": len(kept),
+        "conversations": len(threads),
+        "calls": tally(session.calls),
+        "top_up_rounds": rounds,
+        "cleaning": cleaned.account(),
+        "beyond_nominal": len(cleaned.kept) - len(kept),
+    }
+    if not kept:
+        raise nothing_left("eoe", session.calls)
+    return Learned(tuple(kept), account=account)
+
+
+def open_threads(id_texts: Sequence[str], settings: EoeSettings) -> list[Thread]:
+    if settings.task in PER_CLASS:
+        return [Thread(Conversation(settings.seed), text, settings.per_class) for text in id_texts]
+    return [Thread(Conversation(settings.seed), None, settings.total)]
+
+
+def shortages(threads: Sequence[Thread], kept: Sequence[Proposal]) -> list[tuple[Thread, int]]:
+    """The threads that go on and are short after cleaning, and by how many labels."""
+    had: dict[str | None, int] = {}
+    for proposal in kept:
+        had[proposal.concerns] = had.get(proposal.concerns, 0) + 1
+    short = [(thread, thread.goal - had.get(thread.concerns, 0)) for thread in threads if not thread.conversation.over]
+    return [(thread, count) for thread, count in short if count > 0]
+
+
+def within_goals(threads: Sequence[Thread], kept: Sequence[Proposal]) -> list[Proposal]:
+    """Without what goes beyond the goal of its thread: a model may give more than it was asked for."""
+    left = {thread.concerns: thread.goal for thread in threads}
+    chosen = []
+    for proposal in kept:
+        if left[proposal.concerns] > 0:
+            left[proposal.concerns] -= 1
+            chosen.append(proposal)
+    return chosen

@@ -1,0 +1,102 @@
+"""The spec of a bank that a system makes: `banks/NAME.toml` with the parent bank and the system's own table.
+
+    name = "ants"
+    parent = "base"
+
+    [ants]
+    images = 400
+
+The table's keys are the fields of the system's settings; what is not there has its default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curator.banks import checks
+from curator.banks.checks import read_table
+from curator.errors import ConfigError
+from curator.registry import Registry
+from curator.systems.settings import as_table
+
+SETTINGS = Registry(
+    "system",
+    {
+        "adaneg": "curator.systems.adaptive:AdaNegSettings",
+        "ants": "curator.systems.ants:AntsSettings",
+        "eoe": "curator.systems.eoe:EoeSettings",
+        "mmood": "curator.systems.mmood:MmoodSettings",
+        "synood": "curator.systems.synood:SynoodSettings",
+        "tanl": "curator.systems.adaptive:TanlSettings",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSpec:
+    """A checked spec. `system` is the name of its table; `parent` the address of the bank that it starts from."""
+
+    name: str
+    system: str
+    parent: str = "base"
+    table: Mapping[str, Any] = field(default_factory=dict)
+    where: str = "spec"
+
+    def settings(self, overrides: Mapping[str, Any] | None = None) -> Any:
+        """The settings, with what the command line says on top. Raises ConfigError."""
+        merged = {**self.table, **(overrides or {})}
+        return SETTINGS.get(self.system).resolve(merged, where=f"{self.where}: [{self.system}]")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def banks(self) -> tuple[str, ...]:
+        return (self.parent,)
+
+
+def read_system_spec(path: Path) -> SystemSpec | None:
+    """The spec of a system; None where the file is the spec of a mined bank. Raises ConfigError."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise ConfigError(f"cannot read the bank spec {path}: {fault.strerror}") from fault
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{path} is not valid TOML: {fault}") from fault
+    named = [key for key in SETTINGS.names() if key in data]
+    if not named:
+        return None
+    if len(named) > 1:
+        raise ConfigError(f"{path}: a bank is made by one system, not by {' and '.join(named)}")
+    known = {"name": checks.name, "parent": checks.bank_address, named[0]: checks.table}
+    values = read_table(data, known, str(path))
+    if "name" not in values:
+        raise ConfigError(f"{path}: the key 'name' is missing")
+    spec = SystemSpec(values["name"], named[0], values.get("parent", "base"), values[named[0]], str(path))
+    if spec.parent == spec.name:
+        raise ConfigError(f"{path}: bank {spec.name} is its own parent", hint="name another bank, or name@<digest>")
+    spec.settings()
+    return spec
+
+
+def spec_text(name: str, system: str, parent: str) -> str:
+    """The spec that a first run writes: every setting with its default, to be changed."""
+    settings = as_table(SETTINGS.get(system)())
+    lines = [f"# Bank {name}, made by `curator bank {system}`. These are the defaults: remove a # to change one."]
+    lines += [f'name = "{name}"', f'parent = "{parent}"', "", f"[{system}]"]
+    return "\n".join([*lines, *(f"# {key} = {_toml(value)}" for key, value in settings.items() if value != {})]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value)

@@ -1,0 +1,80 @@
+"""Where generator calls are kept: rows of the ledger, and the files that painters made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curator.durable import write_durably
+from curator.errors import GeneratorError
+from curator.generators.asking import Call
+from curator.store import Ledger
+from curator.store.generated import find_calls, record_calls
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCalls:
+    """See `curator.generators.asking.CallStore`. `folder` holds the files, each named by the hash of its content."""
+
+    ledger: Ledger
+    folder: Path
+
+    def find(self, call_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """A call whose file is gone is as if it had never been made."""
+        rows = find_calls(self.ledger, call_ids)
+        return {
+            row["call_id"]: row for row in rows if row["artefact"] is None or (self.folder / row["artefact"]).is_file()
+        }
+
+    def keep(self, calls: Sequence[Call]) -> None:
+        record_calls(self.ledger, [call_row(call) for call in calls])
+
+    def keep_artefact(self, data: bytes, suffix: str) -> str:
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / name).is_file():
+            write_durably(self.folder / name, data)
+        return name
+
+    def read_artefact(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as fault:
+            raise GeneratorError(
+                f"{path}: cannot be read: {fault.strerror}", hint="the next run makes it again"
+            ) from fault
+        if hashlib.sha256(data).hexdigest()[:32] != path.stem:
+            raise GeneratorError(
+                f"{path} was changed after it was made", hint="delete it, and the next run makes it again"
+            )
+        return data
+
+
+def call_row(call: Call) -> dict[str, Any]:
+    """A call as a row of the ledger. Its text is not stored: prompt, version and slots give it again."""
+    content = call.request.content()
+    inputs = {name: content[name] for name in ("slots", "pictures", "history", "settings", "correction")}
+    return {
+        "call_id": call.call_id,
+        "role": call.role,
+        "model": call.model,
+        "revision": call.revision,
+        "prompt": call.request.prompt.name,
+        "prompt_version": call.request.prompt.version,
+        "prompt_digest": call.request.prompt.digest,
+        "inputs": json.dumps(inputs, sort_keys=True),
+        "seed": call.request.seed,
+        "status": call.status,
+        "output": call.output,
+        "answer": json.dumps(call.answer.as_json(), sort_keys=True) if call.answer else None,
+        "artefact": call.artefact,
+        "fault": call.fault,
+        "facts": json.dumps(dict(call.facts), sort_keys=True),
+        "attempts": call.attempts,
+        "seconds": call.seconds,
+    }

@@ -1,0 +1,105 @@
+-- name: find_calls
+-- Calls that need not be made again.
+select call.call_id, call.status, call.output, call.answer, call.artefact, call.fault, call.facts, call.attempts, call.seconds
+from generator_call as call
+semi join incoming_call as incoming on incoming.call_id = call.call_id
+where call.status <> 'failed';
+
+-- name: delete_repeated_calls
+-- Earlier rows of calls that had failed, or whose file was gone, and were made again.
+delete from generator_call
+where call_id in (select incoming.call_id from incoming_generator_call as incoming);
+
+-- name: insert_calls
+-- Record finished calls.
+insert into generator_call
+select * from incoming_generator_call;
+
+-- name: count_calls_of_run
+-- How the calls of a run ended.
+select status, count(*) as calls
+from generator_call
+where run_id = $run_id
+group by status
+order by status;
+
+-- name: insert_label_evidence
+-- Record once where the labels of a bank version come from.
+insert into label_evidence
+select incoming.*
+from incoming_label_evidence as incoming
+anti join label_evidence on label_evidence.bank_digest = incoming.bank_digest;
+
+-- name: insert_bank_pictures
+-- Record once what was painted for a bank version.
+insert into bank_picture
+select incoming.*
+from incoming_bank_picture as incoming
+anti join bank_picture on bank_picture.bank_digest = incoming.bank_digest;
+
+-- name: insert_bank_guard
+-- Record how a bank version does on ID images that were held out.
+insert into bank_guard
+select * from incoming_bank_guard;
+
+-- name: list_bank_pictures
+-- What was painted for a bank version.
+select picture.artefact, picture.label, call.model, call.revision, call.prompt, call.seed, call.inputs, call.facts, call.call_id
+from bank_picture as picture
+join generator_call as call on call.call_id = picture.call_id
+where picture.bank_digest = $bank_digest
+order by picture.picture_number;
+
+-- name: list_label_evidence
+-- The labels of a bank version with the call that gave each.
+select
+    label.label_index,
+    label.text,
+    label.role,
+    label.source,
+    label.nearest_id,
+    label.nearest_id_cosine,
+    evidence.concerns,
+    evidence.call_id,
+    call.model,
+    call.prompt
+from label
+left join label_evidence as evidence
+    on evidence.bank_digest = label.bank_digest
+    and evidence.label_index = label.label_index
+left join generator_call as call on call.call_id = evidence.call_id
+where label.bank_digest = $bank_digest
+order by label.label_index;
+
+-- name: list_image_places
+-- Where the bytes of some images lie, and how many pixels and bytes they have; the first place of each.
+select
+    image.image_id,
+    image.width,
+    image.height,
+    image.byte_size,
+    arg_min(location.object_uri, location.uri) as object_uri,
+    arg_min(source_object.kind, location.uri) as kind,
+    arg_min(coalesce(location.member, ''), location.uri) as member,
+    arg_min(coalesce(location.byte_offset, -1), location.uri) as byte_offset,
+    min(location.uri) as uri,
+    arg_min(coalesce(location.source_label, ''), location.uri) as source_label
+from image
+semi join incoming_wanted as wanted on wanted.image_id = image.image_id
+join location on location.image_id = image.image_id
+join source_object
+    on source_object.object_uri = location.object_uri
+    and source_object.role = location.role
+where source_object.gone_run_id is null
+group by all
+order by image.image_id;
+
+-- name: list_lake_vectors
+-- Where the vectors of the images that are in the lake now lie, by file and row, and when each arrived.
+select vector.vector_file, vector.row_index, vector.image_id, run.started_at, min(images.uri) as uri
+from vector
+join report.images as images on images.image_id = vector.image_id
+join run on run.run_id = vector.run_id
+where vector.encoder_id = $encoder_id
+group by all
+order by vector.vector_file, vector.row_index;

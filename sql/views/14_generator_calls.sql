@@ -1,0 +1,21 @@
+-- What were models asked, what did they answer, and what did it cost?
+create or replace view report.generator_calls as
+select
+    call.call_id,
+    call.role,
+    call.model,
+    call.revision,
+    call.prompt,
+    call.prompt_version,
+    call.inputs,
+    call.seed,
+    call.status,
+    call.output,
+    call.answer,
+    call.artefact,
+    call.fault,
+    call.attempts,
+    call.seconds,
+    call.finished_at,
+    call.run_id
+from generator_call as call;

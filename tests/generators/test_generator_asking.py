@@ -1,0 +1,193 @@
+"""Every call is a row, identical ones are answered from the rows, and the budget is kept to the last call."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curator.errors import BudgetSpent, GeneratorError
+from curator.generators.asking import TRIES, Asker, Budget, DryAsker, call_id_of
+from curator.generators.prompts import load_prompt
+from curator.generators.requests import Picture, Request
+from tests.generators.scripted import MemoryCalls, ScriptedGenerator
+
+
+def about(label: str, *, seed: int = 0, **more) -> Request:
+    return Request(load_prompt("look-alikes"), {"label": label, "count": 3}, seed=seed, **more)
+
+
+def listed(*labels: str) -> str:
+    return json.dumps({"labels": list(labels)})
+
+
+def asker_of(generator, store=None, most=None) -> Asker:
+    return Asker(lambda role: generator, store or MemoryCalls(), Budget(most))
+
+
+def test_answers_stand_in_the_order_of_the_requests():
+    generator = ScriptedGenerator(lambda request: listed(f"not {request.slots['label']}"))
+    calls = asker_of(generator).ask("reasoner", [about("tram"), about("bus"), about("cat")])
+    assert [call.labels for call in calls] == [("not tram",), ("not bus",), ("not cat",)]
+    assert {call.status for call in calls} == {"answered"}
+
+
+def test_an_identical_call_is_answered_from_the_table_and_sent_once():
+    store = MemoryCalls()
+    generator = ScriptedGenerator(lambda request: listed("moon"))
+    first = asker_of(generator, store)
+    calls = first.ask("reasoner", [about("tram"), about("tram"), about("bus")])
+    again = asker_of(generator, store).ask("reasoner", [about("bus"), about("tram")])
+    assert len(generator.asked) == 2 and first.budget.spent == 2
+    assert [call.call_id for call in again] == [calls[2].call_id, calls[0].call_id]
+    assert again[0].labels == ("moon",) and again[0].output == calls[2].output
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        about("tram", seed=1),
+        about("bus"),
+        about("tram", settings={"steps": 3}),
+        about("tram", pictures=(Picture("a" * 32, lambda: b""),)),
+        about("tram", correction=("x", "y")),
+        Request(load_prompt("near-outliers"), {"label": "tram", "count": 3}),
+    ],
+)
+def test_all_that_shapes_an_answer_is_in_the_name_of_a_call(other):
+    names = {call_id_of("reasoner", "m", "1", request) for request in (about("tram"), other)}
+    names |= {call_id_of("reasoner", "m", "2", about("tram")), call_id_of("reasoner", "n", "1", about("tram"))}
+    names |= {call_id_of("describer", "m", "1", about("tram"))}
+    assert len(names) == 5
+
+
+def test_what_cannot_be_read_is_asked_again_with_the_fault_shown():
+    def script(request):
+        return listed("moon") if request.correction else '{"names": ["moon"]}'
+
+    generator = ScriptedGenerator(script)
+    store = MemoryCalls()
+    (call,) = asker_of(generator, store).ask("reasoner", [about("tram")])
+    assert call.labels == ("moon",)
+    said = generator.asked[1].messages()
+    assert [message.speaker for message in said] == ["user", "assistant", "user"]
+    assert said[1].text == '{"names": ["moon"]}' and "without a list" in said[2].text
+    assert sorted(row["status"] for row in store.rows.values()) == ["answered", "rejected"]
+    asker_of(generator, store).ask("reasoner", [about("tram")])
+    assert len(generator.asked) == 2, "the whole chain is answered from the rows"
+
+
+def test_what_is_never_right_ends_as_a_rejected_row_and_is_not_guessed_at():
+    excuses = iter(["I am afraid I cannot help with that", "I really cannot", "No."])
+    generator = ScriptedGenerator(lambda request: next(excuses))
+    store = MemoryCalls()
+    (call,) = asker_of(generator, store).ask("reasoner", [about("tram")])
+    assert call.status == "rejected" and call.labels == () and "neither JSON" in (call.fault or "")
+    assert len(generator.asked) == len(store.rows) == TRIES
+    asker_of(generator, store).ask("reasoner", [about("tram")])
+    assert len(generator.asked) == TRIES, "a rejection is final: it would come again"
+
+
+def test_a_model_that_repeats_itself_is_shown_its_fault_once():
+    generator = ScriptedGenerator(lambda request: "No.")
+    (call,) = asker_of(generator).ask("reasoner", [about("tram")])
+    assert call.status == "rejected" and len(generator.asked) == 2, "the same question has the same answer"
+
+
+def test_a_failed_call_is_made_again_by_the_next_run_and_one_of_many_stops_none():
+    faults = [TimeoutError("timed out"), listed("moon")]
+    generator = ScriptedGenerator(lambda request: faults.pop(0) if request.slots["label"] == "tram" else listed("sun"))
+    store = MemoryCalls()
+    tram, bus = asker_of(generator, store).ask("reasoner", [about("tram"), about("bus")])
+    assert tram.status == "failed" and bus.labels == ("sun",)
+    tram, bus = asker_of(generator, store).ask("reasoner", [about("tram"), about("bus")])
+    assert tram.labels == ("moon",) and len(generator.asked) == 3
+
+
+def test_a_final_fault_of_one_request_is_a_rejected_row_and_is_not_corrected():
+    generator = ScriptedGenerator(lambda request: ValueError("the image cannot be read"))
+    (call,) = asker_of(generator).ask("reasoner", [about("tram")])
+    assert call.status == "rejected" and call.fault == "the image cannot be read" and len(generator.asked) == 1
+
+
+def test_the_budget_is_kept_and_what_was_answered_is_not_lost():
+    store = MemoryCalls()
+    generator = ScriptedGenerator(lambda request: listed("moon"))
+    with pytest.raises(BudgetSpent, match="budget of 2 calls is spent: 3 calls") as caught:
+        asker_of(generator, store, most=2).ask("reasoner", [about(name) for name in "abcde"])
+    assert "--max-calls" in (caught.value.hint or "")
+    assert len(generator.asked) == len(store.rows) == 2
+    calls = asker_of(generator, store, most=3).ask("reasoner", [about(name) for name in "abcde"])
+    assert len(calls) == 5 and len(generator.asked) == 5
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=12), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_nothing_is_sent_twice_whatever_is_asked_and_wherever_the_budget_ends(names, most):
+    store = MemoryCalls()
+    generator = ScriptedGenerator(lambda request: listed("moon"))
+    for budget in (most, None):
+        try:
+            calls = asker_of(generator, store, most=budget).ask("reasoner", [about(name) for name in names])
+        except BudgetSpent:
+            assert len(generator.asked) == most < len(set(names))
+    assert [call.request.slots["label"] for call in calls] == names
+    assert len(generator.asked) == len(set(names)) == len(store.rows)
+
+
+def test_calls_that_were_answered_before_a_crash_are_stored():
+    def script(request):
+        if request.slots["label"] == "a":
+            raise KeyboardInterrupt
+        return listed("moon")
+
+    store = MemoryCalls()
+    with pytest.raises(KeyboardInterrupt):
+        asker_of(ScriptedGenerator(script), store).ask("reasoner", [about(name) for name in "abc"])
+    assert len(store.rows) == 2
+
+
+def test_a_picture_is_an_artefact_and_a_missing_file_is_said():
+    generator = ScriptedGenerator(lambda request: b"\xff\xd8jpeg")
+    store = MemoryCalls()
+    asker = asker_of(generator, store)
+    (call,) = asker.ask("painter", [Request(load_prompt("draw"), {"label": "moon"})])
+    assert call.status == "answered" and asker.artefact(call) == b"\xff\xd8jpeg" and call.facts == {"loss": [1.0]}
+
+
+def test_another_role_frees_the_one_before_and_release_frees_all():
+    made = {}
+
+    def generator_of(role):
+        made[role] = ScriptedGenerator(lambda request: listed("moon"), model=role)
+        return made[role]
+
+    asker = Asker(generator_of, MemoryCalls())
+    asker.ask("reasoner", [about("tram")])
+    assert set(made) == {"reasoner"} and made["reasoner"].closed == 0
+    asker.ask("describer", [about("tram")])
+    assert made["reasoner"].closed == 1 and made["describer"].closed == 0
+    asker.release()
+    assert made["describer"].closed == 1
+
+
+def test_a_generator_that_cannot_work_at_all_stops_the_run():
+    class Broken(ScriptedGenerator):
+        def replies(self, requests, *, allow):
+            raise GeneratorError("no such model")
+
+    with pytest.raises(GeneratorError, match="no such model"):
+        asker_of(Broken(lambda request: "")).ask("reasoner", [about("tram")])
+
+
+def test_a_dry_run_lists_what_is_open_and_sends_nothing():
+    store = MemoryCalls()
+    generator = ScriptedGenerator(lambda request: listed("moon"))
+    asker_of(generator, store).ask("reasoner", [about("tram")])
+    dry = DryAsker(lambda role: generator, store)
+    known, unknown = dry.ask("reasoner", [about("tram"), about("bus")])
+    (plan,) = dry.plan()
+    assert (plan.calls, plan.answered, plan.to_make) == (2, 1, 1) and '"tram"' in plan.example
+    assert known.labels == ("moon",) and unknown.status == "failed" and len(generator.asked) == 1

@@ -1,0 +1,110 @@
+"""A scripted Asking: it answers from a function and remembers every batch that it was asked."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from curator.banks.wordnet import load_wordnet
+from curator.generators.answers import Answer
+from curator.generators.asking import Call, call_id_of
+from curator.generators.requests import Picture, Request
+from curator.systems.cleaning import Cleaner, CleaningRules
+from curator.types import Vectors
+
+DIMENSION = 64
+
+
+@dataclass
+class ScriptedAsking:
+    """`script(role, request)` gives labels (a list), groups (a mapping), a picture's name (bytes), or "rejected" or
+    "failed". `batches` are the roles and requests of each `ask`."""
+
+    script: Callable[[str, Request], Any]
+    batches: list[tuple[str, list[Request]]] = field(default_factory=list)
+
+    def ask(self, role: str, requests: Sequence[Request]) -> list[Call]:
+        assert requests, "nothing was asked"
+        for request in requests:
+            assert request.text  # the slots fit the prompt
+        self.batches.append((role, list(requests)))
+        return [self._call(role, request) for request in requests]
+
+    def _call(self, role: str, request: Request) -> Call:
+        facts = {"call_id": call_id_of(role, "scripted", "1", request), "role": role, "model": "scripted"}
+        found = self.script(role, request)
+        if isinstance(found, str):
+            return Call(revision="1", request=request, status=found, fault="scripted", **facts)
+        if isinstance(found, bytes):
+            return Call(revision="1", request=request, status="answered", artefact=found.decode(), **facts)
+        if isinstance(found, Mapping):
+            groups = {name: tuple(members) for name, members in found.items()}
+            answer, output = Answer(tuple(groups), groups, {}), json.dumps({"groups": found})
+        else:
+            answer, output = Answer(tuple(found), {}, {}), json.dumps({"labels": list(found)})
+        return Call(revision="1", request=request, status="answered", answer=answer, output=output, **facts)
+
+    def artefact(self, call: Call) -> bytes:
+        raise NotImplementedError
+
+    @property
+    def requests(self) -> list[Request]:
+        return [request for _, requests in self.batches for request in requests]
+
+    @property
+    def stages(self) -> list[tuple[str, int]]:
+        """(prompt, requests) of every batch."""
+        return [(requests[0].prompt.name, len(requests)) for _, requests in self.batches]
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedAsking]:
+    return ScriptedAsking
+
+
+def directions(texts: Sequence[str]) -> Vectors:
+    """A fixed random direction for every text: any two are nearly at right angles."""
+    rows = [np.random.default_rng(zlib.crc32(text.encode())).normal(size=DIMENSION) for text in texts]
+    vectors = np.array(rows).reshape(len(texts), DIMENSION)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def encode() -> Callable[[Sequence[str]], Vectors]:
+    return directions
+
+
+@pytest.fixture
+def make_cleaner() -> Callable[..., Cleaner]:
+    """A cleaner of these ID labels, whose vectors are those of `encode` in the template of a photo."""
+
+    def make(*id_texts: str, synonyms: Mapping[str, Sequence[str]] | None = None, **rules: Any) -> Cleaner:
+        vectors = directions([f"a photo of a {text}." for text in id_texts])
+        return Cleaner(id_texts, vectors, synonyms or {}, load_wordnet(), CleaningRules(**rules))
+
+    return make
+
+
+@pytest.fixture
+def clean_of(make_cleaner):
+    """What systems get: proposals in, what is left of them out. Nothing is too near."""
+
+    def make(*id_texts: str, **rules: Any):
+        cleaner = make_cleaner(*id_texts, **{"max_cosine": 1.0} | rules)
+        return lambda proposals: cleaner.clean(proposals, directions)
+
+    return make
+
+
+@pytest.fixture
+def picture() -> Callable[[str], Picture]:
+    def make(image_id: str) -> Picture:
+        return Picture(image_id, lambda: b"", directions([image_id])[0])
+
+    return make

@@ -1,0 +1,319 @@
+"""Banks that systems make, on a real ledger: calls are rows, versions are guarded, nothing depends on order."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
+from curator.workspace import LearnRequest, Workspace
+from curator.workspace.world import World
+from tests.conftest import SMALL_BANK
+from tests.generators.scripted import ScriptedGenerator
+
+COLOURS = {"red": "red", "green": "green", "blue": "ood", "yellow": "ood", "black": "ood"}
+
+
+def picture(colour: str, number: int) -> bytes:
+    """One colour with a pattern of its own, so that no two nearly coincide."""
+    image = Image.new("RGB", (32, 32), colour)
+    for bit in range(8):
+        if number >> bit & 1:
+            image.paste(
+                (number * 37 % 256, bit * 30, 128), (bit % 4 * 8, bit // 4 * 16, bit % 4 * 8 + 4, bit // 4 * 16 + 8)
+            )
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def lakes(tmp_path_factory) -> Path:
+    """`lake`: 60 pictures of five colours; `known`: 48 others, red and green, in folders of their class."""
+    root = tmp_path_factory.mktemp("lakes")
+    for number in range(60):
+        colour = list(COLOURS)[number % 5]
+        path = root / "lake" / f"{colour}-{number:03d}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture(colour, number))
+    for number in range(100, 148):
+        path = root / "known" / ["red", "green"][number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(path.parent.name, number))
+    return root
+
+
+@pytest.fixture(scope="module")
+def scanned_once(lakes) -> Path:
+    """A workspace that has scanned the lake and calibrated on what is known. Tests work on copies of it."""
+    workspace = Workspace.create(lakes / "workspace", labels=["red", "green"], encoder="fake")
+    workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
+    workspace.scan(lakes / "lake")
+    workspace.calibrate(lakes / "known")
+    return workspace.layout.root
+
+
+@pytest.fixture
+def scanned(tmp_path, scanned_once) -> Workspace:
+    return Workspace.open(shutil.copytree(scanned_once, tmp_path / "workspace"))
+
+
+@pytest.fixture
+def scripted(monkeypatch) -> Callable[..., dict[str, ScriptedGenerator]]:
+    """Put scripted generators behind the roles."""
+
+    def install(**scripts) -> dict[str, ScriptedGenerator]:
+        made = {role: ScriptedGenerator(script, model=f"scripted-{role}") for role, script in scripts.items()}
+        monkeypatch.setattr(World, "generator", lambda self, role: made[role])
+        return made
+
+    return install
+
+
+def described(request) -> str:
+    return json.dumps({"description": f"a wall of number {request.pictures[0].image_id[:4]}"})
+
+
+def imagined(request) -> str:
+    names = {"red": ["rust", "brick"], "green": ["moss", "leaf"]}
+    return json.dumps({"labels": names[str(request.slots["label"])]})
+
+
+def ants(**settings) -> LearnRequest:
+    return LearnRequest("ants", "ants", settings={"max_cosine": 1.0, **settings})
+
+
+def healthy(workspace: Workspace) -> bool:
+    return all(result.healthy for result in workspace.check())
+
+
+def test_ants_makes_a_bank_that_scores_with_the_evidence_of_every_label(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    summary = scanned.learn_bank(ants())
+    assert summary.bank == "ants v1" and summary.sent == len(made["describer"].asked) + len(made["reasoner"].asked)
+    rows = scanned.sql("select * from report.generated_labels order by label_index").to_pylist()
+    assert len(rows) == summary.negative_labels
+    assert {row["source"] for row in rows} == {"ants:ens", "ants:vsnl"}
+    assert all(row["model"].startswith("scripted-") and row["output"] and row["concerns"] for row in rows)
+    assert {row["label"] for row in rows if row["source"] == "ants:vsnl"} == {"rust", "brick", "moss", "leaf"}
+    scoring = scanned.score(bank="ants", method=["ants", "ants:variant=ens", "neglabel"])
+    assert [item.scored for item in scoring.scorings] == [60, 60, 60]
+    assert healthy(scanned)
+
+
+def test_the_negative_images_are_those_that_do_not_belong(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(ants())
+    asked = {request.pictures[0].image_id for request in made["describer"].asked}
+    uris = scanned.sql("select image_id, uri from report.images").to_pylist()
+    colours = {Path(row["uri"]).name.split("-")[0] for row in uris if row["image_id"] in asked}
+    assert asked and colours <= {"blue", "yellow", "black"}
+
+
+def test_the_same_again_sends_nothing_and_gives_the_same_version(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    first = scanned.learn_bank(ants())
+    again = scanned.learn_bank(ants())
+    assert again.sent == 0 and again.bank_digest == first.bank_digest and again.bank == "ants v1"
+    assert len(made["describer"].asked) + len(made["reasoner"].asked) == first.sent
+
+
+def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_workspace, lakes, scripted):
+    scripted(describer=described, reasoner=imagined)
+    banks, scores = [], []
+    parts = [str(lakes / "lake" / f"{colour}-*.png") for colour in COLOURS]
+    for number, sources in enumerate(([lakes / "lake"], reversed(parts))):
+        workspace = make_workspace(tmp_path / f"w{number}")
+        for source in sources:
+            workspace.scan(source)
+        banks.append(workspace.learn_bank(ants()).bank_digest)
+        workspace.score(bank="ants", method="ants")
+        scores.append(workspace.sql("select image_id, id_score from report.scores order by image_id").to_pylist())
+    assert banks[0] == banks[1] and scores[0] == scores[1] and len(scores[0]) == 60
+
+
+def test_a_spent_budget_loses_nothing_and_the_same_command_goes_on(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    with pytest.raises(BudgetSpent):
+        scanned.learn_bank(LearnRequest("ants", "ants", settings={"max_cosine": 1.0}, max_calls=3))
+    assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": 3}]
+    summary = scanned.learn_bank(ants())
+    total = len(made["describer"].asked) + len(made["reasoner"].asked)
+    assert total == 3 + summary.sent
+    assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": total}]
+    assert healthy(scanned)
+
+
+def test_a_plan_counts_the_calls_and_writes_nothing(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    plan = {item.prompt: item for item in scanned.plan_bank(ants())}
+    assert not made["describer"].asked and plan["describe-image"].to_make > 0
+    assert plan["look-alikes"].calls == 2
+    assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": 0}]
+    summary = scanned.learn_bank(ants())
+    assert summary.sent == sum(item.to_make for item in plan.values())
+    assert sum(item.to_make for item in scanned.plan_bank(ants())) == 0
+
+
+def test_a_dead_describer_leaves_a_bank_of_look_alikes_and_says_so(scanned, scripted):
+    scripted(describer=lambda request: TimeoutError("no answer in 120 s"), reasoner=imagined)
+    summary = scanned.learn_bank(ants())
+    assert summary.calls["failed"] > 0 and summary.facts["ens_weight"] == 0.0
+    assert summary.account["ens"] == 0 and summary.account["vsnl"] == 4
+    faults = scanned.sql("select distinct fault from report.generator_calls where status = 'failed'").to_pylist()
+    assert faults == [{"fault": "no answer in 120 s"}]
+    assert scanned.score(bank="ants", method="ants").scorings[0].scored == 60
+
+
+def test_names_of_id_labels_never_become_negatives_and_are_counted(scanned, scripted):
+    def says_names(request):
+        return json.dumps({"description": "a red thing"})
+
+    def repeats(request):
+        return json.dumps({"labels": ["Red", "reds", "crimson", "brick"]})
+
+    scripted(describer=says_names, reasoner=repeats)
+    summary = scanned.learn_bank(ants())
+    rows = scanned.sql("select label from report.generated_labels").to_pylist()
+    assert [row["label"] for row in rows] == ["brick"]  # crimson is a synonym of red, or a kind of it
+    assert summary.account["sentences_naming_an_id_label"] > 0
+
+
+def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(scanned, scripted):
+    scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(ants())
+
+    def near(request):
+        return json.dumps({"labels": [f"{request.slots['label']} wall {n}" for n in range(9)]})
+
+    scripted(describer=described, reasoner=near)
+    worse = ants(seed=1)
+    with pytest.raises(BankError, match="held-out ID images") as caught:
+        scanned.learn_bank(worse)
+    assert "--force" in (caught.value.hint or "")
+    assert scanned.banks().num_rows == 2, "base and the first version"
+    forced = scanned.learn_bank(LearnRequest("ants", "ants", settings=dict(worse.settings), force=True))
+    assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
+    assert forced.guard["flagged_now"] > forced.guard["flagged_before"] and forced.guard["forced"]
+    assert scanned.sql("select forced from bank_guard").to_pylist() == [{"forced": True}]
+
+
+def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scripted):
+    made = scripted(describer=described, reasoner=imagined)
+    path = scanned.layout.bank_spec("ants")
+    scanned.learn_bank(ants())
+    assert "# images = 400" in path.read_text(), "written by the first run, every setting with its default"
+    path.write_text('name = "ants"\n[ants]\nmax_cosine = 1.0\n', encoding="utf-8")
+    bank = scanned.build_bank("ants")
+    assert {label.source for label in bank.labels if label.role == "negative"} == {"ants:ens", "ants:vsnl"}
+    assert "banks/.stamps/base.built" in scanned.bank_dependencies("ants")
+    assert made["reasoner"].asked
+
+
+def test_the_page_of_a_bank_is_one_file_with_everything(scanned, scripted, run_cli, tmp_path):
+    scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(ants())
+    page = tmp_path / "ants.html"
+    run_cli("bank", "show", "ants", "--html", page, folder=scanned.layout.root)
+    text = page.read_text()
+    assert "ants:vsnl (4)" in text and "brick" in text and "ens_weight" in text
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "said"),
+    [
+        (LearnRequest("ants", "base"), UsageError, "mined bank"),
+        (LearnRequest("ants", "ants", settings={"imags": 3}), ConfigError, "images"),
+        (LearnRequest("ants", "ants", parent="nothing"), BankError, "nothing"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_call(scanned, scripted, request_, error, said):
+    made = scripted(describer=described, reasoner=imagined)
+    with pytest.raises(error, match=said):
+        scanned.learn_bank(request_)
+    assert not made["describer"].asked
+
+
+def test_an_unknown_generator_is_refused_before_any_work(scanned):
+    workspace = Workspace.open(scanned.layout.root, overrides={"generators.reasoner": "oracle"})
+    with pytest.raises(UsageError, match="oracle"):
+        workspace.learn_bank(ants())
+
+
+def test_an_empty_lake_is_said(workspace):
+    with pytest.raises(UsageError, match="holds no images"):
+        workspace.learn_bank(ants())
+
+
+# Streams
+
+
+def online(system: str = "ants", **settings) -> LearnRequest:
+    small = {"batch": 16, "cache_size": 4, "first_class_batch": 2, "class_interval": 1, "max_cosine": 1.0}
+    return LearnRequest(
+        system, system, settings={"mode": "online", **(small if system == "ants" else {"batch": 16}), **settings}
+    )
+
+
+def passing(workspace: Workspace, system: str) -> dict[str, float]:
+    rows = workspace.sql(
+        f"select image_id, id_score from score where method_id like '{system}-online(%' order by image_id"
+    ).to_pylist()
+    return {row["image_id"]: row["id_score"] for row in rows}
+
+
+def test_online_ants_repeats_for_the_same_order_and_says_how_far_another_moves_it(scanned, scripted, tmp_path):
+    scripted(describer=described, reasoner=imagined)
+    other = Workspace.open(shutil.copytree(scanned.layout.root, tmp_path / "copy"))
+    summaries = [workspace.learn_bank(online()) for workspace in (scanned, other)]
+    assert summaries[0].bank_digest == summaries[1].bank_digest
+    assert passing(scanned, "ants") == passing(other, "ants") and len(passing(scanned, "ants")) == 60
+    told = summaries[0].online or {}
+    assert told["method_id"].startswith("ants-online(batch=16,stream=") and told["images"] == 60
+    (moved,) = told["other_orders"]
+    assert moved["largest_change"] > 0 and 0 <= moved["changed_side"] <= 1
+    assert healthy(scanned)
+
+
+def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(scanned, scripted):
+    scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(online())
+    again = scanned.learn_bank(online())
+    assert again.sent == 0
+    scanned.score(bank="ants", method="ants")
+    methods = scanned.sql("select distinct method_id from report.compare where bank_name = 'ants'").to_pylist()
+    assert {row["method_id"].split("(")[0] for row in methods} == {"ants", "ants-online"}
+    assert len(passing(scanned, "ants")) == 60 and healthy(scanned)
+
+
+@pytest.mark.parametrize(("system", "settings"), [("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20})])
+def test_adaneg_and_tanl_learn_from_images_alone(scanned, system, settings):
+    frozen = scanned.learn_bank(LearnRequest(system, system, settings=settings))
+    assert frozen.sent == 0 and frozen.bank == f"{system} v1"
+    assert scanned.learn_bank(LearnRequest(system, system, settings=settings)).bank_digest == frozen.bank_digest
+    assert scanned.score(bank=system, method=system).scorings[0].scored == 60
+    streamed = scanned.learn_bank(
+        LearnRequest(system, f"{system}2", settings={**settings, "mode": "online", "batch": 16})
+    )
+    assert len(passing(scanned, system)) == 60 and streamed.online is not None
+    assert healthy(scanned)
+
+
+def test_adaneg_scores_by_task_and_by_sample(scanned):
+    scanned.learn_bank(LearnRequest("adaneg", "adaneg", settings={"gap": 0.1}))
+    scorings = scanned.score(bank="adaneg", method=["adaneg", "adaneg:mode=sample"]).scorings
+    assert [item.scored for item in scorings] == [60, 60]
+
+
+def test_tanl_chooses_from_the_whole_corpus_of_its_parent(scanned):
+    summary = scanned.learn_bank(LearnRequest("tanl", "tanl", settings={"negatives": 5}))
+    assert summary.negative_labels == 5
+    mined = scanned.banks().to_pylist()
+    base = next(row for row in mined if row["name"] == "base")
+    assert summary.account["candidates"] > base["negative_count"]
