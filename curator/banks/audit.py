@@ -87,7 +87,7 @@ def near_cut(neighbour_cosine: NDArray[np.float64]) -> float:
 
 
 def near_fence(neighbour_cosine: NDArray[np.float64]) -> float:
-    """Tukey's upper fence of ID labels' cosines to their nearest other one (C,): nearer than that are no two classes."""
+    """Tukey's upper fence of the ID labels' cosines to their nearest other one (C,): above it two are too alike."""
     if len(neighbour_cosine) < 2:
         return LONE_MIN_COSINE
     low, high = np.quantile(neighbour_cosine, [0.25, 0.75])

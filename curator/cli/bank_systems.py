@@ -93,7 +93,7 @@ def synood(app: App, /, name: str, **given: Any) -> None:
 
     \b
     Example:
-      curator bank synood --dry-run
+      curator bank synood --reference /data/known-id
     """
     learn(app, "synood", name, {}, **given)
 

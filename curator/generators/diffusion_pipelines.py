@@ -1,6 +1,7 @@
 """Loads diffusers pipelines: from a folder, or from the hub at a commit, and then with the network shut off.
 
-A checkpoint's own parts are kept as they are, its safety checker included.
+A checkpoint's own parts are kept as they are, its safety checker included. Weights are read from safetensors only: a
+pickle, which may run code, is never opened.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _load(kind: Any, rest: str, address: str, dtype: Any, offline: bool) -> Any:
     folder = local_folder(rest, address=address) or _download(rest, address, offline)
     try:
         with no_network(), _quiet(), torch.random.fork_rng(devices=[]):
-            return kind.from_pretrained(folder, dtype=dtype, local_files_only=True)
+            return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
     # Broad on purpose: diffusers, transformers and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise GeneratorError(
@@ -60,7 +61,8 @@ def _download(rest: str, address: str, offline: bool) -> Path:
     commit = revision_of(rest, address=address, marker=PIPELINE_MARKER, offline=offline)
     name = Repository.parse(rest).name
     try:
-        return Path(diffusers.DiffusionPipeline.download(name, revision=commit, local_files_only=offline))
+        options = {"revision": commit, "local_files_only": offline, "use_safetensors": True}
+        return Path(diffusers.DiffusionPipeline.download(name, **options))
     # Broad on purpose: connection, gate, quota and disk faults come as classes of several libraries; none is ours.
     except Exception as error:
         why = "offline mode forbids to download it" if offline else "it cannot be downloaded"

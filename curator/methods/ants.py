@@ -1,7 +1,7 @@
 """ANTS: two generated banks of negatives, one of what suspected images show and one of what ID classes look like.
 
-Zhu et al., ANTS: Shaping the Adaptive Negative Textual Space by MLLM for OOD Detection (known to us from its published
-code and notes on the paper). ENS, expressive negative sentences, are descriptions of images suspected of being OOD: far
+Zhu et al., ANTS: Adaptive Negative Textual Space Shaping for OOD Detection, arXiv 2509.03951 (known to us from its code
+and notes on the paper). ENS, expressive negative sentences, are descriptions of images suspected of being OOD: far
 OOD. VSNL, visually similar negative labels, name classes that look like the ID classes predicted most: near OOD.
 
     S_ada = w S_ens + (1 - w) S_vsnl,    w = F(mean S_ens, mean S_vsnl),  F(a, b) = (1 - a) / ((1 - a) + (1 - b))

@@ -46,7 +46,10 @@ def mmood_score(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MMOOD(NamedMethod):
-    """`mix` as above (default: as the bank was learnt), `near_weight` in [0, 1] for scores only; `beta` in [0, 1] and `temperature` as in EOE."""
+    """`mix` as above (default: as the bank was learnt), `near_weight` in [0, 1] for scores only.
+
+    `beta` in [0, 1] and `temperature` as in EOE.
+    """
 
     name: ClassVar[str] = "mmood"
     formula: ClassVar[Any] = staticmethod(mmood_score)

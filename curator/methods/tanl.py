@@ -3,11 +3,11 @@
     S_aa = mean over m in {step, 2 step, ..., M} of P / (P + sum_{j <= m} exp(z_j))
 
 Zhang et al., Activation Matters: Test-time Activated Negative Labels for OOD Detection with Vision-Language Models,
-CVPR 2026 (known to us from the published code and notes on the paper). A bank whose negatives are in the order of their
-activation has learnt it already, so an image's score depends on itself alone; curator.streams.tanl has the published
-form, in which the order follows the stream. The first negatives enter every term, so they weigh most. `step` 1 is the
-paper's formula; 0 is the plain score, NegLabel's with one group. The published code loops on past the end of a bank
-smaller than it expects, which weighs the full sum more; not here.
+arXiv 2603.25250 (known to us from the published code and notes on the paper). A bank whose negatives are in the order
+of their activation has learnt it already, so an image's score depends on itself alone; curator.streams.tanl has the
+published form, in which the order follows the stream. The first negatives enter every term, so they weigh most.
+`step` 1 is the paper's formula; 0 is the plain score, NegLabel's with one group. The published code loops on past the
+end of a bank smaller than it expects, which weighs the full sum more; not here.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-s
 details > summary { cursor: pointer; color: var(--accent); }
 """
 MOST_LABELS = 2000  # of each source; the rest is in SQL
+MOST_PICTURES = 200
 LABEL_COLUMNS = ("label", "concerns", "nearest_id", "nearest_id_cosine", "model", "prompt")
 
 
@@ -45,8 +46,12 @@ def bank_page(
     labels: Sequence[Mapping[str, Any]],
     pictures: Sequence[PagePicture],
     doubtful: Sequence[Mapping[str, Any]] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> str:
-    """The whole page. facts: name, version, digest and nested tables; labels: rows with role, source and evidence."""
+    """The whole page. facts: name, version and what else matters; details: all the rest, folded away at the end.
+
+    labels: rows with role, source and evidence. doubtful: rows of an audit.
+    """
     title = f"Bank {facts['name']} v{facts['version']}"
     negatives = [label for label in labels if label["role"] == "negative"]
     ids = [label["text"] for label in labels if label["role"] == "id"]
@@ -54,11 +59,12 @@ def bank_page(
     parts = [
         f"<h1>{escape(title)}</h1>",
         _facts(facts),
-        f"<h2>ID labels ({len(ids)})</h2><p>{escape(', '.join(ids))}</p>",
         _pictures(pictures),
         f"<h2>Negative labels ({len(negatives)})</h2>",
         *(_labels(source, [label for label in negatives if label["source"] == source]) for source in sources),
         _doubtful(doubtful),
+        f"<h2>ID labels ({len(ids)})</h2><p>{escape(', '.join(ids))}</p>",
+        f"<h2>Settings and account</h2><details><summary>show</summary>{_facts(details or {})}</details>",
     ]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -89,7 +95,10 @@ def _brief(value: Any) -> str:
 def _pictures(pictures: Sequence[PagePicture]) -> str:
     if not pictures:
         return ""
-    return f'<h2>Made for it ({len(pictures)})</h2><div class="gallery">{"".join(map(_figure, pictures))}</div>'
+    shown = "".join(map(_figure, pictures[:MOST_PICTURES]))
+    left = f'<p class="muted">and {len(pictures) - MOST_PICTURES} more, in generated/ of the workspace</p>'
+    more = left if len(pictures) > MOST_PICTURES else ""
+    return f'<h2>Made for it ({len(pictures)})</h2><div class="gallery">{shown}</div>{more}'
 
 
 def _figure(picture: PagePicture) -> str:

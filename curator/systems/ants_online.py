@@ -21,6 +21,7 @@ from curator.streams.ants import Activation, AntsStream, Candidate
 from curator.streams.ants import AntsSettings as StreamSettings
 from curator.systems.ants import (
     BASE,
+    WEIGHT_DIGITS,
     AntsSettings,
     AntsTools,
     ask_look_alikes,
@@ -131,7 +132,7 @@ class AntsRun:
             "ens": len(ens),
             "vsnl": len(vsnl),
         }
-        weight = frozen.weight if ens and vsnl else float(bool(ens))
+        weight = round(frozen.weight, WEIGHT_DIGITS) if ens and vsnl else float(bool(ens))
         return Learned(
             negatives=(*ens, *vsnl),
             facts={"ens_weight": weight, "initialised": frozen.initialised, "mode": "online"},

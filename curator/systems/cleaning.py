@@ -49,8 +49,8 @@ class CleaningRules:
 
     max_cosine: so is one whose text has a larger cosine to an ID label. EOE: 0.85 for ImageNet-20, else none, which is
     1 here and compares nothing (EOE asserts it instead, and trips on rounding). None: above Tukey's fence of the ID
-    labels' cosines to their nearest other one, so nearer than two classes are; the measure of `bank audit` for ID labels
-    among themselves. Its measure for mined negatives, the median, would drop most look-alikes: they are near by design.
+    labels' cosines to their nearest other one, so nearer than two classes are: the measure of `bank audit` for ID
+    labels among themselves. That for mined negatives, the median, would drop most look-alikes: they are near by design.
     """
 
     lower_case: bool = True

@@ -34,7 +34,7 @@ class Learned:
     inherited: places among the parent bank's labels that are taken over before the negatives, in this order; their
     sources get `inherited_source` in front. account: counts and choices at each step, JSON values, for the lineage.
     pictures: names of artefacts with what they show. used_images: ids of ID images that took part, which are not held
-    out any more.
+    out any more. streamed: scores that the lake's images got in passing, of an online run.
     """
 
     negatives: tuple[Proposal, ...]

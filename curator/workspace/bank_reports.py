@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
+from PIL import Image
 
 from curator.banks.audit import Audit, audit_bank
 from curator.banks.diff import BankDiff, Change, diff_banks, dotted
 from curator.banks.storage import load_bank
 from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError
-from curator.report.bank_page import PagePicture, bank_page
+from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
 from curator.store import Database
 from curator.types import Bank, LabelRole
 from curator.workspace.context import Context
 from curator.workspace.session import reading
 
+THUMBNAIL = 256
 DOUBT_SCHEMA = pa.schema(
     [
         ("label", pa.string()),
@@ -118,20 +122,30 @@ def page_of(context: Context, address: str) -> str:
         facts, bank = _find(context, database, address)
         labels = database.rows("list_label_evidence", bank_digest=bank.digest)
         painted = database.rows("list_bank_pictures", bank_digest=bank.digest)
-    shown = {key: facts[key] for key in ("name", "version", "bank_digest", "encoder_id", "created_at")}
-    nested = {key: json.loads(facts[key]) for key in ("spec", "lineage")}
-    shown["created_at"] = str(shown["created_at"])
-    pictures = [_page_picture(context, row) for row in painted]
+    shown = {key: facts[key] for key in ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")}
+    shown |= {"made": f"{facts['created_at']:%Y-%m-%d %H:%M} UTC"}
+    shown |= {key: value for key, value in dotted(bank.spec).items() if key.startswith(("system", "parent", "learned"))}
+    details = dotted({"spec": bank.spec, "lineage": bank.lineage})
+    pictures = [_page_picture(context, row, shown=place < MOST_PICTURES) for place, row in enumerate(painted)]
     doubts = _doubt_table(audit_bank(bank, load_wordnet())).to_pylist()
-    return bank_page(shown | dotted(nested), labels, pictures, doubts)
+    return bank_page(shown, labels, pictures, doubts, details)
 
 
-def _page_picture(context: Context, row: dict[str, Any]) -> PagePicture:
-    """A picture with its provenance; one whose file is gone is shown without it."""
+def _page_picture(context: Context, row: dict[str, Any], *, shown: bool) -> PagePicture:
+    """A small picture with its provenance; one whose file is gone is shown without it."""
     path = context.layout.generated / row["artefact"]
-    data = path.read_bytes() if path.suffix != ".safetensors" and path.is_file() else None
+    data = thumbnail(path) if shown and path.suffix != ".safetensors" and path.is_file() else None
     provenance = {key: row[key] for key in ("model", "revision", "prompt", "seed")}
     return PagePicture(row["label"], data, provenance | json.loads(row["inputs"])["slots"])
+
+
+def thumbnail(path: Path) -> bytes:
+    """A picture that a painter made, as a JPEG of at most THUMBNAIL pixels a side."""
+    buffer = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        picture.convert("RGB").save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 def _find(context: Context, database: Database, address: str) -> tuple[dict[str, Any], Bank]:

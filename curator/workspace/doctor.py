@@ -8,15 +8,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Literal
 
 from curator.errors import CuratorError
+from curator.generators import check_address
+from curator.generators.requests import Role
 from curator.store import run_checks
 from curator.workspace.context import Context
 from curator.workspace.lock import describe_holder, is_locked
 from curator.workspace.session import reading
 
 PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
+GENERATOR_PACKAGES = {"endpoint": ("openai", "endpoint"), "diffusers": ("diffusers", "diffusion")}
 LOW_DISK_BYTES = 2_000_000_000
 
 
@@ -37,6 +41,7 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("encoder", _encoder),
         ("device", _device),
         ("faiss", _faiss),
+        ("generators", _generators),
         ("disk", _disk),
         ("lock", _lock),
         ("ledger", _ledger),
@@ -89,6 +94,23 @@ def _faiss(_: Context) -> Iterator[Finding]:
     import faiss
 
     yield Finding("faiss", "ok", f"FAISS {faiss.__version__}, {faiss.get_num_gpus()} GPUs")
+
+
+def _generators(context: Context) -> Iterator[Finding]:
+    """What stands behind the roles, and whether its package is there. Asks no service and loads no weights."""
+    section = context.config.generators
+    roles: dict[Role, str] = {"describer": section.describer, "reasoner": section.reasoner, "painter": section.painter}
+    for role, address in roles.items():
+        check_address(role, address)
+        kind = address.partition(":")[0]
+        package, extra = GENERATOR_PACKAGES.get(kind, ("", ""))
+        if package and find_spec(package) is None:
+            hint = f"pip install 'ood-curator[{extra}]'"
+            yield Finding("generators", "failed", f"{role} {address} needs the package {package}", hint)
+    if any(address.startswith("endpoint:") for address in roles.values()):
+        key = "is set" if os.environ.get(section.api_key_variable) else "is not set"
+        yield Finding("generators", "ok", f"service {section.base_url}; its key, {section.api_key_variable}, {key}")
+    yield Finding("generators", "ok", ", ".join(f"{role} {address}" for role, address in roles.items()))
 
 
 def _disk(context: Context) -> Iterator[Finding]:

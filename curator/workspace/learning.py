@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from curator.banks import bank_digest, load_bank, save_bank
+from curator.banks.diff import dotted
 from curator.banks.quantiles import mining_statistics
 from curator.banks.spec import MiningSpec
-from curator.errors import BankError, UsageError
+from curator.errors import BankError, BudgetSpent, UsageError
 from curator.generators import check_address
 from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
 from curator.generators.requests import Role
@@ -96,7 +97,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     with writing(context.layout, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:
             take_in_reference(context, ledger, sources, watcher)
-        budget = Budget(request.max_calls)
+        budget = StrictBudget(request.max_calls)
         parent = parent_of(context, ledger, spec)
         summary = _learn(context, ledger, spec, settings, parent, budget, force=request.force)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
@@ -126,6 +127,8 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         try:
             LEARNERS.get(spec.system)(Learner(world, asker), settings)
         except BankError as fault:  # nothing is left where nothing was answered
+            if not asker.plan():
+                raise
             log.debug("the plan ends early: %s", fault)
     return asker.plan()
 
@@ -171,7 +174,7 @@ def _learn(
     spec: SystemSpec,
     settings: Any,
     parent: Bank,
-    budget: Budget,
+    budget: StrictBudget,
     *,
     force: bool,
 ) -> LearnSummary:
@@ -182,6 +185,13 @@ def _learn(
         learned: Learned = LEARNERS.get(spec.system)(Learner(world, asker), settings)
     finally:
         asker.release()
+    if budget.refused:  # a repeat of a call that had failed: with more to spend it may be answered
+        raise BudgetSpent(
+            f"the budget of {budget.most} calls is spent: calls that failed may not be repeated",
+            hint="what was answered is kept; the same command with a larger --max-calls goes on from there",
+        )
+    counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
+    log.info("bank %s: %s", spec.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
     bank = assemble(spec, settings, parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     figures, note = _guard(world, bank, previous, spec.system, learned, force=force)
@@ -316,6 +326,18 @@ def write_spec(path: Path, spec: SystemSpec) -> None:
     if not path.exists():
         path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
         log.info("wrote %s: its settings are there to be changed", path)
+
+
+@dataclass
+class StrictBudget(Budget):
+    """Remembers whether it ever refused a call: no bank is made of what a spent budget left."""
+
+    refused: bool = False
+
+    def take(self) -> bool:
+        allowed = Budget.take(self)
+        self.refused = self.refused or not allowed
+        return allowed
 
 
 class CallProgress:

@@ -107,3 +107,36 @@ where before.scoring = (select old_scoring from named)
     and before.flagged <> after.flagged
 order by abs(after.rank - before.rank) desc, after.uri
 limit $limit;
+
+-- name: calls
+-- What models were asked, by prompt: how it ended, how often it was sent, how long it took.
+select
+    role,
+    model,
+    prompt,
+    status,
+    count(*) as calls,
+    sum(attempts) as sent,
+    round(sum(seconds), 1) as seconds,
+    max(finished_at) as newest
+from report.generator_calls
+group by role, model, prompt, status
+order by newest desc, role, model, prompt, status
+limit $limit;
+
+-- name: generated
+-- Negatives that systems made, the newest bank version first, with the answer that gave each.
+select
+    generated.bank,
+    generated.version,
+    generated.label,
+    generated.source,
+    generated.concerns,
+    generated.nearest_id,
+    generated.nearest_id_cosine,
+    generated.model,
+    generated.output
+from report.generated_labels as generated
+join bank on bank.bank_digest = generated.bank_digest
+order by bank.created_at desc, generated.bank_digest, generated.label_index
+limit $limit;
