@@ -96,7 +96,7 @@ def test_no_negative_image_is_said_in_one_line():
 
 def test_classes_are_chosen_by_frequency_by_neighbours_or_by_both():
     parent = bank_of(np.eye(16, dtype=np.float32)[:6])
-    sample = sample_of([0.5] * 10, labels=[0] * 6 + [1] * 4)
+    sample = sample_of([0.5] * 10, labels=[0] * 7 + [1] * 3)
     near_five = sample_of([0.1] * 2, vectors=unit(np.eye(16, dtype=np.float32)[[5, 5]] + 0.01))
 
     def chosen(choose, count=1):
