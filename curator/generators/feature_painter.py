@@ -4,19 +4,13 @@ Non-Parametric Outlier Synthesis (Tao et al., ICLR 2023) looks for the ID vector
 k-th nearest neighbour, adds Gaussian noise to them, and keeps what is still further out. Here an image that a method
 wants repainted gives the vector that noise is added to, its class gives the boundary, and a text steers by a little of
 its own direction. What comes back are the vectors that an image encoder would have made of the picture.
-
-The first half of the module is what all embedded generators share: how requests are answered and refused, and how
-images and texts are brought to one centre.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,154 +19,21 @@ from safetensors.numpy import save
 
 from curator.banks.prompts import fill
 from curator.banks.text_cache import encode_prompts
-from curator.errors import GeneratorError
-from curator.generators.answers import AnswerFault, read_answer
+from curator.generators.centring import unit_rows
+from curator.generators.embedded import Refused, answer_each, digest_of, picture_vector, refuse_address, text_slot
+from curator.generators.painter_settings import TASKS
 from curator.generators.requests import Reply, Request, Role
 from curator.generators.surroundings import Surroundings
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.types import Vectors
 
-FORMAT = 1  # raised whenever the same request may get another artefact
+FORMAT = 2  # raised whenever the same request may get another artefact
 BLOCK_CELLS = 1 << 22  # 32 MiB of float64 cosines
-IMAGE_SHARE = 0.5  # of the images' mean that is taken off: see `Centring`
-FEWEST_IMAGES = 64  # for a mean that is the lake's and not that of the images asked about
-
-
-class Refused(ValueError):
-    """A request that an embedded generator cannot serve, now or later."""
-
-
-def answer_each(
-    requests: Sequence[Request], allow: Callable[[], bool], answer: Callable[[Request], Reply]
-) -> Iterator[Reply]:
-    """The replies of embedded generators: one request after the other, whatever is refused as a final fault."""
-    for position, request in enumerate(requests):
-        if not allow():
-            return
-        started = perf_counter()
-        try:
-            reply = answer(request)
-        except Refused as fault:
-            reply = Reply(position, fault=str(fault), final=True)
-        yield replace(reply, position=position, seconds=perf_counter() - started)
-
-
-def refuse_address(rest: str, role: Role, wanted: Role, model: str) -> None:
-    """Raises GeneratorError for an embedded generator in another role, or with something behind its name."""
-    if rest or role != wanted:
-        raise GeneratorError(f"{model} is a {wanted} that takes nothing behind its name", hint=f"--{wanted} {model}")
-
-
-def text_slot(request: Request, name: str) -> str:
-    value = request.slots.get(name)
-    if not isinstance(value, str):
-        raise Refused(f"the prompt {request.prompt.name} names no {name}")
-    return value
-
-
-def count_slot(request: Request) -> int:
-    value = request.slots.get("count")
-    if type(value) is not int or value < 1:
-        raise Refused(f"the prompt {request.prompt.name} asks for no number of answers")
-    return value
-
-
-def picture_vector(request: Request) -> Vectors:
-    """(d,) of the first picture. Raises Refused without one: an embedded generator has no eyes of its own."""
-    vector = request.pictures[0].vector if request.pictures else None
-    if vector is None:
-        raise Refused(f"the prompt {request.prompt.name} needs a picture whose vector is known")
-    return vector
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request as the reasoner sees it: the slots of the turn that began it, how many answers, and what was said."""
-
-    name: str
-    request: Request
-    count: int
-    said: tuple[str, ...]
-
-    @classmethod
-    def of(cls, request: Request) -> Question:
-        """Raises Refused for a `-more` without the turn that it goes on from."""
-        name = request.prompt.name.removesuffix("-more")
-        count, said = count_slot(request), tuple(said_before(request))
-        if name == request.prompt.name:
-            return cls(name, request, count, said)
-        for turn in reversed(request.history):
-            if turn.request.prompt.name == name:
-                return cls(name, turn.request, count, said)
-        raise Refused(f"the prompt {request.prompt.name} goes on from a conversation that has no {name}")
-
-    def text(self, slot: str) -> str:
-        return text_slot(self.request, slot)
-
-    def texts(self, slot: str) -> tuple[str, ...]:
-        value = self.request.slots.get(slot)
-        if not isinstance(value, tuple) or not value:
-            raise Refused(f"the prompt {self.request.prompt.name} names no {slot}")
-        return value
-
-
-def said_before(request: Request) -> Iterator[str]:
-    """The labels of earlier answers; one that could not be read said nothing."""
-    for turn in request.history:
-        try:
-            yield from read_answer(turn.request.prompt, turn.reply).labels
-        except AnswerFault:
-            continue
-
-
-def digest_of(*parts: Any) -> str:
-    """12 hexadecimal digits that name what shapes answers: JSON values, and arrays by their bytes."""
-    digest = hashlib.sha256()
-    for part in parts:
-        plain = [str(part.shape).encode(), np.ascontiguousarray(part).tobytes()] if isinstance(part, np.ndarray) else []
-        digest.update(b"".join(plain) or json.dumps(part, ensure_ascii=True).encode())
-    return digest.hexdigest()[:12]
-
-
-def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(n, d), each divided by its norm; a row of zeros stays one."""
-    rows = vectors.astype(np.float64)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return rows
-
-
-@dataclass(frozen=True)
-class Centring:
-    """Takes the modality gap out of a ranking of texts by an image: both less their means, divided by their norms.
-
-    Images lie in a cone of their own (Liang et al., Mind the Gap, NeurIPS 2022), so a text near the centre of that cone
-    is near every image. The whole mean of the texts is taken off and half that of the images: of 2,201 images whose
-    label is among 10,000 nouns curator-mini finds 37.7 % first and 65.3 % among five, against 35.8 % and 62.9 % without
-    centring; the whole mean of the images costs more than it gives (32.3 %, 61.6 %). For what most images of a lake
-    share is then said of none of them: that is the cost, in a lake of dogs in particular.
-    Fewer than 64 images have no mean to speak of, and nothing is centred.
-    """
-
-    image_mean: NDArray[np.float64]
-    text_mean: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, images: Vectors, texts: Vectors) -> Centring:
-        """images: (n, d), texts: (t, d)."""
-        if len(images) < FEWEST_IMAGES:
-            return cls(np.zeros(texts.shape[1]), np.zeros(texts.shape[1]))
-        return cls(IMAGE_SHARE * images.mean(axis=0, dtype=np.float64), texts.mean(axis=0, dtype=np.float64))
-
-    def images(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        return unit_rows(vectors - self.image_mean)
-
-    def texts(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        return unit_rows(vectors - self.text_mean)
 
 
 @dataclass(frozen=True, slots=True)
 class SynthesisSettings:
-    """How outliers are made. A request's `settings` may set each of them.
+    """How outliers are made. A request's `settings` may set each of them, by these names.
 
     k: the neighbour whose distance says how isolated a vector is. boundary_share: of a class, its most isolated images,
     0–1. noise: expected length of the Gaussian noise that is added to a unit vector (NPOS gives its deviation in each
@@ -191,9 +52,14 @@ class SynthesisSettings:
     context_weight: float = 0.15
 
     @classmethod
-    def resolve(cls, given: Mapping[str, Any]) -> SynthesisSettings:
-        """From the settings of a request; those of other painters are passed over. Raises Refused for a bad value."""
-        own = {item.name: given[item.name] for item in fields(cls) if item.name in given}
+    def resolve(cls, prompt: str, given: Mapping[str, Any]) -> SynthesisSettings:
+        """From the settings of a request with that prompt. What a diffusion model would be told there (size, steps) is
+        passed over: systems send it to whatever painter there is. Raises Refused for any other key, and a bad value."""
+        known = [item.name for item in fields(cls)]
+        passed_over = [item.name for item in fields(TASKS[prompt])] if prompt in TASKS else []
+        if unknown := sorted(given.keys() - {*known, *passed_over}):
+            raise Refused(f"{prompt} has no setting {', '.join(unknown)}: known are {', '.join(known)}")
+        own = {name: given[name] for name in known if name in given}
         for name, value in own.items():
             whole = isinstance(getattr(cls(), name), int)
             if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
@@ -307,7 +173,7 @@ class FeaturePainter:
             raise Refused(f"{self.model} does not know the prompt {request.prompt.name}")
         if len(self._images) < 2:
             raise Refused("there are no ID images to keep away from")
-        settings = SynthesisSettings.resolve(request.settings)
+        settings = SynthesisSettings.resolve(request.prompt.name, request.settings)
         # Each request draws from its own stream: neither its place nor its neighbours change what it gets.
         draws = np.random.default_rng([abs(request.seed), int(request.digest, 16)])
         boundary, found = painted(request, settings, draws)

@@ -78,7 +78,9 @@ def seed_of(seed: int, *names: str) -> int:
 def nothing_left(system: str, calls: Iterable[Call]) -> BankError:
     """The error of a system whose calls gave nothing that may become a negative."""
     counts = tally(calls)
+    seen = 'see `curator sql "select * from report.generator_calls"`'
+    dropped = "what they gave names an ID label or is too near to one: raise max_cosine, and "
     return BankError(
         f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered",
-        hint='see `curator sql "select * from report.generator_calls"`',
+        hint=f"{dropped}{seen}" if counts["answered"] and system != "synood" else seen,
     )

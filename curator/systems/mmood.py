@@ -19,9 +19,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeAlias, TypeVar, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from curator.banks import checks
 from curator.banks.checks import Check, read_table
 from curator.banks.prompts import fill
@@ -29,12 +26,11 @@ from curator.generators.answers import MOST_LABELS
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot, load_prompt
 from curator.generators.requests import Picture, Request, Role
-from curator.methods.cosines import exact_cosines, on_grid
+from curator.methods.farthest import farthest_points as farthest_points
 from curator.systems.cleaning import Clean, Cleaned, CleaningRules
 from curator.systems.conversations import Conversation, Heard, nothing_left, seed_of, tally
 from curator.systems.limits import between, check_fields, or_none, out_of, positive_count, template_name, template_of
 from curator.systems.proposals import Learned, Proposal
-from curator.types import Vectors
 
 Branch: TypeAlias = Literal["near", "far", "mix"]
 Farthest: TypeAlias = Callable[[Sequence[str], int], Sequence[str]]  # labels and how many of them to choose
@@ -360,17 +356,3 @@ def without_texts(proposals: Iterable[Proposal], others: Iterable[Proposal]) -> 
     """The proposals whose text none of the others has, whatever its case."""
     taken = {other.text.casefold() for other in others}
     return [proposal for proposal in proposals if proposal.text.casefold() not in taken]
-
-
-def farthest_points(vectors: Vectors, id_vectors: Vectors, count: int) -> NDArray[np.intp]:
-    """vectors: (n, d), id_vectors: (C, d), unit norm. min(n, count) rows of `vectors`, each the one whose nearest among
-    the ID labels and those chosen before is farthest; of equal ones the first."""
-    grid = on_grid(vectors)
-    nearest = exact_cosines(grid, on_grid(id_vectors)).max(axis=1, initial=-2.0)
-    chosen: list[int] = []
-    while len(chosen) < min(len(grid), count):
-        row = int(nearest.argmin())
-        chosen.append(row)
-        nearest = np.maximum(nearest, exact_cosines(grid, grid[[row]])[:, 0])
-        nearest[chosen] = np.inf
-    return np.array(chosen, dtype=np.intp)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from curator.banks import bank_digest, load_bank, save_bank
+from curator.banks import bank_digest, checks, load_bank, save_bank
 from curator.banks.diff import dotted
 from curator.banks.quantiles import mining_statistics
 from curator.banks.spec import MiningSpec
@@ -134,7 +134,13 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
 
 
 def spec_of(context: Context, request: LearnRequest) -> SystemSpec:
-    """The spec in banks/NAME.toml, or the defaults where there is none. Raises UsageError for another system's."""
+    """The spec in banks/NAME.toml, or the defaults where there is none. Raises UsageError for another system's, and for
+    what is no name of a bank: it becomes that of a file and a folder."""
+    for check, given in ((checks.name, request.name), (checks.bank_address, request.parent or "base")):
+        try:
+            check(given)
+        except ValueError as fault:
+            raise UsageError(f"bank {given!r} is none", hint=str(fault)) from fault
     path = context.layout.bank_spec(request.name)
     found = read_system_spec(path) if path.is_file() else SystemSpec(request.name, request.system)
     if found is None or found.system != request.system:

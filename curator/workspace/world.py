@@ -149,8 +149,8 @@ class World:
         return Picture(image_id, partial(self._load, image_id), vector)
 
     def _load(self, image_id: str) -> bytes:
-        """The bytes of an image, from its first place. Raises SourceError when they cannot be reached, PictureFault when
-        they are others: that is final for this image, which is named by its content."""
+        """The bytes of an image, from its first place. Raises SourceError when they cannot be reached, and PictureFault
+        when they are others, which is final for this image: it is named by its content."""
         row = self._image_facts([image_id])[0]
         data = read_datum(
             row["object_uri"],

@@ -21,7 +21,7 @@ name = "{name}"
 [id]
 labels = "labels.txt"
 [negatives.wordnet]
-include = ["noun.body", "noun.phenomenon"]
+include = ["noun.phenomenon"]
 [mining]
 method = "{method}"
 """
@@ -62,10 +62,9 @@ def root(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Workspace.create(root / "workspace", labels=list(CLASSES), encoder="mini")
     for name, method in (("base", "neglabel"), ("csp", "csp")):
         (root / "workspace" / "banks" / f"{name}.toml").write_text(BANK.format(name=name, method=method))
-    run("-w", root / "workspace", "scan", root / "lake")
+    run("-w", root / "workspace", "scan", root / "lake", "--workers", "0")
     for system, settings in SYSTEMS.items():
         made = run("-w", root / "workspace", "bank", system, "--reference", root / "known", *settings, "--json")
-        print(system, json.loads(made.stdout)["seconds"], made.stderr)
         (root / f"{system}.json").write_text(made.stdout)
     return root
 
@@ -111,7 +110,7 @@ def test_frozen_ants_repeats_to_the_bit_when_everything_is_asked_anew(root, work
         opened.score(bank="ants", method="ants")
         query = "select image_id, id_score, log_odds from score where bank_digest = $digest order by all"
         scores.append(opened.sql(query, {"digest": made["bank_digest"]}).to_pylist())
-    assert scores[0] == scores[1] and len(scores[0]) == LAKE_IMAGES
+    assert scores[0] == scores[1] and len(scores[0]) == LAKE_IMAGES + 12 * len(CLASSES), "the reference is scored too"
 
 
 def test_evaluate_shows_all_methods_on_the_same_vectors(root):
@@ -148,11 +147,13 @@ def test_sql_tells_which_call_gave_each_label_what_it_cost_and_how_methods_compa
     assert sum(row["calls"] for row in calls) == sum(summary_of(root, system)["sent"] for system in SYSTEMS)
     compared = workspace.sql(
         "select bank_name, count(*) as images, min(id_score) as low, max(id_score) as high "
-        "from report.compare group by bank_name, scoring order by bank_name"
+        "from report.compare where bank_name = regexp_extract(method_id, '^[a-z]+') group by all order by all"
     ).to_pylist()
-    assert {row["bank_name"] for row in compared} == {"base", *SYSTEMS}
+    compared = [row for row in compared if row["bank_name"] in SYSTEMS]
+    assert {row["bank_name"] for row in compared} == SYSTEMS.keys()
     assert {row["images"] for row in compared} == {LAKE_IMAGES} and all(row["low"] < row["high"] for row in compared)
 
 
 def test_the_doctor_finds_nothing(root):
-    assert "healthy" in run("-w", root / "workspace", "doctor", "--check").stdout
+    shown = run("-w", root / "workspace", "doctor", "--check").stdout
+    assert all(line.startswith("ok") for line in shown.splitlines() if "checks" in line)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,15 +11,16 @@ from safetensors.numpy import load
 from curator.banks.text_cache import TextCache
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
+from curator.generators.centring import unit_rows
+from curator.generators.embedded import Refused
 from curator.generators.feature_painter import (
-    Refused,
     SynthesisSettings,
     boundary_rows,
     knn_distance,
     make_painter,
     synthesise_outliers,
-    unit_rows,
 )
+from curator.generators.painter_settings import TASKS
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
 from curator.generators.surroundings import Surroundings
@@ -106,11 +107,25 @@ def test_the_same_draws_give_the_same_outliers():
 )
 def test_settings_that_cannot_be_are_refused(given_settings):
     with pytest.raises(Refused):
-        SynthesisSettings.resolve(given_settings)
+        SynthesisSettings.resolve("inpaint", given_settings)
 
 
-def test_settings_of_other_painters_are_passed_over():
-    assert SynthesisSettings.resolve({"steps": 20, "k": 3, "noise": 1}) == SynthesisSettings(k=3, noise=1)
+def test_settings_of_diffusion_models_are_passed_over():
+    given_settings = {"steps": 20, "strength": 0.6, "k": 3, "noise": 1}
+    assert SynthesisSettings.resolve("inpaint", given_settings) == SynthesisSettings(k=3, noise=1)
+    assert SynthesisSettings.resolve("draw", {"width": 512, "guidance": 7.5}) == SynthesisSettings()
+
+
+def test_settings_that_no_painter_knows_there_are_refused():
+    for prompt, name in (("inpaint", "stepz"), ("draw", "strength"), ("inpaint", "width"), ("look-alikes", "steps")):
+        with pytest.raises(Refused, match=f"{prompt} has no setting {name}: known are k, "):
+            SynthesisSettings.resolve(prompt, {name: 1, "k": 3})
+
+
+@pytest.mark.parametrize("prompt", TASKS)
+def test_its_own_settings_have_names_that_diffusion_models_do_not_use(prompt):
+    own, theirs = ({item.name for item in fields(kind)} for kind in (SynthesisSettings, TASKS[prompt]))
+    assert own.isdisjoint(theirs)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +205,16 @@ def test_what_it_cannot_paint_is_a_final_fault(around):
     assert [reply.final for reply in replies] == [True, True, True, False]
     [lonely] = ask(make_painter("", "painter", None, replace(around, id_image_vectors=lambda: np.zeros((0, 0)))), blind)
     assert lonely.final and "no ID images" in lonely.fault
+
+
+def test_what_synood_sends_is_painted_and_a_setting_that_nobody_knows_is_a_final_fault(around):
+    sent = {"size": 512, "steps": 20, "strength": 0.6, "guidance": 8.0, "passes": 3, "learning_rate": 5.0}
+    sent |= {"loss": "energy_hinge", "m_out": -20.0, "tau": 1.0}
+    painted, unknown = ask(
+        make_painter("", "painter", None, around), inpaint(around, 4, **sent), inpaint(around, 4, **sent, sigma=1)
+    )
+    assert painted.fault is None and len(load(painted.artefact)["vectors"]) == 1
+    assert unknown.final and "no setting sigma" in unknown.fault
 
 
 def test_it_asks_before_each_request(around):

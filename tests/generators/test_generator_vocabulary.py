@@ -14,25 +14,11 @@ from curator.decode import fit
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
 from curator.generators.answers import read_answer
-from curator.generators.feature_painter import FEWEST_IMAGES, Centring, unit_rows
+from curator.generators.nouns import PLACES, Vocabulary, common_nouns, holds_name, keys_of
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
 from curator.generators.surroundings import Surroundings
-from curator.generators.vocabulary import (
-    ADJECTIVES,
-    PEOPLE,
-    PLACES,
-    UNFIT,
-    Vocabulary,
-    VocabularyDescriber,
-    common_nouns,
-    common_tokens,
-    composed,
-    holds_name,
-    keys_of,
-    make_describer,
-    senses_of,
-)
+from curator.generators.vocabulary import ADJECTIVES, VocabularyDescriber, composed, make_describer
 
 WORDS = {
     *("apple", "banana", "bench", "boat", "bridge", "car", "cat", "church", "city", "cup", "dog"),
@@ -74,35 +60,6 @@ def request(encoder, shown, prompt="describe-image-freely", **slots):
 def ask(describer, *requests):
     replies = list(describer.replies(requests, allow=lambda: True))
     return [read_answer(requests[reply.position].prompt, reply.text).labels for reply in replies]
-
-
-def test_the_vocabulary_is_of_common_things_that_can_be_seen():
-    texts = [word.text for word in common_nouns()]
-    assert 5_000 < len(texts) < 20_000 and texts == sorted(set(texts))
-    assert {"dog", "golf ball", "garbage truck", "pagoda", "forest", "man"} <= set(texts)
-    assert {*PLACES} <= set(texts)
-    assert set(texts).isdisjoint({"decagon", "neritid", "tadalafil", "idea", "deep", "free state", *UNFIT})
-    assert {word.text for word in common_nouns() if word.lexname == "noun.person"} <= {*PEOPLE}
-    assert all(len(text.split()) <= 2 for text in texts)
-
-
-def test_the_table_of_tokens_has_whole_words_by_frequency():
-    tokens = common_tokens()
-    assert 30_000 < len(tokens) < 40_000
-    assert tokens["dog"] < tokens["kayak"] and "neritid" not in tokens
-
-
-def test_senses_are_found_however_a_label_is_written_and_names_come_last():
-    assert senses_of("English springer")[0].lexname == "noun.animal"
-    assert senses_of("garbage_truck") == senses_of("garbage trucks") == senses_of("Garbage truck")
-    assert all("Stephen Crane" not in sense.lemmas for sense in senses_of("crane"))
-    assert senses_of("blorf gizmo") == []
-
-
-def test_a_name_is_found_as_whole_words_only():
-    keys = keys_of(["car", "chain saw"])
-    assert holds_name("cars", keys) and holds_name("old automobile", keys) and holds_name("chainsaw", keys)
-    assert not holds_name("carpet", keys) and not holds_name("saw", keys)
 
 
 def test_phrases_say_no_word_twice_and_have_fewer_than_eight():
@@ -172,19 +129,6 @@ def test_what_it_cannot_describe_is_a_final_fault(describer, encoder):
     good = request(encoder, "a dog")
     replies = list(describer.replies([blind, empty, other, good], allow=lambda: True))
     assert [(reply.position, reply.final) for reply in replies] == [(0, True), (1, True), (2, True), (3, False)]
-
-
-def test_centring_takes_the_gap_out_and_needs_enough_images():
-    draws = np.random.default_rng(0)
-    texts = unit_rows(draws.normal(size=(40, 8)))
-    images = unit_rows(texts[np.arange(80) % 40] + np.array([1.5, *[0.0] * 7])).astype(np.float32)
-    none = Centring.of(images[: FEWEST_IMAGES - 1], texts)
-    centred = Centring.of(images, texts)
-    assert np.allclose(none.images(images), images, atol=1e-6)
-    raw = (none.texts(texts) @ none.images(images).T).argmax(axis=0)
-    better = (centred.texts(texts) @ centred.images(images).T).argmax(axis=0)
-    truth = np.arange(80) % 40
-    assert (better == truth).mean() > (raw == truth).mean() + 0.1
 
 
 def test_the_revision_follows_encoder_labels_template_and_images(around, describer):

@@ -12,20 +12,17 @@ from curator.banks.wordnet import load_wordnet
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
 from curator.generators.answers import read_answer
-from curator.generators.feature_painter import Question, Refused, unit_rows
+from curator.generators.asking import Asker
+from curator.generators.embedded import ANY_MORE, OPENINGS, Question, Refused
+from curator.generators.nouns import ALIKE, Vocabulary, common_nouns, holds_name, keys_of, kinds_of, senses_of
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request, Turn
 from curator.generators.surroundings import Surroundings
-from curator.generators.vocabulary import Vocabulary, common_nouns, holds_name, keys_of, kinds_of, senses_of
-from curator.generators.wordnet_reasoner import (
-    Groups,
-    WordNetReasoner,
-    branch_of,
-    farthest_points,
-    make_reasoner,
-    shared_kinds,
-)
-from curator.methods.cosines import on_grid
+from curator.generators.wordnet_reasoner import WordNetReasoner, make_reasoner
+from curator.generators.wordnet_relatives import Words
+from curator.systems.cleaning import Cleaner, CleaningRules
+from curator.systems.eoe import EoeSettings, learn_eoe
+from tests.generators.scripted import MemoryCalls
 
 ID = ("golden retriever", "tabby cat", "garbage truck", "French horn", "golf ball", "strawberry", "church", "zebra")
 OF_ONE_CLASS = ("look-alikes", "near-outliers", "near-irrelevant", "near-dissimilar")
@@ -149,6 +146,21 @@ def test_a_class_that_wordnet_does_not_know_has_look_alikes_by_its_text(reasoner
     assert len(said) == 3
 
 
+def test_look_alikes_are_of_the_sense_that_the_images_show(around, vocabulary):
+    """WordNet's first visible `crane` lifts loads; with images of birds it is the bird."""
+    shown = around.encoder().encode_texts([f"The nice {text}." for text in ("heron", "stork", "wading bird")])
+    birds = replace(
+        around,
+        id_texts=(*ID[:-1], "crane"),
+        id_image_vectors=lambda: shown,
+        id_image_labels=lambda: np.full(3, len(ID) - 1),
+    )
+    words = Words(birds, vocabulary)
+    assert words.class_senses.of("crane")[0].lexname == "noun.animal"
+    assert words.class_senses.branches(["crane"]) > {"noun.animal"}  # the machine's branch is left out as well
+    assert "noun.animal" not in {vocabulary.words[row].lexname for row in np.flatnonzero(~words.in_branches(["crane"]))}
+
+
 def test_near_outliers_come_from_other_branches(reasoner):
     said = labels(reasoner, "near-outliers", label="zebra", count=5)
     lexnames = {sense.lexname for label in said for sense in senses_of(label)[:1]}
@@ -187,6 +199,71 @@ def test_a_conversation_never_repeats_itself(around, reasoner):
     assert set(more).isdisjoint(read_answer(begun.request.prompt, begun.reply).labels)
 
 
+@pytest.fixture(scope="module")
+def openings(around):
+    """A request for each prompt that a follow-up may go on from."""
+    found = {request.prompt.name: request for request in requests_of_every_kind(around) if not request.history}
+    assert found.keys() == OPENINGS
+    slots = {"kind": "animal", "classes": ("beagle", "pug"), "count": 4}  # of dogs the words here are too few
+    return found | {"fine-outliers": replace(found["fine-outliers"], slots=slots)}
+
+
+@pytest.mark.parametrize("name", sorted(OPENINGS))
+def test_more_of_the_same_kind_is_what_a_longer_opening_would_have_said(reasoner, openings, name):
+    opening = openings[name]
+    first = Turn(opening, next(iter(reasoner.replies([opening], allow=lambda: True))).text)
+    second = turn(reasoner, ANY_MORE, history=[first], count=3)
+    third = turn(reasoner, ANY_MORE, history=[first, second], count=3)
+    said = [label for each in (first, second, third) for label in read_answer(each.request.prompt, each.reply).labels]
+    assert len({label.casefold() for label in said}) == 10
+    [longer] = ask(reasoner, replace(opening, slots={**opening.slots, "count": 24}))
+    # What is alike another answer comes last there; here the other was said a turn before.
+    alike = [label for label in said[:7] if label not in longer.labels]
+    if alike:
+        rows, others = (
+            reasoner._words.encoded(texts) for texts in (alike, [text for text in said if text not in alike])
+        )
+        assert ((rows @ others.T).max(axis=1) >= ALIKE - 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["elaborate", "far-outliers", "fine-outliers"])
+def test_a_follow_up_of_its_own_goes_on_from_its_opening_past_other_turns(reasoner, openings, name):
+    first = Turn(openings[name], next(iter(reasoner.replies([openings[name]], allow=lambda: True))).text)
+    draft = turn(reasoner, "sketch", group="animals", classes=ID[:2], count=5)
+    slots = {"kind": "animal"} if name == "fine-outliers" else {}
+    alone, after = (
+        labels(reasoner, f"{name}-more", history=history, count=4, **slots) for history in ([first], [draft, first])
+    )
+    assert set(alone).isdisjoint(read_answer(first.request.prompt, first.reply).labels)
+    assert set(after).isdisjoint(read_answer(draft.request.prompt, draft.reply).labels)
+    assert set(alone) & set(after) or set(alone) <= set(read_answer(draft.request.prompt, draft.reply).labels)
+
+
+@pytest.mark.parametrize("task", ["near", "irrelevant", "dissimilar", "far", "fine-grained"])
+def test_eoe_tops_up_what_cleaning_took(around, reasoner, task):
+    asker = Asker(lambda role: reasoner, MemoryCalls())
+    cleaner = Cleaner(ID, around.id_vectors, {}, load_wordnet(), CleaningRules(word_overlap=True, max_cosine=1.0))
+    dropped = []
+
+    def clean(proposals):
+        """Takes the first two labels of every answer as well."""
+        texts = {call_id: [item.text for item in proposals if item.call_id == call_id] for call_id in calls(proposals)}
+        dropped[:] = [text for group in texts.values() for text in group[:2]]
+        left = [item for item in proposals if item.text not in dropped]
+        return cleaner.clean(left, lambda prompts: np.ones((len(prompts), 1), np.float32))
+
+    def calls(proposals):
+        return dict.fromkeys(item.call_id for item in proposals)
+
+    given_settings = EoeSettings(task=task, per_class=4, total=12, kind="animal" if task == "fine-grained" else "")
+    learned = learn_eoe(asker, ID, given_settings, clean)
+    counts = learned.account["calls"]
+    assert learned.account["top_up_rounds"] >= 1
+    assert counts["answered"] == counts["asked"] > learned.account["conversations"]
+    texts = [proposal.text for proposal in learned.negatives]
+    assert len(texts) == len(set(texts)) and set(texts).isdisjoint(dropped)
+
+
 def test_elaboration_is_of_the_picture_and_not_of_the_class(around, reasoner):
     shown = picture(around, "The nice snow.")
     said = labels(reasoner, "elaborate", label="cake", classes=ID, count=12, pictures=[shown])
@@ -211,17 +288,6 @@ def test_fine_outliers_of_a_kind_without_others_are_refused(reasoner):
     assert reply.final and "nothing left" in reply.fault
 
 
-@given(count=st.integers(1, 10), order=st.permutations(ID))
-@settings(max_examples=15, deadline=None)
-def test_groups_hold_every_class_once_whatever_their_order(around, count, order):
-    groups = Groups(lambda texts: np.stack([around.id_vectors[ID.index(text)] for text in texts]), order).cut(count)
-    members = [text for _, group in groups for text in group]
-    assert sorted(members) == sorted(ID) and len(groups) == min(count, len(ID))
-    assert len({name for name, _ in groups}) == len(groups)
-    same = Groups(lambda texts: np.stack([around.id_vectors[ID.index(text)] for text in texts]), ID).cut(count)
-    assert {frozenset(group) for _, group in groups} == {frozenset(group) for _, group in same}
-
-
 def test_groups_follow_the_tree_of_kinds(reasoner):
     classes = ("beagle", "zebra", "garbage truck", "bicycle", "strawberry", "apple", "blorf truck")
     [answer] = ask(reasoner, Request(load_prompt("categorise"), {"classes": classes, "count": 3}))
@@ -237,21 +303,6 @@ def test_the_selected_are_members_of_the_list_far_from_classes_and_each_other(re
     assert set(labels(reasoner, "select", labels=drafts, classes=ID, count=50)) == {*drafts[:-1]}
 
 
-def test_farthest_points_are_those_of_a_square():
-    rows = on_grid(unit_rows(np.array([[1, 0.1], [0, 1], [-1, 0], [0.9, 0.1]])))
-    assert farthest_points(rows, np.array([[1, 0]], np.float32), 2) == [2, 1]
-
-
-def test_branches_divide_artefacts_and_leave_the_rest_whole():
-    wordnet = load_wordnet()
-    [dog, zebra, truck, church] = (senses_of(text)[0] for text in ("dog", "zebra", "garbage truck", "chapel"))
-    assert branch_of(dog) == branch_of(zebra) == "noun.animal"
-    assert wordnet.synset(branch_of(truck)).lemmas[0] == "conveyance"
-    assert wordnet.synset(branch_of(church)).lemmas[0] == "structure"
-    assert shared_kinds(("beagle", "zebra"))[0].lemmas[0] == "placental"
-    assert shared_kinds(("blorf gizmo",)) == []
-
-
 def test_what_it_cannot_answer_is_a_final_fault(reasoner):
     wrong = [
         Request(load_prompt("describe-image-freely"), {}),
@@ -265,6 +316,9 @@ def test_what_it_cannot_answer_is_a_final_fault(reasoner):
     assert len(replies) == len(wrong) and all(reply.final and reply.text is None for reply in replies)
     with pytest.raises(Refused, match="goes on"):
         Question.of(wrong[4])
+    chosen = Turn(Request(load_prompt("select"), {"labels": ("a", "b"), "classes": ID, "count": 1}), '["a"]')
+    with pytest.raises(Refused, match="none of elaborate"):
+        Question.of(Request(load_prompt("elaborate-more"), {"count": 3}, history=(chosen,)))
 
 
 def test_it_asks_before_each_request(reasoner):
@@ -280,9 +334,10 @@ def test_the_revision_follows_encoder_labels_vectors_and_images(around):
         replace(around, id_texts=(*ID[:-1], "okapi")),
         replace(around, id_vectors=around.id_vectors[::-1]),
         replace(around, image_vectors=lambda: images),
+        replace(around, id_image_vectors=lambda: images[:1], id_image_labels=lambda: np.array([0])),
     ]
     revisions = {make_reasoner("", "reasoner", None, each).revision for each in (around, *others)}
-    assert len(revisions) == 5
+    assert len(revisions) == 6
     assert make_reasoner("", "reasoner", None, around).revision in revisions
 
 
