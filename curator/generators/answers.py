@@ -21,6 +21,7 @@ from curator.generators.requests import Message, Request
 
 LONGEST = 60  # characters of a label
 LONGEST_DESCRIPTION = 200
+EXCUSE = re.compile(r"(?:i|i'm|i’m|sorry|unfortunately|as an)\b", re.IGNORECASE)  # how refusals in prose begin
 MOST_LABELS = 500
 FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 BULLET = re.compile(r"^\s*(?:[*+]\s+|[-•–]\s*|\(?(\d{1,3})[.):](?!\d)\s*)(.+)$")
@@ -140,11 +141,13 @@ def _checked(prompt: Prompt, items: list[Any]) -> Answer:
 def _read_description(prompt: Prompt, said: str) -> Answer:
     data = _json(said)
     if data is not None:
-        data = data.get("description") if isinstance(data, dict) else None
-        if not isinstance(data, str):
+        found = data.get("description") if isinstance(data, dict) else None
+        if not isinstance(found, str):
             raise AnswerFault('it is JSON without a text under "description"')
-        said = data
+        said = found
     sentence = clean_label(said)
+    if data is None and EXCUSE.match(sentence):
+        raise AnswerFault("it is an excuse, not a description")
     words = len(sentence.split())
     if not _says_something(sentence) or len(sentence) > LONGEST_DESCRIPTION:
         raise AnswerFault(f"the description must be one short phrase, not {len(sentence)} characters")

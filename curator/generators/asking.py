@@ -70,13 +70,18 @@ class CallStore(Protocol):
 
 @dataclass(slots=True)
 class Budget:
-    """How many calls may still be sent; None for no limit. `spent` counts them over the whole run."""
+    """How many calls may still be sent; None for no limit. `spent` counts them over the whole run.
+
+    `refused`: whether one was not allowed, be it the repeat of one that had failed.
+    """
 
     most: int | None = None
     spent: int = 0
+    refused: bool = False
 
     def take(self) -> bool:
         if self.most is not None and self.spent >= self.most:
+            self.refused = True
             return False
         self.spent += 1
         return True
@@ -138,12 +143,20 @@ class Asker:
             if role in self._generators:
                 self._generators[role].close()
 
+    def prepare(self, *roles: Role) -> None:
+        """Find the generators of these roles, without loading any. Raises GeneratorError for one that is not there."""
+        for role in roles:
+            _ = self._of(role).revision
+
+    def _of(self, role: Role) -> Generator:
+        if role not in self._generators:
+            self._generators[role] = self.generator(role)
+        return self._generators[role]
+
     def _round(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         if not requests:
             return []
-        if role not in self._generators:
-            self._generators[role] = self.generator(role)
-        generator = self._generators[role]
+        generator = self._of(role)
         ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
         asked = dict(zip(ids, requests, strict=True))
         known = {
@@ -169,7 +182,8 @@ class Asker:
                 done[call_id] = call
                 pending.add(call)
                 self.progress(request.prompt.name, before + len(done), before + len(ids))
-        if left := len(ids) - len(done):
+        if self.budget.refused:
+            left = len(ids) - sum(call.status == "answered" for call in done.values())
             raise BudgetSpent(
                 f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open",
                 hint="what was answered is kept; the same command with a larger --max-calls goes on from there",

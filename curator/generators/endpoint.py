@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from curator.errors import GeneratorError, SourceError, UsageError
+from curator.errors import GeneratorError, UsageError
 from curator.generators import GeneratorOptions
 from curator.generators.chat_service import ChatService, Outcome
 from curator.generators.pictures import PictureFault
@@ -180,9 +180,8 @@ class _Dispatch:
         self.asked += 1
         try:
             return _Sending(position, request, self.service.messages(request))
-        except (PictureFault, SourceError) as fault:  # what cannot be reached may come back, what is no picture may not
-            final = isinstance(fault, PictureFault) and not isinstance(fault.__cause__, OSError)
-            raise _Unreadable(Reply(position, fault=str(fault), final=final, attempts=0)) from fault
+        except PictureFault as fault:
+            raise _Unreadable(Reply(position, fault=str(fault), final=fault.final, attempts=0)) from fault
 
     def _seconds_to_wait(self) -> float | None:
         """Until the next repeat is due, or the service may be asked again; None to wait for an outcome only."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from curator.encoders.hub import TOKENIZER_FILES
 from curator.encoders.options import DTYPES
-from curator.errors import SourceError, UsageError
+from curator.errors import UsageError
 from curator.generators import GeneratorOptions
 from curator.generators.answers import messages_with_form
 from curator.generators.model_files import MODEL_MARKER, model_folder, revision_of
@@ -82,9 +82,8 @@ class LocalChat:
             for position in positions:
                 try:
                     conversation = [_as_parts(message) for message in messages_with_form(requests[position])]
-                except (PictureFault, SourceError) as fault:  # what cannot be reached may come back
-                    final = isinstance(fault, PictureFault) and not isinstance(fault.__cause__, OSError)
-                    yield Reply(position, fault=str(fault), final=final, attempts=0)
+                except PictureFault as fault:
+                    yield Reply(position, fault=str(fault), final=fault.final, attempts=0)
                 else:
                     asked.append(_Asked(position, conversation))
             allowed = list(takewhile(lambda _: allow(), asked))

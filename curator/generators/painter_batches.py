@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 
 from PIL import Image
 
-from curator.decode.failures import DecodeFailure
-from curator.errors import SourceError
 from curator.generators.painter_settings import Settings, read_settings
 from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Reply, Request
@@ -45,8 +43,8 @@ def open_pictures(batch: Batch, *, longest_side: int) -> tuple[list[tuple[int, R
             continue
         try:
             shown.append((position, request, open_picture(request.pictures[0], longest_side=longest_side)))
-        except (PictureFault, SourceError) as fault:  # bytes that are no image stay so; what went away may come back
-            faults.append(Reply(position, fault=str(fault), final=isinstance(fault.__cause__, DecodeFailure)))
+        except PictureFault as fault:
+            faults.append(Reply(position, fault=str(fault), final=fault.final))
     return shown, faults
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from curator.decode.failures import DecodeFailure
 from curator.decode.image import DecodeOptions, decode_image
+from curator.errors import SourceError
 from curator.generators.requests import Picture
 
 LONGEST_SIDE = 1024
@@ -20,7 +21,14 @@ JPEG_QUALITY = 90
 
 
 class PictureFault(ValueError):
-    """A picture that cannot be shown to a model; the message says which and why."""
+    """A picture that cannot be shown to a model; the message says which and why.
+
+    `final`: bytes that are no image stay so. What cannot be reached, or is another image by now, may come back.
+    """
+
+    def __init__(self, message: str, *, final: bool) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 def open_picture(picture: Picture, *, longest_side: int = LONGEST_SIDE) -> Image.Image:
@@ -28,9 +36,10 @@ def open_picture(picture: Picture, *, longest_side: int = LONGEST_SIDE) -> Image
     try:
         image, _ = decode_image(picture.load(), options=DecodeOptions(), target_size=longest_side)
     except DecodeFailure as fault:
-        raise PictureFault(f"image {picture.image_id} cannot be read: {fault.reason}, {fault.detail}") from fault
-    except OSError as fault:  # the file went away, or the store behind it
-        raise PictureFault(f"image {picture.image_id} cannot be loaded: {fault}") from fault
+        why = f"image {picture.image_id} cannot be read: {fault.reason}, {fault.detail}"
+        raise PictureFault(why, final=True) from fault
+    except (OSError, SourceError) as fault:  # the file went away or was changed, or the store is out of reach
+        raise PictureFault(f"image {picture.image_id} cannot be loaded: {fault}", final=False) from fault
     if max(image.size) > longest_side:
         image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
     return image

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from curator.banks import checks
-from curator.banks.audit import near_fence, nearest
+from curator.banks.audit import LONE_MIN_COSINE, near_fence, nearest
 from curator.banks.checks import Check, read_table
 from curator.banks.id_names import DropReason, id_name_keys, name_keys, written_forms
 from curator.banks.prompts import lines_of
@@ -29,6 +29,7 @@ from curator.types import Vectors
 Dropped: TypeAlias = Literal[
     "repeated", "id_name", "given_synonym", "wordnet_synonym", "kind", "word_overlap", "too_near"
 ]
+FEWEST_FOR_FENCE = 10  # quartiles of fewer cosines say nothing: then CSP's 0.95 is too near
 REASONS: tuple[Dropped, ...] = get_args(Dropped)
 # After which drops each count of the account is taken.
 STEPS: dict[str, tuple[Dropped, ...]] = {
@@ -122,6 +123,8 @@ class Cleaner:
         if self.rules.max_cosine is not None:
             return self.rules.max_cosine
         grid = on_grid(self.id_vectors)
+        if len(grid) < FEWEST_FOR_FENCE:
+            return LONE_MIN_COSINE
         return min(1.0, near_fence(nearest(grid, grid, apart=True)[1]))
 
     def _reason(self, text: str, seen: set[str]) -> Dropped | None:

@@ -78,9 +78,7 @@ def seed_of(seed: int, *names: str) -> int:
 def nothing_left(system: str, calls: Iterable[Call]) -> BankError:
     """The error of a system whose calls gave nothing that may become a negative."""
     counts = tally(calls)
-    seen = 'see `curator sql "select * from report.generator_calls"`'
-    dropped = "what they gave names an ID label or is too near to one: raise max_cosine, and "
     return BankError(
-        f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered",
-        hint=f"{dropped}{seen}" if counts["answered"] and system != "synood" else seen,
+        f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered with what may be used",
+        hint="see `curator query calls`; labels too near to an ID label are dropped by max_cosine",
     )

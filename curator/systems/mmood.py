@@ -26,7 +26,6 @@ from curator.generators.answers import MOST_LABELS
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot, load_prompt
 from curator.generators.requests import Picture, Request, Role
-from curator.methods.farthest import farthest_points as farthest_points
 from curator.systems.cleaning import Clean, Cleaned, CleaningRules
 from curator.systems.conversations import Conversation, Heard, nothing_left, seed_of, tally
 from curator.systems.limits import between, check_fields, or_none, out_of, positive_count, template_name, template_of

@@ -20,6 +20,7 @@ from typing import Any
 from curator.banks import checks
 from curator.banks.checks import read_table
 from curator.errors import ConfigError
+from curator.generators.requests import Role
 from curator.registry import Registry
 from curator.systems.settings import as_table
 
@@ -34,6 +35,20 @@ SETTINGS = Registry(
         "tanl": "curator.systems.adaptive:TanlSettings",
     },
 )
+
+
+ROLES: dict[str, tuple[Role, ...]] = {
+    "ants": ("describer", "reasoner"),
+    "eoe": ("reasoner",),
+    "mmood": ("reasoner", "painter"),
+    "synood": ("describer", "painter"),
+}
+
+
+def roles_of(system: str, settings: Any) -> tuple[Role, ...]:
+    """The generators that a system will ask."""
+    roles = ROLES.get(system, ())
+    return tuple(role for role in roles if role != "painter" or getattr(settings, "branch", None) != "near")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from curator.banks.prompts import lines_of
 from curator.generators.requests import Picture
+from curator.methods.farthest import farthest_points
 from curator.systems.adaptive import (
     AdaNegSettings,
     TanlSettings,
@@ -23,7 +24,7 @@ from curator.systems.ants import AntsSettings, AntsTools, learn_ants
 from curator.systems.ants_online import AntsRun
 from curator.systems.cleaning import CleaningRules
 from curator.systems.eoe import EoeSettings, learn_eoe
-from curator.systems.mmood import MmoodSettings, farthest_points, learn_mmood
+from curator.systems.mmood import MmoodSettings, learn_mmood
 from curator.systems.online import Fed, Stream, Streamed, run_stream, stream_lake
 from curator.systems.proposals import Learned
 from curator.systems.synood import SynoodSettings, SynoodTools, learn_synood, select_images

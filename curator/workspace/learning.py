@@ -14,7 +14,7 @@ from curator.banks import bank_digest, checks, load_bank, save_bank
 from curator.banks.diff import dotted
 from curator.banks.quantiles import mining_statistics
 from curator.banks.spec import MiningSpec
-from curator.errors import BankError, BudgetSpent, UsageError
+from curator.errors import BankError, UsageError
 from curator.generators import check_address
 from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
 from curator.generators.requests import Role
@@ -24,7 +24,7 @@ from curator.store import Ledger
 from curator.store.generated import record_origin as record_origin_rows
 from curator.systems.proposals import Learned, Proposal
 from curator.systems.settings import as_table
-from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, spec_text
+from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, roles_of, spec_text
 from curator.types import Bank, Label, Vectors
 from curator.workspace.call_store import LedgerCalls
 from curator.workspace.context import Context
@@ -97,7 +97,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     with writing(context.layout, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:
             take_in_reference(context, ledger, sources, watcher)
-        budget = StrictBudget(request.max_calls)
+        budget = Budget(request.max_calls)
         parent = parent_of(context, ledger, spec)
         summary = _learn(context, ledger, spec, settings, parent, budget, force=request.force)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
@@ -180,37 +180,20 @@ def _learn(
     spec: SystemSpec,
     settings: Any,
     parent: Bank,
-    budget: StrictBudget,
+    budget: Budget,
     *,
     force: bool,
 ) -> LearnSummary:
     world = World(context, ledger.database, parent)
-    store = LedgerCalls(ledger, context.layout.generated)
-    asker = Asker(world.generator, store, budget, progress=CallProgress().say)
-    try:
-        learned: Learned = LEARNERS.get(spec.system)(Learner(world, asker), settings)
-    finally:
-        asker.release()
-    if budget.refused:  # a repeat of a call that had failed: with more to spend it may be answered
-        raise BudgetSpent(
-            f"the budget of {budget.most} calls is spent: calls that failed may not be repeated",
-            hint="what was answered is kept; the same command with a larger --max-calls goes on from there",
-        )
-    counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
-    log.info("bank %s: %s", spec.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
+    learned = _ask(world, ledger, spec, settings, budget)
     bank = assemble(spec, settings, parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     figures, note = _guard(world, bank, previous, spec.system, learned, force=force)
-    bank = load_bank(save_bank(bank, context.layout.bank_versions(spec.name)))
-    ledger.record_encoder(context.encoder, context.config.encoder.address)
-    version = ledger.record_bank(bank)
-    record_origin(ledger, bank, learned, figures)
+    bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
     write_spec(context.layout.bank_spec(spec.name), spec)
     calls = ledger.database.rows("count_calls_of_run", run_id=ledger.run_id)
-    negatives = len(bank.labels) - bank.id_count
-    log.info("bank %s version %d (%s): %d negative labels", spec.name, version, bank.digest[:12], negatives)
     return LearnSummary(
         run_id=ledger.run_id,
         system=spec.system,
@@ -218,7 +201,7 @@ def _learn(
         bank_digest=bank.digest,
         method=spec.system,
         id_labels=bank.id_count,
-        negative_labels=negatives,
+        negative_labels=len(bank.labels) - bank.id_count,
         sent=0,
         calls={row["status"]: row["calls"] for row in calls},
         account=learned.account,
@@ -228,6 +211,34 @@ def _learn(
         online=online,
         seconds=0.0,
     )
+
+
+def _ask(world: World, ledger: Ledger, spec: SystemSpec, settings: Any, budget: Budget) -> Learned:
+    """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
+    it. The counts of every step go to the log."""
+    store = LedgerCalls(ledger, world.context.layout.generated)
+    asker = Asker(world.generator, store, budget, progress=CallProgress().say)
+    try:
+        asker.prepare(*roles_of(spec.system, settings))
+        learned: Learned = LEARNERS.get(spec.system)(Learner(world, asker), settings)
+    finally:
+        asker.release()
+    counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
+    log.info("bank %s: %s", spec.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
+    return learned
+
+
+def _keep(
+    context: Context, ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None
+) -> tuple[Bank, int]:
+    """Store the version with its evidence. Returns it as loaded again, and its number."""
+    bank = load_bank(save_bank(bank, context.layout.bank_versions(bank.name)))
+    ledger.record_encoder(context.encoder, context.config.encoder.address)
+    version = ledger.record_bank(bank)
+    record_origin(ledger, bank, learned, figures)
+    negatives = len(bank.labels) - bank.id_count
+    log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
+    return bank, version
 
 
 def _guard(
@@ -332,18 +343,6 @@ def write_spec(path: Path, spec: SystemSpec) -> None:
     if not path.exists():
         path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
         log.info("wrote %s: its settings are there to be changed", path)
-
-
-@dataclass
-class StrictBudget(Budget):
-    """Remembers whether it ever refused a call: no bank is made of what a spent budget left."""
-
-    refused: bool = False
-
-    def take(self) -> bool:
-        allowed = Budget.take(self)
-        self.refused = self.refused or not allowed
-        return allowed
 
 
 class CallProgress:

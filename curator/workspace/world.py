@@ -15,11 +15,10 @@ from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
 from curator.engines.local import content_id
-from curator.errors import UsageError
+from curator.errors import SourceError, UsageError
 from curator.evaluation.labels import label_of
 from curator.generators import GeneratorOptions, make_generator
 from curator.generators.asking import Asking
-from curator.generators.pictures import PictureFault
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
 from curator.lake import read_datum
@@ -149,9 +148,11 @@ class World:
         return Picture(image_id, partial(self._load, image_id), vector)
 
     def _load(self, image_id: str) -> bytes:
-        """The bytes of an image, from its first place. Raises SourceError when they cannot be reached, and PictureFault
-        when they are others, which is final for this image: it is named by its content."""
-        row = self._image_facts([image_id])[0]
+        """The bytes of an image, from its first place. Raises SourceError when they are out of reach, or others."""
+        rows = self._image_facts([image_id])
+        if not rows:
+            raise SourceError(f"image {image_id} is in no source any more", hint="scan its source again")
+        row = rows[0]
         data = read_datum(
             row["object_uri"],
             row["kind"],
@@ -161,7 +162,7 @@ class World:
             options=self.context.read_options,
         )
         if content_id(data) != image_id:
-            raise PictureFault(f"{row['uri']}: its content has changed: scan its source again")
+            raise SourceError(f"{row['uri']}: its content has changed", hint="scan its source again")
         return data
 
     def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, ConfigError
+from curator.methods.farthest import farthest_points
 from curator.systems.mmood import (
     FAR,
     NEAR,
     OTHERS,
     MmoodSettings,
-    farthest_points,
     learn_mmood,
     round_robin,
 )
