@@ -27,10 +27,10 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 	@$(BIN)/curator demo --folder demo
 
 test: $(STAMP)  ## Run the tests (no GPU, network or downloads needed)
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(STAMP)  ## Run the long tests as well
-	@$(BIN)/python -m pytest -m 'not (gpu or network or bench)'
+test-slow: $(STAMP)  ## Run the long tests
+	@$(BIN)/python -m pytest -m slow
 
 test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu

@@ -79,6 +79,6 @@ def nothing_left(system: str, calls: Iterable[Call]) -> BankError:
     """The error of a system whose calls gave nothing that may become a negative."""
     counts = tally(calls)
     return BankError(
-        f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered with what may be used",
+        f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered",
         hint="see `curator query calls`; labels too near to an ID label are dropped by max_cosine",
     )

@@ -135,6 +135,7 @@ def test_ants_with_models_that_talk_noise_ends_as_it_should(learn, folder, model
 # MM-OOD
 
 
+@pytest.mark.slow
 def test_mmood_with_models_that_talk_noise_is_one_clear_line(learn, folder, models):
     chat = ("--describer", models["chat"], "--reasoner", models["chat"], "--painter", models["draw"])
     arguments = ("mmood", "--branch", "mix", *chat, "-s", "size=64", "-s", "steps=2", "-s", "near_per_class=2")
@@ -186,6 +187,7 @@ def test_a_bank_of_painted_pictures_scores_and_is_made_again_without_a_call(lear
     assert json.loads(scored.stdout)["scorings"][0]["scored"] == 10
 
 
+@pytest.mark.slow
 def test_synood_cut_off_by_a_budget_and_gone_on_with_gives_the_same_bank(learn, folder, models, painted_once):
     synood = ("synood", "--painter", models["inpaint"], *SYNOOD)
     cut = learn(*synood, "--max-calls", str(PAINTINGS + 2), code=1)
@@ -197,6 +199,7 @@ def test_synood_cut_off_by_a_budget_and_gone_on_with_gives_the_same_bank(learn, 
     assert pictures(folder) == pictures(painted_once)
 
 
+@pytest.mark.slow
 def test_synood_with_a_describer_that_talks_noise_ends_as_it_should(learn, folder, models):
     ended = learn("synood", "--describer", models["chat"], "--painter", models["inpaint"], *SYNOOD, code=None)
     described = first_calls(folder, models["chat"], "describer")
@@ -210,6 +213,7 @@ def test_synood_with_a_describer_that_talks_noise_ends_as_it_should(learn, folde
 # What must not pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -306,6 +306,7 @@ def test_a_picture_that_the_model_itself_refuses_is_a_final_fault(paint, monkeyp
     assert reply.artefact is None
 
 
+@pytest.mark.slow
 def test_bfloat16_paints_too(paint):
     (reply,) = replies_of(paint("inpaint", dtype="bfloat16"), [inpaint()])
     assert reply.artefact

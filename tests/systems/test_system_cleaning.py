@@ -104,10 +104,14 @@ def test_a_given_cosine_is_exceeded_by_what_is_dropped_and_one_of_1_compares_not
 
 
 def test_without_a_cosine_the_id_labels_neighbours_set_it_as_in_an_audit():
-    cleaner = Cleaner(("q1", "q2", "q3"), flat(0, 40, 80), {}, load_wordnet())
-    assert cleaner.max_cosine == pytest.approx(np.cos(np.radians(40)))
-    cleaned = cleaner.clean(photos("x1", "x2"), lambda prompts: flat(119, 121))
+    cleaner = Cleaner(tuple(f"q{n}" for n in range(10)), flat(*range(0, 100, 10)), {}, load_wordnet())
+    assert cleaner.max_cosine == pytest.approx(np.cos(np.radians(10)))
+    cleaned = cleaner.clean(photos("x1", "x2"), lambda prompts: flat(99, 101))
     assert dropped_of(cleaned) == {"too_near": ["x1"]}
+
+
+def test_few_id_labels_say_nothing_of_what_is_near():
+    assert Cleaner(("q1", "q2", "q3"), flat(0, 40, 80), {}, load_wordnet()).max_cosine == 0.95
 
 
 def test_only_prompts_that_are_left_are_encoded_and_none_when_none_is(make_cleaner):

@@ -217,7 +217,7 @@ def test_a_local_model_goes_on_as_well(opened, sources, tmp_path):
         summary = workspace.learn_bank(ANTS)
     assert_faults(describer_calls(workspace))
     described = summary.account["described"]
-    assert (described["asked"], described["failed"]) == (9, 3) and summary.account["vsnl"] > 0
+    assert (described["asked"], described["failed"]) == (9, 4) and summary.account["vsnl"] > 0
 
 
 def test_a_painter_goes_on_as_well(opened, root, tmp_path):
