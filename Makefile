@@ -27,7 +27,7 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 	@$(BIN)/curator demo --folder demo
 
 test: $(STAMP)  ## Run the tests (no GPU, network or downloads needed)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)  ## Run the long tests
 	@$(BIN)/python -m pytest -m slow

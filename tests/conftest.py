@@ -27,6 +27,7 @@ include = ["noun.shape", "noun.motive"]
 method = "neglabel"
 """
 
+LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -41,6 +42,11 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long go first, so that of several processes none is left with them at the end."""
+    items.sort(key=lambda item: not item.path.stem.startswith(LONG))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows
+from curator.cli.output import echo_json, echo_pairs, echo_rows, printable
 
 if TYPE_CHECKING:
     from curator.generators.asking import PlannedCalls
@@ -197,6 +197,8 @@ def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
         return echo_json(rows)
     shown = ("role", "model", "prompt", "calls", "answered", "to_make")
     echo_rows(pa.table({name: [row[name] for row in rows] for name in shown}))
+    for item in plan:
+        click.echo(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
     total = sum(item.to_make for item in plan)
     click.echo(f"{total} calls would be made now; stages that build on their answers come after them", err=True)
     return None

@@ -7,6 +7,7 @@ select
     call.revision,
     call.prompt,
     call.prompt_version,
+    call.prompt_digest,
     call.inputs,
     call.seed,
     call.status,

@@ -113,6 +113,7 @@ def first_calls(folder: Path, model: str, role: str) -> list[dict[str, Any]]:
 # ANTS
 
 
+@pytest.mark.slow
 def test_ants_with_models_that_talk_noise_ends_as_it_should(learn, folder, models):
     arguments = ("ants", "--describer", models["chat"], "--reasoner", models["chat"], "-s", "images=2")
     arguments += ("-s", "class_count=2")
@@ -151,6 +152,7 @@ def test_mmood_with_models_that_talk_noise_is_one_clear_line(learn, folder, mode
     assert healthy(folder)
 
 
+@pytest.mark.slow
 def test_mmood_keeps_the_pictures_that_it_draws_and_shows_them(learn, folder, models, run_cli, tmp_path):
     arguments = ("mmood", "--branch", "mix", "--painter", models["draw"], "-s", "size=64", "-s", "steps=2")
     arguments += ("-s", "max_cosine=1.0")  # look-alikes are nearer to three unlike classes than those to each other

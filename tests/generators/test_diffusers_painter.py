@@ -122,6 +122,7 @@ def test_a_drawn_image_depends_on_text_and_seed_alone(paint):
     assert replies_of(painter, [draw(width=64)])[0].facts == {"scheduler": "PNDMScheduler", "width": 64, "height": 32}
 
 
+@pytest.mark.slow
 def test_asking_for_a_part_later_gives_the_same_bytes(paint):
     requests = [inpaint(), inpaint("sea"), inpaint(seed=8), inpaint(pictures=(picture("b", (0, 0, 0)),))]
     whole = [reply.artefact for reply in replies_of(paint("inpaint"), requests)]
@@ -130,6 +131,7 @@ def test_asking_for_a_part_later_gives_the_same_bytes(paint):
     assert part == [whole[3], whole[1]]
 
 
+@pytest.mark.slow
 def test_a_batch_is_painted_at_once_and_changes_no_image_to_speak_of(paint, monkeypatch):
     requests = [inpaint(), inpaint("sea"), inpaint(seed=8)]
     alone = replies_of(paint("inpaint"), requests)
@@ -211,6 +213,7 @@ def test_the_revision_names_checkpoint_and_guide(paint, surroundings, folders, t
     assert other != revision
 
 
+@pytest.mark.slow
 def test_a_classifier_guides_as_well(paint, tmp_path):
     guide = f"transformers:{tiny.classifier_folder(tmp_path / 'resnet')}"
     (reply,) = replies_of(paint("inpaint", guide=guide), [inpaint(passes=3, learning_rate=2000.0)])

@@ -123,6 +123,18 @@ def test_a_bank_is_built_after_the_bank_it_takes_labels_from(root):
     assert "bank build aaa" in (plan := run_make(root, "-n", "banks").stdout) and "bank build base" not in plan
 
 
+def test_a_bank_that_learns_is_made_after_its_parent(root, lake, workspace):
+    keep_only(root, "base")
+    (root / "banks" / "base.toml").write_text(SMALL_BANK)
+    workspace.scan(lake)
+    (root / "banks" / "aaa.toml").write_text('name = "aaa"\nparent = "base"\n[tanl]\nnegatives = 3\n')
+    assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
+    assert workspace.show_bank("aaa")[0]["negative_count"] == 3
+    assert built(run_make(root, "banks")) == []
+    change(root / "banks" / "base.toml")
+    assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
+
+
 def test_a_build_waits_for_another_run_as_long_as_it_is_told(root):
     keep_only(root, "base")
     with hold_lock(root / ".lock", command="scan", run_id="other"):
