@@ -92,6 +92,7 @@ def request_for(data: Path, workspace: Workspace, bank: str) -> EvaluationReques
         methods=BANKS.get(bank, ()),
         reference=(str(data / REFERENCE),),
         positive="id",
+        replicates=0,  # the table shows no intervals
     )
 
 
