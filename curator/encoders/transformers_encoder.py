@@ -10,8 +10,7 @@ an encoder states one size; a square image gives the same vector as the library'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from curator.encoders.hub import no_network
+from curator.encoders.hub import no_network, without_progress
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
 from curator.errors import EncoderError
@@ -32,7 +31,7 @@ RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 def load_transformers(folder: Path, model_type: str, options: EncoderOptions) -> Encoder:
     """Build the encoder of a folder that `save_pretrained` wrote. Raises EncoderError when it does not make one."""
     try:
-        with no_network(), _quiet(), torch.random.fork_rng(devices=[]):
+        with no_network(), without_progress(transformers.utils.logging), torch.random.fork_rng(devices=[]):
             module, report = transformers.AutoModel.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, weights_only=True
             )
@@ -169,16 +168,3 @@ def to_patches(images: Tensor, patch: int) -> Tensor:
     n, channels, height, width = images.shape
     grid = images.reshape(n, channels, height // patch, patch, width // patch, patch)
     return grid.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, patch * patch * channels)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bar of loading; afterwards it is as it was."""
-    logging: Any = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

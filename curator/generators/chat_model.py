@@ -18,7 +18,7 @@ import torch
 import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from curator.encoders.hub import no_network
+from curator.encoders.hub import no_network, without_progress
 from curator.encoders.torch_runtime import one_line, resolve_device, resolve_dtype
 from curator.errors import CuratorError, EncoderError, GeneratorError, MissingExtra
 from curator.generators import GeneratorOptions
@@ -35,7 +35,11 @@ def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOp
     except EncoderError as error:  # told in the words of encoders, but true of any model
         raise GeneratorError(f"{address}: {error.message}", hint=error.hint) from error
     how = {"dtype": dtype, **(_four_bits(address, device, dtype) if options.quantise == "4bit" else {})}
-    with _clear_faults(address, f"{folder} is no model that can be loaded"), no_network(), _quiet():
+    with (
+        _clear_faults(address, f"{folder} is no model that can be loaded"),
+        no_network(),
+        without_progress(transformers.utils.logging),
+    ):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         sees = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
         if role == "describer" and not sees:
@@ -167,16 +171,3 @@ def _clear_faults(address: str, what: str, *, passing: tuple[type[Exception], ..
         if isinstance(error, passing):
             raise
         raise GeneratorError(f"{address}: {what}: {one_line(error)}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bar of loading; afterwards it is as it was."""
-    logging: Any = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

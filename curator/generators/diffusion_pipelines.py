@@ -6,8 +6,6 @@ pickle, which may run code, is never opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import diffusers
 import torch
 import transformers
 
-from curator.encoders.hub import Repository, no_network
+from curator.encoders.hub import Repository, no_network, without_progress
 from curator.encoders.torch_runtime import one_line
 from curator.errors import GeneratorError
 from curator.generators.model_files import PIPELINE_MARKER, local_folder, revision_of
@@ -46,7 +44,11 @@ def load_for_inpainting(rest: str, *, address: str, device: torch.device, dtype:
 def _load(kind: Any, rest: str, address: str, dtype: Any, offline: bool) -> Any:
     folder = local_folder(rest, address=address) or _download(rest, address, offline)
     try:
-        with no_network(), _quiet(), torch.random.fork_rng(devices=[]):
+        with (
+            no_network(),
+            without_progress(diffusers.utils.logging, transformers.utils.logging),
+            torch.random.fork_rng(devices=[]),
+        ):
             return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
     # Broad on purpose: diffusers, transformers and safetensors raise what they like on files that do not fit.
     except Exception as error:
@@ -75,17 +77,3 @@ def _placed(pipeline: Any, device: torch.device, address: str) -> Any:
         return pipeline.to(device)
     except torch.OutOfMemoryError as error:
         raise GeneratorError(f"{address}: the GPU has too little memory for this model") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars of loading; afterwards they are as they were."""
-    libraries: list[Any] = [diffusers.utils.logging, transformers.utils.logging]
-    shown = [library for library in libraries if library.is_progress_bar_enabled()]
-    for library in shown:
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library in shown:
-            library.enable_progress_bar()

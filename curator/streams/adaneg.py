@@ -9,7 +9,7 @@ come from products of slots instead of the proxies themselves (see curator.metho
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -93,7 +93,7 @@ class AdaNegStream:
         self._window: deque[bool] = deque([True, False] * START, maxlen=settings.window)
         self.id_labels: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
 
-    def feed(self, vectors: Vectors) -> Scores:
+    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         """Store the confident images of a batch, then score it: (n,) in [0, 1 + static_weight]."""
         rows = on_grid(vectors)
         cosines = exact_cosines(rows, self._texts)  # (n, C + M)

@@ -13,6 +13,7 @@ they come encoded, so that they can be drawn with a seed.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +96,7 @@ class TanlStream:
         seen = np.concatenate([self._ids, on_grid(noise)]) if len(noise) else self._ids
         self.scores.add(self._score(seen, self._order(self._difference())))
 
-    def feed(self, vectors: Vectors) -> Scores:
+    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         """Order the candidates by what is known and by the batch, then score it: (n,) in [0, 1]."""
         rows = on_grid(vectors)
         reference = self._score(rows, self._order(self._difference()))

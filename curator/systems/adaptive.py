@@ -6,9 +6,9 @@ scores then depend on the image alone. online feeds the whole lake as it arrived
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from curator.banks import checks
 from curator.banks.checks import Check, read_table
 from curator.errors import BankError
 from curator.methods.adaneg import BETA, GROUP_COUNT, STATIC_WEIGHT
-from curator.methods.maths import Scores
 from curator.methods.spec import bank_scale
 from curator.streams import adaneg as adaneg_stream
 from curator.streams import tanl as tanl_stream
@@ -27,7 +26,6 @@ from curator.systems.proposals import Learned, Proposal
 from curator.types import Bank, Label, Pixels, Vectors
 
 Mode: TypeAlias = Literal["frozen", "online"]
-AnyStream = TypeVar("AnyStream", AdaNegStream, TanlStream)
 NOISE_IMAGES = 3  # of each kind
 
 
@@ -134,16 +132,6 @@ _TANL: dict[str, Check] = _STREAM | {
     "score_queue": positive_count,
     "ties": out_of("middle", "first"),
 }
-
-
-@dataclass(frozen=True)
-class VectorFeed(Generic[AnyStream]):
-    """A stream that looks at vectors alone, as curator.systems.online.Stream."""
-
-    stream: AnyStream
-
-    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
-        return self.stream.feed(vectors)
 
 
 def adaneg_learned(stream: AdaNegStream, parent: Bank, settings: AdaNegSettings, seen: int) -> Learned:

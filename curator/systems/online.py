@@ -8,23 +8,17 @@ seed, give the mean and the largest change of a score and the share of images on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from curator.methods.maths import Scores, logit
+from curator.streams import Stream, batches
 from curator.types import Vectors
 
 LARGEST = 1.0 - 2.0**-53  # what rounds to 1 has no log-odds
-
-
-class Stream(Protocol):
-    """One of curator.streams, as far as it is fed."""
-
-    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
-        """Learn from a batch (n, d), then score it."""
 
 
 Fed = TypeVar("Fed", bound=Stream)
@@ -60,11 +54,6 @@ def run_stream(
     """Feed the images in order, `batch` at a time. (n,)"""
     parts = [stream.feed(vectors_of(ids), ids) for ids in batches(image_ids, batch)]
     return np.concatenate([np.zeros(0), *parts])
-
-
-def batches(image_ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(image_ids), size):
-        yield image_ids[start : start + size]
 
 
 def shuffled(image_ids: Sequence[str], seed: int) -> list[str]:

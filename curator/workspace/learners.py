@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from curator.banks.prompts import lines_of
 from curator.generators.requests import Picture
 from curator.methods.farthest import farthest_points
+from curator.streams import Stream
 from curator.systems.adaptive import (
     AdaNegSettings,
     TanlSettings,
-    VectorFeed,
     adaneg_learned,
     noise_pixels,
     tanl_learned,
@@ -25,7 +25,7 @@ from curator.systems.ants_online import AntsRun
 from curator.systems.cleaning import CleaningRules
 from curator.systems.eoe import EoeSettings, learn_eoe
 from curator.systems.mmood import MmoodSettings, learn_mmood
-from curator.systems.online import Fed, Stream, Streamed, run_stream, stream_lake
+from curator.systems.online import Fed, Streamed, run_stream, stream_lake
 from curator.systems.proposals import Learned
 from curator.systems.synood import SynoodSettings, SynoodTools, learn_synood, select_images
 from curator.types import Label, Vectors
@@ -66,12 +66,10 @@ def learn_adaneg_bank(learner: Learner, settings: AdaNegSettings) -> Learned:
     world = learner.world
     largest = 1.0 + settings.static_weight
     if settings.mode == "online":
-        fed, streamed = streamed_lake(
-            learner, settings, lambda: VectorFeed(settings.stream(world.parent)), largest=largest
-        )
-        return replace(adaneg_learned(fed.stream, world.parent, settings, len(streamed.image_ids)), streamed=streamed)
+        fed, streamed = streamed_lake(learner, settings, lambda: settings.stream(world.parent), largest=largest)
+        return replace(adaneg_learned(fed, world.parent, settings, len(streamed.image_ids)), streamed=streamed)
     stream = settings.stream(world.parent)
-    seen = feed_sample(world, VectorFeed(stream), settings)
+    seen = feed_sample(world, stream, settings)
     return adaneg_learned(stream, world.parent, settings, seen)
 
 
@@ -83,11 +81,11 @@ def learn_tanl_bank(learner: Learner, settings: TanlSettings) -> Learned:
     noise = encoder.encode_images(noise_pixels(encoder.preprocess.size, settings.seed))
     if settings.mode == "online":
         fed, streamed = streamed_lake(
-            learner, settings, lambda: VectorFeed(settings.stream(world.parent, vectors, noise)), largest=1.0
+            learner, settings, lambda: settings.stream(world.parent, vectors, noise), largest=1.0
         )
-        return replace(tanl_learned(fed.stream, labels, settings, len(streamed.image_ids)), streamed=streamed)
+        return replace(tanl_learned(fed, labels, settings, len(streamed.image_ids)), streamed=streamed)
     stream = settings.stream(world.parent, vectors, noise)
-    seen = feed_sample(world, VectorFeed(stream), settings)
+    seen = feed_sample(world, stream, settings)
     return tanl_learned(stream, labels, settings, seen)
 
 

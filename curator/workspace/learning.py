@@ -21,7 +21,7 @@ from curator.generators.requests import Role
 from curator.lake import Source
 from curator.registry import Registry
 from curator.store import Ledger
-from curator.store.generated import record_origin as record_origin_rows
+from curator.store.generated import record_origin
 from curator.systems.proposals import Learned, Proposal
 from curator.systems.settings import as_table
 from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, roles_of, spec_text
@@ -235,7 +235,7 @@ def _keep(
     bank = load_bank(save_bank(bank, context.layout.bank_versions(bank.name)))
     ledger.record_encoder(context.encoder, context.config.encoder.address)
     version = ledger.record_bank(bank)
-    record_origin(ledger, bank, learned, figures)
+    record_evidence(ledger, bank, learned, figures)
     negatives = len(bank.labels) - bank.id_count
     log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
     return bank, version
@@ -318,7 +318,7 @@ def new_labels(proposals: Sequence[Proposal], vectors: Vectors, parent: Bank) ->
     ]
 
 
-def record_origin(ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None) -> None:
+def record_evidence(ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None) -> None:
     """Which call gave each label, what was painted, and how the version was guarded."""
     first = len(bank.labels) - len(learned.negatives)
     evidence = [
@@ -335,7 +335,7 @@ def record_origin(ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFi
         }
         for number, picture in enumerate(learned.pictures)
     ]
-    record_origin_rows(ledger, evidence=evidence, pictures=pictures, guard=[figures.row()] if figures else [])
+    record_origin(ledger, evidence=evidence, pictures=pictures, guard=[figures.row()] if figures else [])
 
 
 def write_spec(path: Path, spec: SystemSpec) -> None:

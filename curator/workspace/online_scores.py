@@ -17,7 +17,8 @@ from curator.methods.spec import MethodSpec
 from curator.policy import Policy, default_policy
 from curator.store import Ledger
 from curator.store.ledger import score_table
-from curator.systems.online import Streamed, batches, movement
+from curator.streams import batches
+from curator.systems.online import Streamed, movement
 from curator.types import Bank
 from curator.workspace.decisions import record_policy
 from curator.workspace.world import World

@@ -43,7 +43,6 @@ class IdImage:
     id_label: int
     pixels: int
     byte_size: int
-    came_with_label: bool
 
 
 @dataclass
@@ -57,17 +56,23 @@ class World:
     # Images of the lake
 
     @cached_property
+    def _lake(self) -> list[dict[str, Any]]:
+        """Where the vectors of the lake's images lie, and when each came."""
+        return self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
+
+    @cached_property
     def _places(self) -> dict[str, tuple[str, int]]:
-        rows = self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
-        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
+        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in self._lake}
 
     @cached_property
     def arrival_order(self) -> tuple[str, ...]:
-        """All images of the lake as they arrived: by run, then by address."""
-        rows = self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
-        if not rows:
+        """All images of the lake as they arrived: by run, then by address. Raises UsageError when there is none."""
+        self._require_images()
+        return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["started_at"], row["uri"])))
+
+    def _require_images(self) -> None:
+        if not self._lake:
             raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
-        return tuple(row["image_id"] for row in sorted(rows, key=lambda row: (row["started_at"], row["uri"])))
 
     def sample(self, most: int) -> LakeSample:
         """The lake's images, or the first `most` in the order of their ids, which are hashes: a fair sample."""
@@ -75,10 +80,8 @@ class World:
 
     def sample_ids(self, most: int) -> list[str]:
         """Ids of the lake's images, sorted; the first `most`, 0 for all. Raises UsageError when there is none."""
-        ids = sorted(self._places)
-        if not ids:
-            raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
-        return ids[: most or None]
+        self._require_images()
+        return sorted(self._places)[: most or None]
 
     def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
         """The stored vectors of lake images, (n, d), in this order."""
@@ -135,7 +138,7 @@ class World:
             own = known.get(word_key(labels[row["image_id"]] or ""))
             if own is not None or not usable:
                 pixels, size = row["width"] * row["height"], row["byte_size"]
-                found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size, own is not None))
+                found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size))
         return tuple(found)
 
     def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.systems.online import Streamed, batches, movement, shuffled, stream_lake
+from curator.streams import batches
+from curator.systems.online import Streamed, movement, shuffled, stream_lake
 
 IDS = [f"{number:032x}" for number in range(10)]
 
