@@ -7,7 +7,7 @@ CONSTRAINTS := .ci/constraints.txt
 WHEEL_VENV := build/wheel-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-gpu format format-check lint types sql docs bench evaluation wheel-test check clean
+.PHONY: help install demo test test-slow torture test-gpu fuzz format format-check lint types sql docs bench evaluation wheel-test check audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -32,8 +32,14 @@ test: $(STAMP)  ## Run the tests (no GPU, network or downloads needed)
 test-slow: $(STAMP)  ## Run the long tests
 	@$(BIN)/python -m pytest -m slow
 
+torture: $(STAMP)  ## Inject faults of every kind at random, count losses: make torture SECONDS=300 [SEED=n]
+	@$(BIN)/python -m tests.faults --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
 test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu
+
+fuzz: $(STAMP)  ## Throw fresh damaged inputs at every door, SECONDS each (180): make fuzz SECONDS=600
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),180)
 
 format: $(STAMP)  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix-only .
@@ -67,7 +73,11 @@ wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without th
 	  && ./bin/curator -w demo/workspace doctor --check
 	@rm -rf $(WHEEL_VENV)
 
-check: format-check lint types test docs wheel-test  ## All of the above that must pass before a change lands
+audit: $(STAMP)  ## Look for known vulnerabilities of the pinned versions
+	@$(BIN)/python -m pip --disable-pip-version-check check
+	@$(BIN)/python .ci/audit.py $(CONSTRAINTS)
+
+check: format-check lint types test docs wheel-test audit  ## All of the above that must pass before a change lands
 
 clean:  ## Delete what the targets made, the environment included
-	@rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist demo fuzz *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from curator.cli import cli
 
@@ -10,6 +11,7 @@ from curator.cli import cli
 def main() -> None:
     """Run the command line; errors become one line and the exit codes of `curator --help`."""
     yield_idle_cores()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops a service means what Ctrl-C means
     cli(prog_name="curator")
 
 

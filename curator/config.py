@@ -7,15 +7,18 @@ before the defaults here. An unknown section or key is an error: a misspelt opti
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from curator.errors import ConfigError
+from curator.errors import ConfigError, UsageError
+from curator.urls import refuse_secrets
 
 CONFIG_NAME = "curator.toml"
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,23 @@ class ScanSection:
 
     bank: str = "base"
     method: str = "neglabel"
+    engine: str = "local"  # local: this machine · ray: the machines of a cluster, see [ray]
     precision: str = "fast"  # of the scores' cosines: fast · full, see curator/methods/kernel.py
     files_per_shard: int = 1024  # the unit of work and of resume for loose files
     decode_workers: int = -1  # processes; -1: one for each core; 0: decode in the main process
     read_threads: int = 8  # for loose files on slow storage
     max_object_bytes: int = 268_435_456  # larger single images are rejected unread
+    metrics_file: str = ""  # where each scan leaves its figures for Prometheus; from the workspace folder
+
+
+@dataclass(frozen=True, slots=True)
+class RaySection:
+    """Which Ray cluster works through a scan, and how its cores are divided. 0: by the size of the cluster."""
+
+    address: str = ""  # of a running cluster: auto · host:port; empty: this machine alone
+    encoders: int = 0  # one a GPU
+    decoders: int = 0  # of one core each
+    encoder_cpus: int = 0  # cores of one encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +103,24 @@ class GeneratorsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishSection:
+    """Where the snapshot goes beside the workspace."""
+
+    to: str = ""  # a folder or URL, such as s3://bucket/prefix/curator.duckdb; every run copies the snapshot there
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All options of a workspace, resolved."""
 
     encoder: EncoderSection = field(default_factory=EncoderSection)
     scan: ScanSection = field(default_factory=ScanSection)
+    ray: RaySection = field(default_factory=RaySection)
     decode: DecodeSection = field(default_factory=DecodeSection)
     index: IndexSection = field(default_factory=IndexSection)
     near_duplicates: NearDuplicatesSection = field(default_factory=NearDuplicatesSection)
     generators: GeneratorsSection = field(default_factory=GeneratorsSection)
+    publish: PublishSection = field(default_factory=PublishSection)
 
     @classmethod
     def resolve(
@@ -116,6 +140,8 @@ class Config:
                 if value is not None:
                     section, _, key = dotted.partition(".")
                     values.setdefault(section, {})[key] = (source, value)
+        _refuse_secrets(values.get("generators", {}))
+        _refuse_credentials(values, "publish.to", "the store's own environment variables or profile hold them")
         hints = get_type_hints(cls)
         return cls(**{name: _section(hints[name], name, values.get(name, {})) for name in hints})
 
@@ -141,6 +167,26 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
             if text is not None:
                 found[f"{item.name}.{key}"] = text
     return found
+
+
+def _refuse_secrets(generators: Mapping[str, tuple[str, Any]]) -> None:
+    """A configuration is shown, logged and versioned: secrets have no place in it, and are not repeated."""
+    hint = "keys are read from the environment variable that generators.api_key_variable names"
+    _refuse_credentials({"generators": generators}, "generators.base_url", hint)
+    source, name = generators.get("api_key_variable", ("", "none"))
+    if isinstance(name, str) and not VARIABLE.fullmatch(name):
+        hint = "the name of an environment variable, such as OPENAI_API_KEY; the key itself is only in that variable"
+        raise ConfigError(f"{source}: generators.api_key_variable is no name of a variable", hint=hint)
+
+
+def _refuse_credentials(values: Mapping[str, Mapping[str, tuple[str, Any]]], dotted: str, hint: str) -> None:
+    section, _, key = dotted.partition(".")
+    source, url = values.get(section, {}).get(key, ("", ""))
+    if isinstance(url, str):
+        try:
+            refuse_secrets(url)
+        except UsageError as fault:
+            raise ConfigError(f"{source}: {dotted} has credentials in it", hint=hint) from fault
 
 
 def _section(kind: Any, name: str, values: Mapping[str, tuple[str, Any]]) -> Any:

@@ -29,6 +29,12 @@ def durable(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` that were killed have left. Only for who knows that nobody is writing it now."""
+    for leftover in path.parent.glob(f".{path.name}.*.tmp*"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """A whole file from bytes, with the promises of `durable`."""
     with durable(path) as temporary:

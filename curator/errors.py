@@ -5,9 +5,12 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 │   └── ConfigError          a bad configuration or spec file; exit code 2
 ├── WorkspaceError           no workspace, or one that cannot be used
 │   ├── WorkspaceLocked      another run holds it; exit code 5
+│   ├── BackupError          a backup that cannot be made, or is not whole
 │   └── StoreError           the ledger refused a statement
 │       └── MigrationChanged a released migration was edited
 ├── SourceError              a lake source that cannot be listed at all
+├── OutputError              an output that cannot be put where it was to go
+├── EngineError              a cluster that cannot be used, or that lost its workers
 ├── EncoderError             an encoder that cannot be built or run
 │   └── WeightsMissing       its weights are not on this machine
 ├── VectorFault              a vector file that is missing or damaged
@@ -58,6 +61,10 @@ class WorkspaceLocked(WorkspaceError):
     exit_code = 5
 
 
+class BackupError(WorkspaceError):
+    """A backup cannot be made, is not whole, or is not what was written."""
+
+
 class StoreError(WorkspaceError):
     """DuckDB refused a statement; the message carries its first line."""
 
@@ -68,6 +75,14 @@ class MigrationChanged(StoreError):
 
 class SourceError(CuratorError):
     """A lake source does not exist, cannot be listed, or is of no known kind."""
+
+
+class OutputError(CuratorError):
+    """An output cannot be written to the folder or store it was to go to; the workspace has it still."""
+
+
+class EngineError(CuratorError):
+    """A cluster cannot be reached, has no room, or lost what it needs to go on."""
 
 
 class EncoderError(CuratorError):

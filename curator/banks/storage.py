@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -58,10 +58,10 @@ def save_bank(bank: Bank, folder: Path) -> Path:
     target = folder / bank.digest
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".building-"))
+        temporary = folder / f".building-{secrets.token_hex(8)}"
+        temporary.mkdir()
         try:
             write_files(bank, temporary)
-            temporary.chmod(0o755)  # mkdtemp's own is for the user alone
             temporary.rename(target)
             sync(folder)
             return target

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -53,6 +55,10 @@ class TextCache:
             write_file(folder, part, vectors)
             known.update(zip(part, vectors, strict=True))
         return np.stack([known[text] for text in texts])
+
+    def damaged_files(self) -> list[Path]:
+        """The files of all encoders that cannot be used."""
+        return [path for path in sorted(self.folder.glob("*/*.safetensors")) if not read_file(path)]
 
     def encoder_folder(self, encoder_id: str) -> Path:
         return self.folder / hashlib.sha256(encoder_id.encode()).hexdigest()[:16]
@@ -104,20 +110,35 @@ def checked(vectors: Vectors, encoder: Encoder, count: int) -> Vectors:
 def read_folder(folder: Path, dimension: int) -> Iterator[tuple[str, Vectors]]:
     """(text, vector) of all readable files."""
     for path in sorted(folder.glob("*.safetensors")):
-        try:
-            tensors = load_file(path)
-            texts = tensors["texts"].tobytes().decode("utf-8").split("\0")
-            vectors = tensors["vectors"]
-        except (OSError, SafetensorError, KeyError, UnicodeDecodeError) as error:
-            log.warning("text cache: %s is unreadable and will be made again: %s", path, error)
-            continue
-        if vectors.shape == (len(texts), dimension):
-            yield from zip(texts, vectors, strict=True)
+        for texts, vectors in read_file(path):
+            if vectors.shape == (len(texts), dimension):
+                yield from zip(texts, vectors, strict=True)
+
+
+def read_file(path: Path) -> list[tuple[list[str], Vectors]]:
+    """Texts and vectors of a file; nothing, and a warning, when it is damaged or of an earlier form."""
+    try:
+        tensors = load_file(path)
+        if checksum(tensors) != tensors["crc32"]:
+            raise ValueError("its checksum does not match")
+        return [(tensors["texts"].tobytes().decode("utf-8").split("\0"), tensors["vectors"])]
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        log.warning("text cache: %s is unreadable and will be made again: %s", path, error)
+        return []
+
+
+def checksum(tensors: Mapping[str, NDArray[Any]]) -> int:
+    """A CRC-32 of texts and vectors: a disk that errs must not change what labels mean."""
+    return zlib.crc32(np.ascontiguousarray(tensors["vectors"]).data, zlib.crc32(tensors["texts"].data))
 
 
 def write_file(folder: Path, texts: Sequence[str], vectors: Vectors) -> None:
     """One file of texts (joined by NUL) and vectors, named by the texts: a damaged one is replaced by its remake."""
     folder.mkdir(parents=True, exist_ok=True)
     blob = "\0".join(texts).encode("utf-8")
-    data = save({"texts": np.frombuffer(blob, dtype=np.uint8), "vectors": np.ascontiguousarray(vectors)})
+    tensors: dict[str, NDArray[Any]] = {
+        "texts": np.frombuffer(blob, dtype=np.uint8),
+        "vectors": np.ascontiguousarray(vectors),
+    }
+    data = save({**tensors, "crc32": np.array([checksum(tensors)], dtype=np.uint32)})
     write_durably(folder / f"{hashlib.sha256(blob).hexdigest()[:32]}.safetensors", data)

@@ -17,16 +17,19 @@ from curator.cli.demo import demo
 from curator.cli.evaluate import evaluate
 from curator.cli.explain import explain
 from curator.cli.index import index
+from curator.cli.keeping import backup, gc, restore
 from curator.cli.models import models
 from curator.cli.operations import config, doctor, publish
+from curator.cli.plan import plan
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
 
 EPILOG = """\b
 Exit codes:
-  0 done                      3 more rejects than --max-reject-rate
+  0 done                      4 a condition of --fail-on held
   1 failed                    5 workspace locked by another run
   2 usage or configuration    130 interrupted; the same command resumes
+  3 more rejects than --max-reject-rate
 
 \b
 Example:
@@ -60,6 +63,7 @@ def cli(context: click.Context, workspace: str, log_format: str, verbose: bool, 
 for command in (
     init,
     scan,
+    plan,
     calibrate,
     score,
     explain,
@@ -71,6 +75,9 @@ for command in (
     models,
     doctor,
     publish,
+    gc,
+    backup,
+    restore,
     config,
     demo,
 ):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from curator.errors import CuratorError
+from curator.errors import CuratorError, RunInterrupted
+from curator.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,20 @@ class App:
 
         configure_logs(style=cast(Literal["human", "json"], self.log_format), verbosity=self.verbosity)
 
+    def complain(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+        """One line on stderr that says why the exit code is not 0, for people or for the JSON log; with -v, after the
+        traceback of the error that is being handled."""
+        trace = traceback.format_exc() if self.verbosity > 0 and sys.exc_info()[0] else None
+        if self.log_format == "json":
+            from curator.workspace.logs import log
+
+            self.start_logs()
+            fields = {"event": "exit", "exit_code": exit_code, "hint": hint, "traceback": trace}
+            log.error(message, extra={"fields": {key: value for key, value in fields.items() if value is not None}})
+        else:
+            text = printable(f"curator: {message}{f' ({hint})' if hint else ''}")
+            click.echo(printable_lines(trace or "") + text, err=True)
+
     def open(self, overrides: Mapping[str, Any] | None = None) -> Workspace:
         """The workspace, with options from the command line on top of its configuration."""
         from curator.workspace import Workspace
@@ -43,15 +59,18 @@ class ErrorGroup(click.Group):
         try:
             return super().invoke(context)
         except CuratorError as fault:
-            if context.obj is not None and context.obj.verbosity > 0:
-                import traceback
-
-                traceback.print_exc()
-            click.echo(f"curator: {fault}", err=True)
+            self._app(context).complain(fault.message, exit_code=fault.exit_code, hint=fault.hint)
             sys.exit(fault.exit_code)
+        except KeyboardInterrupt:  # before or after a run; a run says so itself
+            self._app(context).complain("interrupted", exit_code=RunInterrupted.exit_code)
+            sys.exit(RunInterrupted.exit_code)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone (`curator sql … | head`): nothing is wrong
             sys.exit(0)
+
+    @staticmethod
+    def _app(context: click.Context) -> App:
+        return context.obj or App(".", log_format="human", verbosity=0)
 
 
 pass_app = click.make_pass_decorator(App)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import cell, echo_json, echo_pairs, echo_rows
+from curator.cli.output import cell, echo_json, echo_pairs, echo_rows, say, write_file
 
 if TYPE_CHECKING:
     from curator.workspace import AuditReport, DiffReport
@@ -87,13 +86,13 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
       curator bank show base --role negative
     """
     if html is not None:
-        Path(html).write_text(app.open().bank_page(address), encoding="utf-8")
-        return click.echo(f"wrote {html}", err=True)
+        write_file(html, app.open().bank_page(address).encode(errors="backslashreplace"))
+        return say(f"wrote {html}", err=True)
     facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
     if as_json:
         return echo_json(facts | {"labels": labels.to_pylist()})
     echo_pairs(readable(facts))
-    click.echo()
+    say()
     echo_rows(labels)
     return None
 
@@ -141,12 +140,12 @@ def audit(
     echo_rows(report.table, style="json" if as_json else style, output=output)
     _echo_audit_summary(report)
     if most_same_names is not None and report.same_names > most_same_names:
-        click.echo(f"curator: more than {most_same_names} negatives name an ID label", err=True)
+        say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
         sys.exit(EXIT_FAILED_ON)
 
 
 def _echo_audit_summary(report: AuditReport) -> None:
-    click.echo(
+    say(
         f"{report.bank}: in doubt are {report.doubtful_negatives} of {report.negative_count} negatives, "
         f"{report.same_names} of them by name, and {report.doubtful_id_labels} of {report.id_count} ID labels; "
         f"a negative is near from cosine {report.min_cosine:.3f}",
@@ -183,14 +182,14 @@ def _echo_diff(report: DiffReport, limit: int) -> None:
     both |= {f"spec.{key}": values for key, values in report.diff.spec.items()}
     sides = [{"": key, "old": _brief(old), "new": _brief(new)} for key, (old, new) in both.items()]
     echo_rows(pa.Table.from_pylist(sides))
-    click.echo()
+    say()
     echo_pairs(readable(report.counts()))
     changes = [
         {"change": item.change, "role": item.role, "label": item.label, "old": item.old, "new": item.new}
         for item in report.diff.changes[:limit]
     ]
     if changes:
-        click.echo()
+        say()
         echo_rows(pa.Table.from_pylist(changes))
 
 

@@ -9,7 +9,8 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, printable
+from curator.cli.output import echo_json, echo_pairs, echo_rows, say
+from curator.printable import printable
 
 if TYPE_CHECKING:
     from curator.generators.asking import PlannedCalls
@@ -198,9 +199,9 @@ def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
     shown = ("role", "model", "prompt", "calls", "answered", "to_make")
     echo_rows(pa.table({name: [row[name] for row in rows] for name in shown}))
     for item in plan:
-        click.echo(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
+        say(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
     total = sum(item.to_make for item in plan)
-    click.echo(f"{total} calls would be made now; stages that build on their answers come after them", err=True)
+    say(f"{total} calls would be made now; stages that build on their answers come after them", err=True)
     return None
 
 
@@ -223,4 +224,4 @@ def echo_summary(summary: LearnSummary) -> None:
         }
     )
     name = summary.bank.partition(" ")[0]
-    click.echo(f"next: curator score --bank {name} --method {summary.method}; curator bank show {name}", err=True)
+    say(f"next: curator score --bank {name} --method {summary.method}; curator bank show {name}", err=True)

@@ -8,7 +8,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import encoder_options, encoder_overrides, json_option
-from curator.cli.output import echo_json
+from curator.cli.output import echo_json, say
 from curator.cli.progress import ScanProgress
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def calibrate(
 
 def echo_calibration(summary: CalibrationSummary) -> None:
     """A calibration in two lines, and its warning."""
-    click.echo(
+    say(
         f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
     )
-    click.echo(
+    say(
         f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
         f"flags {summary.flagged} of {summary.scored} images in the lake"
     )
     if summary.warning:
-        click.echo(f"warning: {summary.warning}", err=True)
+        say(f"warning: {summary.warning}", err=True)
 
 
 @click.command()
@@ -100,8 +100,8 @@ def score(
     if as_json:
         return echo_json(summary.as_json())
     for item in summary.scorings:
-        click.echo(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
-        click.echo(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
+        say(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
+        say(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
     if not summary.shown:
-        click.echo("the report views stay as they were; see `curator query scorings` and report.compare")
+        say("the report views stay as they were; see `curator query scorings` and report.compare")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from curator.cli.app import App, pass_app
+from curator.cli.output import say
 
 
 @click.command()
@@ -31,4 +32,4 @@ def init(app: App, folder: str, labels: str, encoder: str) -> None:
     app.start_logs()
     check_address(encoder)
     workspace = Workspace.create(folder, labels=labels, encoder=encoder)
-    click.echo(f"{workspace.layout.root} is ready. Next: curator -w {folder} scan SOURCE")
+    say(f"{workspace.layout.root} is ready. Next: curator -w {folder} scan SOURCE")

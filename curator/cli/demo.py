@@ -8,7 +8,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.calibrate import echo_calibration
-from curator.cli.output import echo_rows
+from curator.cli.output import echo_rows, say
 from curator.cli.progress import ScanProgress
 from curator.cli.scan import echo_summary
 
@@ -63,20 +63,18 @@ def demo(app: App, folder: str) -> None:
     app.start_logs()
     sample = make_sample_lake(Path(folder))
     labels = ", ".join(sample.labels.read_text(encoding="utf-8").split("\n")[:-1])
-    click.echo(f"A lake of photographs is in {sample.lake}. ID labels, what belongs in it: {labels}.\n")
+    say(f"A lake of photographs is in {sample.lake}. ID labels, what belongs in it: {labels}.\n")
     workspace = Workspace.create(Path(folder) / "workspace", labels=sample.labels)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         echo_summary(workspace.scan(sample.lake, watcher=progress))
-    click.echo(
-        "\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):"
-    )
+    say("\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):")
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         echo_calibration(workspace.calibrate(sample.reference, keep=0.95, watcher=progress))
     for title, statement in QUESTIONS.items():
         indented = statement.replace("\n", "\n  ")
-        click.echo(f"\n{title}\n\n  {indented}\n")
+        say(f"\n{title}\n\n  {indented}\n")
         echo_rows(workspace.sql(statement))
-    click.echo(
+    say(
         f"\n{CAVEAT}\n\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
         f'  curator -w {folder}/workspace index search "a cup of coffee" -k 3'
     )

@@ -10,9 +10,10 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import encoder_options, encoder_overrides, format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_rows, printable
+from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 from curator.errors import UsageError
+from curator.printable import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ def evaluate(
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.evaluate(request, watcher=progress)
     for warning in summary.warnings:
-        click.echo(f"warning: {printable(warning)}", err=True)
+        say(f"warning: {printable(warning)}", err=True)
     if as_json:
         return echo_json(summary.as_json())
     if style not in (None, "table") or output is not None:
@@ -108,24 +109,24 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 def _echo_head(summary: EvaluationSummary) -> None:
     """What the figures are of, in a few lines."""
-    click.echo(f"encoder {summary.encoder_id}" + (f", protocol {summary.protocol}" if summary.protocol else ""))
+    say(f"encoder {summary.encoder_id}" + (f", protocol {summary.protocol}" if summary.protocol else ""))
     for item in summary.sets:
         group = f" ({item.near_far})" if item.near_far else ""
         left_out = {"copies": item.copies, "unreadable": item.unreadable, "in the ID set too": item.excluded}
         remarks = ", ".join(f"{count} {what}" for what, count in left_out.items() if count)
-        click.echo(
+        say(
             f"{item.side.upper()} {printable(item.name)}{group}: {item.images} images"
             + (f"; left out: {remarks}" if remarks else "")
         )
     for bank, measured in {item.bank: item for item in summary.measured}.items():
         share = measured.id_label_accuracy
         accuracy = "not known" if share is None else f"{100 * share:.2f} % of {measured.labelled} labelled images"
-        click.echo(f"bank {bank}: label accuracy on ID {accuracy}")
+        say(f"bank {bank}: label accuracy on ID {accuracy}")
     for method, method_id in {item.method: item.method_id for item in summary.measured}.items():
         if method != method_id:
-            click.echo(f"method {method}: {method_id}")
+            say(f"method {method}: {method_id}")
     flagged = "OOD kept where 95 % of ID are" if summary.positive == "id" else "ID flagged where 95 % of OOD are"
-    click.echo(
+    say(
         f"Figures in percent, [95 % interval of {summary.replicates} resamples]; "
         f"fpr95_{summary.positive}_positive: share of {flagged}\n"
     )

@@ -8,7 +8,8 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, echo_rows, printable
+from curator.cli.output import echo_json, echo_rows, say
+from curator.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,15 +45,15 @@ def explain(app: App, image: str, bank: str | None, method: str | None, count: i
 def echo_explanation(found: Explanation) -> None:
     """An explanation for a person's eye."""
     state = {None: "no policy rules", True: "FLAGGED", False: "kept"}[found.flagged]
-    click.echo(f"{printable(found.uri)}: {state}")
-    click.echo(f"id_score {found.id_score:.4g} (log-odds {found.log_odds:.4g}) by {found.method_id}, bank {found.bank}")
+    say(f"{printable(found.uri)}: {state}")
+    say(f"id_score {found.id_score:.4g} (log-odds {found.log_odds:.4g}) by {found.method_id}, bank {found.bank}")
     if found.policy is not None:
-        click.echo(f"policy {found.policy}: flagged below {found.min_id_score:.4g} (log-odds {found.min_log_odds:.4g})")
+        say(f"policy {found.policy}: flagged below {found.min_id_score:.4g} (log-odds {found.min_log_odds:.4g})")
     if found.deciding is not None:
         other = "kept" if found.flagged else "flagged"
-        click.echo(f"decided by the label {printable(found.deciding)!r}: without it the image would be {other}")
+        say(f"decided by the label {printable(found.deciding)!r}: without it the image would be {other}")
     elif found.flagged is not None:
-        click.echo("no single label decides")
+        say("no single label decides")
     for role, title in (("id", "nearest ID labels"), ("negative", "nearest negative labels")):
         _echo_table(title, [_label_row(item) for item in found.as_json()["labels"] if item["role"] == role])
     _echo_table("nearest ID reference images", found.reference)
@@ -73,5 +74,5 @@ def _echo_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     import pyarrow as pa
 
     if rows:
-        click.echo(f"\n{title}:")
+        say(f"\n{title}:")
         echo_rows(pa.Table.from_pylist([dict(row) for row in rows]))

@@ -6,7 +6,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json
+from curator.cli.output import echo_json, say
 
 
 @click.group()
@@ -32,7 +32,7 @@ def list_(app: App, family: str | None, as_json: bool) -> None:
     if as_json:
         return echo_json(addresses)
     for address in addresses:
-        click.echo(address)
+        say(address)
     return None
 
 
@@ -49,4 +49,4 @@ def fetch(app: App, address: str) -> None:
     from curator.encoders import fetch_weights
 
     app.start_logs()
-    click.echo(fetch_weights(address))
+    say(fetch_weights(address))

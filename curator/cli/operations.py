@@ -9,7 +9,8 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, printable
+from curator.cli.output import echo_json, say
+from curator.printable import printable
 
 
 @click.command()
@@ -29,23 +30,25 @@ def doctor(app: App, check: bool, as_json: bool) -> None:
     else:
         for finding in findings:
             hint = f" ({finding.hint})" if finding.hint else ""
-            click.echo(f"{finding.state.ljust(7)}  {finding.subject.ljust(16)}  {printable(finding.message + hint)}")
+            say(f"{finding.state.ljust(7)}  {finding.subject.ljust(16)}  {printable(finding.message + hint)}")
     if any(finding.state == "failed" for finding in findings):
         sys.exit(1)
 
 
 @click.command()
+@click.option("--to", metavar="URL", help="Also copy the snapshot there: a folder, s3://bucket/key, ...")
 @pass_app
-def publish(app: App) -> None:
+def publish(app: App, to: str | None) -> None:
     """Publish the ledger as it is now, for readers.
 
-    Every command that writes does this by itself.
+    Every command that writes does this by itself, and copies the snapshot to
+    the address in publish.to of curator.toml, if there is one.
 
     \b
     Example:
-      curator publish
+      curator publish --to shared/curator.duckdb
     """
-    click.echo(app.open().publish())
+    say(app.open().publish(to=to))
 
 
 @click.command()
@@ -62,7 +65,7 @@ def config(app: App, as_json: bool) -> None:
     if as_json:
         return echo_json(sections)
     for name, section in sections.items():
-        click.echo(f"[{name}]")
+        say(f"[{name}]")
         for key, value in section.items():
-            click.echo(f"{key} = {value!r}".replace("True", "true").replace("False", "false"))
+            say(f"{key} = {value!r}".replace("True", "true").replace("False", "false"))
     return None

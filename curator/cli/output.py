@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.errors import UsageError
+from curator.printable import printable, printable_json, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
 SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table"}
 
 
-def printable(text: str) -> str:
-    """`text` with control characters written as escapes: names from a lake must not steer the terminal."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Lines for a person, whatever names and labels are in them. The one door of the commands to the terminal."""
+    click.echo(printable_lines(str(text)), err=err, nl=nl)
 
 
 def cell(value: Any) -> str:
@@ -38,7 +39,11 @@ def cell(value: Any) -> str:
 
 def echo_json(value: Any) -> None:
     """One JSON value on stdout."""
-    click.echo(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False))
+    click.echo(_json_text(value))
+
+
+def _json_text(value: Any) -> str:
+    return printable_json(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False))
 
 
 def _jsonable(value: Any) -> Any:
@@ -53,7 +58,9 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
     if style is None:
         raise UsageError(f"{output}: no format has this suffix", hint="give --format table|csv|json|parquet")
     if output is not None:
-        Path(output).write_bytes(_encode(table, style))
+        write_file(output, _encode(table, style))
+    elif style == "csv" and sys.stdout.isatty():  # as it is in a file or a pipe, it could steer the terminal
+        say(_encode(table, style).decode(), nl=False)
     elif style == "table" and sys.stdout.isatty():
         _print_rich(table)
     elif style == "parquet" and sys.stdout.isatty():
@@ -64,6 +71,14 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
         sys.stdout.buffer.flush()
 
 
+def write_file(path: str, data: bytes) -> None:
+    """A file that the user named, over what was there. Raises UsageError."""
+    try:
+        Path(path).write_bytes(data)
+    except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
+        raise UsageError(f"{path}: cannot be written: {getattr(fault, 'strerror', None) or fault}") from fault
+
+
 def _encode(table: pa.Table, style: str) -> bytes:
     import pyarrow as pa
     import pyarrow.csv
@@ -72,7 +87,7 @@ def _encode(table: pa.Table, style: str) -> bytes:
     if style == "table":
         return _plain(table).encode()
     if style == "json":
-        return (json.dumps(table.to_pylist(), indent=2, default=_jsonable, ensure_ascii=False) + "\n").encode()
+        return (_json_text(_rows(table)) + "\n").encode()
     sink = pa.BufferOutputStream()
     if style == "csv":
         pyarrow.csv.write_csv(table, sink)
@@ -83,7 +98,7 @@ def _encode(table: pa.Table, style: str) -> bytes:
 
 def _plain(table: pa.Table) -> str:
     """Columns aligned by spaces, nothing cut: what a pipe or a file gets."""
-    rows = [list(table.column_names), *([cell(value) for value in row.values()] for row in table.to_pylist())]
+    rows = [list(map(printable, table.column_names)), *([cell(value) for value in row] for row in _cells(table))]
     widths = [max(len(row[column]) for row in rows) for column in range(table.num_columns)]
     lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines) + "\n"
@@ -98,12 +113,29 @@ def _print_rich(table: pa.Table) -> None:
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, column in zip(table.column_names, table.columns, strict=True):
         number = column.type in _number_types()
-        shown.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number)
-    for row in table.to_pylist():
-        shown.add_row(*(Text(cell(value)) for value in row.values()))
+        shown.add_column(Text(printable(name)), justify="right" if number else "left", overflow="fold", no_wrap=number)
+    for row in _cells(table):
+        shown.add_row(*(Text(cell(value)) for value in row))
     Console().print(shown)
     if table.num_rows == 0:
-        click.echo("(no rows)")
+        say("(no rows)")
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Raises UsageError for values beyond those that Python has."""
+    import pyarrow as pa
+
+    try:
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (OverflowError, ValueError, pa.ArrowException) as fault:
+        raise UsageError(f"a value cannot be shown: {fault}", hint="cast it to varchar in the SQL") from fault
+    return rows
+
+
+def _cells(table: pa.Table) -> Iterator[list[Any]]:
+    """Row by row, also where columns share a name."""
+    unique = table.rename_columns([str(number) for number in range(table.num_columns)])
+    return (list(row.values()) for row in _rows(unique))
 
 
 def _number_types() -> set[Any]:
@@ -116,7 +148,7 @@ def echo_pairs(pairs: Mapping[str, Any]) -> None:
     """Names and values, one a line, aligned."""
     width = max(len(name) for name in pairs)
     for name, value in pairs.items():
-        click.echo(f"{name.ljust(width)}  {cell(value)}")
+        say(f"{name.ljust(width)}  {cell(value)}")
 
 
 def bytes_text(count: int) -> str:

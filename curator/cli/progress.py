@@ -18,8 +18,10 @@ HEARTBEAT_SECONDS = 10.0
 class ScanProgress:
     """A scan watcher for the terminal. Use it in a `with`; it shows nothing until there is something to read."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, plain: bool = False) -> None:
+        """plain: lines of the log on a terminal too, and no bar."""
         self._quiet = quiet
+        self._plain = plain
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started = self._last_line = time.monotonic()
@@ -37,7 +39,7 @@ class ScanProgress:
         """So much is to be read."""
         self._total_objects, self._total_bytes = objects, byte_size
         self._started = self._last_line = time.monotonic()
-        if sys.stderr.isatty() and not self._quiet:
+        if sys.stderr.isatty() and not self._quiet and not self._plain:
             self._bar = _make_bar()
             self._task = self._bar.add_task("scan", total=max(byte_size, 1), data=0, rate=0.0)
             self._bar.start()

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import encoder_options, encoder_overrides, json_option
-from curator.cli.output import bytes_text, echo_json, printable
+from curator.cli.output import bytes_text, echo_json, say
 from curator.cli.progress import ScanProgress
+from curator.printable import printable
 
 if TYPE_CHECKING:
     from curator.store import ListingCounts
     from curator.workspace import ScanSummary
 
-EXIT_REJECTS = 3
+HELP = """\
+Scan SOURCES: embed, score and flag what is new.
+
+A source is a folder, a file, a glob, a WebDataset tar or a Parquet file,
+here or at any fsspec URL (s3://, gs://, http://). Killed? Run it again.
+
+Results are kept, whatever the exit code. A CONDITION compares (>, >=, <,
+<=) a figure of this run with a number: flag_rate>0.2, images<1. Figures:
+data, images, duplicates, rejects, reject_rate; flagged, flag_rate (of the
+images that arrived in this run); lake_flagged, lake_flag_rate;
+near_duplicates; listed, new, changed, gone, gone_rate (objects); bytes,
+seconds. A rate of nothing is no number: no condition on it holds.
+
+\b
+Example:
+  curator scan /data/incoming
+"""
 
 
-@click.command()
+@click.command(help=HELP)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @click.option("--bank", metavar="NAME", help="Score with this bank: NAME or NAME@DIGEST.")
@@ -27,7 +45,18 @@ EXIT_REJECTS = 3
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="This machine, or a Ray cluster.")
 @click.option("--max-reject-rate", type=click.FloatRange(0, 1), help="Exit with 3 when more of the data are rejects.")
+@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for another run.",
+)
+@click.option("--metrics-file", metavar="FILE", help="Leave the night's figures here, for Prometheus.")
 @encoder_options
 @json_option
 @pass_app
@@ -41,33 +70,37 @@ def scan(
     rehash: bool,
     retry_rejects: bool,
     workers: int | None,
+    engine: str | None,
     max_reject_rate: float | None,
+    fail_on: tuple[str, ...],
+    wait_seconds: float,
+    metrics_file: str | None,
     as_json: bool,
     **encoder: Any,
 ) -> None:
-    """Scan SOURCES: embed, score and flag what is new.
-
-    A source is a folder, a file, a glob, a WebDataset tar or a Parquet file,
-    here or at any fsspec URL (s3://, gs://, http://). Killed? Run it again.
-
-    \b
-    Example:
-      curator scan /data/incoming
-    """
+    """Scan SOURCES: embed, score and flag what is new; the exit code says whether somebody has to look."""
     overrides = {"scan.bank": bank, "scan.method": method, "scan.decode_workers": workers}
+    overrides["scan.engine"] = engine
+    overrides["scan.metrics_file"] = str(Path(metrics_file).absolute()) if metrics_file else None
     workspace = app.open(overrides | encoder_overrides(**encoder))
     if dry_run:
         counts = workspace.preview(*sources, rehash=rehash, retry_rejects=retry_rejects)
         echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
         return
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
-        summary = workspace.scan(*sources, rehash=rehash, retry_rejects=retry_rejects, watcher=progress)
-    echo_json(summary.as_json()) if as_json else echo_summary(summary)
-    if max_reject_rate is not None and summary.rejects > max_reject_rate * max(summary.data_read, 1):
-        click.echo(
-            f"curator: {summary.rejects} of {summary.data_read} data are rejects: see curator query rejects", err=True
+    with ScanProgress(quiet=app.verbosity < 0, plain=app.log_format == "json") as progress:
+        summary = workspace.scan(
+            *sources,
+            rehash=rehash,
+            retry_rejects=retry_rejects,
+            max_reject_rate=max_reject_rate,
+            fail_on=fail_on,
+            wait_seconds=wait_seconds,
+            watcher=progress,
         )
-        sys.exit(EXIT_REJECTS)
+    echo_json(summary.as_json()) if as_json else echo_summary(summary)
+    for line in summary.broken_limits:
+        app.complain(line, exit_code=summary.exit_code)
+    sys.exit(summary.exit_code)
 
 
 def _listing_json(counts: ListingCounts) -> dict[str, Any]:
@@ -78,25 +111,25 @@ def _listing_json(counts: ListingCounts) -> dict[str, Any]:
 
 def _echo_listings(listings: list[ListingCounts] | tuple[ListingCounts, ...]) -> None:
     for item in listings:
-        click.echo(
+        say(
             f"{printable(item.source)}: {item.objects_listed} objects, {bytes_text(item.bytes_listed)}: "
             f"{item.objects_new} new, {item.objects_changed} changed, {item.objects_unchanged} unchanged, "
             f"{item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
         )
         if item.ignored:
             kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in item.ignored.items())
-            click.echo(f"  not images, passed over: {printable(kinds)}")
+            say(f"  not images, passed over: {printable(kinds)}")
 
 
 def echo_summary(summary: ScanSummary) -> None:
     """A scan in a few lines."""
     _echo_listings(summary.listings)
-    click.echo(
+    say(
         f"read {summary.data_read}: {summary.images} images + {summary.duplicates} duplicates + "
         f"{summary.rejects} rejects; {summary.decoded} decoded, {summary.near_duplicates} near-duplicate pairs, "
         f"{summary.seconds:.1f} s"
     )
     for reason, count in summary.reject_reasons.items():
-        click.echo(f"  {count} rejected: {reason}")
-    click.echo(f"bank {summary.bank}, {summary.method_id}, encoder {summary.encoder_id}")
-    click.echo(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")
+        say(f"  {count} rejected: {reason}")
+    say(f"bank {summary.bank}, {summary.method_id}, encoder {summary.encoder_id}")
+    say(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")

@@ -9,7 +9,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import echo_rows
+from curator.cli.output import echo_rows, say
 from curator.errors import UsageError
 
 
@@ -26,6 +26,8 @@ def sql(
     """Run SQL over the results, read-only.
 
     Takes STATEMENT, a file, or standard input. Works while a scan writes.
+    It reaches no other file, and spills to none; a DuckDB client of your own
+    can: open published/curator.duckdb read-only.
 
     \b
     Example:
@@ -69,7 +71,7 @@ def query(
     workspace = app.open()
     if name is None:
         for item in workspace.queries().values():
-            click.echo(f"{item.name.ljust(16)}  {item.description}")
+            say(f"{item.name.ljust(16)}  {item.description}")
         return
     values = dict(_parameter(text) for text in parameters)
     if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:

@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = {
     "corrupt": "the format is known, its data are not valid",
     "out_of_memory": "decoding took more memory than a decode process may have",
     "decoder_crashed": "the image made its decode process die",
-    "decoder_timeout": "decoding took more processor time than one image may have",
+    "decoder_timeout": "decoding took more time than one image may have, or did nothing for long",
 }
 
 # How Pillow and the libraries below it say that data end too early; they have no exception of its own for it.

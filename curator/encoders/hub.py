@@ -6,7 +6,7 @@ everything is brought here first, and the models are then built under `no_networ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 from curator.errors import EncoderError, WeightsMissing
 
+# For every `from_pretrained`: nothing is fetched, and code that lies beside the weights is neither run nor asked about.
+ONLY_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
 
 

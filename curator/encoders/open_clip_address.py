@@ -200,9 +200,20 @@ def _read_config(folder: Path, access: Access) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise EncoderError(f"{access.address}: {path} is no configuration of open_clip: {error!r}") from error
+    if _has_key(config, "trust_remote_code"):  # open_clip hands what stands here on, word by word
+        raise EncoderError(
+            f"{access.address}: {path} asks to run code that comes with the model", hint="no model here may do that"
+        )
     return config
+
+
+def _has_key(value: Any, key: str) -> bool:
+    """Whether a key stands anywhere in what a JSON file holds."""
+    if isinstance(value, dict):
+        return key in value or any(_has_key(item, key) for item in value.values())
+    return isinstance(value, list) and any(_has_key(item, key) for item in value)
 
 
 def _shared_preprocess(architecture: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from curator.encoders.hub import no_network, without_progress
+from curator.encoders.hub import ONLY_DATA, no_network, without_progress
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
 from curator.errors import EncoderError
@@ -33,11 +33,11 @@ def load_transformers(folder: Path, model_type: str, options: EncoderOptions) ->
     try:
         with no_network(), without_progress(transformers.utils.logging), torch.random.fork_rng(devices=[]):
             module, report = transformers.AutoModel.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, weights_only=True
+                folder, dtype=torch.float32, output_loading_info=True, weights_only=True, **ONLY_DATA
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **ONLY_DATA)
             images: Any = transformers.AutoImageProcessor
-            processor = images.from_pretrained(folder, local_files_only=True)
+            processor = images.from_pretrained(folder, **ONLY_DATA)
     except ImportError as error:
         raise EncoderError(
             f"{options.address}: its tokenizer needs a package that is not installed: {one_line(error)}",

@@ -1,12 +1,15 @@
 """What the decode pool and a decode process say to each other over a Unix socket.
 
-A message is a JSON header and raw parts. Nothing is pickled: a decoder that a hostile image has taken over can send
-wrong pixels, but cannot make its parent run code.
+A message is a JSON header and raw parts. Nothing is pickled, and a reply must fit what was asked, to the byte, before
+memory is given to it: a decoder that a hostile image has taken over can send wrong pixels or none, but cannot make its
+parent run code, hold more than those pixels, or wait for good (see `Waiting`).
 """
 
 from __future__ import annotations
 
 import json
+import math
+import select
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -16,11 +19,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from curator.decode import DecodeOptions, prepare
+from curator.decode import REASONS, DecodeOptions, prepare
+from curator.engines.decode_patience import Waiting
 from curator.types import ImageFacts, Pixels, Preprocess
 
 Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, ImageFacts]]
 Buffer: TypeAlias = bytes | bytearray | memoryview
+
+DETAIL_CHARACTERS = 200  # as `curator.decode.failures.one_line` cuts them
+NAME_CHARACTERS = 40  # of a format or a mode
+OUTCOME_BYTES = 4096  # of JSON, for one image: its detail may be all escapes
+TRACE_CHARACTERS = 8_000
+HEADER_BYTES = 16 * TRACE_CHARACTERS
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +93,94 @@ class Reply:
         send(channel, fields, [self.pixels.data.cast("B")] if self.pixels.size else [])
 
     @classmethod
-    def receive(cls, channel: socket.socket) -> Reply:
-        """Raises TaskBroken when the process sends a traceback instead."""
-        fields, parts = receive(channel)
-        if "trace" in fields:
-            raise TaskBroken(f"the decode task raised:\n{fields['trace']}")
-        pixels = np.frombuffer(parts[0] if parts else b"", np.uint8).reshape(fields["shape"])
-        outcomes = (DecodeFault(**what) if bad else ImageFacts(**what) for bad, what in fields["outcomes"])
-        return cls(pixels, tuple(outcomes), float(fields["cpu_seconds"]))
+    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Waiting | None = None) -> Reply:
+        """The reply to a batch of `count` images for squares of `size`. Raises BadReply for anything else, and
+        TaskBroken when the process sends a traceback instead."""
+        square = size * size * 3
+        most = [HEADER_BYTES + OUTCOME_BYTES * count, square * count]
+        fields, parts = receive(channel, most=most, waiting=waiting)
+        try:
+            if "trace" in fields:
+                raise TaskBroken(str(fields["trace"])[-TRACE_CHARACTERS:])
+            outcomes = tuple(_outcome(bad, what) for bad, what in fields["outcomes"])
+            decoded = sum(isinstance(outcome, ImageFacts) for outcome in outcomes)
+            seconds = fields["cpu_seconds"]
+            if len(outcomes) != count or sum(map(len, parts)) != square * decoded:
+                raise BadReply(f"{len(outcomes)} outcomes and {sum(map(len, parts))} bytes for {count} images")
+            if not isinstance(seconds, float) or not math.isfinite(seconds) or seconds < 0:
+                raise BadReply("no processor time")
+        except (TypeError, ValueError, LookupError, AttributeError) as fault:
+            raise BadReply("not a reply") from fault
+        pixels = np.frombuffer(parts[0] if parts else b"", np.uint8).reshape(decoded, size, size, 3)
+        return cls(pixels, outcomes, seconds)
 
 
 class TaskBroken(RuntimeError):
-    """The decode task raised something else than DecodeFailure: a programming error."""
+    """The decode task raised something else than DecodeFailure. The message is the traceback."""
 
 
-def send(channel: socket.socket, header: object, parts: Sequence[Buffer] = ()) -> None:
+class BadReply(Exception):
+    """A decode process sent something that is no reply to what it was asked."""
+
+
+def _outcome(bad: Any, what: Any) -> ImageFacts | DecodeFault:
+    outcome = DecodeFault(**what) if bad else ImageFacts(**what)
+    if isinstance(outcome, DecodeFault):
+        good = outcome.reason in REASONS and _is_line(outcome.detail, DETAIL_CHARACTERS)
+    else:
+        sides = (outcome.width, outcome.height)
+        good = all(type(side) is int and 0 < side < 1 << 31 for side in sides) and type(outcome.animated) is bool
+        good = good and _is_line(outcome.format, NAME_CHARACTERS) and _is_line(outcome.mode, NAME_CHARACTERS)
+    if not good:
+        raise BadReply("an outcome that cannot be")
+    return outcome
+
+
+def _is_line(text: Any, limit: int) -> bool:
+    """Whether it is a text that may stand in the ledger as it is."""
+    return isinstance(text, str) and len(text) <= limit and text.isprintable()
+
+
+def send(
+    channel: socket.socket, header: object, parts: Sequence[Buffer] = (), *, waiting: Waiting | None = None
+) -> None:
     """Write one message: the number of its pieces, their sizes in bytes, the pieces."""
     pieces = [json.dumps(header).encode(), *parts]
-    channel.sendall(struct.pack(f"<{len(pieces) + 1}Q", len(pieces), *map(len, pieces)))
-    for piece in pieces:
-        channel.sendall(piece)
+    for piece in (struct.pack(f"<{len(pieces) + 1}Q", len(pieces), *map(len, pieces)), *pieces):
+        rest = memoryview(piece)
+        while rest:
+            if waiting is not None:
+                waiting.until(channel, select.POLLOUT)
+            rest = rest[channel.send(rest[:CHUNK_BYTES]) :]
 
 
-def receive(channel: socket.socket) -> tuple[Any, list[bytearray]]:
-    """Read one message: its header and its parts. Raises EOFError or ConnectionError when the other side is gone."""
-    (count,) = struct.unpack("<Q", _read(channel, 8))
-    sizes = struct.unpack(f"<{count}Q", _read(channel, 8 * count))
-    header, *parts = [_read(channel, size) for size in sizes]
-    return json.loads(header), parts
+def receive(
+    channel: socket.socket, *, most: Sequence[int] | None = None, waiting: Waiting | None = None
+) -> tuple[Any, list[bytearray]]:
+    """Read one message: its header and its parts. Raises EOFError or ConnectionError when the other side is gone.
+
+    most: how many bytes the header and the parts may have; BadReply, with nothing read of them, for more, and for a
+    header that is not JSON.
+    """
+    (count,) = struct.unpack("<Q", _read(channel, 8, waiting))
+    if most is not None and not 1 <= count <= len(most):
+        raise BadReply(f"{count} pieces")
+    sizes = struct.unpack(f"<{count}Q", _read(channel, 8 * count, waiting))
+    if most is not None and any(size > limit for size, limit in zip(sizes, most, strict=False)):
+        raise BadReply(f"pieces of {sizes} bytes")
+    header, *parts = [_read(channel, size, waiting) for size in sizes]
+    try:
+        return json.loads(header), parts
+    except (ValueError, RecursionError) as fault:
+        raise BadReply("not JSON") from fault
 
 
-def _read(channel: socket.socket, size: int) -> bytearray:
+def _read(channel: socket.socket, size: int, waiting: Waiting | None) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
+        if waiting is not None:
+            waiting.until(channel, select.POLLIN)
         count = channel.recv_into(rest)
         if not count:
             raise EOFError

@@ -27,7 +27,9 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from curator.decode import DecodeOptions, prepare
-from curator.engines.decode_messages import DecodeFault, Job, Prepare, Reply, receive, send
+from curator.decode.failures import one_line
+from curator.engines.decode_messages import BadReply, DecodeFault, Job, Prepare, Reply, TaskBroken, receive, send
+from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
 from curator.engines.decode_worker import decode_batch
 from curator.errors import CuratorError
 from curator.types import ImageFacts, Pixels, Preprocess
@@ -61,7 +63,9 @@ class DecodePool:
     """A pool of decode processes, for use in a `with`. `workers=0` decodes in the calling process, for debugging.
 
     memory_limit_bytes: address space that a process may take for its images (Linux); more is a fault `out_of_memory`.
-    cpu_seconds_per_image: more is a fault `decoder_timeout`. Neither holds with `workers=0`.
+    cpu_seconds_per_image: more is a fault `decoder_timeout`, and so is doing nothing for `idle_looks` seconds, as
+    `decode_patience` counts them.
+    None of these holds with `workers=0`.
     task: what decodes one image; must be importable by its name, and raise DecodeFailure only.
     """
 
@@ -73,10 +77,11 @@ class DecodePool:
         options: DecodeOptions,
         memory_limit_bytes: int | None = None,
         cpu_seconds_per_image: float | None = CPU_SECONDS_PER_IMAGE,
+        idle_looks: int = IDLE_LOOKS,
         task: Prepare = prepare,
     ) -> None:
         self._job = Job(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image)
-        self._workers = [_Worker(self._job) for _ in range(workers)]
+        self._workers = [_Worker(self._job, idle_looks) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -92,8 +97,8 @@ class DecodePool:
     def submit(self, batch: Sequence[bytes]) -> PendingBatch:
         """Begin to decode a batch. `.result()` waits for it; batches may be waited for in any order.
 
-        Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start,
-        CancelledError when the pool closes before the batch is done, and TaskBroken when the task has a bug.
+        Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start, and
+        CancelledError when the pool closes before the batch is done.
         """
         if self._closed:
             raise RuntimeError("the decode pool is closed")
@@ -127,7 +132,7 @@ class DecodePool:
             return decode_batch(batch, self._job)
         try:
             return worker.decode(batch)
-        except _WorkerDied:
+        except _WorkerFailed:
             return _joined([self._decode_alone(worker, data) for data in batch])
 
     def _decode_alone(self, worker: _Worker, data: bytes) -> Reply:
@@ -136,11 +141,11 @@ class DecodePool:
             raise CancelledError
         try:
             return worker.decode([data])
-        except _WorkerDied as death:
+        except _WorkerFailed as failure:
             if self._closed:
                 raise CancelledError from None
             size = self._job.preprocess.size
-            return Reply(np.zeros((0, size, size, 3), np.uint8), (death.fault(self._job),), 0.0)
+            return Reply(np.zeros((0, size, size, 3), np.uint8), (failure.fault,), 0.0)
 
 
 def _joined(replies: Sequence[Reply]) -> Reply:
@@ -157,42 +162,65 @@ def _unpacked(reply: Reply) -> DecodedBatch:
     )
 
 
-class _WorkerDied(Exception):
-    """A decode process ended without an answer. `status` is its exit status, negative for a signal."""
+class _WorkerFailed(Exception):
+    """A decode process gave no answer. `fault` is what an image that it held alone becomes."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.fault = DecodeFault(reason, detail)
 
-    def fault(self, job: Job) -> DecodeFault:
-        if self.status == -signal.SIGPROF:
-            return DecodeFault("decoder_timeout", f"took more than {job.cpu_seconds_per_image:g} s of processor time")
-        with contextlib.suppress(ValueError):
-            return DecodeFault("decoder_crashed", f"killed its decode process by {signal.Signals(-self.status).name}")
-        return DecodeFault("decoder_crashed", f"its decode process ended with status {self.status}")
+
+def _death(status: int, job: Job) -> _WorkerFailed:
+    """Of a process that ended by itself. `status` is its exit status, negative for a signal."""
+    if status == -signal.SIGPROF:
+        return _WorkerFailed("decoder_timeout", f"took more than {job.cpu_seconds_per_image:g} s of processor time")
+    with contextlib.suppress(ValueError):
+        return _WorkerFailed("decoder_crashed", f"killed its decode process by {signal.Signals(-status).name}")
+    return _WorkerFailed("decoder_crashed", f"its decode process ended with status {status}")
 
 
 class _Worker:
     """One decode process and the socket to it; starts a fresh one after a death. Used by one thread at a time."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, idle_looks: int) -> None:
         self._job = job
+        self._idle_looks = idle_looks
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket
         self._ready = False
         self._start()
 
     def decode(self, batch: Sequence[bytes]) -> Reply:
-        """Raises _WorkerDied, and TaskBroken for a programming error; the next call finds a fresh process."""
+        """Raises _WorkerFailed; the next call finds a process that is fit for work."""
         if self._process is None:
             self._start()
         if not self._ready:
             self._greet()
         try:
-            send(self._channel, None, batch)
-            return Reply.receive(self._channel)
+            return self._ask(batch)
         except (EOFError, ConnectionError):
-            raise _WorkerDied(self.stop()) from None
+            raise _death(self.stop(), self._job) from None
+        except Hanging as hang:
+            self._end()
+            raise _WorkerFailed("decoder_timeout", str(hang)) from None
+        except BadReply as fault:
+            self._end()
+            raise _WorkerFailed("decoder_crashed", f"its decode process sent nonsense: {fault}") from None
+        except TaskBroken as fault:
+            raise _WorkerFailed("decoder_crashed", one_line(str(fault).strip().rpartition("\n")[2])) from fault
+
+    def _ask(self, batch: Sequence[bytes]) -> Reply:
+        assert self._process is not None
+        seconds = self._job.cpu_seconds_per_image
+        limit = None if seconds is None else seconds * (len(batch) + 1)  # the process itself counts by image
+        patience = Patience(self._process.pid, cpu_seconds=limit, idle_looks=self._idle_looks)
+        send(self._channel, None, batch, waiting=patience)
+        return Reply.receive(self._channel, count=len(batch), size=self._job.preprocess.size, waiting=patience)
+
+    def _end(self) -> None:
+        """End a process that is not to be trusted any more."""
+        self.kill()
+        self.stop()
 
     def kill(self) -> None:
         """End the process now. The one method that another thread may call."""

@@ -24,7 +24,7 @@ from PIL import AvifImagePlugin
 
 from curator.decode import DecodeFailure, DecodeOptions
 from curator.decode.formats import plugins
-from curator.engines.decode_messages import DecodeFault, Job, Prepare, Reply, receive, send
+from curator.engines.decode_messages import TRACE_CHARACTERS, DecodeFault, Job, Prepare, Reply, receive, send
 from curator.types import ImageFacts, Pixels, Preprocess
 
 
@@ -70,8 +70,8 @@ def _answer(channel: socket.socket, batch: Sequence[bytes], job: Job) -> None:
         reply = decode_batch(batch, job)
     except MemoryError:  # the images together were too much: end here, and be asked again one by one
         raise
-    except Exception:  # carried to the parent, which raises it there
-        send(channel, {"trace": traceback.format_exc()})
+    except Exception:  # a bug that these images bring to light; carried to the parent
+        send(channel, {"trace": traceback.format_exc()[-TRACE_CHARACTERS:]})
     else:
         reply.send(channel)
 

@@ -19,11 +19,12 @@ from typing import Any
 from curator.generators.prompts import AnswerKind, Prompt, one_line
 from curator.generators.requests import Message, Request
 
+LONGEST_REPLY = 50_000  # characters; a longer one is no answer, and reading it would take longer than it is worth
 LONGEST = 60  # characters of a label
 LONGEST_DESCRIPTION = 200
 EXCUSE = re.compile(r"(?:i|i'm|i’m|sorry|unfortunately|as an)\b", re.IGNORECASE)  # how refusals in prose begin
 MOST_LABELS = 500
-FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+FENCED = re.compile(r"```(?:json)?(.*?)```", re.DOTALL)  # stripped later: `\s*` here would take quadratic time
 BULLET = re.compile(r"^\s*(?:[*+]\s+|[-•–]\s*|\(?(\d{1,3})[.):](?!\d)\s*)(.+)$")
 THOUGHT = re.compile(
     r"^.*</think(?:ing)?>|<think(?:ing)?>.*$", re.DOTALL
@@ -95,6 +96,8 @@ def _object(**properties: Any) -> dict[str, Any]:
 def read_answer(prompt: Prompt, text: str) -> Answer:
     """Reads a reply in the form of its prompt. Raises AnswerFault."""
     said = THOUGHT.sub("", text).strip()
+    if len(said) > LONGEST_REPLY:
+        raise AnswerFault(f"it has {len(said)} characters, at most {LONGEST_REPLY} are read")
     if not said:
         raise AnswerFault("it is empty")
     readers: dict[AnswerKind, Callable[[Prompt, str], Answer]] = {

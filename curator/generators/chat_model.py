@@ -18,7 +18,7 @@ import torch
 import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from curator.encoders.hub import no_network, without_progress
+from curator.encoders.hub import ONLY_DATA, no_network, without_progress
 from curator.encoders.torch_runtime import one_line, resolve_device, resolve_dtype
 from curator.errors import CuratorError, EncoderError, GeneratorError, MissingExtra
 from curator.generators import GeneratorOptions
@@ -40,16 +40,14 @@ def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOp
         no_network(),
         without_progress(transformers.utils.logging),
     ):
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(folder, **ONLY_DATA)
         sees = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
         if role == "describer" and not sees:
             raise GeneratorError(f"{address}: a model of type {config.model_type!r} sees no images")
         kind: Any = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
-        module, report = kind.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, weights_only=True, **how
-        )
+        module, report = kind.from_pretrained(folder, output_loading_info=True, weights_only=True, **ONLY_DATA, **how)
         processor = (transformers.AutoProcessor if sees else transformers.AutoTokenizer).from_pretrained(
-            folder, local_files_only=True
+            folder, **ONLY_DATA
         )
         if options.quantise != "4bit":
             module = module.to(device)

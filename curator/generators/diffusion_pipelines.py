@@ -13,7 +13,7 @@ import diffusers
 import torch
 import transformers
 
-from curator.encoders.hub import Repository, no_network, without_progress
+from curator.encoders.hub import ONLY_DATA, Repository, no_network, without_progress
 from curator.encoders.torch_runtime import one_line
 from curator.errors import GeneratorError
 from curator.generators.model_files import PIPELINE_MARKER, local_folder, revision_of
@@ -49,7 +49,7 @@ def _load(kind: Any, rest: str, address: str, dtype: Any, offline: bool) -> Any:
             without_progress(diffusers.utils.logging, transformers.utils.logging),
             torch.random.fork_rng(devices=[]),
         ):
-            return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
+            return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **ONLY_DATA)
     # Broad on purpose: diffusers, transformers and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise GeneratorError(
@@ -63,7 +63,7 @@ def _download(rest: str, address: str, offline: bool) -> Path:
     commit = revision_of(rest, address=address, marker=PIPELINE_MARKER, offline=offline)
     name = Repository.parse(rest).name
     try:
-        options = {"revision": commit, "local_files_only": offline, "use_safetensors": True}
+        options = {"revision": commit, "use_safetensors": True, **ONLY_DATA, "local_files_only": offline}
         return Path(diffusers.DiffusionPipeline.download(name, **options))
     # Broad on purpose: connection, gate, quota and disk faults come as classes of several libraries; none is ours.
     except Exception as error:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from curator.encoders.hub import no_network
+from curator.encoders.hub import ONLY_DATA, no_network
 from curator.encoders.torch_runtime import one_line
 from curator.errors import GeneratorError
 from curator.generators.guide_address import ZERO_SHOT, split_guide
@@ -105,9 +105,9 @@ class ClassifierGuide:
         try:
             with no_network(), torch.random.fork_rng(devices=[]):
                 module, report = transformers.AutoModelForImageClassification.from_pretrained(
-                    folder, dtype=torch.float32, local_files_only=True, weights_only=True, output_loading_info=True
+                    folder, dtype=torch.float32, weights_only=True, output_loading_info=True, **ONLY_DATA
                 )
-                processor = processors.from_pretrained(folder, local_files_only=True)
+                processor = processors.from_pretrained(folder, **ONLY_DATA)
         # Broad on purpose: transformers and safetensors raise what they like on files that do not fit.
         except Exception as error:
             raise GeneratorError(f"{address}: {folder} makes no image classifier: {one_line(error)}") from error

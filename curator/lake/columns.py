@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from curator.lake.kinds import readable
 
 IMAGE_NAMES = ("image", "img", "image_bytes", "bytes", "content", "jpg", "jpeg", "png", "webp", "data")
+MAX_LABEL_BYTES = 4096  # a longer text is no label
 LABEL_NAMES = ("label", "cls", "class", "labels")
 
 
@@ -45,10 +46,15 @@ class Columns:
         """(n,) texts; None where a row has no label."""
         if self.label is None:
             return [None] * batch.num_rows
-        return [self._label(value) for value in _plain(batch.column(self.label)).to_pylist()]
+        column = _plain(batch.column(self.label))
+        if pa.types.is_nested(column.type):  # no label; as Python objects it might take any amount of memory
+            return [None] * batch.num_rows
+        return [self._label(value) for value in column.to_pylist()]
 
     def _label(self, value: Any) -> str | None:
         if isinstance(value, bytes):
+            if len(value) > MAX_LABEL_BYTES:
+                return None
             return value.decode("utf-8", "backslashreplace").strip() or None
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(self.class_names):
             return self.class_names[value]

@@ -2,15 +2,19 @@
 
 Local paths never pass through fsspec: the standard library is faster, and keeps names that are not valid UTF-8. The
 clients of stores raise errors of their own families; here they become OSErrors once, so that readers know one family.
+
+`version` is the object's as it was listed, and empty for whichever is there: of S3 and of local files, nothing is read
+under a version that is not its own (`confirm_unchanged`).
 """
 
 from __future__ import annotations
 
 import errno
 import io
-import re
+import os
+import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,11 +22,15 @@ from typing import Any, BinaryIO
 import fsspec
 
 from curator.errors import CuratorError, MissingExtra, SourceError
+from curator.lake.patience import CutShort, client_settings, patiently
+from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_s3
+from curator.lake.versions import ChangedWhileRead, confirm_version, local_version, version_of
+from curator.urls import is_http, refuse_secrets, scheme_of, without_secrets
 
 PACKAGES = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs"),
             "http": ("aiohttp", "http"), "https": ("aiohttp", "http")}  # fmt: skip
-SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 BLOCK_BYTES = 8 << 20  # of one request when an object is read piece by piece
+STREAM_BUFFER_BYTES = 1 << 20
 ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -30,26 +38,18 @@ class StoreFault(OSError):
     """A store's client failed in its own way."""
 
 
-def scheme_of(address: str) -> str | None:
-    """The scheme of a URL, in lower case; None for a local path."""
-    found = SCHEME.match(address)
-    return found[1].lower() if found else None
-
-
-def is_http(address: str) -> bool:
-    """Whether an address is a web URL, where nothing but the server's answers tells files from folders."""
-    return scheme_of(address) in ("http", "https")
-
-
 def connect(address: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
     """The file system of a URL and the path in it. Makes no request.
 
-    Raises MissingExtra where the store's package is missing, SourceError where nothing serves the scheme.
+    Raises MissingExtra where the store's package is missing, SourceError where nothing serves the scheme, UsageError
+    for a URL with credentials in it.
     """
+    refuse_secrets(address)
     scheme = scheme_of(address) or "file"
     try:
         kind: Any = fsspec.get_filesystem_class(scheme)
-        filesystem = kind(**{**kind._get_kwargs_from_urls(address), **dict(options or {})})
+        found = {**client_settings(scheme), **kind._get_kwargs_from_urls(address)}
+        filesystem = kind(**{**found, **dict(options or {})})
     except ImportError as fault:
         if scheme in PACKAGES:
             package, extra = PACKAGES[scheme]
@@ -60,48 +60,103 @@ def connect(address: str, options: Mapping[str, Any] | None = None) -> tuple[Any
         raise SourceError(f"{address}: {one_line(fault)}", hint=f"sources are {schemes}") from fault
     except TypeError as fault:
         raise SourceError(f"{address}: {one_line(fault)}", hint="check the storage options") from fault
+    if is_s3(address):
+        filesystem.retries = 1  # botocore and `patiently` repeat; a third layer would multiply them
     return filesystem, str(kind._strip_protocol(address))
 
 
-def read_bytes(path: str, options: Mapping[str, Any], *, limit: int, expected: int = 0) -> bytes:
+def read_bytes(path: str, options: Mapping[str, Any], *, limit: int, expected: int = 0, version: str = "") -> bytes:
     """All bytes of an object, or its first `limit + 1` where it has more than `limit`. Raises OSError.
 
     expected: its size where that is known; it saves a request.
     """
     if scheme_of(path) is None:
-        with Path(path).open("rb") as file:
-            return file.read() if _size(file) <= limit else file.read(limit + 1)
+        with _open_local(path) as file:
+            size = min(_size(file), limit) + 1
+            data = file.read(size)
+            return data if len(data) < size else data + _read_at_most(file, limit + 1 - size)
     with foreign_faults():
         filesystem, inner = connect(path, options)
-        if 0 < expected <= limit:
-            return bytes(filesystem.cat_file(inner))
-        with filesystem.open(inner, "rb") as file:
-            return _read_at_most(file, limit + 1)
+        if is_s3(path):
+            return patiently(lambda: S3Object(filesystem, inner, version).read(limit))
+        return patiently(lambda: _read_whole(filesystem, inner, limit, expected))
 
 
-def open_stream(path: str, options: Mapping[str, Any]) -> io.BufferedReader:
+def open_stream(path: str, options: Mapping[str, Any], *, version: str = "") -> io.BufferedReader:
     """An object opened to be read once from its start. Raises OSError, now and when it is read."""
-    if scheme_of(path) is None:
-        return Path(path).open("rb")
+    if not is_http(path):
+        return _open(path, options, version)
     with foreign_faults():
         filesystem, inner = connect(path, options)
-        if is_http(path):  # one request for the whole, which servers without ranges can answer too
-            return _guarded(filesystem.open(inner, "rb", block_size=0))
-        return _guarded(filesystem.open(inner, "rb", block_size=BLOCK_BYTES))
+        # One request for the whole, which servers without ranges can answer too.
+        return _guarded(lambda: filesystem.open(inner, "rb", block_size=0), STREAM_BUFFER_BYTES, is_stream=True)
 
 
-def open_seekable(path: str, options: Mapping[str, Any]) -> BinaryIO:
+def open_seekable(path: str, options: Mapping[str, Any], *, version: str = "") -> BinaryIO:
     """An object opened to be read in any order. Raises OSError, now and when it is read.
 
     From a web server that does not answer requests for ranges, it is first copied to a temporary file.
     """
-    if scheme_of(path) is None:
-        return Path(path).open("rb")
     if is_http(path) and not _serves_ranges(path, options):
         return _spooled(path, options)
+    return _open(path, options, version)
+
+
+def read_no_further(file: BinaryIO, end: int) -> None:
+    """Let nothing be read ahead beyond a place in a file of `open_seekable`; what is asked for is still read."""
+    raw = getattr(file, "raw", None)
+    if isinstance(raw, _Guarded):
+        raw.read_no_further(end)
+
+
+def _open_local(path: str) -> io.BufferedReader:
+    """A regular file. What took its place since the listing is not waited for: opening a pipe may take for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "a folder, a pipe, a socket or a device, never read")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _open(path: str, options: Mapping[str, Any], version: str) -> io.BufferedReader:
+    if scheme_of(path) is None:
+        return _open_local(path)
     with foreign_faults():
         filesystem, inner = connect(path, options)
-        return _guarded(filesystem.open(inner, "rb", block_size=BLOCK_BYTES))
+        if not is_s3(path):
+            return _guarded(lambda: filesystem.open(inner, "rb", block_size=BLOCK_BYTES), STREAM_BUFFER_BYTES)
+        info = patiently(lambda: filesystem.info(inner, refresh=True))
+        confirm_version(version, version_of(info))
+        item = S3Object(filesystem, inner, version_of(info))
+        return _guarded(lambda: S3File(item, int(info["size"])), FIRST_BLOCK_BYTES)
+
+
+def read_range(path: str, offset: int, size: int, options: Mapping[str, Any]) -> bytes:
+    """So many bytes of an object, from an offset. Raises OSError when they are not all there."""
+    if is_s3(path):
+        with foreign_faults():
+            item = S3Object(*connect(path, options))
+            data = patiently(lambda: item.read_range(offset, offset + size))
+    else:
+        with open_seekable(path, options) as file:
+            file.seek(offset)
+            data = file.read(size)
+    if len(data) != size:
+        raise OSError(f"it ends {size - len(data)} bytes too early")
+    return data
+
+
+def confirm_unchanged(path: str, *, version: str) -> None:
+    """Raises ChangedWhileRead where a local file that has been read is no longer what was listed; OSError if gone.
+
+    S3 needs no question: its every answer was compared. Of other stores a listing and an answer may write the same
+    version differently, so they are not compared: if the bytes are newer than their version, the next listing shows it.
+    """
+    if version and scheme_of(path) is None:
+        confirm_version(version, local_version(Path(path).stat()))
 
 
 @contextmanager
@@ -109,7 +164,7 @@ def foreign_faults() -> Iterator[None]:
     """Turns whatever a store's client raises into an OSError that names its kind; our own errors pass."""
     try:
         yield
-    except (CuratorError, PermissionError, *ABSENT):
+    except (CuratorError, ChangedWhileRead, PermissionError, *ABSENT):
         raise
     # Broad on purpose: botocore, aiohttp and their like share no base; it is raised again as an OSError.
     except Exception as fault:
@@ -121,7 +176,9 @@ def foreign_faults() -> Iterator[None]:
 
 
 def failure_reason(fault: OSError) -> str:
-    """The reject reason of an object that could not be read: not_found, permission_denied or read_failed."""
+    """The reject reason of an object that could not be read: all of them are tried again by the next scan."""
+    if isinstance(fault, ChangedWhileRead):
+        return "changed_while_read"
     if isinstance(fault, ABSENT):
         return "not_found"
     return "permission_denied" if isinstance(fault, PermissionError) else "read_failed"
@@ -129,27 +186,34 @@ def failure_reason(fault: OSError) -> str:
 
 def container_reason(fault: OSError, damaged: str) -> str:
     """The same for a container, whose formats report damage as OSErrors too, but without a number: then `damaged`."""
-    is_of_file = fault.errno is not None or isinstance(fault, (PermissionError, *ABSENT))
+    is_of_file = fault.errno is not None or isinstance(fault, (ChangedWhileRead, PermissionError, *ABSENT))
     return failure_reason(fault) if is_of_file else damaged
 
 
 def one_line(fault: BaseException) -> str:
-    """The first line of an error as UTF-8 text of bounded length; its type where it says nothing."""
+    """The first line of an error as UTF-8 text of bounded length, without secrets; its type where it says nothing."""
     text = (getattr(fault, "strerror", None) or str(fault)).strip() or type(fault).__name__
-    return text.splitlines()[0].encode("utf-8", "backslashreplace").decode()[:300]
+    return without_secrets(text.splitlines()[0]).encode("utf-8", "backslashreplace").decode()[:300]
 
 
 class _Guarded(io.RawIOBase):
-    """A remote file whose client's errors become OSErrors."""
+    """A remote file whose client's errors become OSErrors, and whose reads are repeated after a transient one.
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    A stream cannot go back: it is opened again, and what was read of it already is passed over.
+    """
+
+    def __init__(self, opener: Callable[[], Any], *, is_stream: bool) -> None:
+        self._opener = opener
+        self._is_stream = is_stream
+        self._file = patiently(opener)
+        self._position = 0
+        self._is_broken = False
 
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
-        return bool(self._file.seekable())
+        return not self._is_stream
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with foreign_faults():
@@ -159,11 +223,27 @@ class _Guarded(io.RawIOBase):
     def tell(self) -> int:
         return int(self._file.tell())
 
+    def read_no_further(self, end: int) -> None:
+        if isinstance(self._file, S3File):
+            self._file.read_no_further(end)
+
     def readinto(self, buffer: Any) -> int:
         with foreign_faults():
-            data = self._file.read(len(buffer))
+            data = patiently(lambda: self._read(len(buffer)))
         buffer[: len(data)] = data
+        self._position += len(data)
         return len(data)
+
+    def _read(self, count: int) -> bytes:
+        if self._is_broken:
+            self._file.close()
+            self._file = self._opener()
+            if len(_read_at_most(self._file, self._position)) < self._position:
+                raise CutShort("it ended before the place where it broke off")
+        self._is_broken = self._is_stream
+        data: bytes = self._file.read(count)
+        self._is_broken = False
+        return data
 
     def close(self) -> None:
         if not self.closed:
@@ -171,8 +251,18 @@ class _Guarded(io.RawIOBase):
         super().close()
 
 
-def _guarded(file: Any) -> io.BufferedReader:
-    return io.BufferedReader(_Guarded(file), 1 << 20)
+def _guarded(opener: Callable[[], Any], buffer_bytes: int, *, is_stream: bool = False) -> io.BufferedReader:
+    return io.BufferedReader(_Guarded(opener, is_stream=is_stream), buffer_bytes)
+
+
+def _read_whole(filesystem: Any, inner: str, limit: int, expected: int) -> bytes:
+    if not 0 < expected <= limit:
+        with filesystem.open(inner, "rb") as file:
+            return _read_at_most(file, limit + 1)
+    data = bytes(filesystem.cat_file(inner))
+    if len(data) < expected:
+        raise CutShort(f"{len(data)} bytes came of {expected}")
+    return data
 
 
 def _size(file: BinaryIO) -> int:
@@ -195,7 +285,7 @@ def _serves_ranges(url: str, options: Mapping[str, Any]) -> bool:
         with filesystem.open(inner, "rb", block_size=BLOCK_BYTES) as file:
             try:
                 file.seek(-1, io.SEEK_END)
-                return len(file.read(1)) == 1
+                return len(patiently(lambda: file.read(1))) == 1
             except (ValueError, TypeError, NotImplementedError):  # a stream, or a server that sent the whole
                 return False
 

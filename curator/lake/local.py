@@ -17,6 +17,7 @@ from curator.errors import SourceError
 from curator.lake.files import one_line
 from curator.lake.globs import Glob, has_magic
 from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of, readable
+from curator.lake.versions import local_version
 from curator.types import ObjectKind, Reject, SourceObject
 
 FOLDER_LINK = "(folder link)"
@@ -98,13 +99,23 @@ class LocalSource:
         except OSError as fault:
             yield from self._unreadable_folder(folder, fault)
             return
+        before = ""
         for entry in entries:
             if is_hidden(entry.name):
                 self.ignored[HIDDEN] += 1
-            elif not entry.is_dir(follow_symlinks=False):
-                yield from self._entry(entry)
+                continue
+            address, before = before, _order(entry)
+            is_ambiguous = before == address or self._could_be_a_member(readable(entry.path))
+            if not entry.is_dir(follow_symlinks=False):
+                yield from self._entry(entry, is_ambiguous=is_ambiguous)
             elif self.glob is None or self.glob.may_contain(readable(entry.path)):
-                yield entry.path
+                yield _ambiguous(entry) if is_ambiguous else entry.path
+
+    def _could_be_a_member(self, address: str) -> bool:
+        """Whether an address may also be that of an image in a container: `set.tar#a.jpg`."""
+        inside = address[len(readable(self.root)) :]
+        places = [place for place, sign in enumerate(inside) if sign == "#"]
+        return any(kind_of(inside[:place]) in ("tar", "parquet") for place in places)
 
     def _unreadable_folder(self, folder: str, fault: OSError) -> Iterator[Reject]:
         if folder == self.root:
@@ -112,12 +123,15 @@ class LocalSource:
         if not isinstance(fault, FileNotFoundError):  # one that went away meanwhile is gone, no fault
             yield _reject(folder, "unreadable_folder", one_line(fault))
 
-    def _entry(self, entry: os.DirEntry[str]) -> Iterator[SourceObject | Reject]:
+    def _entry(self, entry: os.DirEntry[str], *, is_ambiguous: bool) -> Iterator[SourceObject | Reject]:
         if self.glob is not None and not self.glob.matches(readable(entry.path)):
             return
         kind = kind_of(entry.name)
         if kind is None:
             self.ignored[FOLDER_LINK if _is_folder(entry) else ignored_as(readable(entry.name))] += 1
+            return
+        if is_ambiguous:
+            yield _ambiguous(entry)
             return
         try:
             status = entry.stat()
@@ -164,9 +178,16 @@ def _unreadable_entry(entry: os.DirEntry[str], fault: OSError) -> Iterator[Rejec
     yield _reject(entry.path, "dangling_link", f"points to {target}: {one_line(fault)}")
 
 
+def _ambiguous(entry: os.DirEntry[str]) -> Reject:
+    """Of a name that becomes the address of something else: one of the two has to stay out of the ledger."""
+    detail = "its name makes the address of another image: rename it"
+    address = f"{readable(entry.path)}@ambiguous"  # which no image has
+    return Reject(address, address, "list", "ambiguous_name", detail)
+
+
 def _reject(path: str, reason: str, detail: str) -> Reject:
     return Reject(readable(path), readable(path), "list", reason, detail)
 
 
 def _object(path: str, kind: ObjectKind, status: os.stat_result) -> SourceObject:
-    return SourceObject(readable(path), path, kind, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+    return SourceObject(readable(path), path, kind, status.st_size, local_version(status))

@@ -2,21 +2,24 @@
 
 Only the columns that are needed are read, page by page and a few rows at a time, so memory grows with the pages of a
 file (usually a megabyte, at the writer's choice) and not with its row groups. Which columns those are is in
-`columns.py`.
+`columns.py`; what a hostile file may claim, in `parquet_pages.py`.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curator.lake.columns import Columns, find_columns
-from curator.lake.files import container_reason, one_line, open_seekable
+from curator.lake.files import confirm_unchanged, container_reason, one_line, open_seekable, read_no_further
 from curator.lake.options import ReadOptions
+from curator.lake.parquet_pages import Implausible, check_claims, rows_at_a_time, start_of
+from curator.lake.tar_members import TooMuchContent, most_content
 from curator.types import Datum, Reject, SourceObject
 
 BATCH_ROWS = 16
@@ -27,7 +30,7 @@ FILE_FAULTS = (pa.ArrowException, OSError, ValueError)
 def count_row_groups(path: str, storage_options: Mapping[str, Any]) -> int | None:
     """The number of row groups, from the footer; None when the file cannot be opened as Parquet."""
     try:
-        with _opened(path, storage_options) as file:
+        with _opened(path, storage_options) as (file, _):
             return int(file.num_row_groups)
     except FILE_FAULTS:
         return None
@@ -35,7 +38,7 @@ def count_row_groups(path: str, storage_options: Mapping[str, Any]) -> int | Non
 
 def row_group_of(path: str, row: int, storage_options: Mapping[str, Any]) -> int | None:
     """Which row group holds a row, by its number in the file; None for a row that is not there. Raises FILE_FAULTS."""
-    with _opened(path, storage_options) as file:
+    with _opened(path, storage_options) as (file, _):
         for group in range(file.num_row_groups):
             row -= file.metadata.row_group(group).num_rows
             if row < 0:
@@ -46,13 +49,22 @@ def row_group_of(path: str, row: int, storage_options: Mapping[str, Any]) -> int
 def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions) -> Iterator[Datum | Reject]:
     """The data of one row group, in order, or of all where `row_group` is None; what breaks it is the last reject."""
     try:
-        with _opened(item.path, options.storage_options) as file:
+        with _opened(item.path, options.storage_options, version=item.version, row_group=row_group) as (file, source):
             columns = find_columns(file.schema_arrow, image=options.image_column, label=options.label_column)
             if columns is None:
                 yield _container_reject(item, row_group, "no_image_column", _no_image(file.schema_arrow))
                 return
             for group in range(file.num_row_groups) if row_group is None else [row_group]:
-                yield from _rows(file, group, columns, item, options.max_object_bytes)
+                leaves = list(columns.leaves)
+                size = rows_at_a_time(source, file.metadata.row_group(group), leaves, most=BATCH_ROWS)
+                batches = file.iter_batches(batch_size=size, row_groups=[group], columns=leaves, use_threads=False)
+                first = sum(file.metadata.row_group(index).num_rows for index in range(group))
+                yield from _rows(batches, first, columns, item, options.max_object_bytes)
+        confirm_unchanged(item.path, version=item.version)
+    except TooMuchContent as fault:
+        yield _container_reject(item, row_group, "expands_too_far", str(fault))
+    except Implausible as fault:
+        yield _container_reject(item, row_group, "implausible", str(fault))
     except FILE_FAULTS as fault:
         damaged = "unreadable_parquet"
         reason = container_reason(fault, damaged) if isinstance(fault, OSError) else damaged
@@ -60,24 +72,39 @@ def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions
 
 
 @contextmanager
-def _opened(path: str, storage_options: Mapping[str, Any]) -> Iterator[pq.ParquetFile]:
+def _opened(
+    path: str, storage_options: Mapping[str, Any], *, version: str = "", row_group: int | None = None
+) -> Iterator[tuple[pq.ParquetFile, BinaryIO]]:
+    """A file whose footer has been read, and its bytes. row_group: the only one that will be read."""
     with (
-        open_seekable(path, storage_options) as source,
+        open_seekable(path, storage_options, version=version) as source,
         pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file,
     ):
-        yield file
+        byte_size = source.seek(0, io.SEEK_END)
+        check_claims(file.metadata, byte_size)
+        if row_group is not None and row_group < file.num_row_groups:
+            read_no_further(source, _end_of(file.metadata.row_group(row_group)))
+        yield file, source
+
+
+def _end_of(group: pq.RowGroupMetaData) -> int:
+    """Where in the file the last page of a row group ends, as its footer has it."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return max((start_of(column) + int(column.total_compressed_size) for column in columns), default=0)
 
 
 def _rows(
-    file: pq.ParquetFile, group: int, columns: Columns, item: SourceObject, limit: int
+    batches: Iterator[pa.RecordBatch], row: int, columns: Columns, item: SourceObject, limit: int
 ) -> Iterator[Datum | Reject]:
-    row = sum(file.metadata.row_group(index).num_rows for index in range(group))
-    batches = file.iter_batches(
-        batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns.leaves), use_threads=False
-    )
+    """The data of batches of rows, of which the first has the number `row`. Raises TooMuchContent."""
+    given, most = 0, most_content(item.byte_size)
     for batch in batches:
         for value, label in zip(columns.images(batch), columns.labels(batch), strict=True):
-            yield _datum(item, row, value.as_buffer(), label, limit)
+            datum = _datum(item, row, value.as_buffer(), label, limit)
+            given += len(datum.data) if isinstance(datum, Datum) else 0
+            if item.byte_size and given > most:
+                raise TooMuchContent(most)
+            yield datum
             row += 1
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from curator.errors import SourceError
-from curator.lake.files import failure_reason, one_line, read_bytes
+from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
 from curator.lake.options import ReadOptions
 from curator.lake.parquet import FILE_FAULTS, read_parquet, row_group_of
-from curator.lake.tar import read_range, read_tar
+from curator.lake.tar import read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
 
 MAX_WAITING_BYTES = 256 << 20
@@ -98,12 +98,17 @@ def _read_file(item: SourceObject, options: ReadOptions) -> Datum | Reject:
     if item.byte_size > limit:
         return _too_large(item, item.byte_size, limit)
     try:
-        data = read_bytes(item.path, options.storage_options, limit=limit, expected=item.byte_size)
+        data = read_bytes(
+            item.path, options.storage_options, limit=limit, expected=item.byte_size, version=item.version
+        )
+        if len(data) > limit:
+            return _too_large(item, len(data), limit)
+        confirm_unchanged(item.path, version=item.version)
     except OSError as fault:
         return Reject(
             item.uri, item.uri, "read", failure_reason(fault), one_line(fault), byte_size=item.byte_size or None
         )
-    return Datum(item.uri, item.uri, data) if len(data) <= limit else _too_large(item, len(data), limit)
+    return Datum(item.uri, item.uri, data)
 
 
 def _too_large(item: SourceObject, size: int, limit: int) -> Reject:

@@ -1,8 +1,7 @@
 """Sources at URLs: whatever fsspec can list.
 
 A store tells size and version (ETag, checksum or time) with its listing. A web server tells them only when asked for
-each object, which costs one HEAD request each; a URL that ends with a slash is read as an index page. The version is
-as good as the store makes it: where it tells nothing but a size, a change that keeps the size goes unseen.
+each object, which costs one HEAD request each; a URL that ends with a slash is read as an index page.
 """
 
 from __future__ import annotations
@@ -12,21 +11,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from curator.errors import SourceError
-from curator.lake.files import ABSENT, connect, foreign_faults, is_http, one_line
+from curator.lake.files import ABSENT, connect, foreign_faults, one_line
 from curator.lake.globs import Glob, has_magic
 from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of, readable
 from curator.lake.local import HIDDEN
+from curator.lake.patience import patiently
+from curator.lake.s3 import is_s3, list_prefix
+from curator.lake.versions import version_of
 from curator.types import Reject, SourceObject
+from curator.urls import is_http
 
 Shape = Literal["folder", "object", "glob"]
-# Contents first, times last.
-VERSION_KEYS = ("ETag", "etag", "Content-MD5", "Digest", "content_md5", "md5Hash", "checksum", "crc32c", "generation",
-                "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "modificationTime", "modified",
-                "created")  # fmt: skip
+CREDENTIAL_FAULTS = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}
+)
+CREDENTIALS_HINT = "check the credentials of this store: its environment variables, profile, or the machine's role"
 HEAD_REQUESTS = 16  # at a time
 
 
@@ -53,7 +55,7 @@ class RemoteSource:
                 if "://" not in glob.root:
                     raise SourceError(f"{address}: a wildcard where the bucket is named", hint="name one bucket")
                 if not is_http(name):
-                    filesystem.info(filesystem._strip_protocol(glob.root))
+                    patiently(lambda: filesystem.info(filesystem._strip_protocol(glob.root)))
                 if not filesystem.exists(path):
                     return cls(name, path, "glob", options, glob)
             if _is_folder(filesystem, path, name):
@@ -91,13 +93,15 @@ class RemoteSource:
         for key, info in _complete(filesystem, wanted):
             uri = self.name if self.shape == "object" else str(filesystem.unstrip_protocol(key))
             size = int(info.get("size") or 0)
-            yield SourceObject(readable(uri), uri, kind_of(uri.partition("?")[0]) or "file", size, _version(info))
+            yield SourceObject(readable(uri), uri, kind_of(uri.partition("?")[0]) or "file", size, version_of(info))
 
     def _find(self, filesystem: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if self.shape == "object":
-            return iter([(self.path, filesystem.info(self.path))])
+            return iter([(self.path, patiently(lambda: filesystem.info(self.path)))])
+        if self.shape == "folder" and is_s3(self.name):
+            return list_prefix(filesystem, self.path)
         lister = filesystem.glob if self.shape == "glob" else filesystem.find
-        return _drain(lister(self.path, detail=True))
+        return _drain(patiently(lambda: lister(self.path, detail=True)))
 
     def _wants(self, filesystem: Any, key: str, info: Mapping[str, Any]) -> bool:
         if self.shape == "object":
@@ -116,11 +120,11 @@ class RemoteSource:
 def _is_folder(filesystem: Any, path: str, name: str) -> bool:
     """Whether a URL names a folder. Raises FileNotFoundError where nothing is there."""
     if not is_http(name):
-        return str(filesystem.info(path)["type"]) == "directory"
+        return str(patiently(lambda: filesystem.info(path))["type"]) == "directory"
     if name.endswith("/"):
-        filesystem.ls(path, detail=False)
+        patiently(lambda: filesystem.ls(path, detail=False))
         return True
-    filesystem.info(path)
+    patiently(lambda: filesystem.info(path))
     return False
 
 
@@ -147,18 +151,10 @@ def _complete(
 def _info(filesystem: Any, key: str) -> Mapping[str, Any]:
     """What the store tells of an object; one that it lists but does not tell of is read nevertheless."""
     try:
-        found: Mapping[str, Any] = filesystem.info(key)
+        found: Mapping[str, Any] = patiently(lambda: filesystem.info(key))
     except ABSENT:
         return {}
     return found
-
-
-def _version(info: Mapping[str, Any]) -> str:
-    """What tells one state of an object from another: its size, and the best that the store has."""
-    size = "" if info.get("size") is None else str(info["size"])
-    tag = next((info[key] for key in VERSION_KEYS if info.get(key)), "")
-    text = tag.isoformat() if isinstance(tag, datetime) else str(tag).strip('"')
-    return f"{size}-{text}"
 
 
 @contextmanager
@@ -167,11 +163,11 @@ def _listing_faults(address: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as fault:
-        hint = "check the credentials for this store in your environment"
-        raise SourceError(f"{address}: access denied: {one_line(fault)}", hint=hint) from fault
+        raise SourceError(f"{address}: access denied: {one_line(fault)}", hint=CREDENTIALS_HINT) from fault
     except ABSENT as fault:
         cause = f": {one_line(fault.__cause__)}" if fault.__cause__ else ""
         raise SourceError(f"{address}: no such bucket, folder or object{cause}", hint="check the URL") from fault
     except OSError as fault:
-        hint = "check the network, the URL and the credentials for this store"
+        is_unknown = type(fault.__cause__).__name__ in CREDENTIAL_FAULTS
+        hint = CREDENTIALS_HINT if is_unknown else "check the network, the URL and the endpoint of this store"
         raise SourceError(f"{address}: cannot be listed: {one_line(fault)}", hint=hint) from fault

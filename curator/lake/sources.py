@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from curator.errors import SourceError
-from curator.lake.files import scheme_of
 from curator.lake.local import LocalSource
 from curator.lake.remote import RemoteSource
 from curator.types import Reject, SourceObject
+from curator.urls import refuse_secrets, scheme_of
 
 
 class Source(Protocol):
@@ -45,10 +45,12 @@ class Source(Protocol):
 def open_source(address: str, *, storage_options: Mapping[str, Any] | None = None) -> Source:
     """The source that an address names; a name that exists as it stands is never a glob.
 
-    Raises SourceError when it does not exist or cannot be reached, MissingExtra when its store needs a package.
+    Raises SourceError when it does not exist or cannot be reached, MissingExtra when its store needs a package,
+    UsageError for a URL with credentials in it.
     """
     if not address.strip():
         raise SourceError("an empty address is no source", hint="name a folder, a file, a glob or a URL")
+    refuse_secrets(address)
     before, separator, _ = address.partition("://")
     if separator and "::" in before:
         raise SourceError(f"{address}: chained URLs are not read", hint="name the store that holds the objects")

@@ -2,36 +2,35 @@
 
 Members of one key (the path up to the first dot of its last part) that follow each other are one sample: images, and
 perhaps a label in `.cls`, `.cls.txt`, `.label` or `.label.txt`. The layout is WebDataset's (Aizman et al. 2019,
-arXiv:2001.01858). The standard library's reader takes a damaged header for the end of the archive; `_Member` does not,
-and it bounds what a hostile header can make it read.
+arXiv:2001.01858). How headers are read, and what hostile ones may claim, is in `tar_members.py`.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from curator.lake.files import container_reason, one_line, open_seekable, open_stream
+from curator.lake.files import confirm_unchanged, container_reason, one_line, open_stream
 from curator.lake.kinds import is_hidden, kind_of, readable
 from curator.lake.options import ReadOptions
+from curator.lake.tar_members import CUT_SHORT, Content, Member, TooMuchContent, most_content, read_members
 from curator.types import Datum, Reject, SourceObject
 
 LABEL_SUFFIXES = (".cls", ".cls.txt", ".label", ".label.txt")
 MAX_LABEL_BYTES = 4096
 MAX_SAMPLE_ITEMS = 64  # a tar whose members all share a key is still read with bounded memory
 MAX_SAMPLE_BYTES = 64 << 20
-MAX_EXTENSION_BYTES = 1 << 20  # of a header that only describes the next one: names, times, attributes
-EXTENSION_TYPES = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
-                             tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})  # fmt: skip
+MAX_IMAGES = 1_000_000  # of one tar: the rows and vectors of a shard are held until it is done
+MAX_NOTED = 64 << 20  # characters of names and labels of one tar, for the same reason
+LARGEST = 2**63 - 1  # of a size in the ledger; a header may claim more
 GZIP_MAGIC = b"\x1f\x8b"
-CUT_SHORT = "unexpected end of data"
 # On hostile headers the standard library raises what its arithmetic happens to raise.
 ARCHIVE_FAULTS = (tarfile.TarError, EOFError, zlib.error, ValueError, LookupError, ArithmeticError, RecursionError)
 
@@ -45,24 +44,17 @@ def read_tar(item: SourceObject, options: ReadOptions) -> Iterator[Datum | Rejec
             for member in archive.members():
                 yield from sample.turn_to(sample_key(member.name))
                 archive.take(member, sample)
+        confirm_unchanged(item.path, version=item.version)
     except OSError as fault:  # of the file, of its store, or of gzip
         failure = _container_reject(item, container_reason(fault, "unreadable_archive"), fault)
+    except TooMuchContent as fault:
+        failure = _container_reject(item, "expands_too_far", fault)
     except ARCHIVE_FAULTS as fault:
         cut = isinstance(fault, EOFError) or CUT_SHORT in str(fault)
         failure = _container_reject(item, "truncated_archive" if cut else "unreadable_archive", fault)
     yield from sample.flush()
     if failure is not None:
         yield failure
-
-
-def read_range(path: str, offset: int, size: int, options: Mapping[str, Any]) -> bytes:
-    """So many bytes of an uncompressed tar, from an offset. Raises OSError when they are not all there."""
-    with open_seekable(path, options) as file:
-        file.seek(offset)
-        data = file.read(size)
-    if len(data) != size:
-        raise OSError(f"it ends {size - len(data)} bytes too early")
-    return data
 
 
 def sample_key(name: str) -> str:
@@ -103,14 +95,13 @@ class _Archive:
     def __init__(self, item: SourceObject, options: ReadOptions) -> None:
         self._item = item
         self._limit = options.max_object_bytes
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[bytes] = Counter()
+        self._noted = 0  # characters of names and labels
         with ExitStack() as stack:
-            stream = stack.enter_context(open_stream(item.path, options.storage_options))
+            stream = stack.enter_context(open_stream(item.path, options.storage_options, version=item.version))
             self._is_compressed = stream.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC
             content: io.BufferedIOBase = gzip.GzipFile(fileobj=stream) if self._is_compressed else stream
-            self._tar = stack.enter_context(
-                tarfile.open(fileobj=content, mode="r|", tarinfo=_Member, errors="surrogateescape")
-            )
+            self._content = Content(content, lambda: most_content(item.byte_size or stream.tell()))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> _Archive:
@@ -119,65 +110,47 @@ class _Archive:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def members(self) -> Iterator[tarfile.TarInfo]:
-        while (member := self._tar.next()) is not None:
-            self._tar.members.clear()  # type: ignore[attr-defined]  # else it grows with the archive
-            yield member
+    def members(self) -> Iterator[Member]:
+        return read_members(self._content)
 
-    def take(self, member: tarfile.TarInfo, sample: _Sample) -> None:
+    def take(self, member: Member, sample: _Sample) -> None:
         """Add what a member holds to its sample: an image, or the label."""
-        if any(map(is_hidden, member.name.split("/"))) or member.isdir():
+        if any(map(is_hidden, member.name.split("/"))) or member.is_folder:
             return
         if kind_of(member.name) == "file":
             sample.add(self._image(member))
-        elif member.isfile() and member.name.lower().endswith(LABEL_SUFFIXES) and member.size <= MAX_LABEL_BYTES:
-            sample.label = sample.label or _label(self._content(member))
+        elif member.is_regular and member.name.lower().endswith(LABEL_SUFFIXES) and member.size <= MAX_LABEL_BYTES:
+            sample.label = sample.label or self._note(_label(self._content.take(member.size)))
 
-    def _image(self, member: tarfile.TarInfo) -> Datum | Reject:
+    def _image(self, member: Member) -> Datum | Reject:
         name = self._unique(readable(member.name))
-        offset = None if self._is_compressed or member.issparse() else member.offset_data
+        offset = None if self._is_compressed else member.offset
         uri = f"{self._item.uri}#{name}"
-        if not member.isfile():
-            detail = "a link or a device, never followed"
-            return Reject(uri, self._item.uri, "read", "not_a_regular_member", detail, member=name)
+        if not member.is_regular:
+            return Reject(uri, self._item.uri, "read", "not_a_regular_member", member.oddity, member=name)
         if member.size > self._limit:
             detail = f"{member.size} bytes, at most {self._limit} are read"
-            return Reject(uri, self._item.uri, "read", "too_large", detail, name, offset, member.size)
-        return Datum(uri, self._item.uri, self._content(member), member=name, byte_offset=offset)
-
-    def _content(self, member: tarfile.TarInfo) -> bytes:
-        file = self._tar.extractfile(member)
-        data = b"" if file is None else file.read()
-        if len(data) != member.size:
-            raise tarfile.ReadError(CUT_SHORT)
-        return data
+            return Reject(uri, self._item.uri, "read", "too_large", detail, name, offset, min(member.size, LARGEST))
+        return Datum(uri, self._item.uri, self._content.take(member.size), member=name, byte_offset=offset)
 
     def _unique(self, name: str) -> str:
-        """A member's name; the second of the same name becomes `name@2`, which no image's own name can be."""
-        self._seen[name] += 1
-        return name if self._seen[name] == 1 else f"{name}@{self._seen[name]}"
+        """A member's name; the second of the same name becomes `name@2`, which no image's own name can be.
 
+        Counted by hash, since a hostile archive may hold a million long names. Raises ReadError for too many images.
+        """
+        key = hashlib.blake2b(name.encode(), digest_size=16).digest()
+        self._seen[key] += 1
+        if len(self._seen) > MAX_IMAGES or self._seen[key] > MAX_IMAGES:
+            raise tarfile.ReadError(f"it holds more than {MAX_IMAGES} images: cut it into several tars")
+        self._note(name)
+        return name if self._seen[key] == 1 else f"{name}@{self._seen[key]}"
 
-class _Member(tarfile.TarInfo):
-    """A header that raises where the standard one would end the archive in silence."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
-        member = super().frombuf(buf, encoding, errors)
-        if member.size < 0 or (member.type in EXTENSION_TYPES and member.size > MAX_EXTENSION_BYTES):
-            raise tarfile.ReadError(f"a header claims {member.size} bytes")
-        return member
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Member:
-        try:
-            return super().fromtarfile(tarfile_)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the regular end
-            raise
-        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as fault:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"{CUT_SHORT}: no end mark at byte {tarfile_.offset}") from fault
-        except tarfile.InvalidHeaderError as fault:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"bad header at byte {tarfile_.offset}: {fault}") from fault
+    def _note(self, text: str | None) -> str | None:
+        """`text`, which the rows of this tar will hold. Raises ReadError when all of it becomes too much."""
+        self._noted += len(text or "")
+        if self._noted > MAX_NOTED:
+            raise tarfile.ReadError(f"its names and labels have more than {MAX_NOTED} characters")
+        return text
 
 
 def _label(content: bytes) -> str | None:

@@ -1,12 +1,14 @@
 """The page of a bank version: its facts, how it was made, its labels by source, and the pictures made for it.
 
 One file without network: pictures are inside, as data. Everything that comes from labels, lakes or models is text and
-is escaped; nothing of it becomes markup.
+is escaped; nothing of it becomes markup. Were that ever to fail, the page's own policy still forbids every script, all
+requests, and every style but the one below.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -26,7 +28,10 @@ figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow:
 figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-size: 0.85rem; }
 .none { background: var(--soft); display: grid; place-items: center; aspect-ratio: 1; padding: 1rem; }
 details > summary { cursor: pointer; color: var(--accent); }
+th, td, p, summary, figcaption { unicode-bidi: isolate; }  /* no text turns its neighbours around */
 """
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; img-src data:; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 MOST_LABELS = 2000  # of each source; the rest is in SQL
 MOST_PICTURES = 200
 LABEL_COLUMNS = ("label", "concerns", "nearest_id", "nearest_id_cosine", "model", "prompt")
@@ -67,7 +72,8 @@ def bank_page(
         f"<h2>Settings and account</h2><details><summary>show</summary>{_facts(details or {})}</details>",
     ]
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
         f"<body><main>{''.join(parts)}</main></body></html>\n"
     )

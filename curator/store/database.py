@@ -7,7 +7,7 @@ workspace lock opens the live file; everyone else reads published snapshots (see
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,35 @@ import pyarrow as pa
 from curator.errors import StoreError
 from curator.store.queries import shipped_queries
 
-# What a reader may not do: touch files, load code, or change these settings back.
-READER_CONFIG = {
+# No statement of ours touches other files, loads code, or takes a Python variable for a table. So none can.
+CLOSED = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "lock_configuration": "true",
+    "python_enable_replacements": "false",
 }
+# The file itself stays open to `copy … to` in spite of all that, under its own path and that of its log: DuckDB always
+# allows what is attached. Without a file system there is no way left to write it, nor to spill to disk.
+SEALS = (
+    "set memory_limit = '{memory}'",
+    "set disabled_filesystems = 'LocalFileSystem'",
+    "set lock_configuration = true",
+)
+SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a scan must not end it
 
 
 def first_line(fault: BaseException) -> str:
     """The first line of a foreign error's message."""
     return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+
+
+def _what_to_do(fault: duckdb.Error) -> str | None:
+    if isinstance(fault, duckdb.PermissionException | duckdb.OutOfMemoryException):
+        return (
+            "SQL here reaches no file, not even to put aside what does not fit into memory; for more, open the "
+            "published file with a DuckDB client of your own"
+        )
+    return None
 
 
 class Database:
@@ -40,17 +57,39 @@ class Database:
     @classmethod
     def open(cls, path: Path | str) -> Database:
         """Open a file (or `:memory:`) for writing. Raises StoreError when another process has it open."""
-        return cls._connect(path, read_only=False, config={})
+        return cls._connect(path, read_only=False)
 
     @classmethod
     def open_reader(cls, path: Path) -> Database:
-        """Open a file for reading only, with no access to other files and no way to change that."""
-        return cls._connect(path, read_only=True, config=READER_CONFIG)
+        """Open a file for reading only, for the statements that ship: what is large may spill beside the file."""
+        return cls._connect(path, read_only=True)
 
     @classmethod
-    def _connect(cls, path: Path | str, *, read_only: bool, config: Mapping[str, str]) -> Database:
+    def open_sealed(cls, path: Path) -> Database:
+        """Open a file for reading only, for SQL that others wrote.
+
+        It reaches no file, not even to spill what is larger than its share of the memory, and no Python object; it
+        loads no code, and nothing of that can be changed back. Temporary tables are of this connection.
+        """
+        database = cls._connect(path, read_only=True)
+        # Connections to one file share their settings within a process: another one may have sealed them already.
+        (locked, memory) = database.execute(
+            "select current_setting('lock_configuration'), current_setting('memory_limit')"
+        ).fetchall()[0]
+        if not locked:
+            amount, unit = memory.split()
+            for seal in SEALS:
+                database.execute(seal.format(memory=f"{float(amount) * SEALED_SHARE:.3f} {unit}"))
+        return database
+
+    @classmethod
+    def _connect(cls, path: Path | str, *, read_only: bool) -> Database:
+        # Spilling goes beside the file; without one it would go into the folder that the user is in.
+        config: dict[str, Any] = {**CLOSED}
+        if str(path) == ":memory:":
+            config["temp_directory"] = ""
         try:
-            return cls(duckdb.connect(str(path), read_only=read_only, config=dict(config)))
+            return cls(duckdb.connect(str(path), read_only=read_only, config=config))
         except duckdb.Error as fault:
             raise StoreError(f"{path}: cannot open the ledger: {first_line(fault)}") from fault
 
@@ -76,7 +115,7 @@ class Database:
             relation = self._connection.sql(sql, params=dict(parameters or {}))
             return pa.table({}) if relation is None else relation.to_arrow_table()
         except duckdb.Error as fault:
-            raise StoreError(first_line(fault)) from fault
+            raise StoreError(first_line(fault), hint=_what_to_do(fault)) from fault
 
     def filtered_ids(self, view: str, condition: str) -> list[str]:
         """The image_id of each row of a view that meets an SQL condition, which cannot be more than a condition.
@@ -118,7 +157,8 @@ class Database:
         try:
             yield
         except BaseException:
-            self.execute("rollback")
+            with suppress(StoreError):  # after a fault of the disk DuckDB takes nothing any more, and nothing is kept
+                self.execute("rollback")
             raise
         self.execute("commit")
 

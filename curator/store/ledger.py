@@ -165,10 +165,10 @@ class Ledger:
             self.database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist()
         )
 
-    def known_images(self, encoder_id: str) -> set[bytes]:
-        """Ids, as 16 bytes each, of the contents that have a vector of the encoder."""
-        column = self.database.table("list_known_images", encoder_id=encoder_id)["image_id"]
-        return {bytes.fromhex(value) for chunk in column.chunks for value in chunk.to_pylist()}
+    def known_images(self, encoder_id: str) -> list[str]:
+        """Ids of the contents that have a vector of the encoder."""
+        ids: list[str] = self.database.table("list_known_images", encoder_id=encoder_id)["image_id"].to_pylist()
+        return ids
 
     def commit_shard(self, result: ShardResult) -> None:
         """Write all rows of a shard and its completion, in one transaction."""
@@ -177,6 +177,8 @@ class Ledger:
         with database.transaction(), database.incoming(**tables):
             if result.replaces:
                 merged = database.table("keep_first_runs")
+                for name in ("delete_former_rejects", "delete_former_locations"):
+                    database.run(name, shard_id=result.shard_id, role=result.role)
                 database.run("delete_replaced_rejects")
                 database.run("delete_replaced_locations")
                 database.run("delete_shard", shard_id=result.shard_id, encoder_id=result.encoder_id, role=result.role)

@@ -70,7 +70,7 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
 
 def _pending(database: Database, migrations: list[Migration]) -> list[Migration]:
     applied = database.arrow("select number, name, digest from schema_migration order by number").to_pylist()
-    if len(applied) > len(migrations):
+    if applied and applied[-1]["number"] > len(migrations):
         raise StoreError(
             f"the ledger has schema {applied[-1]['number']}, this release knows {len(migrations)}",
             hint="it was written by a newer curator: upgrade, pip install -U ood-curator",

@@ -9,17 +9,31 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from curator.durable import durable
+from curator.durable import durable, remove_leftovers
 from curator.errors import WorkspaceError
+from curator.store.checks import read_everything
+from curator.store.database import Database
+
+LATER = "the ledger itself is safe: free some space, then run `curator publish`"
 
 
 def publish_snapshot(ledger: Path, snapshot: Path) -> None:
-    """Copy a closed ledger file to `snapshot`, atomically. Raises WorkspaceError when the disk refuses."""
+    """Copy a closed ledger file to `snapshot`, atomically, once every block of the copy has been read.
+
+    Raises WorkspaceError when the disk refuses, StoreError for a damaged ledger.
+    """
+    if ledger.with_name(f"{ledger.name}.wal").exists():  # closing it could not write all that was committed into it
+        raise WorkspaceError(f"{ledger}: its last changes are still in its log, and cannot be published", hint=LATER)
     try:
+        remove_leftovers(snapshot)
         with durable(snapshot) as temporary:
             shutil.copyfile(ledger, temporary)
+            with Database.open_reader(
+                temporary
+            ) as database:  # a damaged ledger must not take the place of its one copy
+                read_everything(database)
     except OSError as fault:
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
-            hint="the ledger itself is safe; free some space and run `curator publish`",
+            hint=LATER,
         ) from fault

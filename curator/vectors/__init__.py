@@ -2,11 +2,11 @@
 
 from curator.vectors.admission import Allow
 from curator.vectors.collections import ImageCollection, LabelCollection, Member, VectorCollection
-from curator.vectors.index_cache import IndexStatus, index_status
+from curator.vectors.index_cache import IndexStatus, damaged_index, index_status
 from curator.vectors.neighbours import Neighbour, Neighbours, near_duplicates
 from curator.vectors.recall import recall_at_k
 from curator.vectors.recipes import Recipe, list_recipes, load_recipe
-from curator.vectors.shards import VectorShard, at_rest, read_rows, read_shard, write_shard
+from curator.vectors.shards import VectorShard, at_rest, read_rows, read_shard, verify_shard, write_shard
 
 __all__ = [
     "Allow",
@@ -20,6 +20,7 @@ __all__ = [
     "VectorCollection",
     "VectorShard",
     "at_rest",
+    "damaged_index",
     "index_status",
     "list_recipes",
     "load_recipe",
@@ -27,5 +28,6 @@ __all__ = [
     "read_rows",
     "read_shard",
     "recall_at_k",
+    "verify_shard",
     "write_shard",
 ]

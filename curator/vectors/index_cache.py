@@ -118,6 +118,16 @@ def open_index(collection: AnyCollection, recipe: Recipe, folder: Path) -> tuple
     return index, ordered
 
 
+def damaged_index(folder: Path) -> str:
+    """Why the files of an index folder cannot be used, or nothing. Reads all of them."""
+    manifest, path = Manifest.read(folder), folder / "index.faiss"
+    if manifest is None:
+        return "it has no manifest that can be read"
+    if _size(path) != manifest.byte_size or _checksum(path) != manifest.crc32:
+        return "the index file is missing or damaged"
+    return ""
+
+
 def _reason_to_rebuild(manifest: Manifest, collection: VectorCollection, recipe: Recipe, folder: Path) -> str:
     """Why the index cannot be kept, or nothing."""
     now, had = {member.name: member for member in collection.members()}, {member.name for member in manifest.members}

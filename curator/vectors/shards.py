@@ -34,7 +34,7 @@ from curator.types import Vectors
 FORMAT = 1
 ID_BYTES = 16
 _NORM_TOLERANCE = 0.01
-_RESTORE = "restore it from a backup, or scan into a new workspace"
+_RESTORE = "embed its images again by `curator scan SOURCE --rehash` for each source, or restore it from a backup"
 _ID_TEXT = re.compile(r"[0-9a-f]*")
 
 
@@ -128,12 +128,21 @@ def read_shard(path: Path) -> VectorShard:
     return VectorShard(ids, halves.astype(np.float32), info.encoder_id)
 
 
-def read_rows(path: Path, rows: ArrayLike) -> Vectors:
-    """Chosen rows, in the order asked for, (len(rows), d) float32. Touches only their pages; verifies no checksum.
+def verify_shard(path: Path) -> ShardInfo:
+    """The head of a vector file whose every byte is as it was written. Holds none of it. Raises VectorFault."""
+    info = read_info(path)
+    if _checksum(info.map_vectors(), info.map_ids()) != info.crc32:
+        raise VectorFault(f"vector file {path} is damaged: its checksum does not match", hint=_RESTORE)
+    return info
 
-    Raises VectorFault for an unusable file or a row that it does not have.
+
+def read_rows(path: Path, rows: ArrayLike, *, verified: bool = False) -> Vectors:
+    """Chosen rows, in the order asked for, (len(rows), d) float32.
+
+    verified: read the whole file for its checksum first, as whoever keeps what comes of the vectors must. Else only
+    the pages of the rows are touched. Raises VectorFault for an unusable file or a row that it does not have.
     """
-    info, wanted = read_info(path), np.asarray(rows, dtype=np.int64)
+    info, wanted = verify_shard(path) if verified else read_info(path), np.asarray(rows, dtype=np.int64)
     if wanted.size and (wanted.min() < 0 or wanted.max() >= info.count):
         raise VectorFault(
             f"vector file {path} has {info.count} rows; rows {wanted.min()} to {wanted.max()} were asked for"
@@ -169,7 +178,7 @@ def _parse(path: Path, head: dict[str, Any], metadata: dict[str, Any], *, data_o
 
 
 def _checksum(vectors: NDArray[Any], ids: NDArray[Any]) -> int:
-    return zlib.crc32(ids.tobytes(), zlib.crc32(vectors.tobytes()))
+    return zlib.crc32(np.ascontiguousarray(ids).data, zlib.crc32(np.ascontiguousarray(vectors).data))
 
 
 def _map(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, int]) -> NDArray[Any]:

@@ -20,14 +20,18 @@ from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
 from curator.systems.spec import read_system_spec
 from curator.types import Bank
+from curator.workspace.backup import BackupSummary, make_backup, restore_backup
 from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
+from curator.workspace.conditions import Limits
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
-from curator.workspace.doctor import Finding, examine
+from curator.workspace.doctor import examine
 from curator.workspace.evaluate import run_evaluation
 from curator.workspace.evaluation_plan import EvaluationRequest
 from curator.workspace.explain import Explanation, explain_image
-from curator.workspace.layout import Layout, find_workspace
+from curator.workspace.findings import Finding
+from curator.workspace.housekeeping import Leftovers, collect_garbage
+from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.learning import (
     LearnRequest,
     LearnSummary,
@@ -36,12 +40,13 @@ from curator.workspace.learning import (
     run_learning,
 )
 from curator.workspace.makefile import dependency_rules
+from curator.workspace.night import run_night
 from curator.workspace.nightly import (
     CalibrationSummary,
     preview_scan,
     run_calibration,
-    run_scan,
 )
+from curator.workspace.planning import PlanRequest, ScanPlan, plan_scan
 from curator.workspace.rescoring import ScoreSummary, run_scoring
 from curator.workspace.scan import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.search import build_indexes, list_indexes, search_images, search_labels
@@ -49,6 +54,7 @@ from curator.workspace.session import reading, writing
 
 __all__ = [
     "AuditReport",
+    "BackupSummary",
     "CalibrationSummary",
     "DiffReport",
     "EvaluationRequest",
@@ -57,6 +63,9 @@ __all__ = [
     "Finding",
     "LearnRequest",
     "LearnSummary",
+    "Leftovers",
+    "PlanRequest",
+    "ScanPlan",
     "ScanSummary",
     "ScanWatcher",
     "ScoreSummary",
@@ -85,6 +94,7 @@ class Workspace:
 
         Raises UsageError when the folder is a workspace already or a label is bad.
         """
+        refuse_remote(folder)
         layout = create_workspace(Path(folder), labels=labels, encoder=encoder)
         return cls(layout, Config.resolve(layout.config))
 
@@ -94,6 +104,7 @@ class Workspace:
 
         Raises WorkspaceError when there is none, ConfigError for a bad option.
         """
+        refuse_remote(folder)
         layout = find_workspace(Path(folder))
         return cls(layout, Config.resolve(layout.config, overrides=overrides))
 
@@ -104,14 +115,25 @@ class Workspace:
         *sources: str | Path,
         rehash: bool = False,
         retry_rejects: bool = False,
+        max_reject_rate: float | None = None,
+        fail_on: Sequence[str] = (),
+        wait_seconds: float = 0.0,
         watcher: ScanWatcher | None = None,
     ) -> ScanSummary:
         """Scan sources (folder, file, glob, tar, Parquet; local or any fsspec URL) into the lake, score and flag.
 
         Only what is new or changed since the last scan is read. A killed scan is resumed by the same call.
+        `max_reject_rate` and `fail_on` (`flag_rate>0.2`: see curator/workspace/conditions.py) say when the night is not
+        all right: the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
+
+        Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
+        `wait_seconds`.
         """
-        request = ScanRequest(_addresses(sources), rehash=rehash, retry_rejects=retry_rejects)
-        return run_scan(self._context, request, watcher or SilentWatcher())
+        limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
+        request = ScanRequest(
+            _addresses(sources), rehash=rehash, retry_rejects=retry_rejects, wait_seconds=wait_seconds
+        )
+        return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
 
     def preview(self, *sources: str | Path, rehash: bool = False, retry_rejects: bool = False) -> list[ListingCounts]:
         """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image."""
@@ -171,17 +193,46 @@ class Workspace:
         with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds) as ledger:
             return self._context.build_bank(ledger, name)
 
-    def publish(self) -> Path:
-        """Publish the ledger as it is now. Every writing call does this by itself at its end."""
-        with writing(self.layout, "publish", {}):
+    def publish(self, *, to: str | None = None) -> Path:
+        """Publish the ledger as it is now. Every writing call does this by itself at its end.
+
+        `to`: a folder or URL that gets a copy, whole or not at all. Raises OutputError where it cannot be written.
+        """
+        with writing(self.layout, "publish", {"to": to}, publish_to=to):
             pass
         return self.layout.snapshot
+
+    # Keeping
+
+    def collect_garbage(self, *, remove: bool = False) -> Leftovers:
+        """What nobody refers to any more: files of killed runs, caches of what is not in use. `remove`: remove it."""
+        return collect_garbage(self.layout, self.config, remove=remove)
+
+    def backup(self, destination: Path | str, *, keep: int | None = None) -> BackupSummary:
+        """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there."""
+        return make_backup(self.layout, Path(destination), keep=keep)
+
+    @classmethod
+    def restore(cls, backup: Path | str, folder: Path | str) -> Workspace:
+        """Make the workspace of a backup, or of the newest of a folder of backups, at `folder`, which must be new.
+
+        Raises BackupError when a file is not the one that was backed up.
+        """
+        layout = restore_backup(Path(backup), Path(folder))
+        return cls(layout, Config.resolve(layout.config))
+
+    def plan(self, request: PlanRequest) -> ScanPlan:
+        """What a scan would cost on a fleet of machines: stages measured here, time, storage and bottleneck by a model.
+
+        Builds the bank where it has no version yet; otherwise leaves nothing behind.
+        """
+        return plan_scan(self._context, request)
 
     # Reading
 
     def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run SQL on the published snapshot, read-only, without access to other files. Returns the last result."""
-        with reading(self.layout) as database:
+        """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""
+        with reading(self.layout, sealed=True) as database:
             return database.arrow(query, parameters)
 
     def queries(self) -> dict[str, NamedQuery]:

@@ -34,21 +34,28 @@ class Context:
     def encoder(self) -> Encoder:
         """The workspace's encoder; the first use loads its weights."""
         if self._encoder is None:
-            section = self.config.encoder
             started = time.perf_counter()
-            self._encoder = load_encoder(
-                EncoderOptions(
-                    address=section.address,
-                    device=section.device,
-                    dtype=section.dtype,
-                    batch_size=section.batch_size or None,
-                    compile=section.compile,
-                    offline=section.offline,
-                )
-            )
+            self._encoder = load_encoder(self.encoder_options)
             seconds = time.perf_counter() - started
             log.info("encoder %s is ready (%.1f s)", self._encoder.encoder_id, seconds)
         return self._encoder
+
+    @property
+    def encoder_options(self) -> EncoderOptions:
+        section = self.config.encoder
+        return EncoderOptions(
+            address=section.address,
+            device=section.device,
+            dtype=section.dtype,
+            batch_size=section.batch_size or None,
+            compile=section.compile,
+            offline=section.offline,
+        )
+
+    @property
+    def encoder_device(self) -> str:
+        """Where the encoder runs: `cpu`, `cuda`, …"""
+        return str(getattr(self.encoder, "device", "cpu"))
 
     def encoder_id(self, database: Database) -> str:
         """The encoder's id; from the ledger where it is known, so that an unchanged lake loads no weights."""

@@ -48,6 +48,7 @@ vectors/
 index/
 cache/
 generated/
+tmp/
 banks/*/
 """
 

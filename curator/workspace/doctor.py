@@ -6,17 +6,17 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Literal
 
 from curator.errors import CuratorError
 from curator.generators import check_address
 from curator.generators.requests import Role
 from curator.store import run_checks
 from curator.workspace.context import Context
-from curator.workspace.lock import describe_holder, is_locked
+from curator.workspace.findings import Finding
+from curator.workspace.integrity import INTEGRITY, RESCAN
+from curator.workspace.lock import describe_holder, is_locked, read_holder
 from curator.workspace.session import reading
 
 PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
@@ -24,18 +24,11 @@ GENERATOR_PACKAGES = {"endpoint": ("openai", "endpoint"), "diffusers": ("diffuse
 LOW_DISK_BYTES = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing examined. `failed` needs a hand, `warning` may, `ok` does not."""
-
-    subject: str
-    state: Literal["ok", "warning", "failed"]
-    message: str
-    hint: str | None = None
-
-
 def examine(context: Context, *, check: bool = False) -> list[Finding]:
-    """Examine everything; what fails does not stop the rest. `check` also runs all of `sql/checks`."""
+    """Examine everything; what fails does not stop the rest.
+
+    check: also read every file that the workspace keeps, and run all of `sql/checks`.
+    """
     subjects: list[tuple[str, Callable[[Context], Iterator[Finding]]]] = [
         ("python", _packages),
         ("encoder", _encoder),
@@ -48,13 +41,15 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("vectors", _vector_files),
     ]
     if check:
-        subjects.append(("checks", _checks))
+        subjects += [*INTEGRITY, ("checks", _checks)]
     findings: list[Finding] = []
     for subject, examine_one in subjects:
         try:
             findings += examine_one(context)
         except CuratorError as fault:
-            findings.append(Finding(subject, "failed", fault.message, fault.hint))
+            finding = Finding(subject, "failed", fault.message, fault.hint)
+            if all(other.message != finding.message for other in findings):  # one damaged file, one line
+                findings.append(finding)
     return findings
 
 
@@ -127,8 +122,12 @@ def _disk(context: Context) -> Iterator[Finding]:
 def _lock(context: Context) -> Iterator[Finding]:
     if is_locked(context.layout.lock):
         yield Finding("lock", "warning", f"held by {describe_holder(context.layout.lock)}", "writing has to wait")
-    else:
+    elif (holder := read_holder(context.layout.lock)) is None:
         yield Finding("lock", "ok", "free")
+    elif holder.is_of_this_machine:
+        yield Finding("lock", "warning", f"free; {holder} died", "the next run takes over")
+    else:
+        yield Finding("lock", "warning", f"names {holder}, another machine", "if it died, the next run takes over")
 
 
 def _ledger(context: Context) -> Iterator[Finding]:
@@ -162,7 +161,7 @@ def _vector_files(context: Context) -> Iterator[Finding]:
             "vectors",
             "failed",
             f"{len(missing)} of {len(names)} vector files are missing, first {missing[0]}",
-            "restore them from a backup, or scan into a new workspace",
+            RESCAN,
         )
     else:
         yield Finding("vectors", "ok", f"{len(names)} vector files")

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from curator.banks import checks
 from curator.config import CONFIG_NAME
-from curator.errors import WorkspaceError
+from curator.errors import UsageError, WorkspaceError
+from curator.urls import refuse_secrets, scheme_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Layout:
         return self.root / "ledger.duckdb"
 
     @property
+    def temporary(self) -> Path:
+        """Where temporary files of a run lie; DuckDB's own lie beside its files."""
+        return self.root / "tmp"
+
+    @property
     def snapshot(self) -> Path:
         """The published DuckDB file; anyone may open it, read-only."""
         return self.root / "published" / "curator.duckdb"
@@ -57,10 +64,12 @@ class Layout:
         return self.root / "generated"
 
     def bank_spec(self, name: str) -> Path:
-        return self.root / "banks" / f"{name}.toml"
+        """Raises UsageError for what is no name of a bank, as it could lead out of the folder."""
+        return self.root / "banks" / f"{_bank_name(name)}.toml"
 
     def bank_versions(self, name: str) -> Path:
-        return self.root / "banks" / name
+        """Raises UsageError as `bank_spec`."""
+        return self.root / "banks" / _bank_name(name)
 
     def vectors(self, encoder_id: str) -> Path:
         return self.root / "vectors" / slug(encoder_id)
@@ -69,9 +78,26 @@ class Layout:
         return self.root / "index" / slug(encoder_id) / f"{slug(collection)}-{slug(recipe)}"
 
 
+def _bank_name(name: str) -> str:
+    try:
+        return checks.name(name)
+    except ValueError as fault:
+        raise UsageError(f"{name!r} is no name of a bank", hint=f"it must be {fault}") from fault
+
+
 def slug(text: str) -> str:
     """`text` as a folder name: letters, digits, dot, dash and underscore stay, all else becomes a dash."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+
+
+def refuse_remote(folder: Path | str) -> None:
+    """Raises WorkspaceError for a URL, UsageError for one with credentials in it."""
+    if scheme_of(str(folder)) is not None:
+        refuse_secrets(str(folder))
+        raise WorkspaceError(
+            f"{folder}: a workspace is a folder on this machine, because DuckDB needs a local file that it can lock",
+            hint="results go to object storage with `curator publish --to URL`",
+        )
 
 
 def find_workspace(start: Path) -> Layout:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from curator.engines.known import KnownContents, id_table
 from curator.lake import Source
 from curator.policy import calibrate, calibrated_policy
 from curator.store import Ledger, ListingCounts
@@ -16,17 +16,19 @@ from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.decisions import bank_label, policy_in_force, record_policy, scored_by, select
 from curator.workspace.duplicates import find_near_duplicates
-from curator.workspace.logs import log
+from curator.workspace.engine import check_engine, open_engine
+from curator.workspace.logs import log, log_event, stage, stage_seconds
+from curator.workspace.repair import forget_lost_vectors
 from curator.workspace.scan import (
     ListedSource,
     ScanRequest,
     ScanSummary,
     ScanWatcher,
     ShardCommitter,
+    commit_shards,
     list_source,
     open_sources,
     pending_shards,
-    run_shards,
 )
 from curator.workspace.scoring import Scorer, score_stored
 from curator.workspace.session import reading_or_empty, writing
@@ -65,21 +67,27 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
     """Scan the sources into the lake, score, and flag under the policy in force."""
     started = time.perf_counter()
     sources = open_sources(request.sources)
-    with writing(context.layout, "scan", {"sources": [source.name for source in sources]}) as ledger:
+    arguments = {"sources": [source.name for source in sources]}
+    with writing(context.layout, "scan", arguments, wait_seconds=request.wait_seconds) as ledger:
+        log_event("scan_begin", "the scan begins", **arguments)
         bank, listed = take_in(context, ledger, sources, request, watcher, score=True)
-        scorer = context.scorer(bank, database=ledger.database)
-        policy, note = policy_in_force(ledger, scorer.bank, scorer.method)
-        rescored = sum(score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id)).values())
-        select(ledger, scorer.bank, scorer.method, policy)
-        pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
+        with stage("score") as done:
+            scorer = context.scorer(bank, database=ledger.database)
+            policy, note = policy_in_force(ledger, scorer.bank, scorer.method)
+            rescored = sum(score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id)).values())
+            select(ledger, scorer.bank, scorer.method, policy)
+            done["rescored"] = rescored
+        with stage("near_duplicates") as done:
+            done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
         summary = _summarise(ledger, scorer, listed)
-        counts = ledger.database.row("count_flags") or {}
+        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        stages = stage_seconds()
     return replace(
         summary,
         rescored=rescored,
         near_duplicates=pairs,
-        scored=int(counts["scored"]),
-        flagged=int(counts["flagged"]),
+        **counts,
+        stage_seconds=stages,
         policy=policy.name if policy else "none",
         policy_note=note,
         seconds=round(time.perf_counter() - started, 3),
@@ -106,7 +114,7 @@ def run_calibration(
         )
         record_policy(ledger, policy, scorer.method)
         select(ledger, scorer.bank, scorer.method, policy)
-        counts = ledger.database.row("count_flags") or {}
+        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
         found = ledger.database.row("find_policy", **scored_by(scorer.bank, scorer.method)) or {}
     return CalibrationSummary(
         run_id=ledger.run_id,
@@ -138,8 +146,13 @@ def take_in(
     `bank`: instead of the configured one. Reference images are not scored here: methods that measure images against
     them must know them all first.
     """
+    check_engine(context.config.scan)
     encoder_id = context.encoder_id(ledger.database)
-    listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+    if request.rehash:
+        forget_lost_vectors(ledger, context.layout.vectors(encoder_id), encoder_id)
+    with stage("list") as found:
+        listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+        found["sources"] = [asdict(source.counts) for source in listed]
     if any(source.to_read for source in listed) and context.encoder.encoder_id != encoder_id:
         log.warning("the weights behind %s have changed: every image is embedded again", context.config.encoder.address)
         encoder_id = context.encoder.encoder_id
@@ -151,7 +164,9 @@ def take_in(
             source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
         )
     if any(source.to_read for source in listed):
-        _read_all(context, ledger, scorer, listed, request, watcher)
+        with stage("read") as done:
+            _read_all(context, ledger, scorer, listed, request, watcher)
+            done.update(ledger.database.row("summarise_run", run_id=ledger.run_id) or {})
     return chosen, listed
 
 
@@ -182,22 +197,14 @@ def _read_all(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
-    run_shards(
-        shards,
-        committer,
-        encoder=encoder,
-        known=ledger.known_images(encoder.encoder_id),
-        decode=context.decode_options,
-        read=context.read_options,
-        workers=decode_workers(context.config.scan.decode_workers),
-        memory_limit_bytes=context.config.decode.memory_limit_bytes,
-        watcher=watcher,
-    )
-
-
-def decode_workers(wanted: int) -> int:
-    """The number of decode processes: as wanted, or one for each core this process may use."""
-    return len(os.sched_getaffinity(0)) if wanted < 0 else wanted
+    known = KnownContents(id_table(ledger.known_images(encoder.encoder_id)))
+    with open_engine(context, scorer, run_id=ledger.run_id) as engine:
+        outcomes = engine.run(
+            shards,
+            known=known,
+            progress=lambda data, byte_size: watcher.advance(data=data, byte_size=byte_size),
+        )
+        commit_shards(outcomes, committer, watcher)
 
 
 def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -> ScanSummary:

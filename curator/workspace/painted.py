@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from curator.decode import DecodeFailure, prepare
-from curator.engines.local import content_id
+from curator.engines.stages import content_id
 from curator.errors import GeneratorError
 from curator.generators.asking import Call
 from curator.generators.requests import Picture

@@ -73,7 +73,7 @@ def load_reference(
     found: dict[str, NDArray[np.float32]] = {}
     for name, group in groupby(rows, key=lambda row: str(row["vector_file"])):
         wanted = list(group)
-        vectors = read_rows(vector_folder / f"{name}.safetensors", [row["row_index"] for row in wanted])
+        vectors = read_rows(vector_folder / f"{name}.safetensors", [row["row_index"] for row in wanted], verified=True)
         found.update(zip((row["image_id"] for row in wanted), vectors, strict=True))
     image_ids = tuple(sorted(found))
     return ReferenceSet(image_ids, np.stack([found[image_id] for image_id in image_ids]))

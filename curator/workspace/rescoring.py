@@ -90,7 +90,7 @@ def score_bank(
 
 def matching_images(context: Context, where: str) -> frozenset[str]:
     """Images of the published report.scores that meet an SQL condition. Raises UsageError when there are none."""
-    with reading(context.layout) as database:
+    with reading(context.layout, sealed=True) as database:
         found = database.filtered_ids("report.scores", where)
     if not found:
         raise UsageError(f"no image meets the condition {where!r}", hint="it is on the columns of report.scores")

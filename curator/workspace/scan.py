@@ -11,18 +11,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from curator.decode import DecodeOptions
-from curator.engines.decode_pool import DecodePool
-from curator.engines.local import LocalEngine, NewImage, ShardOutcome
-from curator.lake import ReadOptions, Source, open_source, plan_shards
+from curator.engines.stages import NewImage, ShardOutcome
+from curator.lake import Source, open_source, plan_shards
 from curator.store import Database, Ledger, ListingCounts, ShardResult
 from curator.store.ledger import Columns, reject_row
-from curator.types import Encoder, ImageFacts, Reject, Shard, SourceObject
+from curator.types import ImageFacts, Reject, Shard, SourceObject
 from curator.vectors import at_rest, write_shard
 from curator.workspace.scoring import Scorer
 
@@ -55,12 +52,14 @@ class ScanRequest:
 
     rehash: read everything again, though size and time are unchanged (known contents are not decoded again).
     retry_rejects: also read objects again that had rejects.
+    wait_seconds: how long to wait for another run that holds the workspace.
     """
 
     sources: tuple[str, ...]
     role: str = "lake"
     rehash: bool = False
     retry_rejects: bool = False
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,11 @@ class ListedSource:
 
 @dataclass(frozen=True, slots=True)
 class ScanSummary:
-    """What a scan did. `data_read` = images + duplicates + rejects."""
+    """What a scan did. `data_read` = images + duplicates + rejects.
+
+    scored, flagged: images of the whole lake; new_scored, new_flagged: those that arrived in this run.
+    stage_seconds: wall time. exit_code, broken_limits: what the limits that were set make of the night.
+    """
 
     run_id: str
     listings: tuple[ListingCounts, ...]
@@ -93,12 +96,17 @@ class ScanSummary:
     near_duplicates: int = 0
     scored: int = 0
     flagged: int = 0
+    new_scored: int = 0
+    new_flagged: int = 0
     encoder_id: str = ""
     bank: str = ""
     method_id: str = ""
     policy: str = ""
     policy_note: str = ""
     seconds: float = 0.0
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    exit_code: int = 0
+    broken_limits: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -185,7 +193,10 @@ class ShardCommitter:
                 encoder_id=self.encoder_id,
             )
             if self.scorer is not None:
-                (result.scores,) = self.scorer.score_tables(ids, stored, run_id=self.ledger.run_id)
+                scored = outcome.scores
+                result.scores = (
+                    self.scorer.score_rows(ids, stored, run_id=self.ledger.run_id) if scored is None else scored
+                )
         self.ledger.commit_shard(result)
         return result
 
@@ -229,38 +240,20 @@ def pending_shards(listed: Sequence[ListedSource], *, files_per_shard: int, fini
             yield shard
 
 
-def run_shards(
-    shards: Iterator[Shard],
-    committer: ShardCommitter,
-    *,
-    encoder: Encoder,
-    known: set[bytes],
-    decode: DecodeOptions,
-    read: ReadOptions,
-    workers: int,
-    memory_limit_bytes: int,
-    watcher: ScanWatcher,
-) -> None:
-    """Read, decode, encode, score and commit every shard."""
-    with DecodePool(
-        workers=workers, preprocess=encoder.preprocess, options=decode, memory_limit_bytes=memory_limit_bytes
-    ) as pool:
-        engine = LocalEngine(encoder, pool, read=read)
-        progress = partial(_advance, watcher)
-        # One shard is written while the next is encoded: waiting for the disk then costs nothing. One writer, in order.
-        with ThreadPoolExecutor(1, "curator-writer") as writer:
-            writing: Future[ShardResult] | None = None
-            for outcome in engine.run(shards, known=known, progress=progress):
-                _finish(writing, watcher)
-                writing = writer.submit(committer.commit, outcome)
+def commit_shards(outcomes: Iterator[ShardOutcome], committer: ShardCommitter, watcher: ScanWatcher) -> None:
+    """Commit every shard as it comes.
+
+    One shard is written while the next is encoded: waiting for the disk then costs nothing. One writer, in order.
+    """
+    with ThreadPoolExecutor(1, "curator-writer") as writer:
+        writing: Future[ShardResult] | None = None
+        for outcome in outcomes:
             _finish(writing, watcher)
+            writing = writer.submit(committer.commit, outcome)
+        _finish(writing, watcher)
 
 
 def _finish(writing: Future[ShardResult] | None, watcher: ScanWatcher) -> None:
     """Wait for a shard to be committed; raises what its commit raised."""
     if writing is not None:
         watcher.advance(objects=len(writing.result().completes))
-
-
-def _advance(watcher: ScanWatcher, data: int, byte_size: int) -> None:
-    watcher.advance(data=data, byte_size=byte_size)

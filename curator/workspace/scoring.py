@@ -62,6 +62,14 @@ class Scorer:
             self._rows(method, image_ids, table, run_id) for method, table in zip(self.methods, tables, strict=True)
         ]
 
+    def score_rows(self, image_ids: Sequence[str], vectors: Vectors, *, run_id: str) -> pa.Table:
+        """The rows of the first method."""
+        return self.score_tables(image_ids, vectors, run_id=run_id)[0]
+
+    def without_caches(self) -> Scorer:
+        """The same, but for what was built on demand: it can be sent to another process."""
+        return replace(self, reference=self.reference and replace(self.reference))
+
     def _rows(self, method: Method, image_ids: Sequence[str], table: ScoreTable, run_id: str) -> pa.Table:
         return score_table(
             image_ids,
@@ -106,7 +114,7 @@ def score_stored(
     counts = {method.method_id: 0 for method in scorer.methods}
     for name, methods_of in lacking.items():
         rows = sorted(methods_of)
-        vectors = read_rows(vector_folder / f"{name}.safetensors", [row for row, _ in rows])
+        vectors = read_rows(vector_folder / f"{name}.safetensors", [row for row, _ in rows], verified=True)
         tables = scorer.score_tables([image_id for _, image_id in rows], vectors, run_id=ledger.run_id)
         with ledger.database.transaction():
             for method, table in zip(scorer.methods, tables, strict=True):

@@ -11,52 +11,94 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from curator.errors import RunInterrupted, WorkspaceError
+from curator.durable import durable, remove_leftovers
+from curator.errors import CuratorError, RunInterrupted, WorkspaceError
 from curator.store import Database, Ledger, publish_snapshot
+from curator.store.database import first_line
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log, run_context
+from curator.workspace.mishaps import damage, exhaustion
+from curator.workspace.outputs import check_destination, configured_destination, put_snapshot
+from curator.workspace.temporary import temporary_files
+
+PUBLISH = "run `curator publish`: it makes the snapshot again from the ledger"
+RESTORE = (
+    "restore a backup; or delete ledger.duckdb and ledger.duckdb.wal, copy published/curator.duckdb to ledger.duckdb, "
+    "and run the same command again"
+)
 
 
 def new_run_id() -> str:
-    """A run id that sorts by time: `20260131T020000-1a2b3c`."""
+    """A run id that tells the time, as far as the clock is right: `20260131T020000-1a2b3c`."""
     return f"{utc_now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 @contextmanager
 def writing(
-    layout: Layout, command: str, arguments: Mapping[str, Any], *, wait_seconds: float = 0.0
+    layout: Layout,
+    command: str,
+    arguments: Mapping[str, Any],
+    *,
+    wait_seconds: float = 0.0,
+    publish_to: str | None = None,
 ) -> Iterator[Ledger]:
-    """Hold the lock and the live ledger for one run of `command`.
+    """Hold the lock and the live ledger for one run of `command`; at its end, publish the snapshot.
 
-    Raises WorkspaceLocked when another run holds it and goes on for `wait_seconds`, RunInterrupted on Ctrl-C.
+    publish_to: where a copy goes instead of where the configuration says. Raises WorkspaceLocked when another run holds
+    the workspace and goes on for `wait_seconds`, RunInterrupted on Ctrl-C.
     """
+    check_destination(configured_destination(layout) if publish_to is None else publish_to)
     run_id = new_run_id()
     lock = hold_lock(layout.lock, command=command, run_id=run_id, wait_seconds=wait_seconds)
-    with lock, run_context(run_id):
+    with (
+        exhaustion(layout.root),
+        damage(layout.ledger, remedy=RESTORE),
+        lock,
+        temporary_files(layout.temporary),
+        run_context(run_id),
+    ):
+        is_ours = False
+        _make_ledger(layout)
         try:
             with Database.open(layout.ledger) as database:
                 migrate(database)
+                is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
                 ledger.begin(command, arguments)
                 yield from _tracked(ledger)
-        finally:
-            if layout.ledger.exists():
-                publish_snapshot(layout.ledger, layout.snapshot)
+        except BaseException:
+            if is_ours:
+                with _said_only("the snapshot is not published"):
+                    publish_snapshot(layout.ledger, layout.snapshot)
+                    put_snapshot(layout, publish_to)
+            raise
+        publish_snapshot(layout.ledger, layout.snapshot)
+        put_snapshot(layout, publish_to)
+
+
+def _make_ledger(layout: Layout) -> None:
+    """A new ledger gets its name once it is whole: DuckDB cannot open one whose making was cut off."""
+    if not layout.ledger.exists():
+        remove_leftovers(layout.ledger)
+        with durable(layout.ledger) as temporary, Database.open(temporary) as database:
+            migrate(database)
 
 
 def _tracked(ledger: Ledger) -> Iterator[Ledger]:
     try:
         yield ledger
     except KeyboardInterrupt as stop:
-        ledger.finish("interrupted")
+        with _said_only("the next run will say that this one was interrupted"):
+            ledger.finish("interrupted")
         raise RunInterrupted(
             f"run {ledger.run_id} was interrupted; finished shards are kept", hint="run the same command to resume"
         ) from stop
     except BaseException as fault:
-        ledger.finish("failed", error=str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault))
+        with _said_only("the next run will say that this one was interrupted"):
+            ledger.finish("failed", error=first_line(fault))
         log.debug("run %s failed", ledger.run_id)
         raise
     else:
@@ -64,11 +106,28 @@ def _tracked(ledger: Ledger) -> Iterator[Ledger]:
 
 
 @contextmanager
-def reading(layout: Layout) -> Iterator[Database]:
-    """The published snapshot, read-only. Raises WorkspaceError when nothing was published yet."""
+def _said_only(consequence: str) -> Iterator[None]:
+    """A fault in cleaning up after a fault is logged: what went wrong first is what the user has to know."""
+    try:
+        yield
+    except CuratorError as fault:
+        log.debug("%s: %s", consequence, fault)
+
+
+@contextmanager
+def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
+    """The published snapshot, read-only. `sealed`: for SQL that others wrote.
+
+    Raises WorkspaceError when nothing was published yet.
+    """
     if not layout.snapshot.is_file():
+        if layout.ledger.is_file():
+            raise WorkspaceError(f"{layout.snapshot} is missing", hint=PUBLISH)
         raise WorkspaceError(f"{layout.root}: nothing was scanned yet", hint="run `curator scan SOURCE`")
-    with Database.open_reader(layout.snapshot) as database:
+    with (
+        damage(layout.snapshot, remedy=PUBLISH),
+        Database.open_sealed(layout.snapshot) if sealed else Database.open_reader(layout.snapshot) as database,
+    ):
         yield database
 
 
@@ -76,7 +135,7 @@ def reading(layout: Layout) -> Iterator[Database]:
 def reading_or_empty(layout: Layout) -> Iterator[Database]:
     """The published snapshot, or an empty ledger when nothing was published yet."""
     if layout.snapshot.is_file():
-        with Database.open_reader(layout.snapshot) as database:
+        with reading(layout) as database:
             yield database
     else:
         with Database.open(":memory:") as database:

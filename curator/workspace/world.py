@@ -14,7 +14,7 @@ import pyarrow as pa
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
-from curator.engines.local import content_id
+from curator.engines.stages import content_id
 from curator.errors import SourceError, UsageError
 from curator.evaluation.labels import label_of
 from curator.generators import GeneratorOptions, make_generator
@@ -68,7 +68,7 @@ class World:
     def arrival_order(self) -> tuple[str, ...]:
         """All images of the lake as they arrived: by run, then by address. Raises UsageError when there is none."""
         self._require_images()
-        return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["started_at"], row["uri"])))
+        return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["run_number"], row["uri"])))
 
     def _require_images(self) -> None:
         if not self._lake:
@@ -106,7 +106,9 @@ class World:
         folder = self.context.layout.vectors(self.parent.encoder_id)
         for name, group in groupby(wanted, key=lambda item: item[0][0]):
             rows = list(group)
-            vectors[[place for _, place in rows]] = read_rows(folder / f"{name}.safetensors", [at[1] for at, _ in rows])
+            vectors[[place for _, place in rows]] = read_rows(
+                folder / f"{name}.safetensors", [at[1] for at, _ in rows], verified=True
+            )
         return vectors
 
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:

@@ -21,9 +21,17 @@ anti join label on label.bank_digest = incoming.bank_digest;
 
 -- name: list_banks
 -- Bank versions, newest first.
-select name, version, bank_digest, encoder_id, id_count, negative_count, created_at
+select
+    bank.name,
+    bank.version,
+    bank.bank_digest,
+    bank.encoder_id,
+    bank.id_count,
+    bank.negative_count,
+    bank.created_at
 from bank
-order by created_at desc, name, version desc;
+left join run on run.run_id = bank.run_id
+order by run.run_number desc, bank.name, bank.version desc;
 
 -- name: find_bank
 -- A bank version by name (the newest), by the beginning of its digest, or by its number as v2.
@@ -50,13 +58,19 @@ insert into encoder
 select $encoder_id, $address, $dimension, $logit_scale, $preprocess, $run_id
 where not exists (select 1 from encoder where encoder.encoder_id = $encoder_id);
 
+-- name: list_encoders
+-- The encoders that made vectors or banks.
+select distinct encoder_id
+from encoder
+order by encoder_id;
+
 -- name: find_encoder
 -- The newest encoder that an address led to.
 select encoder.encoder_id, encoder.dimension, encoder.logit_scale, encoder.preprocess
 from encoder
 join run on run.run_id = encoder.run_id
 where encoder.address = $address
-order by run.started_at desc
+order by run.run_number desc
 limit 1;
 
 -- name: find_encoder_by_id

@@ -96,10 +96,17 @@ order by image.image_id;
 
 -- name: list_lake_vectors
 -- Where the vectors of the images that are in the lake now lie, by file and row, and when each arrived.
-select vector.vector_file, vector.row_index, vector.image_id, run.started_at, min(images.uri) as uri
+select vector.vector_file, vector.row_index, vector.image_id, run.run_number, min(images.uri) as uri
 from vector
 join report.images as images on images.image_id = vector.image_id
 join run on run.run_id = vector.run_id
 where vector.encoder_id = $encoder_id
 group by all
 order by vector.vector_file, vector.row_index;
+
+-- name: list_artefacts
+-- The files that calls made, and that banks show.
+select artefact from generator_call where artefact is not null
+union
+select artefact from bank_picture
+order by artefact;

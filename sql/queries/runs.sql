@@ -1,9 +1,21 @@
 -- name: insert_run
 -- Begin a run.
 insert into run (
-    run_id, command, status, started_at, finished_at, version, host, process_id, arguments, error
+    run_id, command, status, started_at, finished_at, version, host, process_id, arguments, error, run_number
 )
-values ($run_id, $command, 'running', $started_at, null, $version, $host, $process_id, $arguments, null);
+select
+    $run_id,
+    $command,
+    'running',
+    $started_at,
+    null,
+    $version,
+    $host,
+    $process_id,
+    $arguments,
+    null,
+    coalesce(max(run.run_number), 0) + 1
+from run;
 
 -- name: finish_run
 -- End a run: done, failed or interrupted.
@@ -21,7 +33,15 @@ where status = 'running' and run_id <> $run_id;
 -- The runs, newest first.
 select run_id, command, status, started_at, finished_at, version, host, error
 from run
-order by started_at desc, run_id desc;
+order by run_number desc;
+
+-- name: count_scans
+-- How often scans ended in which way, and when they last did.
+select status, count(*) as runs, max(finished_at) as last_finished_at
+from run
+where command = 'scan' and status <> 'running'
+group by status
+order by status;
 
 -- name: insert_listing
 -- Record what a listing said.

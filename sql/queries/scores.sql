@@ -48,12 +48,13 @@ where not exists (select 1 from policy where policy.policy_id = $policy_id);
 
 -- name: find_policy
 -- The newest policy made for an encoder, bank and method; calibrated ones go before defaults.
-select policy_id, name, min_log_odds, min_id_score, provenance, created_at
+select policy.policy_id, policy.name, policy.min_log_odds, policy.min_id_score, policy.provenance, policy.created_at
 from policy
-where encoder_id = $encoder_id
-    and bank_digest = $bank_digest
-    and method_id = $method_id
-order by name = 'default', created_at desc
+left join run on run.run_id = policy.run_id
+where policy.encoder_id = $encoder_id
+    and policy.bank_digest = $bank_digest
+    and policy.method_id = $method_id
+order by policy.name = 'default', run.run_number desc, policy.policy_id
 limit 1;
 
 -- name: find_selection
@@ -69,8 +70,12 @@ select coalesce(max(selection_number), 0) + 1, $encoder_id, $bank_digest, $metho
 from selection;
 
 -- name: count_flags
--- Scored and flagged images of the lake under the selection.
-select count(*) as scored, count(*) filter (where flagged) as flagged
+-- Scored and flagged images of the lake under the selection, and those of them that arrived in a run.
+select
+    count(*) as scored,
+    count(*) filter (where flagged) as flagged,
+    count(*) filter (where first_run_id = $run_id) as new_scored,
+    count(*) filter (where first_run_id = $run_id and flagged) as new_flagged
 from report.scores;
 
 -- name: list_reference_vectors

@@ -37,6 +37,21 @@ using incoming_location as incoming
 where reject.uri = incoming.uri
     and reject.role = incoming.role;
 
+-- name: delete_former_rejects
+-- What this very shard could not read when it was done before, and what was said of its finished objects as wholes.
+delete from reject
+using location as former
+where reject.uri = former.uri
+    and reject.role = $role
+    and former.role = $role
+    and (former.shard_id = $shard_id or former.uri in (select object_uri from incoming_object));
+
+-- name: delete_former_locations
+-- What this very shard found when it was done before, and its finished objects as wholes.
+delete from location
+where role = $role
+    and (shard_id = $shard_id or uri in (select object_uri from incoming_object));
+
 -- name: delete_stale_locations
 -- Data of earlier states of objects that are now read to their end.
 delete from location
@@ -97,3 +112,9 @@ from vector
 where vector.encoder_id = $encoder_id
 group by vector.vector_file
 order by vector.vector_file;
+
+-- name: list_all_vector_files
+-- The vector files of all encoders.
+select distinct encoder_id, vector_file
+from vector
+order by encoder_id, vector_file;

@@ -10,7 +10,8 @@ select
     location.source_label,
     location.role,
     location.run_id,
-    run.started_at as scanned_at
+    run.started_at as scanned_at,
+    run.run_number
 from location
 join source_object
     on source_object.object_uri = location.object_uri

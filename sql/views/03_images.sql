@@ -26,8 +26,8 @@ join (
         arg_min(member, uri) as member,
         arg_min(byte_offset, uri) as byte_offset,
         arg_min(source_label, uri) as source_label,
-        min(scanned_at) as first_seen,
-        arg_min(run_id, scanned_at) as first_run_id
+        arg_min(scanned_at, run_number) as first_seen,
+        arg_min(run_id, run_number) as first_run_id
     from report.locations
     where image_id is not null
     group by image_id

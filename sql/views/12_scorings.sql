@@ -8,11 +8,19 @@ with counted as (
 ),
 
 ruling as (
-    select encoder_id, bank_digest, method_id, policy_id, name, min_log_odds, min_id_score
+    select
+        policy.encoder_id,
+        policy.bank_digest,
+        policy.method_id,
+        policy.policy_id,
+        policy.name,
+        policy.min_log_odds,
+        policy.min_id_score
     from policy
+    left join run on run.run_id = policy.run_id
     qualify row_number() over (
-        partition by encoder_id, bank_digest, method_id
-        order by name = 'default', created_at desc, policy_id
+        partition by policy.encoder_id, policy.bank_digest, policy.method_id
+        order by policy.name = 'default', run.run_number desc, policy.policy_id
     ) = 1
 )
 

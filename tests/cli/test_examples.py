@@ -37,5 +37,7 @@ def test_example_works(line, workspace, lake, tmp_path, monkeypatch, run_cli):
         monkeypatch.chdir(tmp_path)
     else:
         workspace.scan(lake)
+        if words[0] == "restore":
+            workspace.backup(tmp_path / "backups")
         monkeypatch.chdir(workspace.layout.root)
     assert run_cli(*words).output

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
-from curator.lake.files import connect, scheme_of
+from curator.lake.files import connect
 from curator.types import Datum, SourceObject
+from curator.urls import scheme_of
 
 IMAGES = {f"{number:02}.jpg": bytes([number]) * (number + 1) for number in range(12)}
 KINDS = ["folder", "file", "glob", "tar", "tar.gz", "parquet", "memory", "http", "s3"]
@@ -145,6 +146,7 @@ def no_opening(monkeypatch):
             # Those that are not asynchronous have an instance for each thread.
             target = filesystem if filesystem.async_impl else type(filesystem)
             monkeypatch.setattr(target, name, fail, raising=False)
+        monkeypatch.setattr("curator.lake.s3.S3Object.read", fail)
 
     yield forbid
     listening.clear()

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import os
+import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -17,6 +22,8 @@ import pytest
 from PIL import Image
 
 from curator.decode import REASONS, DecodeOptions, prepare
+from curator.engines import decode_patience
+from curator.engines.decode_messages import BadReply, Reply
 from curator.engines.decode_pool import Decoded, DecodeFault, DecodePool
 from curator.errors import CuratorError
 from curator.types import Preprocess
@@ -127,11 +134,93 @@ def test_a_real_picture_that_does_not_fit_is_a_reject():
         assert shades(pool.submit([buffer.getvalue()]).result()) == [0]
 
 
-def test_a_programming_error_in_the_task_is_raised_with_its_traceback(crash_on_magic):
+def test_an_image_that_brings_a_bug_to_light_is_a_reject_that_names_it(crash_on_magic):
     with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
-        with pytest.raises(RuntimeError, match="a programming error"):
-            pool.submit([b"RAISE"]).result()
+        batch = pool.submit([picture(1), b"RAISE", picture(2)]).result()
+        assert shades(batch) == [1, "decoder_crashed", 2]
+        assert batch.items[1].detail == "KeyError: 'a programming error'"
         assert shades(pool.submit([picture(1)]).result()) == [1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("magic", [b"SLEEP", b"STOP"])
+def test_an_image_that_blocks_without_using_the_processor_is_ended(crash_on_magic, magic):
+    with DecodePool(workers=1, task=crash_on_magic, idle_looks=2, **SETTINGS) as pool:
+        batch = pool.submit([picture(1), magic, picture(2)]).result()
+    assert shades(batch) == [1, "decoder_timeout", 2]
+    assert batch.items[1].detail == "did nothing for 2 s"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_an_image_that_switches_its_limit_off_is_ended_from_outside(crash_on_magic):
+    with DecodePool(workers=1, task=crash_on_magic, cpu_seconds_per_image=0.2, **SETTINGS) as pool:
+        assert shades(pool.submit([b"BLIND", picture(2)]).result()) == ["decoder_timeout", 2]
+
+
+def test_work_and_a_process_that_gets_no_core_are_not_idleness(monkeypatch):
+    ours, theirs = socket.socketpair()
+    looks = iter([("R", 0.0)] * 5 + [("S", 0.0), ("S", 0.1)] * 5 + [("D", 9.0)] * 5 + [("S", 9.0)] * 3)
+    monkeypatch.setattr(decode_patience, "process_state", lambda _: next(looks))
+    with ours, theirs:
+        patience = decode_patience.Patience(1, cpu_seconds=None, look_seconds=0.001, idle_looks=3)
+        with pytest.raises(decode_patience.Hanging, match="did nothing"):
+            patience.until(ours, select.POLLIN)
+    assert next(looks, None) is None  # all of them were needed
+
+
+def message(header, *parts, sizes=None):
+    """A message of a decode process as it travels; `sizes` claims others than are sent."""
+    pieces = [json.dumps(header).encode() if isinstance(header, dict) else header, *parts]
+    sizes = sizes or [len(piece) for piece in pieces]
+    return struct.pack(f"<{len(sizes) + 1}Q", len(sizes), *sizes) + b"".join(pieces)
+
+
+FACTS = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "animated": False}
+SQUARE = bytes(32 * 32 * 3)
+ONE = {"outcomes": [[False, FACTS]], "cpu_seconds": 0.0}
+NONSENSE = {
+    "a million pieces": struct.pack("<Q", 1 << 20),
+    "no piece": struct.pack("<Q", 0),
+    "an exabyte of header": message(b"", sizes=[1 << 60]),
+    "an exabyte of pixels": message(ONE, sizes=[len(json.dumps(ONE)), 1 << 60]),
+    "too many pixels": message(ONE, SQUARE + b"x"),
+    "too few pixels": message(ONE, SQUARE[1:]),
+    "no pixels": message(ONE),
+    "no JSON": message(b"{"),
+    "deep JSON": message(b"[" * 100_000),
+    "a number with many digits": message(b"1" * 5000),
+    "a list": message(b"[]"),
+    "no outcome": message({"outcomes": [], "cpu_seconds": 0.0}),
+    "two outcomes": message({"outcomes": [[False, FACTS]] * 2, "cpu_seconds": 0.0}, SQUARE * 2),
+    "an unknown reason": message({"outcomes": [[True, {"reason": "x", "detail": ""}]], "cpu_seconds": 0.0}),
+    "a detail of two lines": message({"outcomes": [[True, {"reason": "text", "detail": "a\nb"}]], "cpu_seconds": 0.0}),
+    "a width of 10**30": message({"outcomes": [[False, FACTS | {"width": 10**30}]], "cpu_seconds": 0.0}, SQUARE),
+    "a format of surrogates": message(
+        {"outcomes": [[False, FACTS | {"format": "\ud800"}]], "cpu_seconds": 0.0}, SQUARE
+    ),
+    "a truth value that is none": message({"outcomes": [[False, FACTS | {"animated": 3}]], "cpu_seconds": 0.0}, SQUARE),
+    "unknown facts": message({"outcomes": [[False, FACTS | {"x": 1}]], "cpu_seconds": 0.0}, SQUARE),
+    "no time": message({"outcomes": [[False, FACTS]], "cpu_seconds": float("nan")}, SQUARE),
+}
+
+
+@pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
+def test_a_reply_that_does_not_fit_is_refused_before_memory_is_given_to_it(said):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        threading.Thread(target=theirs.sendall, args=[said], daemon=True).start()
+        with pytest.raises(BadReply):
+            Reply.receive(ours, count=1, size=32)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds its socket through /proc")
+def test_a_decode_process_that_sends_nonsense_costs_one_reject(crash_on_magic):
+    said = b"SAY" + NONSENSE["an exabyte of pixels"]
+    with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
+        batch = pool.submit([picture(1), said, picture(2)]).result()
+        assert shades(batch) == [1, "decoder_crashed", 2]
+        assert batch.items[1].detail.startswith("its decode process sent nonsense: pieces of")
+        assert shades(pool.submit([b"SAY" + message(ONE, SQUARE)]).result()) == [0]  # wrong pixels are all it can do
 
 
 def test_closing_does_not_wait_for_what_is_running(crash_on_magic):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from curator.generators.answers import (
     LONGEST,
     LONGEST_DESCRIPTION,
+    LONGEST_REPLY,
     MOST_LABELS,
     Answer,
     AnswerFault,
@@ -313,3 +314,11 @@ def test_schemas_allow_nothing_beside_what_is_asked(kind):
     schema = schema_of(PROMPTS[kind])
     assert schema["additionalProperties"] is False
     assert schema["required"] == list(schema["properties"])
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_a_reply_without_end_is_refused_unread(kind):
+    """A list that counts on within one line takes quadratic time."""
+    text = "1. a" + "".join(f" {number}. a" for number in range(2, LONGEST_REPLY))
+    with pytest.raises(AnswerFault, match="characters, at most"):
+        read_answer(PROMPTS[kind], text)

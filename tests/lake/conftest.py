@@ -15,6 +15,14 @@ import pytest
 
 from curator.lake import ReadOptions, open_source, plan_shards, read_shard
 from curator.types import Reject, SourceObject
+from tests.lake import fault_store
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Requests are repeated as ever, but at once."""
+    monkeypatch.setattr("curator.lake.patience.pause", lambda attempt: None)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0)
 
 
 @pytest.fixture
@@ -150,3 +158,16 @@ def s3(s3_server, monkeypatch):
             client.delete_objects(Bucket="lake", Delete={"Objects": keys})
     client.delete_bucket(Bucket="lake")
     client.close()
+
+
+@pytest.fixture
+def store(s3, s3_server, monkeypatch):
+    """A `FaultStore` before the store of `s3`; the environment points everything but the `s3` client at it."""
+    from s3fs import S3FileSystem
+
+    found, stop = fault_store.start(s3_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", found.url)
+    S3FileSystem.clear_instance_cache()  # clients read the environment when they are made
+    yield found
+    S3FileSystem.clear_instance_cache()
+    stop()

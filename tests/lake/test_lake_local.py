@@ -226,3 +226,24 @@ def test_a_source_covers_exactly_what_it_lists(tmp_path_factory, paths, pattern)
     assert listed == sorted(listed)
     assert set(listed) == {path for path in files if source.covers(path)}
     assert all(path.startswith(source.prefix) for path in listed)
+
+
+def test_two_names_that_become_one_address_are_one_object_and_one_reject(tmp_path):
+    for name in ("caf\udce9.jpg", "caf\\xe9.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("d\udce9", "d\\xe9"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").write_bytes(b"x")
+    found = list(open_source(str(tmp_path)).list())
+    assert len({item.uri for item in found}) == len(found) == 4
+    rejects = [(Path(item.uri).name, item.reason) for item in found if isinstance(item, Reject)]
+    assert rejects == [("caf\\xe9.jpg@ambiguous", "ambiguous_name"), ("d\\xe9@ambiguous", "ambiguous_name")]
+
+
+def test_a_file_that_bears_the_address_of_a_tars_member_is_a_reject(make_tree):
+    root = make_tree("a.tar", "a.tar#b.jpg", "a.tar#c/d.jpg", "e#f.jpg", "g.pq#0.png", "h.tar#note.txt")
+    source = open_source(str(root))
+    found = list(source.list())
+    assert [os.path.relpath(item.uri, root) for item in found if not isinstance(item, Reject)] == ["a.tar", "e#f.jpg"]
+    assert [item.reason for item in found if isinstance(item, Reject)] == ["ambiguous_name"] * 3
+    assert source.ignored == {".txt": 1}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, open_source, parquet_pages, plan_shards, read_datum, read_shard, tar_members
 from curator.types import Datum, Reject, SourceObject
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -196,3 +196,50 @@ def test_a_parquet_file_that_vanished_is_not_found(tmp_path, rejects_of):
     item = SourceObject(str(tmp_path / "gone.pq"), str(tmp_path / "gone.pq"), "parquet", 1, "v")
     (shard,) = plan_shards([item])
     assert rejects_of(read_shard(shard, options=ReadOptions())) == [("not_found", None)]
+
+
+def test_rows_that_repeat_a_large_value_are_read_one_by_one(write, read_all, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_BATCH_BYTES", 250_000)
+    path = write({"image": images(*[b"x" * 100_000] * 6)}, compression="zstd")
+    sizes = []
+    real = pq.ParquetFile.iter_batches
+
+    def iter_batches(self, *, batch_size, **options):
+        sizes.append(batch_size)
+        return real(self, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    assert [len(item.data) for item in read_all(path)] == [100_000] * 6
+    assert sizes == [2]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_page_that_expands_beyond_what_is_stored_is_a_bomb(write, read_all, rejects_of, monkeypatch, version):
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_BYTES", 1 << 20)
+    options = {"compression": "zstd", "use_dictionary": False, "data_page_version": version}
+    bomb = write({"image": images(bytes(1 << 22))}, **options)
+    assert rejects_of(read_all(bomb)) == [("implausible", None)]
+    honest = write({"image": images(np.random.default_rng(1).bytes(1 << 22))}, "b.parquet", **options)
+    assert rejects_of(read_all(honest)) == []
+
+
+def test_more_rows_than_bytes_are_one_reject(write, read_all, rejects_of):
+    assert rejects_of(read_all(write({"image": pa.nulls(3_000_000, pa.binary())}))) == [("implausible", None)]
+    assert len(read_all(write({"image": pa.nulls(500, pa.binary())}))) == 500
+
+
+def test_more_row_groups_than_a_scan_can_open_are_one_reject(write, read_all, rejects_of, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_ROW_GROUPS", 3)
+    assert rejects_of(read_all(write({"image": images(*[b"a"] * 4)}, row_group_size=1))) == [("implausible", None)]
+
+
+def test_data_beyond_what_is_stored_end_the_row_group(write, read_all, monkeypatch):
+    monkeypatch.setattr(tar_members, "EXPANSION_FREE", 1 << 20)
+    path = write({"image": images(*[bytes(500_000)] * 9)}, compression="zstd")
+    *data, reject = read_all(path)
+    assert 2 <= len(data) < 9 and reject.reason == "expands_too_far"
+
+
+def test_a_label_longer_than_a_label_is_none(write, read_all):
+    path = write({"image": images(b"a", b"b"), "label": ["x" * 5000, "y"]})
+    assert [item.source_label for item in read_all(path)] == [None, "y"]

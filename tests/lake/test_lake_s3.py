@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
 
 from curator.errors import SourceError
 from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
@@ -11,15 +9,6 @@ from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read
 def put(client, **objects):
     for key, data in objects.items():
         client.put_object(Bucket="lake", Key=key, Body=data)
-
-
-def test_more_keys_than_a_page_holds_are_all_listed_in_order(s3):
-    keys = sorted(f"night/{number % 7}/{number:04}.jpg" for number in range(1203))
-    for key in keys:
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object("lake", key, b"x")  # a request each would take ten seconds
-    found = list(open_source("s3://lake/night").list())
-    assert [item.uri for item in found] == [f"s3://lake/{key}" for key in keys]
-    assert {item.byte_size for item in found} == {1} and all(item.version for item in found)
 
 
 def test_only_what_is_under_the_folder_is_listed(s3):

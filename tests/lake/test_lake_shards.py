@@ -97,7 +97,7 @@ def test_a_parquet_file_without_row_groups_is_one_shard_that_says_why(tmp_path, 
         path.write_bytes(b"PAR1 this is no footer PAR1")
     if name == "empty":
         pq.ParquetWriter(path, pa.schema([("image", pa.binary())])).close()
-    item = SourceObject(str(path), str(path), "parquet", 27, "v")
+    item = SourceObject(str(path), str(path), "parquet", 27, "")
     with pytest.MonkeyPatch.context() as patch:
         from curator.lake.parquet import count_row_groups
 

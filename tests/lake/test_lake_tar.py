@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curator.lake import ReadOptions, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, plan_shards, read_datum, read_shard, tar_members
 from curator.lake import tar as tar_module
 from curator.types import Datum, Reject, SourceObject
 
@@ -111,7 +111,7 @@ def test_members_over_the_limit_are_rejects_and_the_rest_goes_on(make_tar, read_
 
 def test_a_tar_whose_members_all_share_a_key_is_read_with_bounded_memory(make_tar):
     path = make_tar(("img.cls", b"cat"), *((f"img.{number:04}.jpg", b"x") for number in range(500)))
-    item = SourceObject(str(path), str(path), "tar", 1, "v")
+    item = SourceObject(str(path), str(path), "tar", 1, "")
     sizes = []
 
     class Watched(tar_module._Sample):
@@ -226,7 +226,7 @@ def test_no_damage_to_a_tar_ever_raises(tmp_path, damage):
             content[header + 148 : header + 156] = b"%06o\0 " % total
     path = tmp_path / "damaged.tar"
     path.write_bytes(content)
-    item = SourceObject(str(path), str(path), "tar", len(content), "v")
+    item = SourceObject(str(path), str(path), "tar", len(content), "")
     data = list(tar_module.read_tar(item, ReadOptions()))
     assert sum(isinstance(found, Reject) and found.member is None for found in data) <= 1
     assert len({found.uri for found in data}) == len(data)
@@ -242,3 +242,71 @@ def test_development_tars_are_whole_and_labelled(shared_data, read_all):
     assert (len(natural), len(tiny)) == (1000, 3000)
     assert all(isinstance(item, Datum) and item.source_label and item.byte_offset for item in natural + tiny)
     assert {"gas pump", "chain saw"} <= {item.source_label for item in natural}
+
+
+def test_more_images_or_longer_names_than_a_shard_can_hold_end_the_tar(make_tar, read_all, rejects_of, monkeypatch):
+    path = make_tar(*members())
+    monkeypatch.setattr(tar_module, "MAX_IMAGES", 3)
+    assert [getattr(item, "reason", None) for item in read_all(path)] == [None] * 3 + ["unreadable_archive"]
+    monkeypatch.setattr(tar_module, "MAX_IMAGES", 5)
+    assert rejects_of(read_all(path)) == []
+    monkeypatch.setattr(tar_module, "MAX_NOTED", 3 * len("0.jpg"))
+    assert len(read_all(path)) == 4
+
+
+def test_one_name_again_and_again_is_counted_as_images_too(make_tar, read_all, monkeypatch):
+    monkeypatch.setattr(tar_module, "MAX_IMAGES", 3)
+    assert len(read_all(make_tar(*[("a.jpg", b"x")] * 9))) == 4
+
+
+def test_what_expands_beyond_what_is_stored_is_a_bomb_and_honest_compression_is_none(make_tar, read_all, monkeypatch):
+    monkeypatch.setattr(tar_members, "EXPANSION_FREE", 100_000)
+    noise = bytes(n * n % 251 for n in range(200_000))
+    honest = make_tar(("a.jpg", noise), ("b.jpg", noise[::-1]), mode="w:gz")
+    assert len([item for item in read_all(honest) if isinstance(item, Datum)]) == 2
+    bomb = make_tar(("a.jpg", b"a"), ("b.jpg", bytes(1 << 24)), mode="w:gz", name="bomb.tar.gz")
+    *data, reject = read_all(bomb)
+    assert [item.data for item in data] == [b"a"] and reject.reason == "expands_too_far"
+
+
+def test_a_claim_of_exabytes_ends_at_the_end_of_the_file(tmp_path, read_all, rejects_of):
+    """The standard library counts up to such a size in steps of 10 kB, for ever."""
+    for name in ("a.jpg", "notes.txt"):
+        header = tarfile.TarInfo(name)
+        header.size = 1 << 62
+        (tmp_path / "a.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+        assert rejects_of(read_all(tmp_path / "a.tar"))[-1] == ("truncated_archive", None)
+
+
+def test_a_size_beyond_the_ledgers_integers_is_clamped(tmp_path, read_all):
+    header = tarfile.TarInfo("a.jpg")
+    header.size = 1 << 80
+    (tmp_path / "a.tar").write_bytes(header.tobuf(tarfile.GNU_FORMAT))
+    assert read_all(tmp_path / "a.tar")[0].byte_size == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"2 " * 100_000 + b"=\n", b"9" * 30 + b" path=a\n", b"5 a=b", b"12 size=-512\n", b"11 path=a\n" + b"0 =\n"],
+)
+def test_pax_headers_that_are_not_well_formed_are_refused_at_once(tmp_path, read_all, rejects_of, record):
+    """The first takes the standard library of Python 3.11.7 hours and more memory than there is."""
+    header = tarfile.TarInfo("p")
+    header.type, header.size = tarfile.XHDTYPE, len(record)
+    block = header.tobuf(tarfile.GNU_FORMAT) + record + bytes(-len(record) % 512)
+    (tmp_path / "a.tar").write_bytes(block + tarfile.TarInfo("a.jpg").tobuf() + bytes(1024))
+    assert rejects_of(read_all(tmp_path / "a.tar")) == [("unreadable_archive", None)]
+
+
+def test_sparse_members_are_rejects_and_what_follows_is_read(tmp_path, read_all, rejects_of):
+    sparse = tarfile.TarInfo("s.jpg")
+    sparse.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+    block[482] = 1  # the map goes on
+    block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:]))
+    further = bytes(504) + b"\1" + bytes(7)
+    last = tarfile.TarInfo("a.jpg")
+    (tmp_path / "a.tar").write_bytes(bytes(block) + further * 50 + bytes(512) + last.tobuf() + bytes(1024))
+    data = read_all(tmp_path / "a.tar")
+    assert rejects_of(data) == [("not_a_regular_member", "s.jpg")]
+    assert data[1].member == "a.jpg"

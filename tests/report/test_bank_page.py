@@ -74,4 +74,6 @@ def test_text_of_models_and_lakes_is_escaped_everywhere():
 
 def test_a_page_needs_no_network_and_a_large_bank_stays_small():
     page = bank_page(FACTS, [label(f"word {n}") for n in range(3 * MOST_LABELS)], [])
-    assert "http" not in page and len(page) < 2_000_000 and f"and {2 * MOST_LABELS} more" in page
+    assert (
+        "http:" not in page and "https:" not in page and len(page) < 2_000_000 and f"and {2 * MOST_LABELS} more" in page
+    )

@@ -22,6 +22,9 @@ INCOMING = {
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
     "incoming_call": "select '' as call_id",
+    "incoming_lost": "select '' as vector_file",
+    "incoming_lost_image": "select '' as image_id",
+    "incoming_forgotten": "select '' as object_uri, '' as role",
     "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{
         f"incoming_{table}": f"select * from {table}"
@@ -143,9 +146,14 @@ HEALTHY = [
 # For each check, statements on top of the healthy ledger that break just the rule it states.
 VIOLATIONS = {
     "accounting": ["update source_object set data_count = 2"],
+    "finished_objects": [
+        "insert into shard values ('s', 'e', 'lake', 'file', 'r', now()::timestamp, 1, 1, 0, 0, 1, 9, 0, 0)",
+        "update source_object set version = 'w'",
+    ],
     "location_outcome": [LOCATION.format(uri="/b", id="null")],
     "object_data": [OBJECT.format(uri="/b", count=3)],
     "references": ["delete from bank"],
+    "run_order": ["insert into run values ('r', 'scan', 'done', now()::timestamp, null, '1', 'h', 1, '{}', null, 2)"],
     "score_coverage": [
         IMAGE.format(id="j"), VECTOR.format(id="j", row=1), LOCATION.format(uri="/b", id="'j'"),
         OBJECT.format(uri="/b", count=1), "insert into selection values (1, 'e', 'b', 'm', null, 'r')",

@@ -13,26 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curator.store import Database
 from curator.workspace import Workspace
-
-# Columns that may differ: who ran, when, and how long it took.
-TABLES = {
-    "source_object": "object_uri, role, kind, byte_size, version, encoder_id, data_count, gone_run_id is null",
-    "location": "uri, role, object_uri, object_version, member, byte_offset, byte_size, source_label, image_id, "
-    "shard_id",
-    "image": "image_id, byte_size, width, height, format, mode, animated",
-    "reject": "uri, role, object_uri, object_version, member, stage, reason, detail, image_id",
-    "vector": "image_id, encoder_id, vector_file, row_index",
-    "shard": "shard_id, encoder_id, role, kind, data_count, image_count, duplicate_count, reject_count, byte_count",
-    "near_duplicate": "image_id, neighbour_id, encoder_id, cosine",
-    "compared_file": "vector_file, encoder_id",
-    "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, id_cosine, negative_label, "
-    "negative_cosine",
-    "bank": "bank_digest, name, version, encoder_id, id_count, negative_count, spec",
-    "label": "*",
-    "policy": "policy_id, name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, provenance",
-}
+from tests.faults import ledger_tables
+from tests.faults.ledger_tables import Tables
 
 # Scans as the command line does, and kills itself at the n-th event: a statement on the ledger, a file that is made
 # whole, or a publication.
@@ -64,12 +47,8 @@ if __name__ == "__main__":
 """
 
 
-def tables_of(workspace: Workspace) -> dict[str, list[dict[str, object]]]:
-    with Database.open_reader(workspace.layout.snapshot) as database:
-        return {
-            name: database.arrow(f"select {columns} from {name} order by all").to_pylist()
-            for name, columns in TABLES.items()
-        }
+def tables_of(workspace: Workspace) -> Tables:
+    return ledger_tables.tables_of(workspace.layout.snapshot)
 
 
 def scan_and_die(workspace: Workspace, lake: Path, event: int) -> int | None:
@@ -116,7 +95,7 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_
         scan_and_die(workspace, parquet_lake, event)
     assert scan_and_die(workspace, parquet_lake, 10_000) is not None
     assert tables_of(workspace) == tables_of(unbroken)
-    statuses = workspace.sql("select status from run order by started_at").to_pylist()
+    statuses = workspace.sql("select status from run order by run_number").to_pylist()
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 

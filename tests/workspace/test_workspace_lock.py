@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict, replace
 
 import pytest
 
-from curator.errors import WorkspaceLocked
-from curator.workspace.lock import describe_holder, hold_lock, is_locked
+from curator.errors import WorkspaceError, WorkspaceLocked
+from curator.workspace import lock as lock_module
+from curator.workspace.lock import Holder, describe_holder, hold_lock, is_locked, read_holder
 
 HOLDER = """
 import sys, time
@@ -38,7 +43,7 @@ def holder(tmp_path):
 
 def test_second_writer_is_told_who_holds_the_lock(holder):
     path, process = holder
-    message = rf"run r1 \(curator scan, pid {process.pid} on "
+    message = rf"run r1 \(curator scan, pid {process.pid} on .+, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\+00:00\)"
     with pytest.raises(WorkspaceLocked, match=message) as caught, hold_lock(path, command="scan", run_id="r2"):
         pass
     assert caught.value.exit_code == 5
@@ -79,3 +84,93 @@ def test_who_waits_gives_up_at_the_time_that_was_set(holder):
     with pytest.raises(WorkspaceLocked), hold_lock(path, command="scan", run_id="r2", wait_seconds=0.3):
         pass
     assert 0.3 <= time.monotonic() - started < 5
+
+
+def test_text_of_a_run_that_died_is_taken_over_with_a_warning(holder, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("curator"), "propagate", True)
+    path, process = holder
+    process.kill()
+    process.wait()
+    assert read_holder(path).run_id == "r1"
+    with hold_lock(path, command="scan", run_id="r2"):
+        pass
+    assert "taking over from run r1 (curator scan, pid " in caplog.text
+    assert read_holder(path) is None
+
+
+def test_run_that_fails_leaves_no_text(tmp_path):
+    path = tmp_path / ".lock"
+    with contextlib.suppress(ValueError), hold_lock(path, command="scan", run_id="r1"):
+        raise ValueError
+    assert path.read_bytes() == b""
+
+
+def test_file_system_without_locks_is_refused(tmp_path, monkeypatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(lock_module.fcntl, "flock", no_locks)
+    with (
+        pytest.raises(WorkspaceError, match="no file locks: Operation not supported") as caught,
+        hold_lock(tmp_path / ".lock", command="scan", run_id="r1"),
+    ):
+        pass
+    assert caught.value.exit_code == 1
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A lock file with the text of a run on another machine, whose flock does not reach this one."""
+    monkeypatch.setattr(lock_module, "STALE_SECONDS", 0.6)
+    path = tmp_path / ".lock"
+    holder = replace(Holder.me("scan", "far-1"), host="far-away", boot="another-boot", pid=7)
+    path.write_text(json.dumps(asdict(holder)))
+    return path
+
+
+@pytest.fixture
+def beats(elsewhere):
+    """Another process that touches the file, as the holder on the other machine does."""
+    code = "import os, sys, time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.05)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(elsewhere)])
+    first = elsewhere.stat().st_mtime_ns
+    while elsewhere.stat().st_mtime_ns == first:
+        time.sleep(0.01)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_living_run_on_another_machine_locks_though_its_flock_does_not_reach(elsewhere, beats):
+    assert not is_locked(elsewhere)
+    before = elsewhere.read_text()
+    message = r"run far-1 \(curator scan, pid 7 on far-away, since "
+    with pytest.raises(WorkspaceLocked, match=message), hold_lock(elsewhere, command="scan", run_id="r2"):
+        pass
+    assert elsewhere.read_text() == before
+
+
+def test_dead_run_on_another_machine_is_taken_over_after_its_silence(elsewhere):
+    started = time.monotonic()
+    with hold_lock(elsewhere, command="scan", run_id="r2"):
+        assert time.monotonic() - started >= 0.6
+        assert read_holder(elsewhere).run_id == "r2"
+
+
+def test_who_waits_outlives_a_run_on_another_machine(elsewhere, beats):
+    threading.Timer(0.4, beats.kill).start()
+    with hold_lock(elsewhere, command="scan", run_id="r2", wait_seconds=30):
+        assert read_holder(elsewhere).run_id == "r2"
+    assert beats.wait() == -signal.SIGKILL
+
+
+def test_holder_shows_that_it_lives(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock_module, "BEAT_SECONDS", 0.01)
+    path = tmp_path / ".lock"
+    with hold_lock(path, command="scan", run_id="r1"):
+        first, text = path.stat().st_mtime_ns, path.read_text()
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime_ns == first:
+            assert time.monotonic() < deadline, "no beat in ten seconds"
+            time.sleep(0.01)
+        assert path.read_text() == text

@@ -1,0 +1,109 @@
+"""`curator plan`: what a scan would cost on so many machines."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import encoder_options, encoder_overrides, json_option
+from curator.cli.output import bytes_text, echo_json, say
+
+if TYPE_CHECKING:
+    from curator.engines.cost_model import Estimate
+    from curator.workspace import ScanPlan
+
+LAKES = (10_000_000, 1_000_000_000)
+UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Machines.")
+@click.option("--cores", type=click.IntRange(min=1), help="Of each machine.  [default: those of this one]")
+@click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="Of each machine.")
+@click.option("--gpu-rate", type=click.FloatRange(min=0, min_open=True), help="Images/s of one GPU, not measured here.")
+@click.option(
+    "--images", type=click.IntRange(min=1), multiple=True, help="Size of a lake; repeatable.  [10 million, 1 billion]"
+)
+@click.option("--sample", type=click.IntRange(min=1), default=256, show_default=True, help="Images to measure with.")
+@encoder_options
+@json_option
+@pass_app
+def plan(
+    app: App,
+    /,
+    sources: tuple[str, ...],
+    nodes: int,
+    cores: int | None,
+    gpus: int,
+    gpu_rate: float | None,
+    images: tuple[int, ...],
+    sample: int,
+    as_json: bool,
+    **encoder: Any,
+) -> None:
+    """Say what a scan of SOURCES would cost on so many machines.
+
+    Measures each stage here on a sample, and works out from that the time, the
+    storage and the stage that limits, for the sources as they are and for
+    larger lakes. A lower bound: starting up and uneven work are left out.
+
+    \b
+    Example:
+      curator plan /data/incoming --nodes 4 --cores 16
+    """
+    from curator.engines.cost_model import Fleet
+    from curator.workspace import PlanRequest
+
+    fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)
+    request = PlanRequest(sources, fleet, images or LAKES, sample, gpu_rate)
+    found = app.open(encoder_overrides(**encoder)).plan(request)
+    echo_json(found.as_json()) if as_json else _echo(found)
+
+
+def _echo(plan: ScanPlan) -> None:
+    costs, fleet = plan.costs, plan.fleet
+    where = f"{costs.encode_cores} cores" if costs.encode_cores else "one GPU"
+    say(f"measured here on {plan.sampled} data, encoder {plan.encoder_id} on {plan.device}:")
+    say(
+        f"  read {_ms(costs.read)}, decode {_ms(costs.decode)}, score {_ms(costs.score)} of one core; "
+        f"encode {_ms(costs.encode)} of {where}; commit {_ms(costs.commit)}"
+    )
+    say(f"fleet: {fleet.nodes} x {fleet.cores} cores and {fleet.gpus} GPUs")
+    for number, item in enumerate(plan.estimates):
+        name = "these sources" if number == 0 else "a lake"
+        say()
+        say(f"{name}, {item.images:,} images: {duration(item.seconds)}, {item.images / item.seconds:,.0f} images/s")
+        _echo_stages(item)
+
+
+def _echo_stages(item: Estimate) -> None:
+    for stage in item.stages:
+        mark = "  <- limits" if stage is item.bottleneck else ""
+        beside = "side by side" if stage.beside else "alone"
+        say(f"  {stage.name.ljust(32)} {duration(stage.seconds).rjust(10)}  {beside}{mark}")
+    say(
+        f"  storage: vectors {_bytes(item.vector_bytes)}, ledger {_bytes(item.ledger_bytes)}, its snapshot as much "
+        f"again; memory of the driver: {_bytes(item.driver_bytes)}"
+    )
+    if item.bottleneck.name.startswith("near-duplicates"):
+        say("  exact near-duplicates grow with the square: leave them out by near_duplicates.enabled = false")
+
+
+def _bytes(count: float) -> str:
+    return bytes_text(round(count))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, size in UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,179 @@
+"""What runs on the machines of a Ray cluster: decoders and encoders, made of the same stages as the local engine.
+
+    ShardDecoder (one core) ── decoded chunks ──▶ ShardEncoder (a GPU, or some cores) ── EncodedShard ──▶ driver
+
+Pixels go from a decoder to its encoder and never through the driver. The stream is bounded, so a decoder that is
+faster than its encoder waits, and memory stays flat. Both can be lost at any time: they hold nothing that is not
+made again from the shard.
+
+Images are decoded in the same confined processes as on one machine. Ray itself pickles what the members of a cluster
+say to each other, so all of them must be trusted; bytes of images are never unpickled.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from curator import __version__
+from curator.decode import DecodeOptions
+from curator.encoders import EncoderOptions, load_encoder
+from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
+from curator.engines.known import IdTable, KnownContents
+from curator.engines.stages import Chunk, EncodedShard, Seen, ShardBuilder, shard_chunks
+from curator.errors import EngineError
+from curator.lake import ReadOptions
+from curator.types import Encoder, Pixels, Preprocess, Reject, Shard, Vectors
+from curator.vectors import at_rest
+
+CHUNKS_AHEAD = 4  # decoded before the encoder asks for them; as many again wait in the stream
+
+ScoreRows: TypeAlias = Callable[[Sequence[str], Vectors], pa.Table]
+DecodedChunk: TypeAlias = tuple[list[Seen | Reject], DecodedBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker must know to do a shard as the driver would.
+
+    score: rows of scores for vectors as a file gives them back, (n, d), in the order of the image ids.
+    """
+
+    encoder: EncoderOptions
+    encoder_id: str
+    preprocess: Preprocess
+    decode: DecodeOptions
+    read: ReadOptions
+    memory_limit_bytes: int
+    score: ScoreRows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run shares with its workers: references to one copy a node, which the driver keeps alive.
+
+    Workers get it with every call, so one that is started anew, anywhere, needs nothing of the one before.
+    setup: of a WorkerSetup. known: of an IdTable.
+    """
+
+    setup: Any
+    known: Any
+
+
+class ShardDecoder:
+    """Reads shards, recognises their contents and decodes the new ones, in one confined process."""
+
+    def ready(self, job: Job) -> str:
+        """Fetch what the run shares. The node it runs on."""
+        _started_pool(job)
+        return check_node()
+
+    def decode(self, shard: Shard, job: Job) -> Iterator[DecodedChunk]:
+        """The chunks of a shard in order. What other shards of this run hold is not known here: `settle` drops it."""
+        setup, known, pool = *_fetched(job), _started_pool(job)
+        waiting: deque[tuple[Chunk, PendingBatch]] = deque()
+        for chunk in shard_chunks(shard, KnownContents(known), setup.read):
+            waiting.append((chunk, pool.submit(chunk.fresh)))
+            if len(waiting) > CHUNKS_AHEAD:
+                yield _finished(waiting.popleft())
+        while waiting:
+            yield _finished(waiting.popleft())
+
+
+def _finished(entry: tuple[Chunk, PendingBatch]) -> DecodedChunk:
+    chunk, pending = entry
+    return chunk.data, pending.result()
+
+
+class ShardEncoder:
+    """Encodes and scores the shards that decoders stream to it: several at a time, so that it need not wait for one."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def ready(self, job: Job) -> str:
+        """Load the weights. The node it runs on."""
+        self._encoder(job)
+        return check_node()
+
+    def encode(self, shard: Shard, decoder: Any, job: Job) -> EncodedShard:
+        """Encode one shard, whose chunks the decoder sends, and score its vectors."""
+        import ray
+
+        score = _fetched(job)[0].score
+        builder = ShardBuilder(shard, self._encoder(job), failed={})
+        stream = decoder.decode.options(num_returns="streaming", _generator_backpressure_num_objects=CHUNKS_AHEAD)
+        for chunk in stream.remote(shard, job):
+            builder.add(*ray.get(chunk))
+        encoded = builder.finish()
+        if score is not None and encoded.image_ids:
+            with self._turn:
+                encoded.scores = score(encoded.image_ids, at_rest(encoded.vectors))
+        return encoded
+
+    def _encoder(self, job: Job) -> _OneAtATime:
+        with self._turn:  # one thread loads the weights, the others wait for them
+            return _OneAtATime(_loaded_encoder(job), self._turn)
+
+
+@lru_cache(maxsize=1)
+def _fetched(job: Job) -> tuple[WorkerSetup, IdTable]:
+    import ray
+
+    return ray.get(job.setup), ray.get(job.known)
+
+
+@lru_cache(maxsize=1)
+def _started_pool(job: Job) -> DecodePool:
+    setup, _ = _fetched(job)
+    return DecodePool(
+        workers=1,
+        preprocess=setup.preprocess,
+        options=setup.decode,
+        memory_limit_bytes=setup.memory_limit_bytes,
+    )
+
+
+@lru_cache(maxsize=1)
+def _loaded_encoder(job: Job) -> Encoder:
+    setup, _ = _fetched(job)
+    encoder = load_encoder(setup.encoder)
+    if encoder.encoder_id != setup.encoder_id:
+        raise EngineError(
+            f"a node of the cluster has other weights: {encoder.encoder_id}, not {setup.encoder_id}",
+            hint="bring the same weights and the same versions of packages to every node",
+        )
+    return encoder
+
+
+@dataclass(frozen=True, slots=True)
+class _OneAtATime:
+    """An encoder that several threads use in turn: two at once would only fight for the same cores."""
+
+    encoder: Encoder
+    turn: threading.Lock
+
+    @property
+    def batch_size(self) -> int:
+        return self.encoder.batch_size
+
+    @property
+    def dimension(self) -> int:
+        return self.encoder.dimension
+
+    def encode_images(self, pixels: Pixels) -> Vectors:
+        with self.turn:
+            return self.encoder.encode_images(pixels)
+
+
+def check_node() -> str:
+    """This node and the version of curator on it: `<node id>/<version>`."""
+    import ray
+
+    return f"{ray.get_runtime_context().get_node_id()}/{__version__}"

@@ -1,0 +1,252 @@
+"""What happens to a shard, in three stages that every engine runs: read and recognise, decode, encode; then settle.
+
+    shard ── chunks ──▶ Chunk ── DecodePool ──▶ DecodedBatch ── ShardBuilder ──▶ EncodedShard ── settle ──▶ ShardOutcome
+
+Order is kept from end to end, and each distinct content of a shard has its place in the shard's batches, also where
+it has a vector already: that place is then blank, and a batch of blanks is not encoded. So the shape of a batch and
+the place of an image in it, and with them every bit of every score, depend on the shard alone: not on timing, not on
+the engine, not on what other shards hold, and not on where an earlier run was killed.
+
+Nothing here starts a thread or a process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from curator.engines.decode_pool import Decoded, DecodedBatch, DecodeFault
+from curator.engines.known import KnownContents
+from curator.lake import ReadOptions, read_shard
+from curator.types import Datum, ImageFacts, Pixels, Reject, RejectStage, Shard, Vectors
+
+CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
+CHUNK_BYTES = 8 << 20
+
+Progress: TypeAlias = Callable[[int, int], None]  # data and bytes done since the last call
+
+
+def content_id(data: bytes) -> str:
+    """The id of a content: the first 32 hex digits of the SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A datum without its bytes. `first`: in its shard, of its content. `fresh`: in the run, and unknown before it."""
+
+    uri: str
+    object_uri: str
+    member: str | None
+    byte_offset: int | None
+    byte_size: int
+    source_label: str | None
+    image_id: str
+    first: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A content that got its vector in this shard."""
+
+    image_id: str
+    byte_size: int
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a content became a reject."""
+
+    stage: RejectStage
+    reason: str
+    detail: str
+
+    def of(self, item: Seen) -> Reject:
+        """The reject of one location of the content."""
+        return Reject(
+            item.uri,
+            item.object_uri,
+            self.stage,
+            self.reason,
+            self.detail,
+            item.member,
+            item.byte_offset,
+            item.byte_size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A run of data of one shard: what was seen, the bytes of the fresh ones, and whether it closes the shard."""
+
+    shard: Shard
+    data: list[Seen | Reject]
+    fresh: list[bytes]
+    last: bool
+
+
+@dataclass(slots=True)
+class EncodedShard:
+    """A shard after its last stage: vectors (n, d) and facts of the contents that got one, faults of the others.
+
+    image_ids: of the rows of `vectors`. scores: one row a vector, where the engine scores.
+    """
+
+    shard: Shard
+    data: list[Seen | Reject]
+    image_ids: list[str]
+    vectors: Vectors
+    facts: dict[str, ImageFacts]
+    faults: dict[str, Fault]
+    decode_seconds: float
+    encode_seconds: float
+    scores: pa.Table | None = None
+
+
+@dataclass(slots=True)
+class ShardOutcome:
+    """What became of every datum of a shard, in order, and the vectors of its new images, (n, d), in their order."""
+
+    shard: Shard
+    data: list[Seen | Reject]
+    rejects: list[tuple[Reject, str | None]] = field(default_factory=list)  # with the content's id where it is known
+    images: list[NewImage] = field(default_factory=list)
+    vectors: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    scores: pa.Table | None = None  # one row an image, where the engine scores
+    duplicate_count: int = 0
+    decoded_count: int = 0
+    byte_count: int = 0
+    decode_seconds: float = 0.0
+    encode_seconds: float = 0.0
+
+
+def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> Iterator[Chunk]:
+    """Read a shard and recognise its contents; the last chunk closes it and may be empty."""
+    data: list[Seen | Reject] = []
+    fresh: list[bytes] = []
+    size = 0
+    here = KnownContents()
+    for item in read_shard(shard, options=options):
+        if isinstance(item, Reject):
+            data.append(item)
+        else:
+            entry = _recognise(item, here, known)
+            data.append(entry)
+            if entry.fresh:
+                fresh.append(item.data)
+                size += len(item.data)
+        if len(data) >= CHUNK_IMAGES or size >= CHUNK_BYTES:
+            yield Chunk(shard, data, fresh, last=False)
+            data, fresh, size = [], [], 0
+    yield Chunk(shard, data, fresh, last=True)
+
+
+def _recognise(datum: Datum, here: KnownContents, known: KnownContents) -> Seen:
+    image_id = content_id(datum.data)
+    first = here.add(image_id)
+    return Seen(
+        datum.uri,
+        datum.object_uri,
+        datum.member,
+        datum.byte_offset,
+        len(datum.data),
+        datum.source_label,
+        image_id,
+        first,
+        first and known.add(image_id),
+    )
+
+
+class ImageEncoder(Protocol):
+    """The part of an encoder that shards need."""
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def dimension(self) -> int: ...
+
+    def encode_images(self, pixels: Pixels) -> Vectors: ...
+
+
+class ShardBuilder:
+    """Gathers the decoded chunks of one shard and encodes them in batches.
+
+    failed: of contents of earlier shards, by id, where this shard does not decode its copies of them again.
+    """
+
+    def __init__(self, shard: Shard, encoder: ImageEncoder, failed: Mapping[str, Fault]) -> None:
+        self._shard = shard
+        self._encoder = encoder
+        self._failed = failed
+        self._data: list[Seen | Reject] = []
+        self._facts: dict[str, ImageFacts] = {}
+        self._faults: dict[str, Fault] = {}
+        self._places: list[tuple[str, Pixels] | None] = []
+        self._image_ids: list[str] = []
+        self._vectors: list[Vectors] = []
+        self._decode_seconds = 0.0
+        self._encode_seconds = 0.0
+
+    def add(self, data: Sequence[Seen | Reject], batch: DecodedBatch) -> None:
+        """Take what was seen in a chunk and what decoding its fresh data gave; encode whole batches."""
+        self._data += data
+        self._decode_seconds += batch.cpu_seconds
+        decoded = iter(batch.items)
+        for item in data:
+            if isinstance(item, Seen) and item.first:
+                self._place(item, next(decoded) if item.fresh else None)
+        while len(self._places) >= self._encoder.batch_size:
+            self._encode(self._encoder.batch_size)
+
+    def _place(self, item: Seen, result: Decoded | DecodeFault | None) -> None:
+        """Give a content its place in the batches; one that cannot be decoded has none, in whichever shard."""
+        if isinstance(result, DecodeFault):
+            self._faults[item.image_id] = Fault("decode", result.reason, result.detail)
+        elif result is not None:
+            self._facts[item.image_id] = result.facts
+            self._places.append((item.image_id, result.pixels))
+        elif (fault := self._failed.get(item.image_id)) is None or fault.stage != "decode":
+            self._places.append(None)
+
+    def finish(self) -> EncodedShard:
+        """Encode the rest."""
+        if self._places:
+            self._encode(len(self._places))
+        return EncodedShard(
+            self._shard,
+            self._data,
+            self._image_ids,
+            np.concatenate([np.zeros((0, self._encoder.dimension), np.float32), *self._vectors]),
+            self._facts,
+            self._faults,
+            self._decode_seconds,
+            self._encode_seconds,
+        )
+
+    def _encode(self, count: int) -> None:
+        places, self._places = self._places[:count], self._places[count:]
+        rows = [row for row, place in enumerate(places) if place is not None]
+        if not rows:
+            return
+        images = [place for place in places if place is not None]
+        pixels = np.zeros((count, *images[0][1].shape), np.uint8)
+        pixels[rows] = [image for _, image in images]
+        started = time.perf_counter()
+        vectors = self._encoder.encode_images(pixels)[rows]
+        self._encode_seconds += time.perf_counter() - started
+        finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
+        for (image_id, _), good in zip(images, finite, strict=True):
+            if good:
+                self._image_ids.append(image_id)
+            else:
+                self._faults[image_id] = Fault("encode", "not_finite", "the encoder gave no finite vector for it")
+        self._vectors.append(vectors[finite])

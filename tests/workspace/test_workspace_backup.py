@@ -1,0 +1,228 @@
+"""A backup is whole or not there; what is restored is what was; damage is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curator.errors import BackupError, UsageError, WorkspaceLocked
+from curator.store import Database
+from curator.workspace import Workspace
+from curator.workspace.backup import MANIFEST, list_backups
+from curator.workspace.lock import hold_lock
+
+TABLES = ("run", "listing", "source_object", "location", "image", "reject", "vector", "shard", "score", "bank", "label",
+          "policy", "selection", "encoder", "near_duplicate")  # fmt: skip
+
+# Backs up and kills itself at the n-th event: a file flushed to disk, or put in its place.
+BACK_UP_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from curator.workspace import Workspace
+
+events = int(sys.argv[3])
+
+def counted(function):
+    def wrapper(*args, **kwargs):
+        global events
+        events -= 1
+        if events == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return wrapper
+
+workspace = Workspace.open(sys.argv[1])
+os.fsync, Path.replace, Path.rename = counted(os.fsync), counted(Path.replace), counted(Path.rename)
+workspace.backup(sys.argv[2])
+print("left", events)
+"""
+
+
+def tables_of(ledger: Path) -> dict[str, list[dict[str, object]]]:
+    with Database.open(ledger) as database:
+        return {name: database.arrow(f"select * from {name} order by all").to_pylist() for name in TABLES}
+
+
+def tree_of(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory, pictures) -> Path:
+    """A scanned workspace whose lake is gone, made once."""
+    root = tmp_path_factory.mktemp("backup")
+    (root / "lake").mkdir()
+    for name, data in [*pictures.items(), ("x-broken.png", b"broken")]:
+        (root / "lake" / name).write_bytes(data)
+    made = Workspace.create(root / "workspace", labels=["red", "green"], encoder="fake")
+    made.layout.bank_spec("base").write_text(
+        'name = "base"\n[id]\nlabels = "labels.txt"\n[negatives.wordnet]\ninclude = ["noun.shape"]\n'
+    )
+    made.scan(root / "lake")
+    return made.layout.root
+
+
+@pytest.fixture
+def scanned(once, tmp_path) -> Workspace:
+    """A copy of it for each test."""
+    shutil.copytree(once, tmp_path / "workspace")
+    return Workspace.open(tmp_path / "workspace")
+
+
+def test_what_is_restored_is_what_was_and_the_next_scan_reads_nothing(workspace, lake, pictures, tmp_path):
+    scanned = workspace
+    scanned.scan(lake)
+    before = tables_of(scanned.layout.ledger)
+    made = scanned.backup(tmp_path / "backups")
+    (lake / "later.png").write_bytes(pictures["red-00.png"] + b"later")
+    scanned.scan(lake)
+    shutil.rmtree(scanned.layout.vectors(before["encoder"][0]["encoder_id"]))
+    (lake / "later.png").unlink()
+
+    restored = Workspace.restore(made.path, tmp_path / "restored")
+    assert tables_of(restored.layout.ledger) == before
+    assert restored.sql("select count(*) as n from report.scores").to_pylist() == [{"n": 14}]
+    assert [item.message for item in restored.doctor(check=True) if item.state == "failed"] == []
+    again = restored.scan(lake)
+    assert (again.data_read, again.rescored, again.scored) == (0, 0, 14)
+
+
+def test_second_backup_links_what_never_changes_and_both_stay_whole(workspace, lake, pictures, tmp_path):
+    scanned = workspace
+    scanned.scan(lake)
+    first = scanned.backup(tmp_path / "backups")
+    (lake / "later.png").write_bytes(pictures["red-00.png"] + b"later")
+    scanned.scan(lake)
+    second = scanned.backup(tmp_path / "backups")
+    assert (first.linked, second.linked) == (0, 5)  # two vector files and the three files of the bank
+    assert second.files == first.files + 1 and second.copied_bytes < second.byte_size
+    vectors = [path.stat() for path in Path(second.path).rglob("*.safetensors") if path.parts[-3] == "vectors"]
+    assert sorted(found.st_nlink for found in vectors) == [1, 2, 2]
+    for made, images in ((first, 14), (second, 15)):
+        restored = Workspace.restore(made.path, tmp_path / f"restored-{images}")
+        assert len(tables_of(restored.layout.ledger)["image"]) == images
+    newest = Workspace.restore(tmp_path / "backups", tmp_path / "newest")
+    assert len(tables_of(newest.layout.ledger)["image"]) == 15
+
+
+def test_backup_does_not_link_what_was_damaged_in_the_one_before(scanned, tmp_path):
+    first = scanned.backup(tmp_path / "backups")
+    (damaged,) = Path(first.path).glob("vectors/*/*")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    Workspace.restore(scanned.backup(tmp_path / "backups").path, tmp_path / "restored")
+
+
+def test_only_the_newest_are_kept(scanned, tmp_path):
+    made = [scanned.backup(tmp_path / "backups", keep=2) for _ in range(4)]
+    assert [str(path) for path in list_backups(tmp_path / "backups")] == sorted(item.path for item in made)[-2:]
+    assert sum(len(item.removed) for item in made) == 2
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_a_backup_leaves_the_ones_before_and_none_of_its_own(scanned, tmp_path):
+    destination = tmp_path / "backups"
+    whole = Path(scanned.backup(destination).path)
+    content = tree_of(whole)
+    command = [sys.executable, "-c", BACK_UP_AND_DIE, str(scanned.layout.root), str(destination)]
+    done = subprocess.run([*command, "10000"], capture_output=True, text=True, timeout=120, check=True)
+    shutil.rmtree(list_backups(destination)[-1])
+    events = 10_000 - int(done.stdout.split()[-1])
+    for event in (events // 2, events - 1):
+        died = subprocess.run([*command, str(event)], capture_output=True, timeout=120)
+        assert died.returncode == -signal.SIGKILL
+        assert list_backups(destination) == [whole], f"killed at {event} of {events}"
+        assert tree_of(whole) == content
+    (half,) = destination.glob(".making-*")
+    if not (half / MANIFEST).is_file():
+        with pytest.raises(BackupError, match="not a whole backup"):
+            Workspace.restore(half, tmp_path / "restored")
+    scanned.backup(destination)
+    assert list(destination.glob(".making-*")) == []
+    assert [result.name for result in scanned.check() if not result.healthy] == []
+
+
+@pytest.mark.parametrize("harm", ["truncated", "changed", "missing", "manifest missing", "manifest changed", "climbs"])
+def test_damaged_backup_is_refused_and_leaves_no_folder(harm, scanned, tmp_path):
+    backup = Path(scanned.backup(tmp_path / "backups").path)
+    manifest = backup / MANIFEST
+    (victim,) = backup.glob("vectors/*/*.safetensors")
+    data = victim.read_bytes()
+    if harm == "truncated":
+        victim.write_bytes(data[:-10])
+    elif harm == "changed":
+        victim.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif harm == "missing":
+        victim.unlink()
+    elif harm == "manifest missing":
+        manifest.unlink()
+    elif harm == "manifest changed":
+        manifest.write_text(manifest.read_text().replace(victim.name, "0" * 32 + ".safetensors"))
+    else:
+        from curator.workspace.backup import _digest_of
+
+        document = json.loads(manifest.read_text())
+        document["files"]["../escaped"] = document["files"]["labels.txt"]
+        manifest.write_text(json.dumps(document | {"sha256": _digest_of(document["files"])}))
+    with pytest.raises(BackupError) as caught:
+        Workspace.restore(backup, tmp_path / "restored")
+    assert str(backup) in caught.value.message and "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backups", "workspace"]
+
+
+def test_existing_folder_is_never_overwritten(scanned, tmp_path):
+    made = scanned.backup(tmp_path / "backups")
+    before = tree_of(scanned.layout.root)
+    with pytest.raises(UsageError, match="is there already"):
+        Workspace.restore(made.path, scanned.layout.root)
+    assert tree_of(scanned.layout.root) == before
+    (tmp_path / "empty").mkdir()
+    assert Workspace.restore(made.path, tmp_path / "empty").layout.ledger.is_file()
+
+
+def test_backup_belongs_outside_and_waits_for_no_run(scanned, tmp_path):
+    with pytest.raises(UsageError, match="lies in the workspace"):
+        scanned.backup(scanned.layout.root / "backups")
+    with hold_lock(scanned.layout.lock, command="scan", run_id="other"), pytest.raises(WorkspaceLocked):
+        scanned.backup(tmp_path / "backups")
+    assert not (tmp_path / "backups").exists()
+
+
+def test_workspace_that_lost_a_vector_file_is_not_backed_up_as_if_it_were_whole(scanned, tmp_path):
+    (victim,) = scanned.layout.root.glob("vectors/*/*.safetensors")
+    victim.unlink()
+    with pytest.raises(BackupError, match="is missing"):
+        scanned.backup(tmp_path / "backups")
+    assert list_backups(tmp_path / "backups") == []
+
+
+def test_what_a_killed_run_left_in_the_log_of_the_database_is_in_the_backup(scanned, tmp_path):
+    code = (
+        "import os, sys, duckdb; c = duckdb.connect(sys.argv[1]); "
+        'c.execute("pragma disable_checkpoint_on_shutdown; delete from reject"); os._exit(0)'
+    )
+    subprocess.run([sys.executable, "-c", code, str(scanned.layout.ledger)], check=True, timeout=60)
+    assert Path(f"{scanned.layout.ledger}.wal").is_file()
+    restored = Workspace.restore(scanned.backup(tmp_path / "backups").path, tmp_path / "restored")
+    assert tables_of(restored.layout.ledger)["reject"] == []
+
+
+def test_disk_that_refuses_is_one_line(scanned, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(BackupError, match="file") as caught:
+        scanned.backup(tmp_path / "file" / "backups")
+    assert "\n" not in str(caught.value)
+
+
+def test_commands(scanned, tmp_path, run_cli):
+    said = run_cli("backup", tmp_path / "backups", "--keep", "3", folder=scanned.layout.root).stdout
+    assert "0 linked from the backup before" in said
+    assert json.loads(run_cli("backup", tmp_path / "backups", "--json", folder=scanned.layout.root).stdout)["linked"]
+    assert "is as it was backed up" in run_cli("restore", tmp_path / "backups", tmp_path / "restored").stdout
+    assert os.access(tmp_path / "restored" / "labels.txt", os.R_OK)

@@ -1,0 +1,159 @@
+"""Workspaces of every released format open, migrate and go on with today's code; those of later ones are refused.
+
+The archives of tests/golden/releases were made by the releases themselves (make.py there says how).
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import boto3
+import pytest
+
+from curator.errors import StoreError
+from curator.store import Database
+from curator.store.migrate import migrate, shipped_migrations
+from curator.workspace import Workspace
+
+RELEASES = sorted((Path(__file__).parents[1] / "golden" / "releases").glob("schema-*.tar.xz"))
+KEPT = {  # tables of the first format, in columns that tell what was computed
+    "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, run_id",
+    "policy": "policy_id, method_id, min_log_odds, run_id",
+    "vector": "image_id, encoder_id, vector_file, row_index, run_id",
+    "location": "uri, role, image_id, run_id",
+    "reject": "uri, role, stage, reason, run_id",
+    "label": "bank_digest, label_index, text, role",
+}
+
+# Migrates and kills itself at the n-th statement.
+MIGRATE_AND_DIE = """
+import os, signal, sys
+import curator.store.database as module
+from curator.store import Database
+from curator.store.migrate import migrate
+
+events, execute = int(sys.argv[2]), Database.execute
+
+def counted(self, *args, **kwargs):
+    global events
+    events -= 1
+    if events == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, *args, **kwargs)
+
+Database.execute = counted
+with Database.open(sys.argv[1]) as database:
+    migrate(database)
+print("left", events)
+"""
+
+
+def rows_of(ledger: Path) -> dict[str, list[dict[str, object]]]:
+    with Database.open(ledger) as database:
+        return {
+            name: database.arrow(f"select {cols} from {name} order by all").to_pylist() for name, cols in KEPT.items()
+        }
+
+
+def applied(ledger: Path) -> list[str]:
+    with Database.open(ledger) as database:
+        return [row["name"] for row in database.arrow("select name from schema_migration order by number").to_pylist()]
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    def unpack(archive: Path) -> Path:
+        with tarfile.open(archive) as packed:
+            packed.extractall(tmp_path, filter="data")
+        return tmp_path / "workspace"
+
+    return unpack
+
+
+@pytest.fixture
+def released_lake(tmp_path, s3_server, monkeypatch):
+    """The pictures of the archive in the object store that they were scanned from."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store = boto3.client("s3", endpoint_url=s3_server)
+    store.create_bucket(Bucket="released")
+
+    def fill() -> str:
+        for path in (tmp_path / "lake").rglob("*.png"):
+            key = path.relative_to(tmp_path / "lake").as_posix()
+            store.put_object(Bucket="released", Key=key, Body=path.read_bytes())
+        return "s3://released/lake"
+
+    yield fill
+    for item in store.list_objects_v2(Bucket="released").get("Contents", ()):
+        store.delete_object(Bucket="released", Key=item["Key"])
+    store.delete_bucket(Bucket="released")
+
+
+def test_there_is_an_archive_of_every_format_but_the_one_in_the_making():
+    numbers = [int(path.name[7:11]) for path in RELEASES]
+    assert numbers == list(range(1, len(RELEASES) + 1))
+    assert len(shipped_migrations()) - len(RELEASES) <= 1, "make the archive of the format before: see make.py"
+
+
+@pytest.mark.parametrize("archive", RELEASES, ids=lambda path: path.name[:11])
+def test_workspace_of_a_release_goes_on(archive, unpack, released_lake):
+    workspace = Workspace.open(unpack(archive))
+    before, old = rows_of(workspace.layout.ledger), applied(workspace.layout.ledger)
+    assert len(old) == int(archive.name[7:11]) and before["score"] and before["policy"] and before["reject"]
+    summary = workspace.scan(released_lake())
+    assert (summary.data_read, summary.decoded, summary.rescored, summary.scored) == (0, 0, 0, 6)
+    assert summary.policy == "keep-0.9"
+    assert applied(workspace.layout.ledger) == [migration.name for migration in shipped_migrations()]
+    assert rows_of(workspace.layout.ledger) == before
+    assert [item.message for item in workspace.doctor(check=True) if item.state == "failed"] == []
+
+
+def test_migration_killed_at_any_statement_leaves_the_old_state_or_the_new(unpack, tmp_path):
+    ledger = unpack(RELEASES[0]) / "ledger.duckdb"
+    untouched, before = tmp_path / "untouched.duckdb", rows_of(ledger)
+    shutil.copy(ledger, untouched)
+    names = [migration.name for migration in shipped_migrations()]
+    command = [sys.executable, "-c", MIGRATE_AND_DIE, str(ledger)]
+    seen = set()
+    for event in (4, 5, 6):  # the statements of the first migration that is pending: begin, its text, its record
+        shutil.copy(untouched, ledger)
+        died = subprocess.run([*command, str(event)], capture_output=True, timeout=60)
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        with Database.open(ledger) as database:
+            tables = {
+                row["name"] for row in database.arrow("select table_name as name from duckdb_tables()").to_pylist()
+            }
+        found = applied(ledger)
+        assert found == names[: len(found)]
+        assert ("evaluation" in tables) == ("0002_evaluation" in found)
+        seen.add(len(found))
+        with Database.open(ledger) as database:
+            migrate(database)
+        assert applied(ledger) == names and rows_of(ledger) == before
+    assert 1 in seen, "no kill fell into the first migration"
+
+
+def test_workspace_of_a_later_release_is_refused_and_nothing_is_changed(unpack, tmp_path):
+    root = unpack(RELEASES[-1])
+    with Database.open(root / "ledger.duckdb") as database:
+        migrate(database)
+        database.execute("insert into schema_migration values (9999, '9999_later', 'x', now()::timestamp)")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
+    workspace = Workspace.open(root)
+    for attempt in (
+        lambda: workspace.scan(tmp_path / "lake" / "lake"),
+        lambda: workspace.collect_garbage(remove=True),
+        lambda: workspace.backup(tmp_path / "backups"),
+    ):
+        with pytest.raises(StoreError, match="schema 9999, this release knows") as caught:
+            attempt()
+        assert "\n" not in str(caught.value) and "upgrade" in str(caught.value)
+    assert before == {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
