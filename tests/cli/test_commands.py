@@ -198,6 +198,7 @@ def test_doctor_is_content_with_a_healthy_workspace(scanned, run_cli):
     assert {finding["state"] for finding in findings} == {"ok"}
     assert {finding["subject"] for finding in findings} == {
         "python", "encoder", "device", "faiss", "generators", "disk", "lock", "ledger", "vectors", "checks",
+        "ledger file", "vector files", "bank versions", "generated files",
     }  # fmt: skip
 
 

@@ -109,8 +109,8 @@ def calls(folder: Path) -> list[dict[str, Any]]:
 
 
 def error_of(shown: Result) -> str:
-    """The one line that says what went wrong; whatever else is said is the log."""
-    (line,) = [line for line in shown.stderr.splitlines() if line.startswith("curator: ")]
+    """The one line that says what went wrong, in people's or in JSON form; whatever else is said is the log."""
+    (line,) = [line for line in shown.stderr.splitlines() if line.startswith("curator: ") or '"event": "exit"' in line]
     assert shown.stderr.endswith(f"{line}\n") and "Traceback" not in shown.stderr and shown.stdout == ""
     return line
 

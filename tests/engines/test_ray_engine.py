@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -113,6 +114,17 @@ def worker_processes(name: str) -> list[int]:
     return sorted(found)
 
 
+def kill_workers(name: str) -> None:
+    """Kill every actor of a class; those that were killed before may only be coming back."""
+    deadline = time.monotonic() + 30
+    while not (victims := worker_processes(name)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert victims, "no worker to kill"
+    for process in victims:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("address", ["fake", "mini"])
 def test_outcomes_are_those_of_the_local_engine_bit_for_bit(address, copies, cluster):
     setup, shards = setup_of(address), shards_of(copies, files=3)
@@ -133,6 +145,7 @@ def test_known_contents_are_not_decoded_again(copies, cluster):
     assert sum(len(outcome.images) for outcome in found) == len(images) - len(images[::2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["ShardDecoder", "ShardEncoder"])
 def test_killed_workers_cost_nothing_but_time(victim, copies, cluster):
     setup, shards = setup_of(), shards_of(copies, files=1)
@@ -142,13 +155,11 @@ def test_killed_workers_cost_nothing_but_time(victim, copies, cluster):
         for number, outcome in enumerate(engine.run(shards, known=KnownContents())):
             found.append(outcome)
             if number in (1, 9):
-                victims = worker_processes(victim)
-                assert victims, "no worker to kill"
-                for process in victims:
-                    os.kill(process, signal.SIGKILL)
+                kill_workers(victim)
     assert same(found, expected)
 
 
+@pytest.mark.slow
 def test_workers_are_gone_when_the_run_is_over(copies, cluster):
     setup = setup_of()
     with RayEngine(setup, OPTIONS) as engine:

@@ -477,7 +477,8 @@ def test_a_closed_generator_can_be_asked_again(make):
 def test_an_interrupt_ends_the_process_while_the_service_is_silent(server, faults):
     server.script = lambda number, received: faults.after(60)
     code = (
-        "import sys; from curator.generators import GeneratorOptions, make_generator\n"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell may hand it down ignored
+        "from curator.generators import GeneratorOptions, make_generator\n"
         "from curator.generators.prompts import Prompt\n"
         "from curator.generators.requests import Request\n"
         f"made = make_generator('describer', 'endpoint:m', GeneratorOptions(base_url={server.url!r}), None)\n"

@@ -70,6 +70,7 @@ def parquet_lake(lake: Path, pictures: dict[str, bytes]) -> Path:
     return lake
 
 
+@pytest.mark.slow
 def test_killed_scan_run_again_equals_an_unbroken_one(parquet_lake, tmp_path, make_workspace):
     unbroken = make_workspace(tmp_path / "unbroken")
     total = 10_000

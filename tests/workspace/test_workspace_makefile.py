@@ -84,6 +84,7 @@ def test_only_what_changed_is_built_again(root):
     assert "Nothing to be done" in run_make(root, "banks").stdout
 
 
+@pytest.mark.slow
 def test_a_new_input_of_a_spec_counts_at_once_and_a_missing_one_is_told_by_the_build(root):
     keep_only(root, "inline")
     run_make(root, "banks")
@@ -110,6 +111,7 @@ def test_another_encoder_builds_every_bank_and_another_option_none(root):
     assert built(run_make(root, "banks")) == []
 
 
+@pytest.mark.slow
 def test_a_bank_is_built_after_the_bank_it_takes_labels_from(root):
     keep_only(root, "base")
     negatives = '[negatives.wordnet]\ninclude = ["noun.motive"]\n'
@@ -123,6 +125,7 @@ def test_a_bank_is_built_after_the_bank_it_takes_labels_from(root):
     assert "bank build aaa" in (plan := run_make(root, "-n", "banks").stdout) and "bank build base" not in plan
 
 
+@pytest.mark.slow
 def test_a_bank_that_learns_is_made_after_its_parent(root, lake, workspace):
     keep_only(root, "base")
     (root / "banks" / "base.toml").write_text(SMALL_BANK)
