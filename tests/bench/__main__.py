@@ -22,6 +22,7 @@ from curator.__main__ import yield_idle_cores
 yield_idle_cores()  # as the command does, before torch is imported
 
 from tests.bench.banks import imagenet_bank  # noqa: E402
+from tests.bench.cluster import scan_times  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
     faiss_rates,
     ledger_rows_per_second,
@@ -101,6 +102,14 @@ def banks(folder: Path) -> list[tuple[str, str]]:
     return [("build the bank of ImageNet-1k with mini, offline, from nothing", value)]
 
 
+def cluster(folder: Path) -> list[tuple[str, str]]:
+    found = scan_times(folder, "mini", 8000)
+    return [
+        ("`curator plan` for 8,000 JPEGs, mini", f"{found.foretold:.0f} s foretold, {found.local:.0f} s taken"),
+        ("the same scan by `--engine ray`, its workers' start included", f"{found.ray:.0f} s"),
+    ]
+
+
 def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
@@ -113,6 +122,7 @@ def main(names: Sequence[str] = ()) -> None:
         "ledger": ledger,
         "listing": listing,
         "neighbours": neighbours,
+        "cluster": cluster,
     }
     rows: list[tuple[str, str]] = []
     print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)
