@@ -85,6 +85,13 @@ class NearDuplicatesSection:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupsSection:
+    """How images with near-duplicates are put into groups: one thing to review each."""
+
+    min_cosine: float = 0.96  # of every member to the image that leads its group
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorsSection:
     """Which models describe, reason and paint for the banks that learn, and how they run."""
 
@@ -119,6 +126,7 @@ class Config:
     decode: DecodeSection = field(default_factory=DecodeSection)
     index: IndexSection = field(default_factory=IndexSection)
     near_duplicates: NearDuplicatesSection = field(default_factory=NearDuplicatesSection)
+    groups: GroupsSection = field(default_factory=GroupsSection)
     generators: GeneratorsSection = field(default_factory=GeneratorsSection)
     publish: PublishSection = field(default_factory=PublishSection)
 

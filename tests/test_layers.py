@@ -20,7 +20,7 @@ LAYERS = [
     {"store"},
     {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"}
     | {"generators", "streams"},
-    {"engines", "systems", "report"},
+    {"engines", "systems", "report", "export", "review"},
     {"workspace"},
     {"cli", "__main__", "__init__"},
 ]

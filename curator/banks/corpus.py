@@ -11,17 +11,18 @@ from curator.banks.sources import SOURCES, Inputs, Source, SourceLabel
 from curator.banks.spec import BankSpec
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
-from curator.errors import BankError
+from curator.errors import BankError, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one source contributes: `labels` are left of `found` after repeats and ID names (`dropped`) went."""
+    """What one source contributes: `labels` are left of `found` after repeats and what is `dropped` went: ID names, and
+    what the spec removes."""
 
     source: Source
     found: Sequence[SourceLabel]
     labels: tuple[SourceLabel, ...]
-    dropped: Mapping[DropReason, Sequence[SourceLabel]]
+    dropped: Mapping[str, Sequence[SourceLabel]]
     read_from: Mapping[str, Any]
 
     def lineage(self, chosen: Iterable[SourceLabel]) -> dict[str, Any]:
@@ -59,8 +60,11 @@ class Corpus:
         distinct = without_repeats(sources, [item.labels for item in found])
         shares = []
         for source, item, labels in zip(sources, found, distinct, strict=True):
-            kept, dropped = without_id_names(labels, spec, id_texts, synonyms)
-            shares.append(Share(source, item.labels, tuple(kept), dropped, item.lineage))
+            left, removed = without_removed(labels, spec)
+            kept, dropped = without_id_names(left, spec, id_texts, synonyms)
+            gone = {**removed, **{str(reason): names for reason, names in dropped.items()}}
+            shares.append(Share(source, item.labels, tuple(kept), gone, item.lineage))
+        refuse_unknown(spec, shares)
         if sources and not any(share.labels for share in shares):
             raise BankError(
                 f"bank {spec.name} has no candidates for negatives",
@@ -114,6 +118,28 @@ def without_id_names(
     if spec.mining.remove_id_names == "exact":
         return split_equal_names(labels, id_texts)
     return split_id_names(labels, id_texts, synonyms, load_wordnet())
+
+
+def without_removed(
+    labels: list[SourceLabel], spec: BankSpec
+) -> tuple[list[SourceLabel], dict[str, list[SourceLabel]]]:
+    """The labels that the spec does not remove, and the others, if it removes any."""
+    unwanted = set(map(word_key, spec.mining.remove_labels))
+    if not unwanted:
+        return labels, {}
+    removed = [label for label in labels if word_key(label.text) in unwanted]
+    return [label for label in labels if word_key(label.text) not in unwanted], {"removed": removed}
+
+
+def refuse_unknown(spec: BankSpec, shares: Sequence[Share]) -> None:
+    """Raises ConfigError for a label to remove that no source has: it is misspelt, or a source has changed."""
+    removed = {word_key(label.text) for share in shares for label in share.dropped.get("removed", ())}
+    for text in spec.mining.remove_labels:
+        if word_key(text) not in removed:
+            raise ConfigError(
+                f"bank {spec.name}: mining.remove_labels names {text!r}, which no source has",
+                hint="take it out of the list, or mend its spelling",
+            )
 
 
 def count_parts(labels: Sequence[SourceLabel]) -> dict[str, int]:

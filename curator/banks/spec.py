@@ -62,6 +62,7 @@ statistic = "linear"       # linear: interpolated, as published · order: the so
 order = "nouns_first"      # or adjectives_first
 remove_id_names = true     # no negative that names an ID label · "exact": only equal texts · false: as published
 # exclude_above = 0.95     # nor one with a higher cosine to any ID label, as CSP has it
+# remove_labels = ["word"] # nor these, from whatever source: see `curator bank propose`
 """
 
 
@@ -86,7 +87,8 @@ class IdSpec:
 class MiningSpec:
     """How negatives are chosen. `fraction` in (0, 1] of each part of speech, or `limit` in all, shared by size.
 
-    `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule.
+    `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule. `remove_labels`: texts
+    that no source may contribute.
     """
 
     method: str = "neglabel"
@@ -97,10 +99,15 @@ class MiningSpec:
     order: Order = "nouns_first"
     remove_id_names: bool | Literal["exact"] = True
     exclude_above: float | None = None
+    remove_labels: tuple[str, ...] = ()
 
     def as_mapping(self) -> Mapping[str, Any]:
-        """Without `exclude_above` where there is no such rule, as in banks from before it existed."""
-        return {key: value for key, value in asdict(self).items() if key != "exclude_above" or value is not None}
+        """Without the rules that came later where they are not used, as in banks from before they existed."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if key not in ("exclude_above", "remove_labels") or value not in (None, ())
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +233,5 @@ _MINING_CHECKS: dict[str, Check] = {
     "order": partial(checks.one_of, known=("nouns_first", "adjectives_first")),
     "remove_id_names": _which_id_names,
     "exclude_above": checks.share,
+    "remove_labels": checks.texts,
 }

@@ -16,11 +16,14 @@ from curator.cli.create import init
 from curator.cli.demo import demo
 from curator.cli.evaluate import evaluate
 from curator.cli.explain import explain
+from curator.cli.export import export
 from curator.cli.index import index
 from curator.cli.keeping import backup, gc, restore
 from curator.cli.models import models
 from curator.cli.operations import config, doctor, publish
 from curator.cli.plan import plan
+from curator.cli.report import baseline, report
+from curator.cli.review import propose, review
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
 
@@ -67,9 +70,13 @@ for command in (
     calibrate,
     score,
     explain,
+    export,
+    review,
     evaluate,
     sql,
     query,
+    report,
+    baseline,
     bank,
     index,
     models,
@@ -82,5 +89,5 @@ for command in (
     demo,
 ):
     cli.add_command(command)
-for command in SYSTEM_COMMANDS:
+for command in (*SYSTEM_COMMANDS, propose):
     bank.add_command(command)

@@ -14,6 +14,7 @@ from curator.cli.output import cell, echo_json, echo_pairs, echo_rows, say, writ
 
 if TYPE_CHECKING:
     from curator.workspace import AuditReport, DiffReport
+    from curator.workspace.bank_flags import FlagChanges
 
 EXIT_FAILED_ON = 4
 
@@ -162,7 +163,10 @@ def _echo_audit_summary(report: AuditReport) -> None:
 @json_option
 @pass_app
 def diff(app: App, old: str, new: str, limit: int, as_json: bool) -> None:
-    """Compare two bank versions: labels, spec, encoder.
+    """Compare two bank versions: labels, spec, encoder, and flags.
+
+    Flags are compared where images were scored under both versions; else the
+    command that does it is named.
 
     OLD and NEW are NAME (the newest version), NAME@v2 or NAME@DIGEST.
 
@@ -191,6 +195,25 @@ def _echo_diff(report: DiffReport, limit: int) -> None:
     if changes:
         say()
         echo_rows(pa.Table.from_pylist(changes))
+    say()
+    _echo_flag_changes(report.flags, limit)
+
+
+def _echo_flag_changes(flags: FlagChanges, limit: int) -> None:
+    """How many flags differ, and examples; or what to do to know."""
+    import pyarrow as pa
+
+    if flags.note is not None:
+        return say(f"flags: {flags.note}")
+    say(f"flags of {flags.images} images under {flags.old} and {flags.new}:")
+    say(
+        f"{flags.newly_flagged} kept -> flagged, {flags.newly_kept} flagged -> kept; "
+        f"{flags.flagged_by_both} flagged by both, {flags.kept_by_both} kept by both"
+    )
+    if flags.examples:
+        say()
+        echo_rows(pa.Table.from_pylist([dict(row) for row in flags.examples[:limit]]))
+    return None
 
 
 @bank.command()

@@ -2,71 +2,236 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import encoder_options, encoder_overrides, json_option
-from curator.cli.output import echo_json, say
+from curator.cli.options import encoder_options, encoder_overrides, format_option, json_option
+from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 
 if TYPE_CHECKING:
-    from curator.workspace import CalibrationSummary
+    from curator.workspace import CalibrationCheck, CalibrationSummary
 
-
-@click.command()
-@click.option("--reference", "sources", multiple=True, required=True, metavar="SRC", help="Images known to be ID.")
-@click.option(
-    "--keep",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="Share of ID images to keep.",
+EXIT_CONDITION = 4  # as of `curator scan --fail-on`
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+bank_option = click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
+method_option = click.option("--method", metavar="NAME", help="Calibrate for this method.")
+wait_option = click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for another run.",
 )
-@click.option("--name", metavar="NAME", help="Name of the policy.  [default: keep-<share>]")
-@click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
-@click.option("--method", metavar="NAME", help="Calibrate for this method.")
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--reference",
+    "sources",
+    multiple=True,
+    metavar="SRC",
+    help="Images known to be ID.  [default: all those named before]",
+)
+@click.option("--keep", type=SHARE, help="Share of ID images to keep.  [default: 0.95]")
+@click.option("--alpha", type=SHARE, help="Flag p-values up to this.")
+@click.option("--fdr", type=SHARE, help="Share of a night's flags that may be false.")
+@click.option("--by-class", is_flag=True, help="A cut for each class that has references enough.")
+@click.option(
+    "--class-minimum", type=click.IntRange(min=1), help="How many are enough.  [default: for 5 below the cut]"
+)
+@click.option("--name", metavar="NAME", help="Name of the policy.  [default: as keep-0.95]")
+@bank_option
+@method_option
+@wait_option
 @encoder_options
 @json_option
-@pass_app
+@click.pass_context
 def calibrate(
-    app: App,
+    context: click.Context,
     /,
     sources: tuple[str, ...],
-    keep: float,
+    keep: float | None,
+    alpha: float | None,
+    fdr: float | None,
+    by_class: bool,
+    class_minimum: int | None,
     name: str | None,
     bank: str | None,
     method: str | None,
+    wait_seconds: float,
     as_json: bool,
     **encoder: Any,
 ) -> None:
     """Set the threshold from images that are known to be ID.
 
-    Scores the reference images, stores the cut that keeps the wanted share
-    of them, and flags the lake by it from now on.
+    Scores the reference images and keeps their scores, stores a policy with
+    the cut that follows by one of three rules, and flags the lake by it:
+
+    \b
+      --keep   keeps this share of the reference images
+      --alpha  flags a new image like them with at most this probability
+      --fdr    of a night's flags at most this share is ID, on average
+               (Benjamini-Hochberg on conformal p-values)
+
+    Thresholds are rows: another one embeds and scores nothing again.
 
     \b
     Example:
       curator calibrate --reference /data/known-id --keep 0.95
+      curator calibrate --fdr 0.1
     """
+    if context.invoked_subcommand is not None:
+        return _refuse_options(context)
+    app = context.find_object(App)
+    assert app is not None  # `cli` makes it
     workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
+    rule: dict[str, Any] = {"alpha": alpha, "fdr": fdr, "by_class": by_class, "minimum": class_minimum}
     with ScanProgress(quiet=app.verbosity < 0) as progress:
-        summary = workspace.calibrate(*sources, keep=keep, name=name, watcher=progress)
-    echo_json(summary.as_json()) if as_json else echo_calibration(summary)
+        summary = workspace.calibrate(
+            *sources, keep=keep, name=name, watcher=progress, wait_seconds=wait_seconds, **rule
+        )
+    return echo_json(summary.as_json()) if as_json else echo_calibration(summary)
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Options before a command are those of a calibration, which is not done then."""
+    if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in context.params):
+        raise click.UsageError(f"write the options behind the command: calibrate {context.invoked_subcommand} …")
 
 
 def echo_calibration(summary: CalibrationSummary) -> None:
     """A calibration in two lines, and its warning."""
-    say(
-        f"policy {summary.policy}: flag below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
-    )
+    cut = "nothing"
+    if summary.min_id_score is not None:
+        cut = f"below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
+    by_night = " at most; each night has its own cut" if summary.rule == "fdr" else ""
+    by_class = f"; {summary.own_cuts} classes have their own cuts" if summary.by_class else ""
+    say(f"policy {summary.policy}: flag {cut}{by_night}{by_class}")
     say(
         f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
         f"flags {summary.flagged} of {summary.scored} images in the lake"
     )
     if summary.warning:
         say(f"warning: {summary.warning}", err=True)
+
+
+@calibrate.command("list")
+@format_option
+@json_option
+@pass_app
+def list_policies(app: App, style: str | None, as_json: bool) -> None:
+    """List the policies: their rules, their cuts, and which one decides.
+
+    \b
+    Example:
+      curator calibrate list
+    """
+    echo_rows(app.open().query("policies", limit=1000), style="json" if as_json else style)
+
+
+@calibrate.command("use")
+@click.argument("name")
+@json_option
+@pass_app
+def use(app: App, name: str, as_json: bool) -> None:
+    """Let a policy that was made before decide again: NAME, or its id.
+
+    Scores nothing; the report views and later scans go by it at once. The
+    policy `default` is the cut that no reference image was needed for.
+
+    \b
+    Example:
+      curator calibrate use default
+    """
+    policy = app.open().use_policy(name)
+    if as_json:
+        echo_json({"policy": policy.name, "policy_id": policy.policy_id})
+    else:
+        say(f"policy {policy.name} decides now")
+
+
+@calibrate.command("check")
+@click.option(
+    "--reference", "sources", multiple=True, metavar="SRC", help="Held-out ID images.  [default: half of those known]"
+)
+@click.option("--alpha", "alphas", multiple=True, type=SHARE, help="P-value to check.  [default: 0.01, 0.05, 0.1]")
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(["coverage", "drift"]),
+    help="Exit with 4 when too many are flagged, or when scores have drifted.",
+)
+@bank_option
+@method_option
+@encoder_options
+@json_option
+@pass_app
+def check(
+    app: App,
+    /,
+    sources: tuple[str, ...],
+    alphas: tuple[float, ...],
+    fail_on: tuple[str, ...],
+    bank: str | None,
+    method: str | None,
+    as_json: bool,
+    **encoder: Any,
+) -> None:
+    """Show whether flags keep their promise on held-out ID images.
+
+    Prints the share that is flagged with its exact 95 % interval, for the
+    policy in force and for p-values, plain and by class; by_chance is the
+    probability of so many or more. Warns of a reference that is too small,
+    and of scores that have drifted from it. Without --reference, a random
+    half of the reference is held out, and drift is looked for in the images
+    that came last and were kept.
+
+    \b
+    Example:
+      curator calibrate check --alpha 0.05
+    """
+    workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
+    chosen: dict[str, Any] = {"alphas": alphas} if alphas else {}
+    with ScanProgress(quiet=app.verbosity < 0) as progress:
+        found = workspace.check_calibration(*sources, watcher=progress, **chosen)
+    echo_json(found.as_json()) if as_json else echo_check(found)
+    broken = sorted(found.tripped & set(fail_on))
+    for condition in broken:
+        app.complain(f"--fail-on {condition}: see the warnings of the check", exit_code=EXIT_CONDITION)
+    sys.exit(EXIT_CONDITION if broken else 0)
+
+
+def echo_check(found: CalibrationCheck) -> None:
+    """The rules as a table, the worst classes, drift, and the warnings."""
+    import pyarrow as pa
+
+    half = "a random half of them, the cuts are those of the other half"
+    held_out = half if found.held_out == "half" else "the images given"
+    say(f"policy {found.policy}, {found.reference_images} reference images; held out: {held_out}")
+    if found.left_out:
+        say(f"{found.left_out} of the images given are reference images themselves, and left out")
+    echo_rows(pa.Table.from_pylist([rule.row() for rule in found.rules]))
+    for rule in found.rules:
+        for item in rule.worst:
+            share = item.coverage
+            say(
+                f"{rule.rule}, {item.label}: {share.flagged} of {share.held_out} flagged, "
+                f"[{share.low:.3f}, {share.high:.3f}], {item.references} references"
+            )
+    if found.drift is not None:
+        drift = found.drift
+        say(
+            f"{drift.references} reference scores against {drift.images} of {drift.compared}: distance "
+            f"{drift.statistic:.3f}, p = {drift.p_value:.3g}{': drifted' if drift.drifted else ''}"
+        )
+    for warning in found.warnings:
+        say(f"warning: {warning}", err=True)
 
 
 @click.command()

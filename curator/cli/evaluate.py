@@ -125,23 +125,20 @@ def _echo_head(summary: EvaluationSummary) -> None:
     for method, method_id in {item.method: item.method_id for item in summary.measured}.items():
         if method != method_id:
             say(f"method {method}: {method_id}")
-    flagged = "OOD kept where 95 % of ID are" if summary.positive == "id" else "ID flagged where 95 % of OOD are"
-    say(
-        f"Figures in percent, [95 % interval of {summary.replicates} resamples]; "
-        f"fpr95_{summary.positive}_positive: share of {flagged}\n"
-    )
+    say(f"Figures in percent, [95 % interval of {summary.replicates} resamples]")
+    say("fpr95_id_positive: share of OOD kept where 95 % of ID are")
+    say("fpr95_ood_positive: share of ID flagged where 95 % of OOD are\n")
 
 
 def _readable(row: Mapping[str, Any], positive: Positive) -> dict[str, str]:
-    """A row for a person's eye: percent with two decimals as the papers print, the headline metrics alone."""
+    """A row for a person's eye: percent with two decimals as the papers print; the headline metrics, and the other of
+    the two FPR95."""
     fpr95 = f"fpr95_{positive}_positive"
     aupr = f"aupr_{positive}_positive"
     other = f"fpr95_{'ood' if positive == 'id' else 'id'}_positive"
     source, note = str(row["source"]), str(row["note"])
     if source == "measured":
         note = ""
-    elif row[other] is not None:
-        note = "; ".join(filter(None, [note, f"{other} {_percent(row[other])}"]))
     return {
         "bank": row["bank"] or "",
         "method": row["method"],
@@ -153,6 +150,7 @@ def _readable(row: Mapping[str, Any], positive: Positive) -> dict[str, str]:
         aupr: _percent(row[aupr]),
         fpr95: _percent(row[fpr95]),
         "fpr95 95%": _interval(row, fpr95),
+        other: _percent(row[other]),
         "source": f"{source}: {note}" if note else source,
     }
 

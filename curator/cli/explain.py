@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, echo_rows, say
+from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+from curator.errors import SourceError, UsageError
 from curator.printable import printable
 
 if TYPE_CHECKING:
@@ -24,50 +26,75 @@ if TYPE_CHECKING:
 @click.option(
     "-k", "count", type=click.IntRange(min=1), default=5, show_default=True, help="Of each kind of neighbour."
 )
+@click.option("--thumbnail", metavar="FILE", help="Write the image here, small; -: into the JSON, in base64.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as a page, with the image.")
 @json_option
 @pass_app
-def explain(app: App, image: str, bank: str | None, method: str | None, count: int, as_json: bool) -> None:
+def explain(
+    app: App,
+    image: str,
+    bank: str | None,
+    method: str | None,
+    count: int,
+    thumbnail: str | None,
+    html: str | None,
+    as_json: bool,
+) -> None:
     """Explain why IMAGE is flagged or kept.
 
-    IMAGE is the address of an image of the lake, the end of its address, its
-    id, or a file. Shows the nearest labels with their share of the score and
-    what the score would be without each, which single label decides, the
-    nearest ID reference images and lake neighbours, and the policy.
+    IMAGE is the address of an image, the end of its address, its id, or a
+    file. Shows the nearest labels with their share of the score and what the
+    score would be without each, which single label decides and how it was
+    made, the nearest ID reference images and lake neighbours, the policy.
 
     \b
     Example:
       curator explain red-00.png
     """
-    found = app.open().explain(image, bank=bank, method=method, k=count)
-    echo_json(found.as_json()) if as_json else echo_explanation(found)
+    if thumbnail == "-" and not as_json:
+        raise UsageError("--thumbnail - puts the image into the JSON", hint="add --json, or name a file")
+    found = app.open().explain(image, bank=bank, method=method, k=count, thumbnail=bool(thumbnail or html))
+    if thumbnail not in (None, "-"):
+        if found.thumbnail is None:
+            raise SourceError(f"no thumbnail: {found.thumbnail_fault}")
+        write_file(str(thumbnail), found.thumbnail)
+    if html is not None:
+        write_file(html, found.as_html().encode(errors="backslashreplace"))
+        say(f"wrote {html}", err=True)
+    if as_json:
+        hidden = {"thumbnail": None} if thumbnail != "-" else {}
+        echo_json(found.as_json() | hidden)
+    elif html is None:
+        echo_explanation(found)
 
 
 def echo_explanation(found: Explanation) -> None:
     """An explanation for a person's eye."""
-    state = {None: "no policy rules", True: "FLAGGED", False: "kept"}[found.flagged]
-    say(f"{printable(found.uri)}: {state}")
-    say(f"id_score {found.id_score:.4g} (log-odds {found.log_odds:.4g}) by {found.method_id}, bank {found.bank}")
-    if found.policy is not None:
-        say(f"policy {found.policy}: flagged below {found.min_id_score:.4g} (log-odds {found.min_log_odds:.4g})")
-    if found.deciding is not None:
-        other = "kept" if found.flagged else "flagged"
-        say(f"decided by the label {printable(found.deciding)!r}: without it the image would be {other}")
-    elif found.flagged is not None:
-        say("no single label decides")
+    from curator.report.explain_page import label_row, origin_facts, summary_of
+
+    values = asdict(found)
+    state = {None: "not judged", True: "FLAGGED", False: "kept"}[found.flagged]
+    say(f"{printable(found.uri)}: {state}; {found.verdict()}")
+    echo_pairs({name: _text(value) for name, value in summary_of(values).items() if value})
     for role, title in (("id", "nearest ID labels"), ("negative", "nearest negative labels")):
-        _echo_table(title, [_label_row(item) for item in found.as_json()["labels"] if item["role"] == role])
+        _echo_table(title, [label_row(label) for label in values["labels"] if label["role"] == role])
+    if (label := _label_with_origin(values)) is not None:
+        say(f"\nhow {printable(label['label'])!r} was made:")
+        made = origin_facts(label["made_by"]) if label["made_by"] else {"source": label["source"]}
+        echo_pairs({name: _text(value) for name, value in made.items() if value})
     _echo_table("nearest ID reference images", found.reference)
     _echo_table("nearest images of the lake", found.neighbours)
 
 
-def _label_row(label: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "label": label["label"] + (" (decides)" if label["decides"] else ""),
-        "cosine": label["cosine"],
-        "share": f"{label['share']:.1%}",
-        "id_score_without": label["id_score_without"],
-        "source": label["source"],
-    }
+def _label_with_origin(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The deciding label, or else the nearest negative."""
+    deciding = [label for label in values["labels"] if label["decides"]]
+    negatives = [label for label in values["labels"] if label["role"] == "negative"]
+    return next(iter((*deciding, *negatives)), None)
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 def _echo_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:

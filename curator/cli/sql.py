@@ -73,13 +73,14 @@ def query(
         for item in workspace.queries().values():
             say(f"{item.name.ljust(16)}  {item.description}")
         return
-    values = dict(_parameter(text) for text in parameters)
+    values = dict(parameter_pair(text) for text in parameters)
     if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:
         values.setdefault("limit", str(limit))
     echo_rows(workspace.query(name, **values), style="json" if as_json else style, output=output)
 
 
-def _parameter(text: str) -> tuple[str, str]:
+def parameter_pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` as a pair. Raises UsageError."""
     name, separator, value = text.partition("=")
     if not separator:
         raise UsageError(f"--param {text}: write NAME=VALUE")

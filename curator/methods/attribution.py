@@ -39,16 +39,6 @@ class Attribution:
     ids: tuple[LabelPart, ...]
     negatives: tuple[LabelPart, ...]
 
-    def deciding(self, min_log_odds: float) -> LabelPart | None:
-        """The label without which the image would be on the other side of a cut, the strongest if there are several."""
-        flagged = self.log_odds < min_log_odds
-        turning = [
-            part
-            for part in (*self.ids, *self.negatives)
-            if part.log_odds_without is not None and (part.log_odds_without < min_log_odds) != flagged
-        ]
-        return max(turning, key=lambda part: abs((part.log_odds_without or 0.0) - self.log_odds), default=None)
-
 
 def attribute(
     method: Method,

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
+from curator.policy.conformal import sorted_scores
 
 MINIMUM_TAIL = 10  # below so many flagged reference images, the share that new ID images lose is poorly known
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`min_log_odds` keeps `kept_share` (>= `keep`) of the `n` reference images; `warning` says when n is too small."""
+    """`min_log_odds` keeps `kept_share` (>= `keep`) of the `n` reference images; `warning` says when n is too small.
+
+    Under other rules than `keep`, that is the share which the rule would keep on average.
+    """
 
     min_log_odds: float
     n: int
@@ -34,13 +38,7 @@ def calibrate(log_odds: NDArray[np.floating], *, keep: float) -> Calibration:
     """
     if not 0.0 < keep < 1.0:
         raise UsageError(f"the share of ID images to keep must lie between 0 and 1, not {keep}")
-    values = np.sort(np.asarray(log_odds, dtype=np.float64))
-    if values.ndim != 1 or values.size == 0:
-        raise UsageError(
-            "there are no reference scores to calibrate on", hint="give a source with images known to be ID"
-        )
-    if not np.isfinite(values).all():
-        raise UsageError(f"{int((~np.isfinite(values)).sum())} of {values.size} reference scores are not finite")
+    values = sorted_scores(log_odds)
     share = Fraction(repr(float(keep)))
     threshold = float(values[values.size - math.ceil(share * values.size)])
     kept_share = float((values >= threshold).mean())

@@ -19,6 +19,7 @@ from curator.errors import UsageError
 from curator.methods.exact_pass import even_statistics
 from curator.methods.spec import DefaultRule, Method
 from curator.policy.calibration import Calibration
+from curator.policy.rule import Rule
 from curator.types import Bank
 
 
@@ -26,6 +27,8 @@ from curator.types import Bank
 class Policy:
     """Flags images whose `log_odds` are below `min_log_odds`. Holds for one encoder, bank and method only.
 
+    min_log_odds: -inf flags nothing. Classes and nights with a cut of their own have rows beside the policy; for a rule
+    by night (`fdr`) it is the cut above which none of theirs lies.
     `provenance` says where the cut comes from: JSON values only, `kind` is `default` or `calibrated`.
     """
 
@@ -37,14 +40,25 @@ class Policy:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.min_log_odds):
-            raise UsageError(f"policy {self.name}: the threshold must be finite, not {self.min_log_odds}")
+        if math.isnan(self.min_log_odds) or self.min_log_odds == math.inf:
+            raise UsageError(f"policy {self.name}: the threshold must be a number, not {self.min_log_odds}")
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that it was calibrated by; None for a default."""
+        return rule_of(self.provenance)
+
+    @property
+    def calibration_id(self) -> str | None:
+        """The calibration that it rests on; None for a default, and for policies from before there were any."""
+        return self.provenance.get("calibration_id")
 
     @property
     def policy_id(self) -> str:
         """32 hexadecimal digits of the SHA-256 of everything above: the same content, the same id, on any machine."""
         content = {name: getattr(self, name) for name in ("name", "encoder_id", "bank_digest", "method_id")}
-        content |= {"min_log_odds": float(self.min_log_odds), "provenance": dict(self.provenance)}
+        cut = float(self.min_log_odds) if math.isfinite(self.min_log_odds) else None
+        content |= {"min_log_odds": cut, "provenance": dict(self.provenance)}
         text = json.dumps(content, sort_keys=True, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -68,11 +82,23 @@ def default_policy(bank: Bank, method: Method, *, name: str = "default", rule: D
 
 
 def calibrated_policy(
-    bank: Bank, method: Method, calibration: Calibration, *, name: str, reference: Mapping[str, Any] | None = None
+    bank: Bank,
+    method: Method,
+    calibration: Calibration,
+    *,
+    name: str,
+    rule: Rule | None = None,
+    calibration_id: str | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> Policy:
-    """The policy of a calibration; `reference` describes the images it was measured on (sources, run, ...)."""
+    """The policy of a calibration; `reference` describes the images it was measured on (sources, run, ...).
+
+    rule: keep, with the share of the calibration, unless given.
+    """
     facts = {
         "kind": "calibrated",
+        "rule": (rule or Rule("keep", calibration.keep)).as_json(),
+        "calibration_id": calibration_id,
         "keep": calibration.keep,
         "kept_share": calibration.kept_share,
         "n": calibration.n,
@@ -80,6 +106,13 @@ def calibrated_policy(
         "reference": dict(reference or {}),
     }
     return _policy(bank, method, name, calibration.min_log_odds, facts)
+
+
+def rule_of(provenance: Mapping[str, Any]) -> Rule | None:
+    """The rule in the provenance of a policy; those calibrated before there were others keep a share."""
+    if provenance.get("kind") != "calibrated":
+        return None
+    return Rule(**provenance["rule"]) if "rule" in provenance else Rule("keep", float(provenance["keep"]))
 
 
 def _policy(bank: Bank, method: Method, name: str, cut: float, provenance: Mapping[str, Any]) -> Policy:

@@ -121,6 +121,12 @@ class Ledger:
     def finish(self, status: str, error: str | None = None) -> None:
         self.database.run("finish_run", run_id=self.run_id, status=status, finished_at=utc_now(), error=error)
 
+    def record_stages(self, seconds: Mapping[str, float]) -> None:
+        with self.database.incoming(
+            run_stage=self._table("run_stage", {"stage": list(seconds), "seconds": list(seconds.values())})
+        ):
+            self.database.run("insert_stages")
+
     # Listings
 
     def classify(
@@ -316,21 +322,30 @@ class Ledger:
             self.database.run("insert_evaluation_sets")
             self.database.run("insert_evaluation_metrics")
 
+    def near_duplicate_table(self, pairs: Mapping[tuple[str, str], float], *, encoder_id: str) -> pa.Table:
+        """Pairs (image, neighbour) and their cosines as an incoming table."""
+        columns: Columns = {
+            "image_id": [first for first, _ in pairs],
+            "neighbour_id": [second for _, second in pairs],
+            "encoder_id": [encoder_id] * len(pairs),
+            "cosine": list(pairs.values()),
+        }
+        return self._table("near_duplicate", columns)
+
     def record_near_duplicates(
-        self, pairs: Sequence[tuple[str, str, float]], *, encoder_id: str, vector_files: Sequence[str]
+        self, pairs: pa.Table, members: Sequence[Row], *, encoder_id: str, vector_files: Sequence[str]
     ) -> None:
-        """Record pairs (image, neighbour, cosine) and that the images of these files have been compared."""
-        rows = [
-            {"image_id": image_id, "neighbour_id": neighbour_id, "cosine": cosine, "encoder_id": encoder_id}
-            for image_id, neighbour_id, cosine in pairs
-        ]
+        """Record pairs, the members of groups that come of them, and that the images of these files have been compared,
+        in one transaction."""
         files = [{"vector_file": name, "encoder_id": encoder_id} for name in vector_files]
         tables = {
-            "near_duplicate": self.rows_table("near_duplicate", rows),
+            "near_duplicate": pairs,
+            "group_member": self.rows_table("group_member", members),
             "compared_file": self.rows_table("compared_file", files),
         }
         with self.database.transaction(), self.database.incoming(**tables):
             self.database.run("insert_near_duplicates")
+            self.database.run("insert_group_members")
             self.database.run("insert_compared_files")
 
 

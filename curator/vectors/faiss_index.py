@@ -176,3 +176,12 @@ def _reason(fault: BaseException) -> str:
     """The message of a FAISS exception without its C++ location."""
     text = " ".join(str(fault).split()) or type(fault).__name__
     return text.rpartition(": ")[2][:200]
+
+
+def spherical_means(vectors: Vectors, count: int, *, seed: int) -> Vectors:
+    """Centres (count, d) of k-means on unit vectors (n, d), of unit norm. The same seed gives the same centres."""
+    trained = faiss.Kmeans(
+        vectors.shape[1], count, niter=25, seed=seed, spherical=True, verbose=False, min_points_per_centroid=1
+    )
+    trained.train(np.ascontiguousarray(vectors, np.float32))
+    return unit(np.asarray(trained.centroids, np.float32).reshape(count, -1))

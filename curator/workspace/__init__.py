@@ -16,19 +16,25 @@ from curator.config import Config
 from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
+from curator.policy import Policy, Rule
 from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
 from curator.systems.spec import read_system_spec
 from curator.types import Bank
 from curator.workspace.backup import BackupSummary, make_backup, restore_backup
 from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
+from curator.workspace.baselines import pin_baseline
+from curator.workspace.calibration import CalibrationSummary, run_calibration, use_policy
+from curator.workspace.calibration_check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.conditions import Limits
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
 from curator.workspace.doctor import examine
 from curator.workspace.evaluate import run_evaluation
 from curator.workspace.evaluation_plan import EvaluationRequest
-from curator.workspace.explain import Explanation, explain_image
+from curator.workspace.explain import explain_image
+from curator.workspace.explanation import Explanation
+from curator.workspace.exporting import ExportRequest, ExportSummary, run_export
 from curator.workspace.findings import Finding
 from curator.workspace.housekeeping import Leftovers, collect_garbage
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
@@ -41,13 +47,11 @@ from curator.workspace.learning import (
 )
 from curator.workspace.makefile import dependency_rules
 from curator.workspace.night import run_night
-from curator.workspace.nightly import (
-    CalibrationSummary,
-    preview_scan,
-    run_calibration,
-)
+from curator.workspace.night_report import NightReport, report_night
+from curator.workspace.nightly import preview_scan
 from curator.workspace.planning import PlanRequest, ScanPlan, plan_scan
 from curator.workspace.rescoring import ScoreSummary, run_scoring
+from curator.workspace.reviews import Reviews
 from curator.workspace.scan import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.search import build_indexes, list_indexes, search_images, search_labels
 from curator.workspace.session import reading, writing
@@ -55,15 +59,19 @@ from curator.workspace.session import reading, writing
 __all__ = [
     "AuditReport",
     "BackupSummary",
+    "CalibrationCheck",
     "CalibrationSummary",
     "DiffReport",
     "EvaluationRequest",
     "EvaluationSummary",
     "Explanation",
+    "ExportRequest",
+    "ExportSummary",
     "Finding",
     "LearnRequest",
     "LearnSummary",
     "Leftovers",
+    "NightReport",
     "PlanRequest",
     "ScanPlan",
     "ScanSummary",
@@ -142,12 +150,31 @@ class Workspace:
     def calibrate(
         self,
         *reference: str | Path,
-        keep: float = 0.95,
+        keep: float | None = None,
         name: str | None = None,
         watcher: ScanWatcher | None = None,
+        wait_seconds: float = 0.0,
+        **rule: Any,
     ) -> CalibrationSummary:
-        """Set the threshold so that the share `keep` of the reference ID images is kept; flags follow at once."""
-        return run_calibration(self._context, _addresses(reference), watcher or SilentWatcher(), keep=keep, name=name)
+        """Let reference ID images, those that are there unless some are named, set the threshold; flags follow at once.
+
+        keep: the share of them to keep, 0.95 unless one of the other rules is given: `alpha`, the p-value at which to
+        flag, `fdr`, the share of the flags of a night that may be false. `by_class=True`: within classes that have
+        references enough, `minimum` or more.
+        """
+        wanted, sources = Rule.chosen(keep=keep, **rule), [*map(str, reference)]
+        watcher = watcher or SilentWatcher()
+        return run_calibration(self._context, sources, watcher, rule=wanted, name=name, wait_seconds=wait_seconds)
+
+    def check_calibration(
+        self, *held_out: str | Path, alphas: Sequence[float] = ALPHAS, watcher: ScanWatcher | None = None
+    ) -> CalibrationCheck:
+        """Whether flags keep their promise on held-out ID images: those named, else half of the reference."""
+        return check_calibration(self._context, [*map(str, held_out)], watcher or SilentWatcher(), alphas=alphas)
+
+    def use_policy(self, name: str) -> Policy:
+        """Let a policy made before decide again. Scores nothing."""
+        return use_policy(self._context, name)
 
     def score(
         self, *, bank: str | Sequence[str] = (), method: str | Sequence[str] = (), where: str | None = None
@@ -201,6 +228,11 @@ class Workspace:
         with writing(self.layout, "publish", {"to": to}, publish_to=to):
             pass
         return self.layout.snapshot
+
+    @property
+    def reviews(self) -> Reviews:
+        """Decisions of people about flagged images: export, import, the review page, and what they say about a bank."""
+        return Reviews(self._context)
 
     # Keeping
 
@@ -270,11 +302,23 @@ class Workspace:
         return search(self._context, text=text, image=None if image is None else str(image), label=label, k=k)
 
     def explain(
-        self, image: str | Path, *, bank: str | None = None, method: str | None = None, k: int = 5
+        self,
+        image: str | Path,
+        *,
+        bank: str | None = None,
+        method: str | None = None,
+        k: int = 5,
+        thumbnail: bool = False,
     ) -> Explanation:
-        """Why an image is flagged or kept: its nearest labels and their share of the score, which of them decides, its
-        nearest reference images and lake neighbours, and the policy. By default as the report views judge it."""
-        return explain_image(self._context, str(image), bank=bank, method=method, k=k)
+        """Why an image is flagged or kept: its nearest labels and their share of the score, which of them decides and
+        how it was made, its nearest reference images and lake neighbours, and the policy; by default as the report
+        views judge it. `as_html()` of it is a page."""
+        return explain_image(self._context, str(image), bank=bank, method=method, k=k, picture=thumbnail)
+
+    def export(self, request: ExportRequest) -> ExportSummary:
+        """Export flagged images, kept ones, or those of a query; a killed export goes on. Raises UsageError for a
+        destination that holds anything else."""
+        return run_export(self._context, self.queries(), request)
 
     def build_indexes(self) -> pa.Table:
         """Build or update the image and label indexes by their recipes."""
@@ -312,6 +356,19 @@ class Workspace:
     def bank_dependencies(self, name: str = "base") -> str:
         """The files and banks that the spec of a bank names, as rules for make. Reads nothing but the spec."""
         return dependency_rules(self.layout, name)
+
+    def report(self, night: str | None = None, *, fail_on: Sequence[str] = (), pictures: bool = True) -> NightReport:
+        """The report of a night (date or run id, by default the last): as data and, with its pictures, as a page."""
+        return report_night(self._context, night, fail_on=fail_on, pictures=pictures)
+
+    def pin_baseline(self, night: str | None = None) -> dict[str, Any]:
+        """Make a night the baseline that reports compare others with."""
+        return pin_baseline(self._context, night)
+
+    def baselines(self) -> pa.Table:
+        """The pinned baselines, the newest first."""
+        with reading(self.layout) as database:
+            return database.table("list_baselines")
 
     def check(self) -> list[CheckResult]:
         """Run every check of `sql/checks` on the published snapshot."""

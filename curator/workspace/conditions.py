@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -85,17 +85,17 @@ class Condition:
     bound: float
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises UsageError for anything but `NAME OPERATOR NUMBER`."""
+    def parse(cls, text: str, known: Collection[str] = FIGURES.keys()) -> Self:
+        """Raises UsageError for anything but `NAME OPERATOR NUMBER` with a name that is known."""
         match = _FORM.fullmatch(text)
         try:
             name, sign, bound = match.groups() if match else ("", "", "")
-            if name in FIGURES:
+            if name in known:
                 return cls(text.strip(), name, sign, float(bound))
         except ValueError:
             name = ""
         problem = f"no figure is called {name!r}" if name else "not of the form NAME>NUMBER (or >=, <, <=)"
-        raise UsageError(f"--fail-on {text}: {problem}", hint=f"figures: {', '.join(FIGURES)}")
+        raise UsageError(f"--fail-on {text}: {problem}", hint=f"figures: {', '.join(known)}")
 
     def holds(self, figures: Mapping[str, float]) -> bool:
         return OPERATORS[self.operator](figures[self.figure], self.bound)
@@ -124,9 +124,15 @@ class Limits:
         if self.max_reject_rate is not None and figures["reject_rate"] > self.max_reject_rate:
             code = EXIT_REJECTS
             lines.append(f"{summary.rejects} of {summary.data_read} data are rejects: see curator query rejects")
-        for condition in self.fail_on:
-            if condition.holds(figures):
-                code = code or EXIT_CONDITION
-                value = figures[condition.figure]
-                lines.append(f"--fail-on {condition.text}: {condition.figure} is {value:.6g}; the results are kept")
-        return code, tuple(lines)
+        held = conditions_held(self.fail_on, figures)
+        code = code or (EXIT_CONDITION if held else 0)
+        return code, (*lines, *(f"{line}; the results are kept" for line in held))
+
+
+def conditions_held(conditions: Sequence[Condition], figures: Mapping[str, float]) -> list[str]:
+    """A line for each condition that holds."""
+    return [
+        f"--fail-on {item.text}: {item.figure} is {figures[item.figure]:.6g}"
+        for item in conditions
+        if item.holds(figures)
+    ]

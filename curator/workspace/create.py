@@ -32,6 +32,9 @@ labels = "flat"
 [near_duplicates]
 min_cosine = 0.98
 
+[groups]
+min_cosine = 0.96     # of each near-duplicate to the image that stands for its group
+
 [generators]             # for banks that learn: curator bank ants, mmood, synood, eoe
 describer = "vocabulary" # transformers:<id or folder>, endpoint:<model>
 reasoner = "wordnet"     # the same
@@ -48,8 +51,11 @@ vectors/
 index/
 cache/
 generated/
+exports/
 tmp/
 banks/*/
+reports/
+exports/
 """
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +36,22 @@ def record_policy(ledger: Ledger, policy: Policy, method: Method) -> None:
         provenance=json.dumps(dict(policy.provenance), sort_keys=True),
         created_at=utc_now(),
         run_id=ledger.run_id,
+        rule=policy.rule.kind if policy.rule else "default",
+        level=policy.rule.level if policy.rule else None,
+        by_class=policy.rule is not None and policy.rule.by_class,
+        calibration_id=policy.calibration_id,
     )
 
 
+def policy_of(row: Mapping[str, Any], scored_by: Mapping[str, str]) -> Policy:
+    """The policy of a row."""
+    provenance = json.loads(row["provenance"])
+    return Policy(row["name"], **scored_by, min_log_odds=row["min_log_odds"], provenance=provenance)
+
+
 def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy | None, str]:
-    """The newest calibrated policy for this bank and method, else the stated default; and a note that says which."""
+    """The policy chosen last for this bank and method, else the newest calibrated, else the stated default; and a note
+    that says which."""
     if (found := ledger.database.row("find_policy", **scored_by(bank, method))) is None:
         try:
             policy = default_policy(bank, method, rule="label_for_label")
@@ -45,16 +59,15 @@ def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy 
             return None, f"nothing is flagged: {fault}"
         record_policy(ledger, policy, method)
         found = ledger.database.row("find_policy", **scored_by(bank, method)) or {}
-    policy = Policy(
-        found["name"],
-        **scored_by(bank, method),
-        min_log_odds=found["min_log_odds"],
-        provenance=json.loads(found["provenance"]),
-    )
+    policy = policy_of(found, scored_by(bank, method))
     note = f"flagged below id_score {found['min_id_score']:.4g}"
-    if policy.name == "default":
+    if policy.rule is None:
         return policy, f"{note}, a default ({policy.provenance['rule']}); see `curator calibrate`"
-    return policy, f"{note} (policy {policy.name})"
+    if policy.rule.kind == "fdr":
+        return policy, f"flagged so that {policy.rule.level:g} of the flags of a night are false (policy {policy.name})"
+    if math.isinf(policy.min_log_odds) and not policy.rule.by_class:
+        return policy, f"nothing can be flagged: policy {policy.name} has too few references"
+    return policy, f"{note}{', by class' if policy.rule.by_class else ''} (policy {policy.name})"
 
 
 def select(ledger: Ledger, bank: Bank, method: Method, policy: Policy | None) -> None:

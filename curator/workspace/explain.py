@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
-from curator.errors import BankError, UsageError
+from curator.decode import DecodeFailure
+from curator.errors import BankError, SourceError, UsageError
+from curator.lake import read_datum
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.methods.exact_pass import LayerCosines
@@ -17,88 +19,60 @@ from curator.store import Database
 from curator.types import Vectors
 from curator.workspace.context import Context
 from curator.workspace.decisions import scored_by
+from curator.workspace.explanation import ExplainedLabel, Explanation, State
+from curator.workspace.label_origins import LabelOrigin, origins_of
+from curator.workspace.pictures import thumbnail, thumbnail_of
 from curator.workspace.reference import ReferenceSet, load_reference
+from curator.workspace.ruling import Ruling
 from curator.workspace.scoring import Scorer
 from curator.workspace.search import nearest_images, vector_of_image, wanted_images
 from curator.workspace.session import reading
 
-
-@dataclass(frozen=True, slots=True)
-class ExplainedLabel:
-    """A label near the image. `share`: of the sum over the labels of its role; `id_score_without` it."""
-
-    label: str
-    role: str
-    source: str
-    cosine: float
-    share: float
-    id_score_without: float | None
-    decides: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One image under one bank and method. `flagged` is None where no policy rules.
-
-    `id_score` and `log_odds` are those of the store, for an image of the lake that was scored so, else computed now.
-    `deciding`: the one label without which the image would be on the other side of the cut, if there is one.
-    """
-
-    uri: str
-    image_id: str | None
-    bank: str
-    method_id: str
-    id_score: float
-    log_odds: float
-    policy: str | None
-    min_id_score: float | None
-    min_log_odds: float | None
-    policy_provenance: Mapping[str, Any] | None
-    flagged: bool | None
-    deciding: str | None
-    labels: tuple[ExplainedLabel, ...]
-    reference: tuple[Mapping[str, Any], ...]
-    neighbours: tuple[Mapping[str, Any], ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+TRIED = 20  # labels of each role that are left out in turn, at least
+MOST_PLACES = 10
+THUMBNAIL = 256
+ONLINE = re.compile(r"(\w+)-online\(.*\)")
 
 
 def explain_image(
-    context: Context, image: str, *, bank: str | None = None, method: str | None = None, k: int = 5
+    context: Context,
+    image: str,
+    *,
+    bank: str | None = None,
+    method: str | None = None,
+    k: int = 5,
+    picture: bool = False,
 ) -> Explanation:
-    """Explain an image of the lake (address, end of an address, or id) or a file, by default as the views judge it.
+    """Explain an image (address, end of an address, or id) or a file, by default as the views judge it.
 
-    Raises UsageError for an image that is neither, BankError for a bank that is not there.
+    `picture`: with a thumbnail. Raises UsageError for an image that is neither, BankError for a bank that is not there.
     """
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
         row = database.row("find_vector", address=image, encoder_id=encoder_id)
+        if row and row["gone"] and Path(image).expanduser().is_file():
+            row = None  # what lies there now has not been scanned
         vector = vector_of_image(context, image, row, encoder_id)
-        scorer = _scorer(context, database, bank, method, encoder_id)
+        online = method is not None and ONLINE.fullmatch(method)
+        scorer = _scorer(context, database, bank, online[1] if online else method, encoder_id)
+        names = scored_by(scorer.bank, scorer.method) | ({"method_id": str(method)} if online else {})
         image_id = str(row["image_id"]) if row else None
-        found = attribute_image(scorer, image_id, vector, k)
-        ruling = database.row("find_policy", **scored_by(scorer.bank, scorer.method))
-        stored = image_id and database.row("find_score", image_id=image_id, **scored_by(scorer.bank, scorer.method))
-        score = stored or {"id_score": found.id_score, "log_odds": found.log_odds}
-        cut = ruling["min_log_odds"] if ruling else None
-        deciding = None if cut is None else found.deciding(cut)
+        found = attribute_image(scorer, image_id, vector, max(k, TRIED))
+        ruling = Ruling.of(database, scorer, names, image_id, found)
+        places = database.rows("list_places_of_image", image_id=image_id)
         return Explanation(
             uri=str(row["uri"]) if row else image,
+            state="lake" if places else _state(row),
             image_id=image_id,
-            bank=f"{scorer.bank.name}@{scorer.bank.digest[:12]}",
-            method_id=scorer.method.method_id,
-            id_score=score["id_score"],
-            log_odds=score["log_odds"],
-            policy=ruling["name"] if ruling else None,
-            min_id_score=ruling["min_id_score"] if ruling else None,
-            min_log_odds=cut,
-            policy_provenance=json.loads(ruling["provenance"]) if ruling else None,
-            flagged=None if cut is None else score["log_odds"] < cut,
-            deciding=scorer.bank.labels[deciding.label].text if deciding else None,
-            labels=tuple(_label(scorer, part, deciding) for part in (*found.ids, *found.negatives)),
+            copies=len(places),
+            places=tuple(place["uri"] for place in places[:MOST_PLACES]),
+            method_id=names["method_id"],
+            labels=_labels(database, scorer, ruling, k),
             reference=_reference_images(context, database, scorer, image_id, vector, k),
             neighbours=tuple(nearest_images(context, database, encoder_id, vector, k, but=image_id).to_pylist()),
+            **ruling.as_facts(scorer),
+            **_bank(database, scorer),
+            **(_thumbnail(context, database, image, image_id) if picture else {}),
         )
 
 
@@ -111,8 +85,8 @@ def _scorer(context: Context, database: Database, bank: str | None, method: str 
     if found is None:
         raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
     if method is None and bank is None and shown:
-        method = without_measured(str(shown["method_id"]))
-    return context.scorer(found, method, database=database)
+        method = str(shown["method_id"])
+    return context.scorer(found, method and without_measured(method), database=database)
 
 
 def _name_of(database: Database, digest: str) -> str:
@@ -120,9 +94,11 @@ def _name_of(database: Database, digest: str) -> str:
     return str(row["name"]) if row else ""
 
 
-def without_measured(method_id: str) -> str:
-    """A method id as it could have been asked for: without what was measured on the reference images."""
-    name, _, listed = method_id.removesuffix(")").partition("(")
+def without_measured(method: str) -> str:
+    """A method as it could have been asked for; of an id, without what was measured on the reference images."""
+    if not method.endswith(")"):
+        return method
+    name, _, listed = method.removesuffix(")").partition("(")
     measured = ("reference", "text_", "image_")
     kept = [item for item in listed.split(",") if item and not item.startswith(measured)]
     return f"{name}:{','.join(kept)}"
@@ -144,9 +120,36 @@ def attribute_image(scorer: Scorer, image_id: str | None, vector: Vectors, k: in
     )
 
 
-def _label(scorer: Scorer, part: LabelPart, deciding: LabelPart | None) -> ExplainedLabel:
+def _state(row: Mapping[str, Any] | None) -> State:
+    """Of an image that lies nowhere in the lake."""
+    if row is None:
+        return "file"
+    return "gone" if row["gone"] else cast(State, row["role"])
+
+
+def _bank(database: Database, scorer: Scorer) -> dict[str, Any]:
+    bank = scorer.bank
+    row = database.row("find_bank", name=bank.name, digest_prefix=bank.digest, encoder_id=None) or {}
+    return {
+        "bank": f"{bank.name}@{bank.digest[:12]}",
+        "bank_name": bank.name,
+        "bank_version": row.get("version", 0),
+    }
+
+
+def _labels(database: Database, scorer: Scorer, ruling: Ruling, k: int) -> tuple[ExplainedLabel, ...]:
+    """The k nearest of each role, and the deciding one where it is further away."""
+    deciding = ruling.deciding()
+    shown = [*ruling.found.ids[:k], *ruling.found.negatives[:k]]
+    if deciding is not None and deciding not in shown:
+        shown.append(deciding)
+    origins = origins_of(database, scorer.bank.digest, [part.label for part in shown])
+    return tuple(_label(scorer, part, ruling, origins.get(part.label)) for part in shown)
+
+
+def _label(scorer: Scorer, part: LabelPart, ruling: Ruling, origin: LabelOrigin | None) -> ExplainedLabel:
     label = scorer.bank.labels[part.label]
-    without = part.log_odds_without
+    without = None if ruling.online else part.log_odds_without
     return ExplainedLabel(
         label=label.text,
         role=label.role,
@@ -154,8 +157,22 @@ def _label(scorer: Scorer, part: LabelPart, deciding: LabelPart | None) -> Expla
         cosine=part.cosine,
         share=part.share,
         id_score_without=None if without is None else float(scorer.method.id_score(np.array([without]))[0]),
-        decides=part is deciding,
+        changes_flag=ruling.turns(part),
+        decides=part == ruling.deciding(),
+        made_by=origin,
     )
+
+
+def _thumbnail(context: Context, database: Database, image: str, image_id: str | None) -> dict[str, Any]:
+    """The image, small; or why it cannot be shown."""
+    if image_id is not None:
+        found = thumbnail(context, database, image_id, side=THUMBNAIL)
+        return {"thumbnail": found.data, "thumbnail_fault": found.reason}
+    try:
+        data = thumbnail_of(read_datum(image, "file"), context.decode_options, side=THUMBNAIL)
+    except (DecodeFailure, SourceError) as fault:
+        return {"thumbnail_fault": str(fault)}
+    return {"thumbnail": data}
 
 
 def _reference_images(

@@ -20,6 +20,7 @@ from typing import Any
 from curator.banks import TextCache
 from curator.config import Config
 from curator.errors import WorkspaceError
+from curator.export.journal import FOLDER as JOURNAL
 from curator.store import Database
 from curator.store.migrate import migrate
 from curator.workspace.layout import Layout, slug
@@ -152,12 +153,17 @@ def _texts(layout: Layout, _: Config, references: References) -> Iterator[Path]:
                 yield folder
 
 
+def _exports(layout: Layout, _: Config, __: References) -> Iterator[Path]:
+    yield from (folder for folder in _folders(layout.exports) if not _is_young(folder))
+
+
 Find = Callable[[Layout, Config, References], Iterator[Path]]
 KINDS: tuple[tuple[str, str, Find], ...] = (
     ("vectors", "vector files that no row refers to: of killed runs", _vectors),
     ("generated", "painted files that no call refers to", _generated),
     ("temporary", "half-written files of killed runs", _temporary),
     ("indexes", "indexes that no search opens as the workspace is configured", _indexes),
+    ("exports", "exports to URLs that were cut off: they would begin anew", _exports),
     ("texts", "text embeddings of encoders that are not in use", _texts),
 )
 
@@ -183,8 +189,12 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Files and folders below, without following links; what is in a folder of a killed build is not listed."""
+    """Files and folders below, without following links; what is in a folder of a killed build is not listed, nor an
+    export, which is written without the lock and clears up after itself."""
     for parent, folders, files in os.walk(root):
+        if JOURNAL in folders:
+            folders.clear()
+            continue
         yield from (Path(parent, name) for name in [*folders, *files])
         folders[:] = [name for name in folders if not name.startswith(".")]
 

@@ -55,6 +55,16 @@ class Layout:
         return self.root / "queries"
 
     @property
+    def reviews(self) -> Path:
+        """Decisions of review pages that wait to be recorded."""
+        return self.root / "reviews"
+
+    @property
+    def exports(self) -> Path:
+        """Exports on their way to a URL."""
+        return self.root / "exports"
+
+    @property
     def text_cache(self) -> Path:
         return self.root / "cache" / "text"
 

@@ -1,23 +1,21 @@
-"""The operations that take images in: scan and calibrate. Each is one run with one summary."""
+"""A scan, from the listing to the flags; and how any operation takes images in."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, replace
 
 from curator.engines.known import KnownContents, id_table
 from curator.lake import Source
-from curator.policy import calibrate, calibrated_policy
 from curator.store import Ledger, ListingCounts
-from curator.store.ledger import object_table
 from curator.types import Bank
 from curator.workspace.context import Context
-from curator.workspace.decisions import bank_label, policy_in_force, record_policy, scored_by, select
+from curator.workspace.decisions import bank_label, policy_in_force, select
 from curator.workspace.duplicates import find_near_duplicates
 from curator.workspace.engine import check_engine, open_engine
 from curator.workspace.logs import log, log_event, stage, stage_seconds
+from curator.workspace.night_cuts import judge_nights
 from curator.workspace.repair import forget_lost_vectors
 from curator.workspace.scan import (
     ListedSource,
@@ -32,26 +30,6 @@ from curator.workspace.scan import (
 )
 from curator.workspace.scoring import Scorer, score_stored
 from curator.workspace.session import reading_or_empty, writing
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationSummary:
-    """A threshold and where it comes from."""
-
-    run_id: str
-    policy_id: str
-    policy: str
-    keep: float
-    kept_share: float
-    reference_images: int
-    min_id_score: float
-    min_log_odds: float
-    warning: str | None
-    flagged: int
-    scored: int
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
@@ -75,6 +53,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
             scorer = context.scorer(bank, database=ledger.database)
             policy, note = policy_in_force(ledger, scorer.bank, scorer.method)
             rescored = sum(score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id)).values())
+            judge_nights(ledger, policy, scorer.method)
             select(ledger, scorer.bank, scorer.method, policy)
             done["rescored"] = rescored
         with stage("near_duplicates") as done:
@@ -82,6 +61,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         summary = _summarise(ledger, scorer, listed)
         counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
         stages = stage_seconds()
+        ledger.record_stages(stages)
     return replace(
         summary,
         rescored=rescored,
@@ -91,43 +71,6 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         policy=policy.name if policy else "none",
         policy_note=note,
         seconds=round(time.perf_counter() - started, 3),
-    )
-
-
-def run_calibration(
-    context: Context, sources: Sequence[str], watcher: ScanWatcher, *, keep: float, name: str | None
-) -> CalibrationSummary:
-    """Score reference ID images and store the threshold that keeps the wanted share of them."""
-    request = ScanRequest(tuple(sources), role="reference")
-    opened = open_sources(sources)
-    with writing(context.layout, "calibrate", {"sources": [item.name for item in opened], "keep": keep}) as ledger:
-        bank, listed = take_in(context, ledger, opened, request, watcher)
-        scorer = context.scorer(bank, database=ledger.database)
-        score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id))
-        objects = object_table([item for source in listed for item in source.objects])
-        with ledger.database.incoming(object=objects):
-            scores = ledger.database.table("list_reference_scores", **scored_by(scorer.bank, scorer.method))
-        calibration = calibrate(scores["log_odds"].to_numpy(), keep=keep)
-        reference = {"sources": [item.name for item in opened], "images": calibration.n, "run_id": ledger.run_id}
-        policy = calibrated_policy(
-            scorer.bank, scorer.method, calibration, name=name or f"keep-{keep:g}", reference=reference
-        )
-        record_policy(ledger, policy, scorer.method)
-        select(ledger, scorer.bank, scorer.method, policy)
-        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
-        found = ledger.database.row("find_policy", **scored_by(scorer.bank, scorer.method)) or {}
-    return CalibrationSummary(
-        run_id=ledger.run_id,
-        policy_id=policy.policy_id,
-        policy=policy.name,
-        keep=calibration.keep,
-        kept_share=calibration.kept_share,
-        reference_images=calibration.n,
-        min_id_score=float(found["min_id_score"]),
-        min_log_odds=policy.min_log_odds,
-        warning=calibration.warning,
-        flagged=int(counts["flagged"]),
-        scored=int(counts["scored"]),
     )
 
 

@@ -11,6 +11,7 @@ from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.decisions import bank_label, policy_in_force, scored_by, select
+from curator.workspace.night_cuts import judge_nights
 from curator.workspace.scoring import score_stored
 from curator.workspace.session import reading, writing
 
@@ -70,6 +71,8 @@ def score_bank(
     scorings = []
     for method in scorer.methods:
         policy, note = policy_in_force(ledger, bank, method)
+        if only is None:
+            judge_nights(ledger, policy, method)
         if shown:
             select(ledger, bank, method, policy)
         found = ledger.database.row("count_flags_of", **scored_by(bank, method)) or {}

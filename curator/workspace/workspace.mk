@@ -1,59 +1,138 @@
-# Keeps the banks of this workspace up to date. `curator init` wrote it once; it is yours to change.
+# Runs the nights of this workspace. `curator init` wrote it once; it is yours to change.
 #
-#   make banks                       build the banks whose spec or inputs changed since their last build
-#   make -j4 banks                   the same; builds wait for each other where they must
+#   make banks                         build the banks whose spec or inputs changed since their last build
 #   make scan SOURCES=/data/incoming
+#   make night SOURCES=/data/incoming REFERENCE=/data/known-id      for cron, Airflow, Slurm
+#   make -n night SOURCES=/data/incoming                            show what it would do
 #
-# A bank banks/NAME.toml is up to date when banks/.stamps/NAME.built is newer than its spec, the files and the banks
-# that the spec names, and the encoder's address. To build one again: delete its stamp. To build all: make -B banks.
+# Set SOURCES and REFERENCE below for good, and `make night` is all. Any target may run under -j: what writes waits for
+# what writes. Which images are new only curator knows, so `scan` always runs. All else is a file: a bank is as new as
+# its spec and what that names, the calibration as its banks, images and settings, report and export as the snapshot
+# that every writing command publishes. To make one again: delete its stamp, or make -B TARGET.
 
 CURATOR ?= curator
+# What is scanned, and images known to be ID, for the threshold; without them nothing is calibrated.
 SOURCES ?=
-# Seconds that a build waits while another run holds the workspace.
+REFERENCE ?=
+# The share of ID images to keep, or the p-value at which to flag; more options of scan, calibrate, report, export.
+KEEP ?= 0.95
+ALPHA ?=
+SCAN_OPTIONS ?=
+CALIBRATE_OPTIONS ?= $(if $(ALPHA),--alpha $(ALPHA),--keep $(KEEP))
+REPORT_OPTIONS ?=
+EXPORT_OPTIONS ?= --format parquet --update
+# Where reports and exports go, and the name of tonight's report.
+REPORTS ?= reports
+EXPORTS ?= exports/flagged
+ifndef NIGHT
+NIGHT := $(shell date -u +%F)
+endif
+# Seconds that a writing command waits while another run holds the workspace.
 WAIT ?= 3600
 
+STAMP := banks/.stamps
 BANKS := $(patsubst banks/%.toml,%,$(wildcard banks/*.toml))
-STAMPS := $(BANKS:%=banks/.stamps/%.built)
+BUILT := $(BANKS:%=$(STAMP)/%.built)
+CALIBRATED := $(if $(strip $(REFERENCE)),$(STAMP)/calibrated)
+SCANNING := $(filter night scan,$(MAKECMDGOALS))
+# Exit codes 3 and 4 keep all results and say that somebody has to look: a night goes on, and ends with them.
+ending = code=$$?; echo $$code >$(STAMP)/$(1).code; \
+	case "$$code:$(filter night,$(MAKECMDGOALS))" in 0:*|3:night|4:night) ;; *) exit $$code;; esac
 
-ifneq ($(filter scan,$(MAKECMDGOALS)),)
+ifneq ($(SCANNING),)
 ifeq ($(strip $(SOURCES)),)
 $(error say what to scan: make scan SOURCES=/data/incoming)
+endif
+endif
+ifneq ($(filter calibrate,$(MAKECMDGOALS)),)
+ifeq ($(strip $(REFERENCE)),)
+$(error say which images are known to be ID: make calibrate REFERENCE=/data/known-id)
 endif
 endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help banks scan check
+.PRECIOUS: $(REPORTS)/$(NIGHT).html
+.PHONY: help night banks scan calibrate report export check begin always
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-banks: $(STAMPS)  ## Build the banks whose spec or inputs changed
+night: scan calibrate report export  ## All of a night: banks, scan, calibrate, report, export
+	@for step in scan report; do \
+	  code=$$(cat $(STAMP)/$$step.code); \
+	  [ "$$code" = 0 ] || { echo "curator $$step ended with $$code" >&2; exit $$code; }; \
+	done
+
+# The codes of the last night are none of this one's.
+begin:
+	@rm -f $(STAMP)/*.code
+
+scan $(BUILT): | $(if $(filter night,$(MAKECMDGOALS)),begin)
+
+banks: $(BUILT)  ## Build the banks whose spec or inputs changed
 
 scan: banks  ## Scan SOURCES into the lake, score and flag: make scan SOURCES=/data/incoming
-	$(CURATOR) scan $(SOURCES)
+	@mkdir -p $(STAMP)
+	$(CURATOR) scan $(SOURCES) --wait $(WAIT) $(SCAN_OPTIONS); $(call ending,scan)
+
+calibrate: $(CALIBRATED)  ## Set the threshold from images known to be ID: make calibrate REFERENCE=/data/known-id
+
+report: $(REPORTS)/$(NIGHT).html  ## Write the report of the night into REPORTS
+
+export: $(STAMP)/exported  ## Export the flagged images to EXPORTS
 
 check: banks  ## Examine the machine and the workspace, and run all checks
 	$(CURATOR) doctor --check
 
+$(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference | $(SCANNING:night=scan)
+	@touch $@.begun
+	$(CURATOR) calibrate $(REFERENCE:%=--reference %) --wait $(WAIT) $(CALIBRATE_OPTIONS)
+	@mv $@.begun $@
+
+# The snapshot is what every writing command leaves; those of this run go first.
+published/curator.duckdb: $(SCANNING:night=scan) $(if $(filter night calibrate,$(MAKECMDGOALS)),$(CALIBRATED))
+	@:
+
+$(REPORTS)/$(NIGHT).html: published/curator.duckdb
+	@mkdir -p $(@D) $(STAMP)
+	$(CURATOR) report -o $@ $(REPORT_OPTIONS); $(call ending,report)
+
+$(STAMP)/exported: published/curator.duckdb
+	@mkdir -p $(@D)
+	$(CURATOR) export flagged --to $(EXPORTS) $(EXPORT_OPTIONS)
+	@touch $@
+
 # The stamp bears the time at which the build began: what changes during a build is built again by the next make.
-banks/.stamps/%.built: banks/%.toml banks/.stamps/encoder
+$(STAMP)/%.built: banks/%.toml $(STAMP)/encoder
 	@touch $@.begun
 	$(CURATOR) bank build $* --wait $(WAIT)
 	@mv $@.begun $@
 
-# Another encoder means other vectors. This file changes only when the address does, not with all of curator.toml.
-banks/.stamps/encoder: curator.toml
+# These files change only when what they hold does, not with all of curator.toml. Another encoder means other vectors,
+# another method another threshold, and so do other reference images.
+$(STAMP)/encoder: curator.toml
 	@mkdir -p $(@D)
 	@$(CURATOR) config >$@.all
 	@sed -n '/^\[encoder\]/,/^\[/{/^address/p;}' $@.all >$@.new && rm $@.all
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
+# With a + in front, make -n looks as well.
+$(STAMP)/scoring: always
+	+@mkdir -p $(@D) && $(CURATOR) config >$@.all
+	+@sed -nE '/^\[scan\]/,/^\[/{/^(bank|method)/p;}' $@.all >$@.new && rm $@.all
+	+@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(STAMP)/reference: always
+	+@mkdir -p $(@D) && echo '$(REFERENCE) $(CALIBRATE_OPTIONS)' >$@.new
+	+@find -L $(REFERENCE) -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | cksum >>$@.new
+	+@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
 # Which files and banks each spec names. Make reads these answers, and makes them anew, before it decides what to build.
-banks/.stamps/%.d: banks/%.toml
+$(STAMP)/%.d: banks/%.toml
 	@mkdir -p $(@D)
 	@$(CURATOR) bank deps $* >$@.new && mv $@.new $@
 
 ifneq ($(filter-out help,$(or $(MAKECMDGOALS),help)),)
--include $(BANKS:%=banks/.stamps/%.d)
+-include $(BANKS:%=$(STAMP)/%.d)
 endif

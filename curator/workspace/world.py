@@ -14,14 +14,12 @@ import pyarrow as pa
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
-from curator.engines.stages import content_id
-from curator.errors import SourceError, UsageError
+from curator.errors import UsageError
 from curator.evaluation.labels import label_of
 from curator.generators import GeneratorOptions, make_generator
 from curator.generators.asking import Asking
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
-from curator.lake import read_datum
 from curator.methods import BankScorer, resolve_method
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.store import Database
@@ -30,6 +28,7 @@ from curator.systems.lake import LakeSample
 from curator.types import Bank, Vectors
 from curator.vectors import read_rows
 from curator.workspace.context import Context
+from curator.workspace.pictures import read_image
 from curator.workspace.search import image_neighbours
 
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
@@ -150,25 +149,7 @@ class World:
 
     def picture(self, image_id: str, vector: Vectors) -> Picture:
         """An image that a model may look at; its bytes are read when it does."""
-        return Picture(image_id, partial(self._load, image_id), vector)
-
-    def _load(self, image_id: str) -> bytes:
-        """The bytes of an image, from its first place. Raises SourceError when they are out of reach, or others."""
-        rows = self._image_facts([image_id])
-        if not rows:
-            raise SourceError(f"image {image_id} is in no source any more", hint="scan its source again")
-        row = rows[0]
-        data = read_datum(
-            row["object_uri"],
-            row["kind"],
-            member=row["member"] or None,
-            byte_offset=row["byte_offset"] if row["byte_offset"] >= 0 else None,
-            byte_size=row["byte_size"],
-            options=self.context.read_options,
-        )
-        if content_id(data) != image_id:
-            raise SourceError(f"{row['uri']}: its content has changed", hint="scan its source again")
-        return data
+        return Picture(image_id, partial(read_image, self.context, self.database, image_id), vector)
 
     def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Size and place of images that are still there, in the order of their ids."""

@@ -11,6 +11,25 @@ select 'policy', 'bank', policy.bank_digest
 from policy
 anti join bank on bank.bank_digest = policy.bank_digest
 union all
+select 'policy', 'calibration', policy.calibration_id
+from policy
+anti join calibration on calibration.calibration_id = policy.calibration_id
+where policy.calibration_id is not null
+union all
+select 'policy_class', 'policy', policy_class.policy_id
+from policy_class
+anti join policy on policy.policy_id = policy_class.policy_id
+union all
+select 'policy_night', 'policy', policy_night.policy_id
+from policy_night
+anti join policy on policy.policy_id = policy_night.policy_id
+union all
+select 'calibration', 'calibration_score', calibration.calibration_id
+from calibration
+left join calibration_score on calibration_score.calibration_id = calibration.calibration_id
+group by calibration.calibration_id, calibration.image_count
+having count(calibration_score.image_id) <> calibration.image_count
+union all
 select 'evaluation_metric', 'bank', evaluation_metric.bank_digest
 from evaluation_metric
 anti join bank on bank.bank_digest = evaluation_metric.bank_digest
@@ -33,6 +52,18 @@ union all
 select 'bank_guard', 'bank', bank_guard.bank_digest
 from bank_guard
 anti join bank on bank.bank_digest = bank_guard.bank_digest
+union all
+select 'review', 'image', review.image_id
+from review
+anti join image on image.image_id = review.image_id
+union all
+select 'baseline_image', 'baseline', baseline_image.baseline_number::varchar
+from baseline_image
+anti join baseline on baseline.baseline_number = baseline_image.baseline_number
+union all
+select 'baseline_image', 'image', baseline_image.image_id
+from baseline_image
+anti join image on image.image_id = baseline_image.image_id
 union all
 select 'selection', 'policy', selection.policy_id
 from selection

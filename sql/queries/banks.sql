@@ -78,3 +78,29 @@ limit 1;
 select dimension, logit_scale, preprocess
 from encoder
 where encoder_id = $encoder_id;
+
+-- name: list_scorings_of_bank
+-- The methods that images were scored by under a bank version; what the views show first, then the most used.
+select scoring, method_id, scored, policy_name, min_id_score, selected
+from report.scorings
+where bank_digest = $bank_digest
+order by selected desc, scored desc, scoring;
+
+-- name: count_flags_by_label
+-- How many flagged images of the lake each negative label is the nearest to, under a scoring.
+select top_negative, count(*) as flags
+from report.compare
+where scoring = $scoring
+    and flagged
+group by top_negative
+order by flags desc, top_negative;
+
+-- name: count_flag_changes
+-- Images of the lake that two scorings both have, by what each says of them.
+select before.flagged as old_flagged, after.flagged as new_flagged, count(*) as images
+from report.compare as before
+join report.compare as after on after.image_id = before.image_id
+where before.scoring = $old_scoring
+    and after.scoring = $new_scoring
+group by before.flagged, after.flagged
+order by old_flagged, new_flagged;

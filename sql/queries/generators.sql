@@ -62,13 +62,45 @@ select
     evidence.concerns,
     evidence.call_id,
     call.model,
-    call.prompt
+    call.prompt,
+    call.output
 from label
 left join label_evidence as evidence
     on evidence.bank_digest = label.bank_digest
     and evidence.label_index = label.label_index
 left join generator_call as call on call.call_id = evidence.call_id
 where label.bank_digest = $bank_digest
+order by label.label_index;
+
+-- name: list_label_origins
+-- How some labels of a bank version were made: the call that gave each, and the pictures that show it.
+select
+    label.label_index,
+    evidence.concerns,
+    call.call_id,
+    call.role,
+    call.model,
+    call.revision,
+    call.prompt,
+    call.prompt_version,
+    call.seed,
+    call.output,
+    call.artefact,
+    call.inputs,
+    call.finished_at,
+    (
+        select coalesce(list(picture.artefact order by picture.picture_number), [])
+        from bank_picture as picture
+        where picture.bank_digest = label.bank_digest
+            and picture.label = label.text
+    ) as pictures
+from label
+left join label_evidence as evidence
+    on evidence.bank_digest = label.bank_digest
+    and evidence.label_index = label.label_index
+left join generator_call as call on call.call_id = evidence.call_id
+where label.bank_digest = $bank_digest
+    and list_contains($label_indexes::integer[], label.label_index)
 order by label.label_index;
 
 -- name: list_image_places

@@ -43,14 +43,31 @@ left join report.scores as scores on scores.image_id = wanted.image_id
 order by wanted.position;
 
 -- name: find_vector
--- The vector of an image of the lake, by its address, by the end of its address, or by its id.
-select locations.uri, locations.image_id, vector.vector_file, vector.row_index
-from report.locations as locations
-join vector on vector.image_id = locations.image_id
+-- The vector of an image, by its address, by the end of its address, or by its id: of the lake, then of what has gone
+-- from it, then of reference and evaluation images.
+select
+    location.uri,
+    location.image_id,
+    location.role,
+    source_object.gone_run_id is not null as gone,
+    vector.vector_file,
+    vector.row_index
+from location
+join source_object
+    on source_object.object_uri = location.object_uri
+    and source_object.role = location.role
+join vector on vector.image_id = location.image_id
 where vector.encoder_id = $encoder_id
-    and (locations.uri = $address or locations.image_id = $address or ends_with(locations.uri, '/' || $address))
-order by locations.uri
+    and (location.uri = $address or location.image_id = $address or ends_with(location.uri, '/' || $address))
+order by location.role <> 'lake', gone, location.role, location.uri
 limit 1;
+
+-- name: list_places_of_image
+-- Everywhere in the lake where an image lies now.
+select uri
+from report.locations
+where image_id = $image_id
+order by uri;
 
 -- name: describe_reference
 -- The addresses of some reference images.

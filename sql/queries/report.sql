@@ -26,6 +26,21 @@ from report.near_duplicates
 order by cosine desc, uri, neighbour_uri
 limit $limit;
 
+-- name: groups
+-- Images that look nearly the same, together, the largest groups first.
+select uri, images, flagged, nights, first_seen, last_seen, group_id
+from report.groups
+where images > 1
+order by images desc, group_id
+limit $limit;
+
+-- name: flag_groups
+-- Flagged images, one row for all that look nearly the same, the most certain first.
+select uri, flagged, images, mean_id_score, top_id, top_negative, nights, last_seen, image_id
+from report.flag_groups
+order by mean_log_odds, group_id
+limit $limit;
+
 -- name: duplicates
 -- Contents that lie in the lake more than once, with every address.
 select images.image_id, images.copies, locations.uri
@@ -65,6 +80,22 @@ select evaluated_at, bank_name, bank_version, method_id, scope, ood_name, id_ima
     auroc, auroc_low, auroc_high, fpr95_id_positive, fpr95_ood_positive, id_label_accuracy
 from report.evaluations
 order by evaluated_at desc, bank_name, method_id, scope <> 'set', ood_name
+limit $limit;
+
+-- name: policies
+-- The policies, those that decide first: their rules, cuts and references.
+select policy_name, rule, level, by_class, own_cuts, reference_images, min_id_score, bank_name, bank_version, method_id,
+    rules, selected, policy_id
+from report.policies
+order by selected desc, rules desc, created_at desc, policy_id
+limit $limit;
+
+-- name: p_values
+-- Images with the smallest conformal p-values: how few of the reference ID images score as low.
+select images.uri, found.p_value, found.reference_images, found.class, found.id_score
+from report.p_values as found
+join report.images as images on images.image_id = found.image_id
+order by found.p_value, found.log_odds, images.uri
 limit $limit;
 
 -- name: scorings
@@ -141,4 +172,28 @@ select
 from report.generated_labels as generated
 join bank on bank.bank_digest = generated.bank_digest
 order by bank.created_at desc, generated.bank_digest, generated.label_index
+limit $limit;
+
+-- name: reviews
+-- What reviewers decided, the newest first.
+select uri, decision, wrong_label, note, reviewer, reviewed_at, origin, image_id, group_id
+from report.reviews
+order by reviewed_at desc, review_id
+limit $limit;
+
+-- name: review_queue
+-- What to review next: the most certain and the most doubtful groups first.
+select position, why, uri, images, flagged, id_score, top_id, top_negative
+from report.review_queue
+order by position
+limit $limit;
+
+-- name: disputed
+-- Images that reviewers do not agree on, and those that the policy judges otherwise than they do.
+select uri, decision, disputed, flagged, id_score, top_id, top_negative, reviewers, wrong_labels
+from report.reviewed_images
+where disputed
+    or (decision = 'id' and flagged)
+    or (decision = 'ood' and not flagged)
+order by disputed desc, decision, id_score, uri
 limit $limit;

@@ -12,9 +12,9 @@ anti join (
 where vector.encoder_id = $encoder_id
 order by vector.vector_file, vector.row_index;
 
--- name: list_reference_scores
--- Log-odds of the reference images in the objects just listed, under a bank and method.
-select image.image_id, any_value(score.log_odds) as log_odds
+-- name: list_scores_in_sources
+-- Log-odds and nearest ID label of the images of a role in the objects just listed, under a bank and method.
+select image.image_id, any_value(score.log_odds) as log_odds, any_value(score.id_label) as id_label
 from image
 join score on score.image_id = image.image_id
 join location on location.image_id = image.image_id
@@ -22,7 +22,7 @@ join source_object
     on source_object.object_uri = location.object_uri
     and source_object.role = location.role
 semi join incoming_object as listed on listed.object_uri = location.object_uri
-where location.role = 'reference'
+where location.role = $role
     and source_object.gone_run_id is null
     and score.encoder_id = $encoder_id
     and score.bank_digest = $bank_digest
@@ -30,9 +30,182 @@ where location.role = 'reference'
 group by image.image_id
 order by image.image_id;
 
+-- name: list_reference_scores
+-- Log-odds and nearest ID label of the reference images that are there now, under a bank and method.
+select distinct score.image_id, score.log_odds, score.id_label
+from score
+join location
+    on location.image_id = score.image_id
+    and location.role = 'reference'
+join source_object
+    on source_object.object_uri = location.object_uri
+    and source_object.role = location.role
+where source_object.gone_run_id is null
+    and score.encoder_id = $encoder_id
+    and score.bank_digest = $bank_digest
+    and score.method_id = $method_id
+order by score.image_id;
+
+-- name: insert_calibration
+-- Record a calibration once.
+insert into calibration
+select
+    $calibration_id,
+    $encoder_id,
+    $bank_digest,
+    $method_id,
+    $reference_digest,
+    $image_count,
+    $sources,
+    $created_at,
+    $run_id
+where not exists (select 1 from calibration where calibration.calibration_id = $calibration_id);
+
+-- name: insert_calibration_scores
+-- The scores of its reference images, once.
+insert into calibration_score
+select incoming.*
+from incoming_calibration_score as incoming
+anti join calibration_score as known on known.calibration_id = incoming.calibration_id;
+
+-- name: find_newest_calibration
+-- The newest calibration of a bank and method.
+select calibration.calibration_id
+from calibration
+left join run on run.run_id = calibration.run_id
+where calibration.encoder_id = $encoder_id
+    and calibration.bank_digest = $bank_digest
+    and calibration.method_id = $method_id
+order by run.run_number desc, calibration.calibration_id
+limit 1;
+
+-- name: list_id_labels
+-- The ID labels of a bank version, in order.
+select text
+from label
+where bank_digest = $bank_digest
+    and role = 'id'
+order by label_index;
+
+-- name: list_calibration_scores
+-- The reference images of a calibration, with what they scored.
+select image_id, log_odds, id_label
+from calibration_score
+where calibration_id = $calibration_id
+order by image_id;
+
+-- name: insert_policy_classes
+-- Classes with a cut of their own under a policy, once.
+insert into policy_class
+select incoming.*
+from incoming_policy_class as incoming
+anti join policy_class as known on known.policy_id = incoming.policy_id;
+
+-- name: list_policy_classes
+-- Classes with a cut of their own under a policy.
+select id_label, image_count, min_log_odds
+from policy_class
+where policy_id = $policy_id
+order by id_label;
+
+-- name: insert_policy_nights
+-- Cuts of nights under a policy.
+insert into policy_night
+select * from incoming_policy_night;
+
+-- name: list_unjudged
+-- Images of the lake whose night has no cut yet under a policy. night: the scan that was done with them, which goes on
+-- with what interrupted scans before it took in; null for the one that is running.
+with nights as (
+    select scan.run_id, min(done.run_number) as night
+    from run as scan
+    left join run as done
+        on done.command = 'scan'
+        and done.status = 'done'
+        and done.run_number >= scan.run_number
+    group by scan.run_id
+)
+
+select images.first_run_id as night_run_id, nights.night, score.log_odds, score.id_label
+from report.images as images
+join score on score.image_id = images.image_id
+join nights on nights.run_id = images.first_run_id
+anti join policy_night
+    on policy_night.policy_id = $policy_id
+    and policy_night.night_run_id = images.first_run_id
+where score.encoder_id = $encoder_id
+    and score.bank_digest = $bank_digest
+    and score.method_id = $method_id;
+
+-- name: find_named_policy
+-- The newest policy of a name, or whose id begins so; those of the selected scoring go first.
+select
+    policy.policy_id,
+    policy.name,
+    policy.encoder_id,
+    policy.bank_digest,
+    policy.method_id,
+    policy.min_log_odds,
+    policy.min_id_score,
+    policy.provenance,
+    bank.name as bank_name,
+    selection.method_id is not null as selected
+from policy
+left join bank on bank.bank_digest = policy.bank_digest
+left join run on run.run_id = policy.run_id
+left join report.selection as selection
+    on selection.encoder_id = policy.encoder_id
+    and selection.bank_digest = policy.bank_digest
+    and selection.method_id = policy.method_id
+where policy.name = $name
+    or (length($name) >= 8 and starts_with(policy.policy_id, $name))
+order by selected desc, run.run_number desc, policy.policy_id
+limit 1;
+
+-- name: find_cut
+-- The cut that rules for an image of the lake under a policy: of its night, of its class, or the policy's own.
+select
+    case
+        when policy.rule = 'fdr' then coalesce(policy_night.min_log_odds, '-infinity')
+        else coalesce(policy_class.min_log_odds, policy.min_log_odds)
+    end as min_log_odds,
+    case
+        when policy.rule = 'fdr' then coalesce(policy_night.min_id_score, 0)
+        else coalesce(policy_class.min_id_score, policy.min_id_score)
+    end as min_id_score
+from policy
+join score
+    on score.encoder_id = policy.encoder_id
+    and score.bank_digest = policy.bank_digest
+    and score.method_id = policy.method_id
+left join report.images as images on images.image_id = score.image_id
+left join policy_class
+    on policy_class.policy_id = policy.policy_id
+    and policy_class.id_label = score.id_label
+left join policy_night
+    on policy_night.policy_id = policy.policy_id
+    and policy_night.night_run_id = images.first_run_id
+    and policy_night.id_label = coalesce(policy_class.id_label, -1)
+where policy.policy_id = $policy_id
+    and score.image_id = $image_id;
+
+-- name: list_newest_kept
+-- Log-odds of the images that arrived last in the lake and are kept, with the scan.
+select scores.first_run_id, scores.log_odds
+from report.scores as scores
+where not scores.flagged
+    and scores.first_run_id = (
+        select arg_max(run.run_id, run.run_number)
+        from run
+        semi join report.images as images on images.first_run_id = run.run_id
+    );
+
 -- name: insert_policy
 -- Record a policy once.
-insert into policy
+insert into policy (
+    policy_id, name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, provenance, created_at, run_id,
+    rule, level, by_class, calibration_id
+)
 select
     $policy_id,
     $name,
@@ -43,18 +216,28 @@ select
     $min_id_score::double,
     $provenance,
     $created_at,
-    $run_id
+    $run_id,
+    $rule,
+    $level,
+    $by_class,
+    $calibration_id
 where not exists (select 1 from policy where policy.policy_id = $policy_id);
 
 -- name: find_policy
--- The newest policy made for an encoder, bank and method; calibrated ones go before defaults.
+-- The policy that rules for an encoder, bank and method: the one chosen last, else the newest; calibrated ones go before
+-- defaults.
 select policy.policy_id, policy.name, policy.min_log_odds, policy.min_id_score, policy.provenance, policy.created_at
 from policy
 left join run on run.run_id = policy.run_id
+left join (
+    select policy_id, max(selection_number) as selection_number
+    from selection
+    group by policy_id
+) as chosen on chosen.policy_id = policy.policy_id
 where policy.encoder_id = $encoder_id
     and policy.bank_digest = $bank_digest
     and policy.method_id = $method_id
-order by policy.name = 'default', run.run_number desc, policy.policy_id
+order by chosen.selection_number desc nulls last, policy.rule = 'default', run.run_number desc, policy.policy_id
 limit 1;
 
 -- name: find_selection
@@ -96,16 +279,12 @@ order by vector.vector_file, vector.row_index;
 
 -- name: count_flags_of
 -- Scored and flagged images of the lake under a bank and method, by the policy that would rule.
-select count(*) as scored, count(*) filter (where score.log_odds < scorings.min_log_odds) as flagged
-from report.images as images
-join score on score.image_id = images.image_id
-join report.scorings as scorings
-    on scorings.encoder_id = score.encoder_id
-    and scorings.bank_digest = score.bank_digest
-    and scorings.method_id = score.method_id
-where score.encoder_id = $encoder_id
-    and score.bank_digest = $bank_digest
-    and score.method_id = $method_id;
+select count(*) as scored, count(*) filter (where compare.flagged) as flagged
+from report.compare as compare
+join report.scorings as scorings on scorings.scoring = compare.scoring
+where scorings.encoder_id = $encoder_id
+    and scorings.bank_digest = $bank_digest
+    and scorings.method_id = $method_id;
 
 -- name: find_score
 -- The score of an image under a bank and method.

@@ -10,7 +10,10 @@ select
     policy.name as policy_name,
     policy.min_log_odds,
     policy.min_id_score,
-    policy.provenance as policy_provenance
+    policy.provenance as policy_provenance,
+    policy.rule as policy_rule,
+    policy.by_class as policy_by_class,
+    policy.calibration_id
 from main.selection
 left join bank on bank.bank_digest = selection.bank_digest
 left join policy on policy.policy_id = selection.policy_id

@@ -1,5 +1,5 @@
--- Each bank and method that images were scored under, with the policy that would rule: the newest calibrated, or else
--- the default. `scoring` names it.
+-- Each bank and method that images were scored under, with the policy that would rule: the one chosen last, else the
+-- newest calibrated, or else the default. `scoring` names it.
 create or replace view report.scorings as
 with counted as (
     select encoder_id, bank_digest, method_id, count(*) as scored
@@ -18,9 +18,15 @@ ruling as (
         policy.min_id_score
     from policy
     left join run on run.run_id = policy.run_id
+    left join (
+        select policy_id, max(selection_number) as selection_number
+        from main.selection
+        group by policy_id
+    ) as chosen on chosen.policy_id = policy.policy_id
     qualify row_number() over (
         partition by policy.encoder_id, policy.bank_digest, policy.method_id
-        order by policy.name = 'default', run.run_number desc, policy.policy_id
+        order by
+            chosen.selection_number desc nulls last, policy.rule = 'default', run.run_number desc, policy.policy_id
     ) = 1
 )
 

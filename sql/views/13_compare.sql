@@ -10,7 +10,10 @@ select
     scorings.method_id,
     score.id_score,
     score.log_odds,
-    score.log_odds < scorings.min_log_odds as flagged,
+    score.log_odds < case
+        when policy.rule = 'fdr' then coalesce(policy_night.min_log_odds, '-infinity')
+        else coalesce(policy_class.min_log_odds, scorings.min_log_odds)
+    end as flagged,
     percent_rank() over (
         partition by scorings.scoring
         order by score.log_odds
@@ -25,6 +28,14 @@ join report.scorings as scorings
     on scorings.encoder_id = score.encoder_id
     and scorings.bank_digest = score.bank_digest
     and scorings.method_id = score.method_id
+left join policy on policy.policy_id = scorings.policy_id
+left join policy_class
+    on policy_class.policy_id = scorings.policy_id
+    and policy_class.id_label = score.id_label
+left join policy_night
+    on policy_night.policy_id = scorings.policy_id
+    and policy_night.night_run_id = images.first_run_id
+    and policy_night.id_label = coalesce(policy_class.id_label, -1)
 left join label as id_label
     on id_label.bank_digest = score.bank_digest
     and id_label.label_index = score.id_label

@@ -108,19 +108,21 @@ def main() -> None:
 
 
 def print_table(summaries: list[EvaluationSummary]) -> None:
-    """AUROC and FPR95 in percent, a row for each bank and method."""
+    """AUROC and both FPR95 in percent, a row for each bank and method."""
     sets = [item for item in summaries[0].sets if item.side == "ood"]
     near = next(item.name for item in sets if item.near_far == "near")
     ids = next(item for item in summaries[0].sets if item.side == "id")
     accuracy = summaries[0].measured[0].id_label_accuracy or 0.0
     print(f"{ids.images} ID images of 100 classes; OOD: " + ", ".join(f"{item.images} {item.name}" for item in sets))
     print(f"Nearest ID label is the right one: {accuracy:.1%} (bank base)\n")
-    print("| method | bank | AUROC near | AUROC far | FPR95 near | FPR95 far |\n|---|---|---|---|---|---|")
+    heads = [f"{name} {group}" for name in ("AUROC", "FPR95 ID+", "FPR95 OOD+") for group in ("near", "far")]
+    print(f"| method | bank | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}")
     for summary in summaries:
         figures = {(row["bank"], row["method"], row["ood"]): row for row in summary.rows()}
         for item in summary.measured:
             rows = figures[item.bank, item.method, near], figures[item.bank, item.method, "far"]
-            cells = [f"{100 * row[name]:.1f}" for name in ("auroc", "fpr95_id_positive") for row in rows]
+            names = ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
+            cells = [f"{100 * row[name]:.1f}" for name in names for row in rows]
             print(f"| `{item.method}` | {item.bank.partition('@')[0]} | {' | '.join(cells)} |")
 
 

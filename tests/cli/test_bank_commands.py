@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from curator.workspace.session import writing
 
 KEEPS_NAMES = """\
 name = "base"
@@ -74,6 +77,75 @@ def test_diff_shows_spec_and_labels_that_differ(folder, run_cli):
 def test_diff_with_itself_shows_no_change(folder, run_cli):
     report = json.loads(run_cli("bank", "diff", "base", "base@v2", "--json", folder=folder).stdout)
     assert (report["spec"], report["changes"], report["counts"]["moved"]) == ({}, [], 0)
+
+
+def test_diff_names_the_command_that_scores_and_then_shows_whose_flags_changed(folder, lake, run_cli):
+    shown = run_cli("bank", "diff", "base@v1", "base", folder=folder).stdout
+    command = re.search(r"`curator (score --bank base@\w{12} --bank base@\w{12})` does it", shown)[1]
+    run_cli("scan", lake, folder=folder)
+    run_cli(*command.split(), folder=folder)
+    flags = json.loads(run_cli("bank", "diff", "base@v1", "base", "--json", folder=folder).stdout)["flags"]
+    assert flags["note"] is None and flags["images"] == 14
+    assert flags["old"].startswith("base@") and flags["old"] != flags["new"]
+    kinds = ("flagged_by_both", "kept_by_both", "newly_flagged", "newly_kept")
+    assert sum(flags[kind] for kind in kinds) == 14
+    assert len(flags["examples"]) == flags["newly_flagged"] + flags["newly_kept"]
+
+
+def test_flags_that_differ_are_counted_and_shown(folder, lake, run_cli, workspace):
+    """One image, kept by both, is moved below the cut of the second."""
+    run_cli("scan", lake, folder=folder)
+    digests = [row["bank_digest"] for row in workspace.banks().to_pylist()]
+    run_cli("score", *(f"--bank=base@{digest}" for digest in digests), folder=folder)
+    with writing(workspace.layout, "test", {}) as ledger:
+        ledger.database.execute(
+            "update score set log_odds = case when bank_digest = $newest then -1e6 else 1e6 end "
+            "where image_id = (select min(image_id) from report.images)",
+            {"newest": digests[0]},
+        )
+    report = workspace.diff_banks("base@v1", "base").flags
+    back = workspace.diff_banks("base", "base@v1").flags
+    assert report.newly_flagged == back.newly_kept >= 1
+    assert report.newly_kept == back.newly_flagged
+    first = report.examples[0]
+    assert first["change"] == "kept -> flagged"
+    assert (
+        first["uri"] == workspace.sql("select arg_min(uri, image_id) as uri from report.images").to_pylist()[0]["uri"]
+    )
+    shown = run_cli("bank", "diff", "base@v1", "base", folder=folder).stdout
+    assert f"{report.newly_flagged} kept -> flagged, {report.newly_kept} flagged -> kept" in shown
+
+
+def test_show_html_says_how_often_each_label_is_nearest_to_a_flagged_image(folder, lake, run_cli, workspace, tmp_path):
+    run_cli("scan", lake, folder=folder)
+    run_cli("bank", "show", "base", "--html", tmp_path / "bank.html", folder=folder)
+    page = (tmp_path / "bank.html").read_text()
+    busiest = workspace.sql(
+        "select top_negative, count(*) as n from report.flagged group by all order by n desc, top_negative"
+    ).to_pylist()
+    assert busiest, "the fake encoder flags some of these"
+    part = page.partition("Nearest to flagged images")[2].partition("<h2")[0]
+    for row in busiest:
+        assert f"<td>{row['top_negative']}</td><td>{row['n']}</td>" in part
+    run_cli("bank", "show", "base@v1", "--html", tmp_path / "old.html", folder=folder)
+    assert "no image was scored under this version" in (tmp_path / "old.html").read_text()
+
+
+def test_audit_gives_the_evidence_of_every_kind_of_doubt(workspace, run_cli):
+    spec = KEEPS_NAMES.replace('["circle", "square"]', '["dog", "oak", "tram"]')
+    lists = '[[negatives.lists]]\nwords = ["dog", "canine", "puppy", "streetcar", "anvil"]\n'
+    spec = spec.replace('[negatives.wordnet]\ninclude = ["noun.shape"]\n', lists)
+    workspace.layout.bank_spec("base").write_text(spec)
+    root = workspace.layout.root
+    run_cli("bank", "build", folder=root)
+    rows = json.loads(run_cli("bank", "audit", "--json", "--min-cosine", "-1", folder=root).stdout)
+    evidence = {(row["label"], row["reason"]): (row["concerns"], row["evidence"]) for row in rows}
+    assert evidence["dog", "equal"] == ("dog", "the same name")
+    assert evidence["streetcar", "synonym"] == ("tram", "a synonym, by WordNet or by the spec")
+    assert evidence["canine", "hypernym"] == ("dog", "more general, 1 step above in WordNet")
+    assert evidence["puppy", "hyponym"] == ("dog", "a kind of it, 1 step below in WordNet")
+    assert evidence["anvil", "near"][1].endswith("from cosine -1.000")
+    assert all(row["evidence"] for row in rows)
 
 
 def test_show_tells_lineage_and_doubts_in_words(folder, run_cli):

@@ -19,13 +19,19 @@ def arguments(lake):
 def test_table_states_the_positive_class_and_prints_percent(workspace, arguments, run_cli):
     output = run_cli(*arguments, "--positive", "id", "--near", "blue", folder=workspace.layout.root).stdout
     assert "fpr95_id_positive: share of OOD kept where 95 % of ID are" in output
-    assert "fpr95_ood_positive" not in output
+    assert "fpr95_ood_positive: share of ID flagged where 95 % of OOD are" in output
     assert "OOD rest (far): 4 images; left out: 2 unreadable, 1 in the ID set too" in output
     row = next(line for line in output.splitlines() if " blue (near) " in line)
-    assert "100.00  [100.00, 100.00]  100.00            0.00               [0.00, 0.00]" in row
-    assert "fpr95_ood_positive: share of ID flagged" in run_cli(
-        *arguments, "--positive", "ood", folder=workspace.layout.root
-    ).stdout  # fmt: skip
+    assert (
+        "100.00  [100.00, 100.00]  100.00            0.00               [0.00, 0.00]  0.00                measured"
+        in row
+    )
+    other = run_cli(*arguments, "--positive", "ood", folder=workspace.layout.root).stdout
+    heads = [next(line for line in text.splitlines() if line.startswith("bank ") and "auroc" in line).split()
+             for text in (output, other)]  # fmt: skip
+    assert [[name for name in head if name.startswith("fpr95_")] for head in heads] == [
+        ["fpr95_id_positive", "fpr95_ood_positive"], ["fpr95_ood_positive", "fpr95_id_positive"],
+    ]  # fmt: skip
 
 
 def test_json_and_files_hold_both_definitions(workspace, arguments, run_cli, tmp_path):
@@ -51,8 +57,9 @@ def test_published_figures_of_the_other_definition_are_not_in_the_column(workspa
     given = ["--protocol", tmp_path / "p.toml", "--id", lake / "red-*.png", "--ood", f"blue={lake}/blue-*.png"]
     output = run_cli("evaluate", *given, "--positive", "id", "--bootstrap", "0", folder=workspace.layout.root).stdout
     row = next(line for line in output.splitlines() if "published" in line)
-    assert row.split()[:4] == ["X", "blue", "(far)", "91.25"]
-    assert row.endswith("published (a log): fpr95_ood_positive 12.50")
+    assert row.split() == ["X", "blue", "(far)", "91.25", "12.50", "published", "(a", "log)"]
+    head = next(line for line in output.splitlines() if "fpr95_ood_positive" in line and "auroc" in line)
+    assert row.index("12.50") == head.index("fpr95_ood_positive")
 
 
 def test_positive_class_must_be_given(workspace, arguments, run_cli):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import subprocess
@@ -83,12 +84,32 @@ def test_calibrate_and_score(scanned, lake, run_cli):
 
 def test_explain_shows_labels_neighbours_and_the_policy(scanned, run_cli):
     shown = run_cli("explain", "red-00.png", "-k", "2", folder=scanned).stdout
-    for text in ("nearest ID labels:", "nearest negative labels:", "nearest images of the lake:", "policy default:"):
+    for text in (
+        "nearest ID labels:",
+        "nearest negative labels:",
+        "nearest images of the lake:",
+        "default: flagged below",
+    ):
         assert text in shown
     found = json.loads(run_cli("explain", "red-00.png", "--json", folder=scanned).stdout)
     assert found["labels"][0]["label"] == "red"
     assert (found["flagged"] is False) == ("kept" in shown.splitlines()[0])
+    assert found["thumbnail"] is None
     assert "neither in the lake nor a file" in run_cli("explain", "no.png", folder=scanned, code=2).output
+
+
+def test_explain_writes_a_page_and_a_thumbnail(scanned, run_cli, tmp_path):
+    run_cli(
+        "explain", "red-00.png", "--html", tmp_path / "why.html", "--thumbnail", tmp_path / "t.webp", folder=scanned
+    )
+    picture = (tmp_path / "t.webp").read_bytes()
+    page = (tmp_path / "why.html").read_text()
+    assert picture[8:12] == b"WEBP"
+    assert f"data:image/webp;base64,{base64.b64encode(picture).decode()}" in page
+    assert "default-src 'none'" in page and "<script" not in page and "http:" not in page and "https:" not in page
+    found = json.loads(run_cli("explain", "red-00.png", "--json", "--thumbnail", "-", folder=scanned).stdout)
+    assert base64.b64decode(found["thumbnail"]) == picture
+    assert "add --json" in run_cli("explain", "red-00.png", "--thumbnail", "-", folder=scanned, code=2).output
 
 
 STATEMENT = "select uri, id_score from report.flagged order by id_score, uri limit 2"

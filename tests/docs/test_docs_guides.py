@@ -40,8 +40,8 @@ def test_command_in_a_guide_parses(guide, line):
     command: click.Command = cli
     while isinstance(command, click.Group):
         words = arguments_of(command, words)
-        if command is cli and not words:
-            return  # `curator --help`
+        if not words and (command is cli or command.invoke_without_command):
+            return  # `curator --help`, `curator calibrate --keep 0.9`
         assert words and words[0] in command.commands, f"{guide}: curator {line}: no such command"
         command = command.commands[words.pop(0)]
     arguments_of(command, [word for word in words if word != "--help"])
@@ -50,7 +50,7 @@ def test_command_in_a_guide_parses(guide, line):
 def arguments_of(command: click.Command, words: list[str]) -> list[str]:
     """What is left after the options of a command. Raises click.UsageError for one that it does not have."""
     left = [word for word in words if word != "--help"]
-    return command.make_parser(click.Context(command)).parse_args(args=left)[1]
+    return command.make_parser(click.Context(command, help_option_names=["-h", "--help"])).parse_args(args=left)[1]
 
 
 def test_there_are_commands_to_test():

@@ -92,6 +92,7 @@ def tables_of(workspace: Workspace) -> dict[str, list[dict[str, object]]]:
         "vector": "* exclude (run_id)",
         "score": "* exclude (run_id)",
         "near_duplicate": "* exclude (run_id)",
+        "group_member": "* exclude (run_id)",
         "shard": "* exclude (run_id, finished_at, decode_seconds, encode_seconds)",
     }
     with Database.open_reader(workspace.layout.snapshot) as database:

@@ -143,6 +143,5 @@ def test_parent_without_memory_ends_with_one_line(lab, rng):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_of_the_torture_loses_nothing(name, lab: Laboratory):
-    for seed in range(3):
-        trial = EXPERIMENTS[name](lab, random.Random(seed))
-        assert trial.losses == [], f"{trial.kind}: {trial.what}, seed {seed}"
+    trial = EXPERIMENTS[name](lab, random.Random(0))
+    assert trial.losses == [], f"{trial.kind}: {trial.what}"

@@ -190,7 +190,13 @@ def test_the_id_of_a_policy_is_its_content():
     assert all(len(policy_id) == 32 for policy_id in ids)
 
 
-@pytest.mark.parametrize("cut", [float("nan"), float("inf"), float("-inf")])
-def test_a_cut_must_be_finite(cut):
-    with pytest.raises(UsageError, match="must be finite"):
+@pytest.mark.parametrize("cut", [float("nan"), float("inf")])
+def test_a_cut_must_be_a_number_that_does_not_flag_everything(cut):
+    with pytest.raises(UsageError, match="must be a number"):
         Policy("p", "e", "b", "m", cut)
+
+
+def test_a_cut_of_minus_infinity_is_a_policy_that_flags_nothing():
+    policy = Policy("p", "e", "b", "m", float("-inf"))
+    assert policy.flags(np.array([-1e308, 0.0])).tolist() == [False, False]
+    assert policy.policy_id != replace(policy, min_log_odds=0.0).policy_id

@@ -25,13 +25,14 @@ INCOMING = {
     "incoming_lost": "select '' as vector_file",
     "incoming_lost_image": "select '' as image_id",
     "incoming_forgotten": "select '' as object_uri, '' as role",
+    "incoming_named": "select '' as image_id",
     "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{
         f"incoming_{table}": f"select * from {table}"
         for table in (
             "listing", "location", "image", "vector", "reject", "shard", "score", "bank", "label", "near_duplicate",
-            "compared_file", "evaluation_set", "evaluation_metric", "generator_call", "label_evidence", "bank_picture",
-            "bank_guard",
+            "group_member", "compared_file", "evaluation_set", "evaluation_metric", "generator_call", "label_evidence",
+            "bank_picture", "bank_guard", "calibration_score", "policy_class", "policy_night", "review", "run_stage",
         )
     },
 }  # fmt: skip
@@ -150,9 +151,13 @@ VIOLATIONS = {
         "insert into shard values ('s', 'e', 'lake', 'file', 'r', now()::timestamp, 1, 1, 0, 0, 1, 9, 0, 0)",
         "update source_object set version = 'w'",
     ],
+    "group_members": ["insert into group_member values ('i', 'j', 'e', 0.99, 'r')"],
     "location_outcome": [LOCATION.format(uri="/b", id="null")],
     "object_data": [OBJECT.format(uri="/b", count=3)],
     "references": ["delete from bank"],
+    "review_decisions": [
+        "insert into review values (1, 'v', 'i', null, 'perhaps', null, null, 'me', now()::timestamp, 'page', null, '')"
+    ],
     "run_order": ["insert into run values ('r', 'scan', 'done', now()::timestamp, null, '1', 'h', 1, '{}', null, 2)"],
     "score_coverage": [
         IMAGE.format(id="j"), VECTOR.format(id="j", row=1), LOCATION.format(uri="/b", id="'j'"),

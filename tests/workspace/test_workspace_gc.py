@@ -102,6 +102,7 @@ ORPHANS = {
     "cache/text/{encoder}{encoder}/{hex}.safetensors": "texts",
     "index/fake-{encoder}/images-ivf_pq/index.faiss": "indexes",
     "index/another/images-flat/index.faiss": "indexes",
+    "exports/{hex}/kept.csv": "exports",
     "banks/own-{hex}.toml": None,
     "queries/{hex}.sql": None,
     "{hex}.tmp": None,
@@ -109,6 +110,15 @@ ORPHANS = {
     ".git/objects/.x.{temporary}.tmp": None,
     "banks/base/{hex}/bank.json": None,
 }
+
+
+def test_an_export_in_the_workspace_is_left_alone_while_it_is_written(workspace, lake):
+    workspace.scan(lake)
+    half = plant(workspace.layout.root, f"out/.kept.csv.{'0' * 16}.tmp")
+    plant(workspace.layout.root, "out/.curator-export/rows.arrow")
+    sent = plant(workspace.layout.root, "exports/0123/kept.csv", age=False)
+    assert workspace.collect_garbage(remove=True).files == 0
+    assert half.exists() and sent.exists()
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

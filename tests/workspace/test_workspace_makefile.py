@@ -15,7 +15,7 @@ from curator.workspace.lock import hold_lock
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not on this machine")
 
-TARGETS = ["help", "banks", "scan", "check"]
+TARGETS = ["help", "night", "banks", "scan", "calibrate", "report", "export", "check"]
 SMALL_BANK = """\
 name = "base"
 id.labels = "labels.txt"
@@ -155,6 +155,115 @@ def test_help_scan_and_check(root, lake):
     (root / "banks" / "base.toml").write_text(SMALL_BANK)
     assert "14 images" in run_make(root, "scan", f"SOURCES={lake}").stdout
     assert re.search(r"^ok +checks", run_make(root, "check").stdout, re.MULTILINE)
+
+
+def commands(result):
+    """What make had curator do, in its order."""
+    return re.findall(r"-m curator (scan|calibrate|report|export|bank build)\b", result.stdout)
+
+
+NIGHT = ["scan", "calibrate", "report", "export"]
+
+
+# Leaves the calls of make in calls.txt, and does as much of each as make looks at.
+STAND_IN = """#!/bin/sh
+echo "$@" >>calls.txt
+case "$1" in
+  config) printf '[encoder]\\naddress = "x"\\n[scan]\\nbank = "base"\\nmethod = "%s"\\n' "${METHOD:-neglabel}" ;;
+  scan) mkdir -p published; touch published/curator.duckdb; exit "${SCAN_CODE:-0}" ;;
+  calibrate) sleep 0.1; touch published/curator.duckdb ;;
+  report) sleep 0.1; touch "$3" ;;
+esac
+"""
+
+
+@pytest.fixture
+def calls_of(root, tmp_path, monkeypatch):
+    """Make a target with a stand-in for curator; what make had it do, in order."""
+    keep_only(root, "base")
+    (tmp_path / "curator").write_text(STAND_IN)
+    (tmp_path / "curator").chmod(0o755)
+    (tmp_path / "known").mkdir()
+    (tmp_path / "known" / "a.png").touch()
+
+    def calls(*arguments, code=0, **environment):
+        (root / "calls.txt").write_text("")
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        run_make(root, f"CURATOR={tmp_path}/curator", *arguments, code=code)
+        for name in environment:
+            monkeypatch.delenv(name)
+        lines = (root / "calls.txt").read_text().splitlines()
+        return [line for line in lines if line.split()[0] in NIGHT or line.startswith("bank build")]
+
+    return calls
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j4"])
+def test_a_night_orders_its_steps_and_makes_again_what_changed(calls_of, root, tmp_path, jobs):
+    night = (jobs, "night", "SOURCES=/a /b", f"REFERENCE={tmp_path}/known", "NIGHT=n", "WAIT=9")
+    scan = "scan /a /b --wait 9"
+    calibrate = f"calibrate --reference {tmp_path}/known --wait 9 --keep 0.95"
+    after = ["export flagged --to exports/flagged --format parquet --update", "report -o reports/n.html"]
+    first = calls_of(*night)
+    assert first[:3] == ["bank build base --wait 9", scan, calibrate] and sorted(first[3:]) == after
+    second = calls_of(*night)
+    assert second[:1] == [scan] and sorted(second[1:]) == after
+    assert calls_of(jobs, "report", "export", "NIGHT=n") == []
+
+    (tmp_path / "known" / "b.png").touch()
+    assert calls_of(*night)[:2] == [scan, calibrate]
+    assert calls_of(*night, METHOD="mcm")[:2] == [scan, calibrate]
+    assert calls_of(*night, "ALPHA=0.05", METHOD="mcm")[1] == calibrate.replace("keep 0.95", "alpha 0.05")
+    change(root / "banks" / "base.toml")
+    changed = calls_of(*night, "ALPHA=0.05", METHOD="mcm")
+    assert [line.split()[0] for line in changed[:3]] == ["bank", "scan", "calibrate"]
+
+
+def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls_of, root):
+    night = ("night", "SOURCES=/a", "NIGHT=n")
+    assert [line.split()[0] for line in calls_of(*night, SCAN_CODE="3", code=2)[1:]] == ["scan", "report", "export"]
+    assert (root / "banks" / ".stamps" / "scan.code").read_text() == "3\n"
+    assert [line.split()[0] for line in calls_of(*night, SCAN_CODE="5", code=2)] == ["scan"]
+    assert [line.split()[0] for line in calls_of("scan", "SOURCES=/a", SCAN_CODE="4", code=2)] == ["scan"]
+    assert len(calls_of(*night)) == 3
+
+
+@pytest.mark.slow
+def test_a_night_does_all_in_order_and_a_second_one_what_has_to_be_done(root, lake):
+    keep_only(root, "base")
+    (root / "banks" / "base.toml").write_text(SMALL_BANK)
+    others = shutil.ignore_patterns("x-*", "blue*", "yellow*", "z-*")
+    known = shutil.copytree(lake, root.parent / "known", ignore=others)
+    night = ("-j4", "night", f"SOURCES={lake}", f"REFERENCE={known}", "KEEP=0.9", "NIGHT=2031-05-06")
+    plan = run_make(root, "-n", *night[1:])
+    assert commands(plan) == ["bank build", *NIGHT] and not (root / "ledger.duckdb").exists()
+
+    first = commands(run_make(root, *night))
+    assert first[:3] == ["bank build", "scan", "calibrate"] and sorted(first[3:]) == ["export", "report"]
+    assert "<html" in (root / "reports" / "2031-05-06.html").read_text()
+    assert list((root / "exports" / "flagged").rglob("*.parquet"))
+    assert "Nothing to be done" in run_make(root, "report", "NIGHT=2031-05-06").stdout
+
+    assert "calibrate" not in commands(run_make(root, "-n", *night[1:]))
+    (known / "red-00.png").unlink()
+    failing = run_make(root, *night, "SCAN_OPTIONS=--fail-on 'images<1'", "REPORT_OPTIONS=--fail-on 'scored<0'", code=2)
+    assert sorted(commands(failing)) == sorted(NIGHT)  # exit code 4 has somebody look, at all there is
+    assert "curator scan ended with 4" in failing.stderr and "Error 4" in failing.stderr
+    assert (root / "banks" / ".stamps" / "scan.code").read_text() == "4\n"
+
+
+@pytest.mark.slow
+def test_a_night_stops_where_a_run_fails_and_does_not_calibrate_without_references(root, lake):
+    keep_only(root, "base")
+    (root / "banks" / "base.toml").write_text(SMALL_BANK)
+    assert "known to be ID" in run_make(root, "calibrate", code=2).stderr
+    assert commands(run_make(root, "-n", "night", f"SOURCES={lake}")) == ["bank build", "scan", "report", "export"]
+    run_make(root, "banks")
+    with hold_lock(root / ".lock", command="scan", run_id="other"):
+        failed = run_make(root, "-j4", "night", f"SOURCES={lake}", "WAIT=0", code=2)
+    assert commands(failed) == ["scan"] and "Error 5" in failed.stderr
+    assert "no scan was made yet" in run_make(root, "report", code=2).stderr
 
 
 def test_init_keeps_a_makefile_that_is_there(tmp_path):

@@ -97,10 +97,13 @@ def released_lake(tmp_path, s3_server, monkeypatch):
     store.delete_bucket(Bucket="released")
 
 
+NEVER_ALONE = {5, 6, 7}  # came together with 8
+
+
 def test_there_is_an_archive_of_every_format_but_the_one_in_the_making():
-    numbers = [int(path.name[7:11]) for path in RELEASES]
-    assert numbers == list(range(1, len(RELEASES) + 1))
-    assert len(shipped_migrations()) - len(RELEASES) <= 1, "make the archive of the format before: see make.py"
+    numbers = {int(path.name[7:11]) for path in RELEASES}
+    assert numbers | NEVER_ALONE == set(range(1, max(numbers) + 1))
+    assert len(shipped_migrations()) - max(numbers) <= 1, "make the archive of the format before: see make.py"
 
 
 @pytest.mark.parametrize("archive", RELEASES, ids=lambda path: path.name[:11])

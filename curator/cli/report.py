@@ -1,0 +1,109 @@
+"""`curator report` and `curator baseline`: a night as a page, and the night that others are compared with."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from curator.cli.app import App, pass_app
+from curator.cli.options import format_option, json_option, output_option
+from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+
+if TYPE_CHECKING:
+    from curator.workspace import NightReport
+
+EXIT_FAILED_ON = 4
+HELP = """\
+Write the report of a night: one HTML file that needs no network.
+
+It has the counts of the night, its flag rate against earlier nights,
+scores, drift from the pinned baseline, a map, clusters and galleries of
+what is flagged, rejects, and what took long. Reads only; images are read
+again from the lake for their thumbnails.
+
+A CONDITION compares (>, >=, <, <=) a figure of the report with a number:
+psi>0.25, mmd_p<0.01. Figures: data, images, duplicates, rejects,
+reject_rate; scored, flagged, flag_rate, flag_rate_low, flag_rate_high,
+new_clusters; psi, ks, ks_p, mmd, mmd_p (from the baseline); seconds. A
+figure of nothing is no number: no condition on it holds.
+
+\b
+Example:
+  curator report -o night.html --fail-on "flag_rate>0.99"
+"""
+
+
+@click.command(help=HELP)
+@click.option("--night", metavar="DATE|RUN", help="2026-01-31, or a run id or its beginning.  [default: the last]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="[default: report-NIGHT.html]")
+@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see above. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON; the page only with -o.")
+@pass_app
+def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, ...], as_json: bool) -> None:
+    """Write the report of a night; the exit code says whether somebody has to look."""
+    found = app.open().report(night, fail_on=fail_on, pictures=output is not None or not as_json)
+    if output is not None or not as_json:
+        path = output or f"report-{found.data['night']['night']}.html"
+        write_file(path, found.as_html().encode(errors="backslashreplace"))
+        say(f"wrote {path}", err=True)
+    echo_json(found.as_json()) if as_json else echo_report(found)
+    for line in found.broken_limits:
+        app.complain(line, exit_code=EXIT_FAILED_ON)
+    sys.exit(EXIT_FAILED_ON if found.broken_limits else 0)
+
+
+def echo_report(found: NightReport) -> None:
+    """A report in a few lines."""
+    data = found.data
+    flags, drift, read = data["flags"], data["drift"], data["accounting"]
+    say(f"night of {data['night']['night']}, run {data['night']['run_id']}")
+    kinds = " + ".join(f"{read[kind]} {kind}" for kind in ("images", "duplicates", "rejects"))
+    say(f"read {read['data_read']}: {kinds}")
+    rate = "" if flags["low"] is None else f": {flags['flag_rate']:.1%} ({flags['low']:.1%} to {flags['high']:.1%})"
+    say(f"{flags['flagged']} of {flags['scored']} images that arrived are flagged{rate}")
+    if drift["baseline"] is None:
+        say("no baseline to compare with: see `curator baseline pin`")
+    else:
+        names = ("psi", "ks", "ks_p", "mmd", "mmd_p")
+        figures = ", ".join(f"{name} {drift[name]:.4g}" for name in names if drift[name] is not None)
+        say(f"against the night of {drift['baseline']['night']}: {figures or 'nothing to compare'}")
+
+
+@click.group()
+def baseline() -> None:
+    """Pin the night that reports compare others with."""
+
+
+@baseline.command()
+@click.option("--night", metavar="DATE|RUN", help="2026-01-31, or a run id or its beginning.  [default: the last]")
+@json_option
+@pass_app
+def pin(app: App, night: str | None, as_json: bool) -> None:
+    """Pin a night as the baseline.
+
+    Its images are kept as the baseline, or a sample of 20,000 of them, also
+    when they leave the lake. The one pinned last rules.
+
+    \b
+    Example:
+      curator baseline pin
+    """
+    row = app.open().pin_baseline(night)
+    echo_json(row) if as_json else echo_pairs(row)
+
+
+@baseline.command("list")
+@format_option
+@output_option
+@json_option
+@pass_app
+def list_(app: App, style: str | None, output: str | None, as_json: bool) -> None:
+    """List the pinned baselines, the newest first.
+
+    \b
+    Example:
+      curator baseline list
+    """
+    echo_rows(app.open().baselines(), style="json" if as_json else style, output=output)

@@ -1,0 +1,96 @@
+"""What a policy promises: how the cut follows from the scores of reference ID images.
+
+keep   the largest cut that keeps the share `level` of the reference
+alpha  flag p <= level: a new image like the reference is flagged with at most this probability
+fdr    Benjamini-Hochberg: of what one night flags, at most this share is ID, on average
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from curator.errors import UsageError
+from curator.policy.calibration import MINIMUM_TAIL, Calibration, calibrate
+from curator.policy.classes import class_minimum
+from curator.policy.conformal import Scores, alpha_cut, rank_within
+
+RuleKind = Literal["keep", "alpha", "fdr"]
+SPOKEN = {"keep": "share of ID images to keep", "alpha": "false-flag rate", "fdr": "false-discovery rate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule at one level; `by_class`: within each class that has `minimum` references or more."""
+
+    kind: RuleKind
+    level: float
+    by_class: bool = False
+    minimum: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.level < 1.0:
+            raise UsageError(f"the {SPOKEN[self.kind]} must lie between 0 and 1, not {self.level}")
+
+    @classmethod
+    def chosen(
+        cls,
+        *,
+        keep: float | None = None,
+        alpha: float | None = None,
+        fdr: float | None = None,
+        by_class: bool = False,
+        minimum: int | None = None,
+    ) -> Rule:
+        """The rule of which the level is given; keep 0.95 where none is. Raises UsageError for several."""
+        given: dict[RuleKind, float | None] = {"keep": keep, "alpha": alpha, "fdr": fdr}
+        levels = [(kind, level) for kind, level in given.items() if level is not None] or [("keep", 0.95)]
+        if len(levels) > 1:
+            raise UsageError(f"{' and '.join(kind for kind, _ in levels)} are two rules", hint="choose one of them")
+        if minimum is not None and not by_class:
+            raise UsageError("a smallest class is given, but not that classes are calibrated", hint="add --by-class")
+        rule = cls(*levels[0], by_class)
+        return cls(rule.kind, rule.level, by_class, minimum or class_minimum(rule.tail)) if by_class else rule
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.level:g}" + ("-by-class" if self.by_class else "")
+
+    @property
+    def tail(self) -> float:
+        """The share of reference images below the cut, for `fdr` the most that it can be."""
+        return float(1 - Fraction(repr(self.level))) if self.kind == "keep" else self.level
+
+    def cut(self, reference: Scores) -> float:
+        """The cut for `log_odds < cut`, -inf where nothing can be flagged. For `fdr`: above which no night's cut lies,
+        since no p-value above the rate is ever rejected. reference: (n,), sorted, not empty."""
+        if self.kind == "keep":
+            return calibrate(reference, keep=self.level).min_log_odds
+        return alpha_cut(reference, self.level)
+
+    def warning(self, n: int) -> str | None:
+        """A sentence when n references are too few for the level."""
+        if self.kind == "keep":
+            return None  # says `calibrate`
+        if rank_within(self.level, n) == 0:
+            needed = math.ceil(round(1 / self.level, 6)) - 1
+            return f"{n} reference images cannot flag anything at {self.level:g}: use {needed} or more"
+        if n + 1 < (needed := math.ceil(round(MINIMUM_TAIL / self.level, 6))):
+            return (
+                f"{n} reference images are few for {self.kind} {self.level:g}: the share of ID images flagged may be "
+                f"far from it, use {needed - 1} or more"
+            )
+        return None
+
+    def calibrate(self, reference: Scores) -> Calibration:
+        """The cut with what it keeps of the reference. reference: (n,), sorted, not empty."""
+        if self.kind == "keep":
+            return calibrate(reference, keep=self.level)
+        cut = self.cut(reference)
+        kept = float((reference >= cut).mean())
+        return Calibration(cut, reference.size, 1 - self.level, kept, self.warning(reference.size))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "level": self.level, "by_class": self.by_class, "minimum": self.minimum}

@@ -1,0 +1,111 @@
+"""What every page is made of: one look, one policy, and the escaping of all that is text.
+
+A page is one file without network. Everything that comes from labels, lakes or models is text and is escaped; nothing
+of it becomes markup. Were that ever to fail, the page's own policy still forbids all requests, and every style and
+script but those that the page itself was written with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2563eb; }
+@media (prefers-color-scheme: dark) { :root { --accent: #93b4ff; } }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
+th, td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } .muted { opacity: 0.75; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; padding: 0; }
+figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-size: 0.85rem; }
+.none { background: var(--soft); display: grid; place-items: center; aspect-ratio: 1; padding: 1rem; }
+details > summary { cursor: pointer; color: var(--accent); }
+th, td, p, summary, figcaption { unicode-bidi: isolate; }  /* no text turns its neighbours around */
+"""
+KINDS = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture, or the reason why there is none."""
+
+    data: bytes | None
+    reason: str | None = None
+
+
+def source_hash(text: str) -> str:
+    """The hash by which a page's policy allows one inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def content_policy(style: str, script: str | None = None) -> str:
+    """The policy of a page: images that are inside it, this style, this script, and nothing else."""
+    scripts = "" if script is None else f" script-src {source_hash(script)};"
+    allowed = f"img-src data:; style-src {source_hash(style)};{scripts}"
+    return f"default-src 'none'; {allowed} base-uri 'none'; form-action 'none'"
+
+
+def document(title: str, body: Iterable[str], *, style: str = STYLE, script: str | None = None) -> str:
+    """The whole page. body: markup. The script runs once the page is there."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{content_policy(style, script)}">'
+        f"<title>{escape(title)}</title>"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>\n'
+        f"<body><main>{''.join(body)}</main>{'' if script is None else f'<script>{script}</script>'}</body></html>\n"
+    )
+
+
+def facts(values: Mapping[str, Any]) -> str:
+    """Names and values as a table of two columns; what is empty is left out."""
+    rows = ((name, value) for name, value in values.items() if value not in (None, "", {}, []))
+    return (
+        f'<div class="wide"><table><tbody>{"".join(_fact(name, value) for name, value in rows)}</tbody></table></div>'
+    )
+
+
+def _fact(name: str, value: Any) -> str:
+    return f'<tr><th scope="row">{escape(name)}</th><td>{escape(brief(value))}</td></tr>'
+
+
+def brief(value: Any) -> str:
+    """A value for a person's eye; not escaped yet."""
+    if isinstance(value, list | tuple):
+        more = f" … and {len(value) - 20} more" if len(value) > 20 else ""
+        return ", ".join(map(str, value[:20])) + more
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows under the names of their columns, with spaces for underscores."""
+    names = list(columns)
+    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in names)
+    body = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f'<td class="number">{value:.3f}</td>'
+    return f"<td>{escape('' if value is None else str(value))}</td>"
+
+
+def image(data: bytes, alt: str, *, when: str = 'loading="lazy"') -> str:
+    """A picture inside the page, by its bytes. when: the attribute that says when it is decoded."""
+    kind = KINDS.get(data[:4], "image/jpeg")
+    return f'<img alt="{escape(alt)}" {when} src="data:{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def shown(thumbnail: Thumbnail, alt: str) -> str:
+    """A small picture, or in its place the reason why there is none."""
+    if thumbnail.data is not None:
+        return image(thumbnail.data, alt, when='decoding="async"')
+    return f'<div class="none muted">no picture: {escape(thumbnail.reason or "not read")}</div>'

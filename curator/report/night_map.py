@@ -1,0 +1,68 @@
+"""The map of a night as the page's script reads it: arrays in base64, 18 bytes an image, so that 100,000 images are
+under three megabytes and drawn at once."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_CLUSTER = 255
+MOST_ADDRESSES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoints:
+    """Images in the order of their log-odds, the least ID first. All sequences are of one length, but `clusters`, the
+    names of the clusters that `cluster` counts (NO_CLUSTER: in none)."""
+
+    places: NDArray[np.uint16]  # (n, 2)
+    flagged: NDArray[np.bool_]
+    cluster: NDArray[np.uint8]
+    log_odds: NDArray[np.float64]
+    top_ids: Sequence[str]
+    top_negatives: Sequence[str]
+    uris: Sequence[str]
+    clusters: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def packed(points: MapPoints) -> str:
+    """The map as JSON that may stand inside a script element, whatever the labels and addresses are.
+
+    Addresses are those of the first flagged images, which the keyboard walks through.
+    """
+    names = list(dict.fromkeys([*points.top_ids, *points.top_negatives]))
+    number = {name: place for place, name in enumerate(names)}
+    walked = np.flatnonzero(points.flagged)[:MOST_ADDRESSES]
+    content: Mapping[str, Any] = {
+        "count": len(points),
+        "x": _base64(points.places[:, 0], "<u2"),
+        "y": _base64(points.places[:, 1], "<u2"),
+        "flagged": _base64(points.flagged, "<u1"),
+        "cluster": _base64(points.cluster, "<u1"),
+        "logOdds": _base64(points.log_odds, "<f4"),
+        "topId": _base64(np.array([number[name] for name in points.top_ids]), "<u4"),
+        "topNegative": _base64(np.array([number[name] for name in points.top_negatives]), "<u4"),
+        "labels": names,
+        "clusters": list(points.clusters),
+        "walked": {"places": walked.tolist(), "uris": [points.uris[place] for place in walked]},
+    }
+    return script_safe(content)
+
+
+def script_safe(content: Any) -> str:
+    """JSON in which nothing ends a script element or begins a comment."""
+    text = json.dumps(content, allow_nan=False)  # ASCII, so U+2028 is an escape as well
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _base64(values: NDArray[Any], kind: str) -> str:
+    return base64.b64encode(values.astype(kind).tobytes()).decode()

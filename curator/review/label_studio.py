@@ -1,0 +1,110 @@
+"""Reviews as Label Studio tasks, and back from its exports "JSON" and "JSON-MIN".
+
+A task holds its picture inside, as a data URL, so Label Studio needs no access to the lake; all other keys of `data`
+come back with either export. What the policy says is the prediction that the annotator starts from. JSON has a list of
+annotations for each task, each by its annotator; JSON-MIN one record for each annotation, the data and the controls'
+values side by side: a single choice as a text, several as {"choices": [...]}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curator.errors import UsageError
+from curator.review.reviews import FIELDS, Line
+from curator.review.tables import json_of
+
+CONTROLS = {"decision": "choices", "wrong_label": "text", "note": "text"}  # names of the labelling interface
+SHOWN = ("image_id", "group_id", "uri", "images", "id_score", "top_id", "top_negative", "export_id")
+INTERFACE = """\
+<View>
+  <Image name="picture" value="$image"/>
+  <Header value="$question"/>
+  <Choices name="decision" toName="picture" choice="single" required="true">
+    <Choice value="id" hotkey="i"/>
+    <Choice value="ood" hotkey="o"/>
+    <Choice value="unsure" hotkey="u"/>
+    <Choice value="bad_image" hotkey="b"/>
+  </Choices>
+  <TextArea name="wrong_label" toName="picture" placeholder="A label that is wrong" maxSubmissions="1"/>
+  <TextArea name="note" toName="picture" placeholder="Note" maxSubmissions="1"/>
+</View>
+"""
+
+
+def tasks_bytes(items: Sequence[Mapping[str, Any]], pictures: Mapping[str, str]) -> bytes:
+    """The tasks as one JSON list. pictures: data URLs by image id; an item without one is left out."""
+    tasks = [_task(item, pictures[item["image_id"]]) for item in items if item["image_id"] in pictures]
+    return json.dumps(tasks, indent=1, default=str).encode()
+
+
+def _task(item: Mapping[str, Any], picture: str) -> dict[str, Any]:
+    data = {name: item[name] for name in SHOWN if item.get(name) is not None}
+    guess = "ood" if item["flagged"] else "id"
+    question = f"{item['images']} images like this; nearest: {item['top_id']} (ID), {item['top_negative']} (negative)"
+    choice = {"from_name": "decision", "to_name": "picture", "type": "choices", "value": {"choices": [guess]}}
+    prediction = {"model_version": item["method_id"], "score": item["id_score"], "result": [choice]}
+    return {"data": {"image": picture, "question": question, **data}, "predictions": [prediction]}
+
+
+def read_tasks(path: Path) -> Iterator[Line]:
+    """The annotations of an export, whichever of the two. Raises UsageError for a file that is no list."""
+    found = json_of(path)
+    if not isinstance(found, list):
+        raise UsageError(f"{path}: is no list of tasks", hint="export it from Label Studio as JSON or JSON-MIN")
+    for number, task in enumerate(found, start=1):
+        where = f"task {number}"
+        if not isinstance(task, dict):
+            yield Line(where, {}, "it is no JSON object")
+        elif isinstance(task.get("data"), dict):
+            yield from _annotations(where, task)
+        else:
+            yield Line(where, _minimal(task))
+
+
+def _minimal(record: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: record.get(name) for name in FIELDS}
+    fields |= {name: _value(record.get(name)) for name in CONTROLS}
+    return fields | {"reviewer": _person(record.get("annotator")), "reviewed_at": _when(record)}
+
+
+def _annotations(where: str, task: Mapping[str, Any]) -> Iterator[Line]:
+    data, annotations = task["data"], task.get("annotations")
+    shared = {name: data.get(name) for name in ("image_id", "group_id", "export_id")}
+    if not isinstance(annotations, list) or not annotations:
+        yield Line(where, shared)
+        return
+    for number, annotation in enumerate(annotations, start=1):
+        at = where if len(annotations) == 1 else f"{where}, annotation {number}"
+        if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
+            yield Line(at, shared, "its annotation has no result")
+        elif annotation.get("was_cancelled"):
+            yield Line(at, shared)  # skipped by the annotator: nothing was decided
+        else:
+            said = {item.get("from_name"): item.get("value") for item in annotation["result"] if isinstance(item, dict)}
+            values = {name: _value(said.get(name)) for name in CONTROLS}
+            person = _person(annotation.get("completed_by"))
+            yield Line(at, {**shared, **values, "reviewer": person, "reviewed_at": _when(annotation)})
+
+
+def _value(value: Any) -> Any:
+    """The one text of a control, however an export wraps it; several as they are, which is a fault later."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("choices", "text") if name in value), None)
+    if isinstance(value, list) and len(value) <= 1:
+        value = value[0] if value else None
+    return value
+
+
+def _person(value: Any) -> str | None:
+    """Annotators are numbers, addresses, or objects with both."""
+    if isinstance(value, dict):
+        value = value.get("email") or value.get("id")
+    return None if value is None else f"label-studio:{value}"
+
+
+def _when(annotation: Mapping[str, Any]) -> Any:
+    return annotation.get("updated_at") or annotation.get("created_at")

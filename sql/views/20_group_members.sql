@@ -1,0 +1,19 @@
+-- Every image of the lake with its group. A group is named by the image that leads it; one image in each represents it
+-- here: that one or, where it has gone from the lake, the member nearest to it.
+create or replace view report.group_members as
+select
+    coalesce(member.group_id, images.image_id) as group_id,
+    images.image_id,
+    images.uri,
+    coalesce(member.cosine, 1) as cosine,
+    row_number() over (
+        partition by coalesce(member.group_id, images.image_id)
+        order by
+            images.image_id = coalesce(member.group_id, images.image_id) desc,
+            member.cosine desc,
+            images.image_id
+    ) = 1 as is_representative
+from report.images as images
+left join group_member as member
+    on member.image_id = images.image_id
+    and member.encoder_id = (select selection.encoder_id from report.selection as selection);

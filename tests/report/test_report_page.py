@@ -1,0 +1,158 @@
+"""The page of a night as a parser sees it: all is in it, text stays text, nothing is fetched, the policy is strict."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from curator.errors import MissingExtra
+from curator.report.charts import rate_chart, require_plots
+from curator.report.night_map import script_safe
+from curator.report.night_page import SECTIONS, night_page
+from tests.report.nights import data, points, usual_page, view
+
+PAYLOADS = [
+    "<script>alert(1)</script>", "</script><script>alert(1)</script>", "</style><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)", '" autofocus onfocus="alert(1)',
+    "<svg/onload=alert(1)>",
+    "<a href=javascript:alert(1)>x</a>", "<!--<script>", "-->", "]]>", "&lt;script&gt;", "\u202e<gpj.tpircs>", "$x^2$",
+    "\u2028<script>", "<title>x</title>", "</desc></svg><img src=x>",
+]  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """All tags with their attributes, and all texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        assert len({name for name, _ in attrs}) == len(attrs), "an attribute twice"
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all_of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_a_page_has_every_section_and_all_figures():
+    page = usual_page()
+    reader = Reader(page)
+    assert [attributes["id"] for attributes in reader.all_of("section")] == list(SECTIONS)
+    said = " ".join(reader.texts)
+    for text in (
+        "Night of 2026-11-26", "14 data read = 12 images + 1 duplicates + 1 rejects", "between 25.0 % and 75.0 %",
+        "On the night before it was", "Kolmogorov", "0.004", "0.002", "large (rule of thumb", "3 images", "new",
+        "4 like it before", "9.7 below the cut", "came as fog", "no picture: fog", "12 of 12 images of tonight",
+    ):  # fmt: skip
+        assert text in said, text
+    assert len(reader.all_of("figure")) == 6 and len(reader.all_of("option")) == 3
+
+
+def shape(reader):
+    return [(tag, set(attributes)) for tag, attributes in reader.tags]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_text_of_lakes_and_models_stays_text(payload, monkeypatch):
+    for chart in ("rate_chart", "score_chart"):  # they take a second, and no text from outside
+        monkeypatch.setattr(f"curator.report.night_page.{chart}", lambda *_: "")
+    plain, reader = Reader(night_page(view(text="text"))), Reader(night_page(view(text=payload)))
+    assert shape(reader) == shape(plain) and payload in reader.texts
+    assert not any(name.startswith("on") or name == "style" for _, found in reader.tags for name in found)
+    (map_data,) = [text for text in reader.texts if text.startswith('{"count"')]
+    assert json.loads(map_data)["clusters"] == [payload, "rain"]
+
+
+def test_the_whole_page_with_all_payloads_at_once():
+    reader = Reader(night_page(view(text=" ".join(PAYLOADS))))
+    assert shape(reader) == shape(Reader(night_page(view(text="text"))))
+
+
+def test_the_policy_allows_the_pages_own_style_and_script_and_nothing_else():
+    page = usual_page()
+    (policy,) = [found["content"] for found in Reader(page).all_of("meta") if found.get("http-equiv")]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+
+    def digest(pattern):
+        text = re.search(pattern, page, re.DOTALL)[1]
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": digest("<style>(.*?)</style>"),
+        "script-src": digest("<script>(.*?)</script>"),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.index("http-equiv") < page.index("<title>")
+
+
+def test_nothing_is_fetched_and_every_id_is_there_once_and_every_reference_leads_somewhere():
+    page = usual_page()
+    reader = Reader(page)
+    ids = [found["id"] for _, found in reader.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    for _, found in reader.tags:
+        assert str(found.get("src", "data:image/")).startswith("data:image/")
+        for name in ("href", "aria-labelledby", "aria-describedby", "clip-path"):
+            for target in re.sub(r"url\((.*)\)", r"\1", found.get(name) or "").split():
+                assert target.removeprefix("#") in ids, target
+    assert not re.search(r"(?<!/www\.w3\.org/)https?:", page.replace("http://www.w3.org/", ""))
+
+
+def test_pictures_and_charts_speak_to_a_screen_reader():
+    reader = Reader(usual_page())
+    assert all(found.get("alt") for found in reader.all_of("img"))
+    charts = reader.all_of("svg")
+    assert len(charts) == 2 and all(found["role"] == "img" and found["aria-labelledby"] for found in charts)
+    assert reader.all_of("html") == [{"lang": "en"}] and len(reader.all_of("h1")) == 1
+    assert {found.get("role") for found in reader.all_of("p")} >= {"status", "alert"}
+
+
+def test_charts_take_their_colours_from_the_page():
+    chart = rate_chart(data()["nights"], "said")
+    assert "style" not in chart and not re.search(r"#[0-9a-f]{6}", chart)
+    assert "var(--tonight)" in chart and "currentColor" in chart and ">2026-11-26</text>" in chart
+
+
+def test_a_night_without_anything_is_a_page_too():
+    nothing = {"edges": [], "shares": {}, "counts": {}}
+    drift = dict.fromkeys(("psi", "psi_by_chance", "ks", "ks_p", "mmd", "mmd_p")) | {"baseline": None, "images": 0}
+    empty = view(flags=0, scores=nothing, drift=drift, nights=[], rejects=[], stages=[], shards=[], broken_limits=[])
+    bare = type(empty)(empty.data, points(0, flagged=0))
+    said = " ".join(Reader(night_page(bare)).texts)
+    for text in (
+        "no baseline",
+        "curator baseline pin",
+        "No image that arrived",
+        "There are no scores",
+        "None.",
+        "not timed",
+    ):
+        assert text in said, text
+
+
+def test_json_in_a_script_cannot_end_it():
+    text = script_safe({"a": "</script><!--&\u2028"})
+    assert not set("<>&\u2028") & set(text) and json.loads(text) == {"a": "</script><!--&\u2028"}
+
+
+def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=r"night report needs .*matplotlib") as found:
+        require_plots()
+    assert "ood-curator[report]" in str(found.value)
