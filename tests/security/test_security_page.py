@@ -36,7 +36,21 @@ TAGS = {
     "th", "td", "figure", "figcaption", "img", "strong", "span", "br", "details", "summary",
     "script",  # one, with a hash in the policy
 }  # fmt: skip
-ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "scope", "class", "alt", "loading", "src", "open"}
+ATTRIBUTES = {
+    "id",
+    "data-open",
+    "lang",
+    "charset",
+    "name",
+    "content",
+    "http-equiv",
+    "scope",
+    "class",
+    "alt",
+    "loading",
+    "src",
+    "open",
+}
 
 
 class Reader(HTMLParser):
