@@ -48,7 +48,7 @@ def summary_of(found: Mapping[str, Any]) -> dict[str, Any]:
         "method": found["method_id"],
         "bank": f"{found['bank_name']} v{found['bank_version']} ({found['bank']})",
         "policy": _policy(found),
-        "policy made by": _pairs(found["policy_provenance"] or {}),
+        "policy made by": _provenance(found["policy_provenance"] or {}),
     }
 
 
@@ -85,8 +85,16 @@ def origin_facts(origin: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+def _provenance(values: Mapping[str, Any]) -> str:
+    """How the cut was found; the sources of the reference images are counted, for there may be many."""
+    sources = values.get("reference", {}).get("sources", ())
+    told = {name: value for name, value in values.items() if not isinstance(value, Mapping) and value is not None}
+    said = ", ".join(f"{name} {value}" for name, value in told.items())
+    return (
+        f"{said}; reference images from {sources[0] if len(sources) == 1 else f'{len(sources)} sources'}"
+        if sources
+        else said
+    )
 
 
 def _picture(found: Mapping[str, Any]) -> str:
