@@ -100,7 +100,7 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 
-@pytest.mark.parametrize("event", [60, 120])
+@pytest.mark.parametrize("event", [120, 180])  # both after the run has begun
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
     unbroken = make_workspace(tmp_path / "unbroken")
     scan_and_die(unbroken, parquet_lake, 10_000)
