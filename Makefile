@@ -7,7 +7,7 @@ CONSTRAINTS := .ci/constraints.txt
 WHEEL_VENV := build/wheel-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow torture fuzz soak test-gpu format format-check lint types sql docs bench evaluation wheel-test check audit clean
+.PHONY: help install demo test test-slow torture sweep fuzz soak test-gpu format format-check lint types sql docs bench evaluation wheel-test check audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ torture: $(STAMP)  ## Inject faults of every kind at random, count losses: make 
 
 soak: $(STAMP)  ## Scan 200,000 images over 20 nights of a living lake: make soak [IMAGES=n NIGHTS=n]
 	@$(BIN)/python -m tests.soak --images $(or $(IMAGES),200000) --nights $(or $(NIGHTS),20)
+
+sweep: $(STAMP)  ## Strike every command at events all over it, and every experiment of torture once
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture
 
 test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu
