@@ -47,6 +47,10 @@ def kill_decoders(lab: Laboratory, rng: random.Random, *, number: signal.Signals
     return trial
 
 
+# A C or C++ library that has no other way out, or that does not look at what it was given. What is committed stays.
+NO_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGSEGV)
+
+
 def starve(lab: Laboratory, rng: random.Random, *, command: str | None = None, megabytes: int | None = None) -> Trial:
     """A parent that may not have more memory ends with one line, and goes on when it may."""
     command = command or rng.choice(["scan", "calibrate", "score", "evaluate", "bank build"])
@@ -57,7 +61,7 @@ def starve(lab: Laboratory, rng: random.Random, *, command: str | None = None, m
         ended = lab.run(workspace, command, more_memory=megabytes << 20)
         if ended.status == 0:
             trial.injected, trial.runs = 0, 1
-        elif ended.status == -signal.SIGABRT:  # a C++ library that has no other way out; what is committed stays
+        elif ended.status in NO_MEMORY_SIGNALS:
             trial.runs = 1
         else:
             trial.expect_one_line(ended, "memory")
