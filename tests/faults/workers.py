@@ -47,8 +47,9 @@ def kill_decoders(lab: Laboratory, rng: random.Random, *, number: signal.Signals
     return trial
 
 
-# A C or C++ library that has no other way out, or that does not look at what it was given. What is committed stays.
-NO_MEMORY_SIGNALS = (-signal.SIGABRT, -signal.SIGSEGV)
+# A C or C++ library that has no other way out, or does not look at what it was given, or the loader (127). What is
+# committed stays.
+ENDS_WITHOUT_MEMORY = (-signal.SIGABRT, -signal.SIGSEGV, 127)
 
 
 def starve(lab: Laboratory, rng: random.Random, *, command: str | None = None, megabytes: int | None = None) -> Trial:
@@ -61,7 +62,7 @@ def starve(lab: Laboratory, rng: random.Random, *, command: str | None = None, m
         ended = lab.run(workspace, command, more_memory=megabytes << 20)
         if ended.status == 0:
             trial.injected, trial.runs = 0, 1
-        elif ended.status in NO_MEMORY_SIGNALS:
+        elif ended.status in ENDS_WITHOUT_MEMORY:
             trial.runs = 1
         else:
             trial.expect_one_line(ended, "memory")

@@ -42,8 +42,8 @@ class LivingLake:
         """One night: about `images` new contents, as loose files, tars and a Parquet file."""
         generator = np.random.default_rng((self.seed, number))
         tally = Tally()
-        self._change(generator, tally)
         self._delete(generator, tally)
+        self._change(generator, tally)  # of those that are left
         folder = self.folder / f"night-{number:03d}"
         folder.mkdir(parents=True)
         packed = min(images // 2, 2 * TAR_IMAGES + PARQUET_IMAGES)
