@@ -28,10 +28,8 @@ def publish_snapshot(ledger: Path, snapshot: Path) -> None:
         remove_leftovers(snapshot)
         with durable(snapshot) as temporary:
             shutil.copyfile(ledger, temporary)
-            with Database.open_reader(
-                temporary
-            ) as database:  # a damaged ledger must not take the place of its one copy
-                read_everything(database)
+            with Database.open_reader(temporary) as database:
+                read_everything(database)  # a damaged ledger must not take the place of its one copy
     except OSError as fault:
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
