@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings
 from PIL import Image
 
 from curator.cli import cli
@@ -29,6 +30,10 @@ method = "neglabel"
 
 LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
 ROOT = Path(__file__).resolve().parents[1]
+
+# No example has to be fast: a busy machine would fail it.
+settings.register_profile("curator", deadline=None)
+settings.load_profile("curator")
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,8 @@ def _echo_stages(item: Estimate) -> None:
         f"again; memory of the driver: {_bytes(item.driver_bytes)}"
     )
     if item.bottleneck.name.startswith("near-duplicates"):
-        say("  exact near-duplicates grow with the square: leave them out by near_duplicates.enabled = false")
+        say('  exact near-duplicates grow with the square: index.images = "ivf_pq" searches a part of the lake,')
+        say("  near_duplicates.enabled = false leaves them out")
 
 
 def _bytes(count: float) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from curator.store.ledger import Ledger, Row, utc_now
+from curator.store.ledger import Ledger, utc_now
+from curator.store.tables import Row
 
 
 def find_calls(ledger: Ledger, call_ids: Sequence[str]) -> list[Row]:

@@ -14,15 +14,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from curator import __version__
 from curator.store.database import Database
+from curator.store.tables import Columns, Row, object_table, reject_row
 from curator.types import Bank, Encoder, Reject, SourceObject
-
-Row = dict[str, Any]
-Columns = dict[str, list[Any]]
 
 
 def utc_now() -> datetime:
@@ -66,19 +63,6 @@ class ShardResult:
     byte_count: int = 0
     decode_seconds: float = 0.0
     encode_seconds: float = 0.0
-
-
-def object_table(objects: Sequence[SourceObject]) -> pa.Table:
-    """Source objects as an incoming table, with their position in the sequence."""
-    return pa.table(
-        {
-            "position": pa.array(range(len(objects)), pa.int64()),
-            "object_uri": pa.array([item.uri for item in objects], pa.string()),
-            "kind": pa.array([item.kind for item in objects], pa.string()),
-            "byte_size": pa.array([item.byte_size for item in objects], pa.int64()),
-            "version": pa.array([item.version for item in objects], pa.string()),
-        }
-    )
 
 
 class Ledger:
@@ -140,12 +124,13 @@ class Ledger:
         states: list[str] = table["state"].to_pylist()
         return states
 
-    def find_gone(self, objects: Sequence[SourceObject], *, role: str, prefix: str) -> list[str]:
-        """Known objects under the prefix that are not among `objects`."""
+    def find_gone(
+        self, objects: Sequence[SourceObject], *, role: str, prefix: str, after: str, until: str | None = None
+    ) -> list[str]:
+        """Known objects under the prefix, beyond the uri `after` and up to `until`, that are not among `objects`."""
         with self.database.incoming(object=object_table(objects)):
-            uris: list[str] = self.database.table("find_gone_objects", role=role, prefix=prefix)[
-                "object_uri"
-            ].to_pylist()
+            found = self.database.table("find_gone_objects", role=role, prefix=prefix, after=after, until=until)
+        uris: list[str] = found["object_uri"].to_pylist()
         return uris
 
     def record_listing(
@@ -171,10 +156,10 @@ class Ledger:
             self.database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist()
         )
 
-    def known_images(self, encoder_id: str) -> list[str]:
-        """Ids of the contents that have a vector of the encoder."""
-        ids: list[str] = self.database.table("list_known_images", encoder_id=encoder_id)["image_id"].to_pylist()
-        return ids
+    def known_images(self, encoder_id: str) -> pa.Buffer:
+        """Ids of the contents that have a vector of the encoder, 16 bytes each, sorted."""
+        ids = self.database.table("list_known_images", encoder_id=encoder_id)["content"]
+        return ids.cast(pa.binary(16)).combine_chunks().buffers()[1] or pa.py_buffer(b"")
 
     def commit_shard(self, result: ShardResult) -> None:
         """Write all rows of a shard and its completion, in one transaction."""
@@ -347,50 +332,3 @@ class Ledger:
             self.database.run("insert_near_duplicates")
             self.database.run("insert_group_members")
             self.database.run("insert_compared_files")
-
-
-def reject_row(reject: Reject, *, role: str, version: str | None, image_id: str | None = None) -> Row:
-    """A reject as a row of the ledger."""
-    return {
-        "uri": reject.uri,
-        "role": role,
-        "object_uri": reject.object_uri,
-        "object_version": version,
-        "member": reject.member,
-        "stage": reject.stage,
-        "reason": reject.reason,
-        "detail": reject.detail,
-        "image_id": image_id,
-    }
-
-
-def score_table(
-    image_ids: Sequence[str],
-    columns: Mapping[str, np.ndarray[Any, Any]],
-    *,
-    encoder_id: str,
-    bank_digest: str,
-    method_id: str,
-    run_id: str,
-) -> pa.Table:
-    """Scores of images as an incoming table. `columns` holds id_score … negative_cosine, one value an image."""
-    count = len(image_ids)
-
-    def repeated(value: str) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([value]))
-
-    return pa.table(
-        {
-            "image_id": pa.array(image_ids, pa.string()),
-            "encoder_id": repeated(encoder_id),
-            "bank_digest": repeated(bank_digest),
-            "method_id": repeated(method_id),
-            "id_score": pa.array(columns["id_score"], pa.float64()),
-            "log_odds": pa.array(columns["log_odds"], pa.float64()),
-            "id_label": pa.array(columns["id_label"], pa.int32()),
-            "id_cosine": pa.array(columns["id_cosine"], pa.float32()),
-            "negative_label": pa.array(columns["negative_label"], pa.int32()),
-            "negative_cosine": pa.array(columns["negative_cosine"], pa.float32()),
-            "run_id": repeated(run_id),
-        }
-    )

@@ -21,7 +21,7 @@ from curator.vectors.shards import ShardInfo, id_bytes, id_texts, read_info
 
 Positions = NDArray[np.int64]
 BLOCK_ROWS = 8192
-_OPEN_FILES = 512
+_OPEN_FILES = 16  # mapped at a time: what was read of a mapped file counts as memory of the process
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.vectors.collections import Positions, VectorCollection, unit
-from curator.vectors.exact import Found, scan
+from curator.vectors.exact import Found
+from curator.vectors.joining import QUERIES, nearest_within
 
 BATCH = 1024  # vectors compared with leaders at a time
 
@@ -28,10 +29,10 @@ def assign_leaders(
     enough. Of the others each leads, in their order, unless one before it does that is near enough; the rest join the
     nearest of these. Equal cosines go by id.
     """
-    chosen, cosines = _nearest(collection, newcomers, leaders)
+    chosen, cosines = _join(collection, newcomers, leaders, min_cosine)
     rest = np.flatnonzero(cosines < min_cosine)
     fresh = _lead(collection, newcomers[rest], min_cosine)
-    chosen[rest], cosines[rest] = _nearest(collection, newcomers[rest], fresh)
+    chosen[rest], cosines[rest] = _join(collection, newcomers[rest], fresh, min_cosine)
     leads = np.isin(newcomers, fresh)
     chosen[leads], cosines[leads] = newcomers[leads], 1.0
     return chosen, cosines
@@ -42,7 +43,7 @@ def _lead(collection: VectorCollection, candidates: Positions, min_cosine: float
     fresh = np.zeros(0, np.int64)
     for start in range(0, len(candidates), BATCH):
         block = candidates[start : start + BATCH]
-        block = block[_nearest(collection, block, fresh)[1] < min_cosine]
+        block = block[_join(collection, block, fresh, min_cosine)[1] < min_cosine]
         fresh = np.concatenate([fresh, block[_lead_within(collection, block, min_cosine)]])
     return fresh
 
@@ -57,12 +58,13 @@ def _lead_within(collection: VectorCollection, block: Positions, min_cosine: flo
     return leading
 
 
-def _nearest(collection: VectorCollection, asked: Positions, leaders: Positions) -> Found:
-    """For each position asked about the nearest leader and its cosine; minus infinity without leaders."""
+def _join(collection: VectorCollection, asked: Positions, leaders: Positions, min_cosine: float) -> Found:
+    """For each position asked about the nearest leader and its cosine; -1 and minus infinity where none is near."""
     chosen = np.full(len(asked), -1, np.int64)
     cosines: NDArray[np.float32] = np.full(len(asked), -np.inf, np.float32)
-    for start in range(0, len(asked) if len(leaders) else 0, BATCH):
-        batch = slice(start, start + BATCH)
-        positions, found = scan(collection, unit(collection.vectors_at(asked[batch])), leaders, 1)
+    for start in range(0, len(asked), QUERIES):
+        batch = slice(start, start + QUERIES)
+        queries = unit(collection.vectors_at(asked[batch]))
+        positions, found = nearest_within(collection, queries, leaders, 1, min_cosine=min_cosine)
         chosen[batch], cosines[batch] = positions[:, 0], found[:, 0]
     return chosen, cosines

@@ -24,6 +24,7 @@ from curator.vectors.admission import Admission, Allow
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
 from curator.vectors.exact import TIE, Found, rank, scan
 from curator.vectors.index_cache import open_index
+from curator.vectors.joining import nearest_within
 from curator.vectors.recipes import Recipe
 
 MAX_FETCH = 2048  # candidates a query, the limit of FAISS on GPUs; beyond, an exact scan is no slower
@@ -95,6 +96,19 @@ class Neighbours:
         # Admission does not depend on the query, so all rows have the same number of neighbours.
         filled = int((positions[:1] >= 0).sum()) if len(queries) else 0
         return positions[:, :filled], cosines[:, :filled]
+
+    def within(self, queries: Vectors, k: int, *, min_cosine: float) -> Found:
+        """Of the k nearest those whose cosine is at least `min_cosine`: positions and cosines (n, k), -1 for none.
+
+        Without an index by comparing with every vector that may be so near, in memory that does not grow with the
+        collection.
+        """
+        if self._index is None:
+            queries, everything = self._checked(queries, k), np.arange(self.count)
+            return nearest_within(self.collection, queries, everything, k, min_cosine=min_cosine)
+        positions, cosines = self.nearest(queries, k)
+        near = cosines >= min_cosine
+        return np.where(near, positions, -1), np.where(near, cosines, np.float32(-np.inf))
 
     def _checked(self, queries: Vectors, k: int) -> Vectors:
         if k < 1:
@@ -170,8 +184,8 @@ def near_duplicates(
     pairs: dict[tuple[str, str], float] = {}
     if not len(ids):
         return []
-    positions, cosines = neighbours.nearest(vectors, k + 1)  # one of them may be the image itself
-    rows, columns = np.nonzero(cosines >= min_cosine)
+    positions, cosines = neighbours.within(vectors, k + 1, min_cosine=min_cosine)  # one may be the image itself
+    rows, columns = np.nonzero(positions >= 0)
     found = neighbours.collection.ids_at(positions[rows, columns])
     taken = dict.fromkeys(range(len(ids)), 0)
     for row, other, cosine in zip(rows.tolist(), found, cosines[rows, columns].tolist(), strict=True):

@@ -24,7 +24,8 @@ from curator.policy import Calibration, Policy, Rule, calibrated_policy
 from curator.policy.classes import POOLED, own_classes
 from curator.policy.conformal import Scores, sorted_scores
 from curator.store import Ledger
-from curator.store.ledger import object_table, utc_now
+from curator.store.ledger import utc_now
+from curator.store.tables import uri_table
 from curator.workspace.context import Context
 from curator.workspace.decisions import policy_of, record_policy, scored_by, select
 from curator.workspace.explain import without_measured
@@ -188,8 +189,7 @@ def reference_scores(
     scoring = scored_by(scorer.bank, scorer.method)
     if not sources:
         return scorer, ReferenceScores.of(database.table("list_reference_scores", **scoring))
-    objects = object_table([item for source in listed for item in source.objects])
-    with database.incoming(object=objects):
+    with database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
         return scorer, ReferenceScores.of(database.table("list_scores_in_sources", role=role, **scoring))
 
 

@@ -1,12 +1,20 @@
-"""Near-duplicates of new images, found through the image index, and the groups that they make."""
+"""Near-duplicates of new images, and the groups that they make."""
 
 from __future__ import annotations
 
-from curator.store import Ledger
-from curator.vectors import near_duplicates, read_shard
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from curator.store import Database, Ledger
+from curator.types import Vectors
+from curator.vectors import Neighbours, load_recipe, near_duplicates, read_shard
 from curator.workspace.context import Context
 from curator.workspace.grouping import group_images
 from curator.workspace.search import image_collection, image_neighbours
+
+FILES = 16  # compared with the lake at a time
 
 
 def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> int:
@@ -21,11 +29,10 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
     pairs: dict[tuple[str, str], float] = {}  # a pair of images of two new files is met from both sides
     if files:
-        neighbours = image_neighbours(context, ledger.database, encoder_id)
-        for name in files:
-            shard = read_shard(context.layout.vectors(encoder_id) / f"{name}.safetensors")
+        neighbours = _neighbours(context, ledger.database, encoder_id)
+        for ids, vectors in _images(context.layout.vectors(encoder_id), files):
             for first, second, cosine in near_duplicates(
-                neighbours, shard.image_ids, shard.vectors, min_cosine=section.min_cosine, k=section.neighbours
+                neighbours, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
             ):
                 pairs[first, second] = cosine
     table = ledger.near_duplicate_table(pairs, encoder_id=encoder_id)
@@ -39,3 +46,20 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     if files or members:
         ledger.record_near_duplicates(table, members, encoder_id=encoder_id, vector_files=files)
     return len(pairs)
+
+
+def _neighbours(context: Context, database: Database, encoder_id: str) -> Neighbours:
+    """Through the image index where its recipe is one of shortcuts. An exact one would hold every vector in memory to
+    compare it with every other: without an index the same pairs come sooner, from the vector files."""
+    collection = image_collection(context, database, encoder_id)
+    if load_recipe(context.config.index.images).is_exact_for(len(collection)):
+        return Neighbours(collection)
+    return image_neighbours(context, database, encoder_id)
+
+
+def _images(folder: Path, files: Sequence[str]) -> Iterator[tuple[list[str], Vectors]]:
+    """Ids and vectors of the images of a few files at a time."""
+    for start in range(0, len(files), FILES):
+        shards = [read_shard(folder / f"{name}.safetensors") for name in files[start : start + FILES]]
+        ids = [image_id for shard in shards for image_id in shard.image_ids]
+        yield ids, np.concatenate([shard.vectors for shard in shards])

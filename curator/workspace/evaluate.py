@@ -22,7 +22,7 @@ from curator.evaluation.summary import EvaluationSummary, Measured, Row, SetCoun
 from curator.lake import Source
 from curator.methods import Method, resolve_method
 from curator.store import Ledger
-from curator.store.ledger import object_table
+from curator.store.tables import uri_table
 from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.decisions import scored_by
@@ -158,8 +158,7 @@ def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSourc
 
 def _found(ledger: Ledger, plan: EvaluationPlan, listed: Sequence[ListedSource], *, role: str) -> list[Found]:
     """The data that lie in sources just listed, with the labels they came with."""
-    objects = {item.uri: item for source in listed for item in source.objects}
-    with ledger.database.incoming(object=object_table(list(objects.values()))):
+    with ledger.database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
         rows = ledger.database.rows("list_evaluated_data", role=role)
     labels = (label_of(row["uri"], row["source_label"], row["kind"]) for row in rows)
     names = (None if label is None else plan.label_map.name_of(label) for label in labels)

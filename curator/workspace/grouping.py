@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from curator.store import Ledger
-from curator.store.ledger import Row
+from curator.store.tables import Row
 from curator.vectors.collections import Positions, VectorCollection
 from curator.vectors.leaders import assign_leaders
 

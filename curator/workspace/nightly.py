@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from curator.engines.known import KnownContents, id_table
+import numpy as np
+
+from curator.engines.known import KnownContents
 from curator.lake import Source
 from curator.store import Ledger, ListingCounts
 from curator.types import Bank
@@ -140,7 +142,7 @@ def _read_all(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
-    known = KnownContents(id_table(ledger.known_images(encoder.encoder_id)))
+    known = KnownContents(np.frombuffer(ledger.known_images(encoder.encoder_id), "S16"))
     with open_engine(context, scorer, run_id=ledger.run_id) as engine:
         outcomes = engine.run(
             shards,

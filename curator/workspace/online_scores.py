@@ -16,7 +16,7 @@ from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.spec import MethodSpec
 from curator.policy import Policy, default_policy
 from curator.store import Ledger
-from curator.store.ledger import score_table
+from curator.store.tables import score_table
 from curator.streams import batches
 from curator.systems.online import Streamed, movement
 from curator.types import Bank

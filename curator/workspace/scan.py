@@ -12,17 +12,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from curator.engines.stages import NewImage, ShardOutcome
+from curator.errors import SourceError
 from curator.lake import Source, open_source, plan_shards
 from curator.store import Database, Ledger, ListingCounts, ShardResult
-from curator.store.ledger import Columns, reject_row
+from curator.store.tables import Columns, reject_row
 from curator.types import ImageFacts, Reject, Shard, SourceObject
 from curator.vectors import at_rest, write_shard
 from curator.workspace.scoring import Scorer
 
+LISTED = 1 << 15  # objects of a listing compared with the ledger at a time
 FACTS = [item.name for item in fields(ImageFacts)]
 
 
@@ -62,17 +65,51 @@ class ScanRequest:
     wait_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ListedSource:
-    """One source after listing: what is to be read, what is gone, what could not be listed."""
+    """One source after listing: what is to be read, what is gone, what could not be listed.
+
+    known: of what is to be read, the uris that the ledger has rows of: changed or returned. uris: of all objects, kept
+    for reference and evaluation images, whose sets they make.
+    """
 
     source: Source
-    counts: ListingCounts
-    objects: tuple[SourceObject, ...]
-    to_read: tuple[SourceObject, ...]
-    known: frozenset[str]  # of these, the uris that the ledger has rows of: changed or returned
-    gone: tuple[str, ...]
-    rejects: tuple[Reject, ...]
+    to_read: list[SourceObject] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    missed: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    uris: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    byte_size: int = 0
+
+    def add(self, objects: Sequence[SourceObject], states: Sequence[str], *, keep: bool) -> None:
+        """Take in a part of the listing, with what the ledger says of each object."""
+        pairs = list(zip(objects, states, strict=True))
+        self.to_read += [item for item, state in pairs if state != "unchanged"]
+        self.known |= {item.uri for item, state in pairs if state in ("changed", "returned")}
+        self.uris += [item.uri for item in objects] if keep else []
+        self.states.update(states)
+        self.byte_size += sum(item.byte_size for item in objects)
+
+    @property
+    def gone(self) -> list[str]:
+        """Objects that the ledger knows and the listing missed, where it could look."""
+        unlisted = tuple(f"{item.uri.rstrip('/')}/" for item in self.rejects)
+        return [uri for uri in self.missed if self.source.covers(uri) and not uri.startswith(unlisted)]
+
+    @property
+    def counts(self) -> ListingCounts:
+        return ListingCounts(
+            source=self.source.name,
+            objects_listed=self.states.total(),
+            objects_new=self.states["new"] + self.states["returned"],
+            objects_changed=self.states["changed"],
+            objects_unchanged=self.states["unchanged"],
+            objects_gone=len(self.gone),
+            bytes_listed=self.byte_size,
+            bytes_to_read=sum(item.byte_size for item in self.to_read),
+            ignored=dict(self.source.ignored),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,32 +150,47 @@ class ScanSummary:
 
 
 def list_source(database: Database, source: Source, request: ScanRequest, *, encoder_id: str) -> ListedSource:
-    """List one source and settle what has to be read. Opens no object."""
-    found = list(source.list())
-    objects = [item for item in found if isinstance(item, SourceObject)]
-    rejects = tuple(item for item in found if isinstance(item, Reject))
+    """List one source and settle what has to be read. Opens no object, and holds none that is unchanged.
+
+    Listings come in the order of their uris, so each part of one is compared with what the ledger knows in its range.
+    """
     ledger = Ledger(database, "")
-    states = ledger.classify(
-        objects, role=request.role, encoder_id=encoder_id, rehash=request.rehash, retry_rejects=request.retry_rejects
-    )
-    to_read = tuple(item for item, state in zip(objects, states, strict=True) if state != "unchanged")
-    known = frozenset(item.uri for item, state in zip(objects, states, strict=True) if state in ("changed", "returned"))
-    missed = ledger.find_gone(objects, role=request.role, prefix=source.prefix)
-    unlisted = tuple(f"{item.uri.rstrip('/')}/" for item in rejects)
-    gone = tuple(uri for uri in missed if source.covers(uri) and not uri.startswith(unlisted))
-    totals = Counter(states)
-    counts = ListingCounts(
-        source=source.name,
-        objects_listed=len(objects),
-        objects_new=totals["new"] + totals["returned"],
-        objects_changed=totals["changed"],
-        objects_unchanged=totals["unchanged"],
-        objects_gone=len(gone),
-        bytes_listed=sum(item.byte_size for item in objects),
-        bytes_to_read=sum(item.byte_size for item in to_read),
-        ignored=dict(source.ignored),
-    )
-    return ListedSource(source, counts, tuple(objects), to_read, known, gone, rejects)
+    found = ListedSource(source)
+    after = ""
+    for part in _parts(source):
+        objects = [item for item in part if isinstance(item, SourceObject)]
+        _check_order(source, after, objects)
+        found.rejects += [item for item in part if isinstance(item, Reject)]
+        states = ledger.classify(
+            objects,
+            role=request.role,
+            encoder_id=encoder_id,
+            rehash=request.rehash,
+            retry_rejects=request.retry_rejects,
+        )
+        found.add(objects, states, keep=request.role != "lake")
+        until = objects[-1].uri if objects else after
+        found.missed += ledger.find_gone(objects, role=request.role, prefix=source.prefix, after=after, until=until)
+        after = until
+    found.missed += ledger.find_gone([], role=request.role, prefix=source.prefix, after=after)
+    return found
+
+
+def _parts(source: Source) -> Iterator[list[SourceObject | Reject]]:
+    found = source.list()
+    while part := list(islice(found, LISTED)):
+        yield part
+
+
+def _check_order(source: Source, after: str, objects: Sequence[SourceObject]) -> None:
+    """Out of order, an object that is there would count as gone."""
+    for item in objects:
+        if item.uri <= after:
+            raise SourceError(
+                f"{source.name}: its listing is not in order, {item.uri} after {after}",
+                hint="the store may have changed while it was listed: run the scan again",
+            )
+        after = item.uri
 
 
 def open_sources(addresses: Sequence[str]) -> list[Source]:

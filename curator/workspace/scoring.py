@@ -17,7 +17,7 @@ from curator.methods import BankScorer, Method, ScoreTable
 from curator.methods.fusion import Fusion
 from curator.methods.knn import KNN
 from curator.store import Ledger
-from curator.store.ledger import score_table
+from curator.store.tables import score_table
 from curator.types import Bank, Vectors
 from curator.vectors import read_rows
 from curator.workspace.decisions import scored_by

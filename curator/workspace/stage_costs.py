@@ -5,6 +5,7 @@ Writes nothing but a folder of its own inside the workspace, which is gone at th
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from curator.config import NearDuplicatesSection
 from curator.engines.cost_model import StageCosts
 from curator.engines.decode_pool import Decoded, DecodePool
 from curator.engines.stages import NewImage, Seen, ShardOutcome, content_id
@@ -22,7 +24,7 @@ from curator.lake import plan_shards, read_shard
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.migrate import migrate
 from curator.types import Datum, ImageFacts, Pixels, Shard, SourceObject, Vectors
-from curator.vectors import LabelCollection, Neighbours, at_rest, load_recipe
+from curator.vectors import LabelCollection, Neighbours, at_rest
 from curator.workspace.context import Context
 from curator.workspace.engine import decode_workers
 from curator.workspace.scan import ShardCommitter
@@ -168,15 +170,14 @@ def _outcome(number: int, sample: Sample, scorer: Scorer, vectors: Vectors) -> S
 
 
 def _compare(dimension: int) -> float:
-    """Seconds for one pair of vectors, in an exact search with all cores."""
-    from curator.vectors.faiss_index import FaissIndex
-
+    """Seconds for one pair of vectors, in the exact join with all cores."""
     generator = np.random.default_rng(0)
     vectors = generator.standard_normal((COMPARED[1], dimension), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     collection = LabelCollection(vectors, "plan", name="plan")
-    neighbours = Neighbours(collection, FaissIndex.build(collection, load_recipe("flat")))
-    return _median(lambda: neighbours.nearest(vectors[: COMPARED[0]], 6)) / (COMPARED[0] * COMPARED[1])
+    neighbours, defaults = Neighbours(collection), NearDuplicatesSection()
+    k, min_cosine = defaults.neighbours + 1, defaults.min_cosine
+    return _median(lambda: neighbours.within(vectors[: COMPARED[0]], k, min_cosine=min_cosine)) / math.prod(COMPARED)
 
 
 def _median(work: Callable[[], object]) -> float:

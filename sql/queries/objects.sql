@@ -25,13 +25,15 @@ left join (
 order by listed.position;
 
 -- name: find_gone_objects
--- Objects under a prefix that the ledger knows and the listing missed.
+-- Objects under a prefix that the ledger knows and a part of a listing missed: the part from `after` to `until`.
 select known.object_uri
 from source_object as known
 anti join incoming_object as listed on listed.object_uri = known.object_uri
 where known.role = $role
     and known.gone_run_id is null
     and starts_with(known.object_uri, $prefix)
+    and known.object_uri > $after
+    and ($until::varchar is null or known.object_uri <= $until)
 order by known.object_uri;
 
 -- name: mark_gone_objects

@@ -8,10 +8,11 @@ semi join location
 where shard.encoder_id = $encoder_id and shard.role = $role;
 
 -- name: list_known_images
--- Contents that have a vector of an encoder.
-select image_id
+-- Contents that have a vector of an encoder, as bytes, sorted.
+select unhex(image_id) as content
 from vector
-where encoder_id = $encoder_id;
+where encoder_id = $encoder_id
+order by content;
 
 -- name: keep_first_runs
 -- Incoming locations; one that already led to the same content keeps the run that saw it first.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.derive import derive, main, parse_entry
-from curator.banks.wordnet.lexicon import DATA_FILE, LEXNAMES, LEXNAMES_OF, WordNet
+from curator.banks.wordnet.lexicon import DATA_FILE, LEXNAMES, LEXNAMES_OF
 from curator.errors import SourceError, UsageError
 
 SOURCE = Path(os.environ.get("CURATOR_WORDNET_SOURCE", "/usr/share/wordnet"))
@@ -20,10 +19,7 @@ def names(synsets):
     return [synset.lemmas[0] for synset in synsets]
 
 
-def test_the_shipped_file_is_small_loads_fast_and_its_notice_is_beside_it():
-    start = time.process_time()
-    WordNet(DATA_FILE.read_bytes())
-    assert time.process_time() - start < 1.0
+def test_the_shipped_file_is_small_and_its_notice_is_beside_it():
     assert DATA_FILE.stat().st_size < 3_000_000
     assert "Princeton" in DATA_FILE.with_name("LICENSE").read_text(encoding="utf-8")
 
