@@ -29,6 +29,10 @@ class Sides(NamedTuple):
     negatives: NDArray[np.float64]
     places: NDArray[np.intp]
 
+    def of(self, row: int) -> Sides:
+        """Those of one image."""
+        return Sides(self.ids[row : row + 1], self.negatives[row : row + 1], self.places)
+
 
 class LayerCosines:
     """The labels of a layer made ready once. A row's cosines do not depend on the others: see cosines.py.

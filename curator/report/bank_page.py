@@ -15,15 +15,18 @@ from curator.report.blocks import STYLE, brief, document, facts, image, table
 
 MOST_LABELS = 20_000  # of each source; the rest is in SQL
 MOST_PICTURES = 200
+MOST_OPEN = 500  # labels in all, up to which they are shown at once
 BUSIEST = 20
 LABEL_COLUMNS = ("label", "flags", "nearest_id", "nearest_id_cosine", "concerns", "model", "prompt", "output")
 PAGE_STYLE = (
     STYLE
     + """
 th button { all: unset; cursor: pointer; font-weight: bold; } th button:focus-visible { outline: 2px solid; }
-th[aria-sort=ascending] button::after { content: " \\2191"; }
-th[aria-sort=descending] button::after { content: " \\2193"; }
+th button::after { content: "\\00a0\\2195"; opacity: 0.5; } th[aria-sort] button::after { opacity: 1; }
+th[aria-sort=ascending] button::after { content: "\\00a0\\2191"; }
+th[aria-sort=descending] button::after { content: "\\00a0\\2193"; }
 input[type=search] { font: inherit; width: 100%; max-width: 24rem; margin: 0.5rem 0; }
+input::placeholder { color: inherit; opacity: 0.75; }
 """
 )
 SCRIPT = """
@@ -107,9 +110,10 @@ def _body(
     yield f"<h1>{escape(title)}</h1>{facts(head)}"
     yield _pictures(pictures)
     yield _busiest(negatives)
-    yield f'<h2 id="negatives">Negative labels ({len(negatives)})</h2>'
+    yield f'<h2 id="negatives">Negative labels ({len(negatives):,})</h2>'
     for source in dict.fromkeys(label["source"] for label in negatives):
-        yield _labels(source, [label for label in negatives if label["source"] == source])
+        of_source = [label for label in negatives if label["source"] == source]
+        yield _labels(source, of_source, is_open=len(negatives) <= MOST_OPEN)
     if doubtful:
         columns = ("label", "role", "reason", "evidence", "concerns", "cosine", "source")
         yield f"<h2>Labels in doubt ({len(doubtful)})</h2>{table(columns, doubtful)}"
@@ -144,11 +148,11 @@ def _busiest(negatives: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Nearest to flagged images ({len(deciding)} labels)</h2>{table(columns, deciding[:BUSIEST])}"
 
 
-def _labels(source: str, labels: Sequence[Mapping[str, Any]]) -> str:
+def _labels(source: str, labels: Sequence[Mapping[str, Any]], *, is_open: bool) -> str:
     rows = labels[:MOST_LABELS]
     columns = [name for name in LABEL_COLUMNS if any(row.get(name) is not None for row in rows)]
     left = f'<p class="muted">and {len(labels) - MOST_LABELS} more, see report.generated_labels</p>'
     more = left if len(labels) > MOST_LABELS else ""
-    opened = " open data-open" if len(labels) <= 200 else ""
-    heading = f"<summary>{escape(source)} ({len(labels)})</summary>"
+    opened = " open data-open" if is_open else ""
+    heading = f"<summary>{escape(source)} ({len(labels):,})</summary>"
     return f'<details class="labels"{opened}>{heading}{table(columns, rows)}{more}</details>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,17 +20,20 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --accent: #93b4ff; } }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
+h1, h2, figcaption, .facts td { overflow-wrap: anywhere; } .facts th { min-width: 6rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th, td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } .muted { opacity: 0.75; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; padding: 0; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem; padding: 0; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-size: 0.85rem; }
 .none { background: var(--soft); display: grid; place-items: center; aspect-ratio: 1; padding: 1rem; }
 details > summary { cursor: pointer; color: var(--accent); }
 th, td, p, summary, figcaption { unicode-bidi: isolate; }  /* no text turns its neighbours around */
 """
+NONE = "–"  # in place of a number that there is none of
+PERCENT = re.compile(r"[\d.,]+\s?%")
 KINDS = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 
@@ -67,13 +71,12 @@ def document(title: str, body: Iterable[str], *, style: str = STYLE, script: str
 def facts(values: Mapping[str, Any]) -> str:
     """Names and values as a table of two columns; what is empty is left out."""
     rows = ((name, value) for name, value in values.items() if value not in (None, "", {}, []))
-    return (
-        f'<div class="wide"><table><tbody>{"".join(_fact(name, value) for name, value in rows)}</tbody></table></div>'
-    )
+    return f'<table class="facts"><tbody>{"".join(_fact(name, value) for name, value in rows)}</tbody></table>'
 
 
 def _fact(name: str, value: Any) -> str:
-    return f'<tr><th scope="row">{escape(name)}</th><td>{escape(brief(value))}</td></tr>'
+    shown = name if "." in name else name.replace("_", " ")  # one with a dot is a setting, as it is written
+    return f'<tr><th scope="row">{escape(shown)}</th><td>{escape(brief(value))}</td></tr>'
 
 
 def brief(value: Any) -> str:
@@ -81,21 +84,37 @@ def brief(value: Any) -> str:
     if isinstance(value, list | tuple):
         more = f" … and {len(value) - 20} more" if len(value) > 20 else ""
         return ", ".join(map(str, value[:20])) + more
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def table(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows under the names of their columns, with spaces for underscores."""
-    names = list(columns)
-    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in names)
-    body = "".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in rows)
+    kinds = {name: _kind([row.get(name) for row in rows]) for name in columns}
+    head = "".join(f'<th scope="col"{kind}>{escape(name.replace("_", " "))}</th>' for name, kind in kinds.items())
+    cells = ("".join(_cell(row.get(name), kind) for name, kind in kinds.items()) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f'<td class="number">{value:.3f}</td>'
-    return f"<td>{escape('' if value is None else str(value))}</td>"
+def _kind(values: Sequence[Any]) -> str:
+    """The attribute of a column: numbers stand below each other, with their heading."""
+    given = [value for value in values if value not in (None, "", NONE)]
+    return ' class="number"' if given and all(map(_is_number, given)) else ""
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return PERCENT.fullmatch(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any, kind: str) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else _text(value)
+    return f"<td{kind}>{escape(text)}</td>"
 
 
 def image(data: bytes, alt: str, *, when: str = 'loading="lazy"') -> str:

@@ -9,6 +9,7 @@ chart follows light and dark and passes the policy. Each has a title and a descr
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -36,7 +37,7 @@ VARIABLES = {
 SETTINGS: Any = {  # matplotlib types each name
     "svg.fonttype": "none",  # text stays text: it is read aloud, found, and in the page's own font
     "svg.hashsalt": "curator",
-    "font.size": 10,
+    "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": INK,
@@ -49,6 +50,7 @@ SETTINGS: Any = {  # matplotlib types each name
     "ytick.color": INK,
     "legend.frameon": False,
 }
+MOST_NAMES = 5  # of nights along the axis, the last among them
 LINES = {"tonight": (TONIGHT, "solid"), "reference": (REFERENCE, "dashed"), "baseline": (BASELINE, "dashdot")}
 
 
@@ -61,7 +63,7 @@ def require_plots() -> None:
 
 
 def rate_chart(nights: Sequence[Mapping[str, Any]], description: str) -> str:
-    """Flag rates with their intervals, the last night emphasised. nights: night, flag_rate, low, high."""
+    """Flag rates with their intervals, the last night emphasised. nights: name, flag_rate, low, high."""
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(nights))
@@ -76,8 +78,8 @@ def rate_chart(nights: Sequence[Mapping[str, Any]], description: str) -> str:
                 markersize=size,
                 capsize=3,
             )
-        shown = places[:: max(1, len(places) // 8)]
-        axes.set_xticks(shown, [str(nights[place]["night"]) for place in shown])
+        shown = places[:: -math.ceil(len(places) / MOST_NAMES)][::-1]
+        axes.set_xticks(shown, [str(nights[place]["name"]).replace(" ", "\n") for place in shown])
         axes.set_xlim(-0.5, len(nights) - 0.5)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("flagged, %")
@@ -109,7 +111,7 @@ def _chart(name: str, title: str, description: str, draw: Any) -> str:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(8, 3.2), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(5.5, 2.6), layout="constrained", facecolor="none")
         FigureCanvasSVG(figure)
         axes = figure.subplots()
         axes.set_facecolor("none")

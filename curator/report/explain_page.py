@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from curator.report.blocks import document, facts, image, table
+from curator.report.blocks import brief, document, facts, image, table
 
 LABEL_COLUMNS = ("label", "cosine", "share", "id_score_without", "changes_flag", "source")
 IMAGE_COLUMNS = ("uri", "cosine", "id_score", "flagged", "top_id", "top_negative", "source_label")
@@ -89,7 +89,7 @@ def _provenance(values: Mapping[str, Any]) -> str:
     """How the cut was found; the sources of the reference images are counted, for there may be many."""
     sources = values.get("reference", {}).get("sources", ())
     told = {name: value for name, value in values.items() if not isinstance(value, Mapping) and value is not None}
-    said = ", ".join(f"{name} {value}" for name, value in told.items())
+    said = ", ".join(f"{name} {brief(value)}" for name, value in told.items())
     return (
         f"{said}; reference images from {sources[0] if len(sources) == 1 else f'{len(sources)} sources'}"
         if sources

@@ -8,17 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from curator.report import blocks
 from curator.report.blocks import Thumbnail, facts, table
 from curator.report.charts import rate_chart, score_chart
+from curator.report.gallery import card
 from curator.report.night_map import MapPoints, packed
 from curator.resources import read_folder
 
 Data = Mapping[str, Any]
-WILSON = "95 % intervals by Wilson (1927)."
+RATES = "95 % intervals by Wilson (1927). Images count on the night they first came. Times are UTC."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ def night_page(view: NightView) -> str:
     data = view.data
     night = data["night"]
     parts = [
-        f"<h1>Night of {escape(str(night['night']))}</h1>",
+        f"<h1>Night of {escape(str(night['night']))}</h1>{_scan(night)}",
         _verdict(data),
         _contents(),
         _accounting(data),
@@ -77,6 +79,19 @@ def _section(name: str, *parts: str, title: str | None = None) -> str:
     return f'<section id="{name}" aria-labelledby="{name}-heading">{heading}{"".join(parts)}</section>'
 
 
+def _scan(night: Data) -> str:
+    """Which scan it was, for there may be several on one date."""
+    said = f"Scan {night['run_id']}, {night['status']}"
+    if night["started_at"]:
+        said += f"; begun {moment_text(night['started_at'])}"
+    return f'<p class="muted">{escape(said)}.</p>'
+
+
+def moment_text(moment: str) -> str:
+    """A time of the ledger for a person's eye."""
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _contents() -> str:
     links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in SECTIONS.items())
     return f'<nav aria-label="Sections"><ul>{links}</ul></nav>'
@@ -108,7 +123,7 @@ def drift_word(drift: Data) -> str:
 
 
 def percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"
+    return blocks.NONE if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _accounting(data: Data) -> str:
@@ -136,12 +151,18 @@ def _rates(data: Data) -> str:
         said += _against_earlier(nights)
         chart = f"<p>{escape(said)}</p>{_wide(rate_chart(nights, said))}"
     rows = [
-        {key: night[key] for key in ("night", "run_id", "images", "rejects", "scored", "flagged")}
+        {"night": night["name"]}
+        | {key: night[key] for key in ("run_id", "images", "rejects", "scored", "flagged")}
         | {"flag_rate": percent(night["flag_rate"]), "interval": f"{percent(night['low'])} to {percent(night['high'])}"}
         for night in reversed(data["nights"])
     ]
     folded = f"<details><summary>As a table</summary>{table(rows[0] if rows else (), rows)}</details>"
-    return _section("rates", chart, f'<p class="muted">{WILSON} Images count on the night they first came.</p>', folded)
+    return _section(
+        "rates",
+        chart,
+        f'<p class="muted">{RATES}</p>',
+        folded,
+    )
 
 
 def _against_earlier(nights: Sequence[Data]) -> str:
@@ -198,7 +219,7 @@ def _drift(data: Data) -> str:
 
 
 def p_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}" if value >= 0.001 else "< 0.001"
+    return blocks.NONE if value is None else f"{value:.3f}" if value >= 0.001 else "<\N{NO-BREAK SPACE}0.001"
 
 
 def psi_word(drift: Data) -> str:
@@ -235,7 +256,8 @@ def _map(view: NightView) -> str:
         '<canvas id="map-canvas" tabindex="0" role="application" aria-describedby="map-said map-help" '
         'aria-label="Map of the images of tonight"></canvas>'
         '<p id="map-help" class="muted">Arrow keys walk through the flagged images, the least ID first; Escape leaves.'
-        ' A pointer shows what lies under it.</p><p id="map-point" role="status" aria-live="polite"></p>'
+        " A pointer shows what lies under it. Flagged images are diamonds, the others squares.</p>"
+        '<p id="map-point" role="status" aria-live="polite"></p>'
     )
     content = f'<script type="application/json" id="map-data">{packed(view.points)}</script>'
     return _section("map", f'<p id="map-said">{escape(said)}</p>', controls, canvas, content)
@@ -268,45 +290,13 @@ def _gallery(view: NightView, name: str, title: str, said: str) -> str:
     if not items:
         none = "All are above." if view.data["flags"]["flagged"] else "Nothing that arrived tonight is flagged."
         return _section(name, f"<p>{none}</p>")
-    figures = "".join(_figure(view, item) for item in items)
-    help_ = "Arrow keys go from one to the next, Enter opens one."
-    note = f'<p class="muted">{escape(said)} One image of each group of near-duplicates. {help_}</p>'
-    return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>', title=title)
-
-
-def _figure(view: NightView, item: Data) -> str:
-    """A card; what filters compare is in its data attributes."""
-    thumbnail = view.thumbnails.get(item["image_id"], Thumbnail(None))
-    labels = escape(f"{item['top_id'] or ''}\n{item['top_negative'] or ''}")
-    cluster = "" if item["cluster"] is None else item["cluster"]
-    kept = f'data-labels="{labels}" data-cluster="{cluster}" data-log-odds="{item["log_odds"]:.6g}"'
-    return (
-        f'<figure {kept}><button type="button" aria-haspopup="dialog">{blocks.shown(thumbnail, item["uri"])}</button>'
-        f"<figcaption>{explained(item)}</figcaption></figure>"
+    figures = "".join(card(item, view.thumbnails.get(item["image_id"], Thumbnail(None))) for item in items)
+    help_ = (
+        "One image of each group of near-duplicates; in brackets cosines. Arrow keys go from one to the next, Enter "
+        "opens one."
     )
-
-
-def explained(item: Data) -> str:
-    """Why an image is flagged, in a few lines."""
-    negative = "no negative label" if item["top_negative"] is None else f"“{item['top_negative']}”"
-    lines = [
-        f"<strong>{escape(negative)}</strong> {_cosine(item['top_negative_cosine'])}",
-        f"rather than {escape(str(item['top_id']))} {_cosine(item['top_id_cosine'])}",
-        f"id_score {item['id_score']:.3g}, {_margin(item['margin'])}",
-    ]
-    if item["source_label"]:
-        lines.append(f"came as {escape(str(item['source_label']))}")
-    if item["alike"] > 1:
-        lines.append(f"and {item['alike'] - 1:,} more like it")
-    return "<br>".join(lines) + f'<br><span class="muted address">{escape(item["uri"])}</span>'
-
-
-def _cosine(value: float | None) -> str:
-    return "" if value is None else f'<span class="muted">(cosine {value:.3f})</span>'
-
-
-def _margin(margin: float | None) -> str:
-    return "no cut" if margin is None else f"{abs(margin):.3g} {'below' if margin < 0 else 'above'} the cut in log-odds"
+    note = f'<p class="muted">{escape(said)} {help_}</p>'
+    return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>', title=title)
 
 
 def _rejects(data: Data) -> str:
@@ -317,7 +307,7 @@ def _rejects(data: Data) -> str:
 
 
 def _slowest(data: Data) -> str:
-    stages = [{**row, "share": percent(row["share"])} for row in data["stages"]]
+    stages = [{**row, "share": percent(row["share"])} for row in [*data["stages"], *_all_else(data)]]
     parts = [table(("stage", "seconds", "share"), stages)] if stages else ["<p>Its stages were not timed.</p>"]
     if data["shards"]:
         columns = ("shard_id", "kind", "data", "rejects", "milliseconds_per_datum", "decode_seconds", "encode_seconds")
@@ -325,8 +315,18 @@ def _slowest(data: Data) -> str:
     return _section("slowest", *parts)
 
 
+def _all_else(data: Data) -> list[Data]:
+    """What the stages leave of the night."""
+    whole, timed = data["night"]["seconds"], sum(row["seconds"] for row in data["stages"])
+    if not data["stages"] or not whole or timed >= whole:
+        return []
+    rest = {"seconds": whole - timed, "share": 1 - timed / whole}
+    return [{"stage": "all else: starting, loading models, publishing", **rest}]
+
+
 def _made(data: Data) -> str:
     night = {key: value for key, value in data["night"].items() if key != "night"}
+    night |= {key: moment_text(night[key]) for key in ("started_at", "finished_at") if night.get(key)}
     decided = {key.replace("_", " "): value for key, value in {**data["decided_by"], **night}.items()}
     return _section("made", facts({key: value for key, value in decided.items() if not _is_nan(value)}))
 

@@ -1,7 +1,7 @@
 """Numbered, forward-only migrations: each applied in one transaction with the row that records it.
 
 A migration that was applied is frozen: its digest is stored, and an edited file raises MigrationChanged.
-Views are not migrations; they are made anew whenever the ledger is opened for writing.
+Macros and views are not migrations; they are made anew whenever the ledger is opened for writing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def shipped_migrations() -> list[Migration]:
 
 
 def migrate(database: Database, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is pending and make the views. Returns the names of the migrations applied now.
+    """Apply what is pending and make the macros and views. Returns the names of the migrations applied now.
 
     Raises MigrationChanged when an applied migration differs from the one given, and StoreError when the ledger was
     written by a newer release.
@@ -83,5 +83,6 @@ def _pending(database: Database, migrations: list[Migration]) -> list[Migration]
 
 def _make_views(database: Database) -> None:
     with database.transaction():
-        for sql in read_folder("curator.sql", "views", suffix=".sql").values():
-            database.execute(sql)
+        for folder in ("macros", "views"):  # views use macros
+            for sql in read_folder("curator.sql", folder, suffix=".sql").values():
+                database.execute(sql)

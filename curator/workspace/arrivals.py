@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from curator.store import Database
 
 ITEM = (
-    "image_id", "uri", "id_score", "log_odds", "top_id", "top_id_cosine", "top_negative", "top_negative_cosine",
+    "image_id", "uri", "id_score", "log_odds", "cut", "top_id", "top_id_cosine", "top_negative", "top_negative_cosine",
     "source_label", "group_id", "present",
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import numpy as np
 from curator.decode import DecodeFailure
 from curator.errors import BankError, SourceError, UsageError
 from curator.lake import read_datum
+from curator.lake.kinds import readable
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.methods.exact_pass import LayerCosines
@@ -25,7 +26,7 @@ from curator.workspace.pictures import thumbnail, thumbnail_of
 from curator.workspace.reference import ReferenceSet, load_reference
 from curator.workspace.ruling import Ruling
 from curator.workspace.scoring import Scorer
-from curator.workspace.search import nearest_images, vector_of_image, wanted_images
+from curator.workspace.search import find_vector, nearest_images, vector_of_image, wanted_images
 from curator.workspace.session import reading
 
 TRIED = 20  # labels of each role that are left out in turn, at least
@@ -49,19 +50,19 @@ def explain_image(
     """
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
-        row = database.row("find_vector", address=image, encoder_id=encoder_id)
+        row = find_vector(database, image, encoder_id)
         if row and row["gone"] and Path(image).expanduser().is_file():
             row = None  # what lies there now has not been scanned
         vector = vector_of_image(context, image, row, encoder_id)
         online = method is not None and ONLINE.fullmatch(method)
-        scorer = _scorer(context, database, bank, online[1] if online else method, encoder_id)
+        scorer = find_scorer(context, database, bank, online[1] if online else method, encoder_id)
         names = scored_by(scorer.bank, scorer.method) | ({"method_id": str(method)} if online else {})
         image_id = str(row["image_id"]) if row else None
-        found = attribute_image(scorer, image_id, vector, max(k, TRIED))
+        (found,) = attribute_images(scorer, [image_id or ""], vector, max(k, TRIED))
         ruling = Ruling.of(database, scorer, names, image_id, found)
         places = database.rows("list_places_of_image", image_id=image_id)
         return Explanation(
-            uri=str(row["uri"]) if row else image,
+            uri=str(row["uri"]) if row else readable(image),
             state="lake" if places else _state(row),
             image_id=image_id,
             copies=len(places),
@@ -76,7 +77,7 @@ def explain_image(
         )
 
 
-def _scorer(context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str) -> Scorer:
+def find_scorer(context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str) -> Scorer:
     """The bank and method asked for, or else those that the views show."""
     shown = database.row("find_selection") or {}
     digest = shown.get("bank_digest", "")
@@ -104,20 +105,23 @@ def without_measured(method: str) -> str:
     return f"{name}:{','.join(kept)}"
 
 
-def attribute_image(scorer: Scorer, image_id: str | None, vector: Vectors, k: int) -> Attribution:
-    """The parts of the labels in the score of one image, by exact cosines."""
-    cosines = exact_cosines(on_grid(vector), on_grid(scorer.bank.vectors))[0]
-    layers = {layer: LayerCosines(scorer.bank, layer)(vector) for layer in scorer.method.layer_needs}
-    nearest = scorer.neighbours([image_id or ""], vector)
-    return attribute(
-        scorer.method,
-        cosines[: scorer.bank.id_count],
-        cosines[scorer.bank.id_count :],
-        scale=scale_of(scorer.method, scorer.bank.logit_scale),
-        k=k,
-        neighbours=None if nearest is None else nearest[0].astype(np.float64),
-        layers=layers,
-    )
+def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors, k: int) -> list[Attribution]:
+    """The parts of the labels in the score of each image, by exact cosines. vectors: (n, d), as stored."""
+    cosines = exact_cosines(on_grid(vectors), on_grid(scorer.bank.vectors))  # (n, C + M)
+    layers = {layer: LayerCosines(scorer.bank, layer)(vectors) for layer in scorer.method.layer_needs}
+    nearest = scorer.neighbours(image_ids, vectors)
+    return [
+        attribute(
+            scorer.method,
+            cosines[row, : scorer.bank.id_count],
+            cosines[row, scorer.bank.id_count :],
+            scale=scale_of(scorer.method, scorer.bank.logit_scale),
+            k=k,
+            neighbours=None if nearest is None else nearest[row].astype(np.float64),
+            layers={layer: sides.of(row) for layer, sides in layers.items()},
+        )
+        for row in range(len(cosines))
+    ]
 
 
 def _state(row: Mapping[str, Any] | None) -> State:
@@ -144,10 +148,11 @@ def _labels(database: Database, scorer: Scorer, ruling: Ruling, k: int) -> tuple
     if deciding is not None and deciding not in shown:
         shown.append(deciding)
     origins = origins_of(database, scorer.bank.digest, [part.label for part in shown])
-    return tuple(_label(scorer, part, ruling, origins.get(part.label)) for part in shown)
+    return tuple(explained_label(scorer, part, ruling, origins.get(part.label)) for part in shown)
 
 
-def _label(scorer: Scorer, part: LabelPart, ruling: Ruling, origin: LabelOrigin | None) -> ExplainedLabel:
+def explained_label(scorer: Scorer, part: LabelPart, ruling: Ruling, origin: LabelOrigin | None) -> ExplainedLabel:
+    """A label's part in the score of an image, with what it is and how it was made."""
     label = scorer.bank.labels[part.label]
     without = None if ruling.online else part.log_odds_without
     return ExplainedLabel(

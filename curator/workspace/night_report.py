@@ -8,9 +8,10 @@ hashes of contents, so the first ids in their order are a sample, the same in ev
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +29,8 @@ from curator.workspace.conditions import conditions_held
 from curator.workspace.context import Context
 from curator.workspace.night_drift import Scores, measure_drift, report_conditions, score_shares
 from curator.workspace.night_map import NightMap, map_night
-from curator.workspace.pictures import thumbnail
+from curator.workspace.night_reasons import reasons_of
+from curator.workspace.pictures import thumbnails
 from curator.workspace.session import reading
 
 NIGHTS = 30
@@ -79,10 +81,8 @@ def report_night(context: Context, night: str | None, *, fail_on: Sequence[str],
         data |= {"figures": _clean(figures), "broken_limits": list(broken)}
         wanted = [item["image_id"] for name in ("certain", "doubtful") for item in data[name]]
         wanted += [item["image_id"] for cluster in data["clusters"] for item in cluster["examples"]]
-        thumbnails = {
-            image_id: thumbnail(context, database, image_id) for image_id in dict.fromkeys(wanted) if pictures
-        }
-    return NightReport(data, broken, drawn.points, thumbnails)
+        shown = thumbnails(context, database, list(dict.fromkeys(wanted))) if pictures else {}
+    return NightReport(data, broken, drawn.points, shown)
 
 
 def _facts(database: Database, night: Data, selection: Data, arrivals: Arrivals) -> Data:
@@ -90,18 +90,32 @@ def _facts(database: Database, night: Data, selection: Data, arrivals: Arrivals)
     run_id = night["run_id"]
     times = ("night", "run_id", "status", "started_at", "finished_at", "seconds", "version", "error")
     flags = wilson(int(arrivals.flagged.sum()), len(arrivals))
-    rates = database.rows("list_night_rates", run_number=night["run_number"], nights=NIGHTS)
+    nights = database.rows("list_night_rates", run_number=night["run_number"], nights=NIGHTS)
     return {
         "night": {key: _plain(night[key]) for key in times},
         "decided_by": _decided_by(selection),
         "accounting": {key: _plain(night[key]) for key in ACCOUNTING},
         "lake": _row(database.row("accounting", limit=1) or {}),
         "flags": {"scored": flags.whole, "flagged": flags.part} | _rate(flags.part, flags.whole),
-        "nights": [_row(row) | _rate(row["flagged"], row["scored"]) for row in rates],
+        "nights": [
+            {**_row(row), "name": name} | _rate(row["flagged"], row["scored"])
+            for row, name in zip(nights, distinct_names([row["started_at"] for row in nights]), strict=True)
+        ],
         "rejects": database.rows("list_reject_reasons", run_id=run_id),
         "stages": database.rows("list_stages", run_id=run_id),
         "shards": [_row(row) for row in database.rows("list_slowest_shards", run_id=run_id, limit=SHARDS)],
     }
+
+
+def distinct_names(moments: Sequence[datetime]) -> list[str]:
+    """What scans that began then are called, no two alike: the date, and as much of the time as tells them apart."""
+    names = [f"{moment:%Y-%m-%d}" for moment in moments]
+    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"):
+        often = Counter(names)
+        names = [
+            name if often[name] == 1 else moment.strftime(form) for name, moment in zip(names, moments, strict=True)
+        ]
+    return names
 
 
 def _decided_by(selection: Data) -> Data:
@@ -114,6 +128,7 @@ def _judged(context: Context, database: Database, selection: Data, arrivals: Arr
     scores = Scores.read(database, selection, arrivals.log_odds)
     drift = _clean(measure_drift(context, database, selection, scores, arrivals.table))
     certain, doubtful = _galleries(arrivals, drawn)
+    reasons = reasons_of(context, database, selection, [*certain, *doubtful])
     return {
         "scores": score_shares(scores),
         "drift": drift | {"baseline": drift["baseline"] and _row(drift["baseline"])},
@@ -129,8 +144,8 @@ def _judged(context: Context, database: Database, selection: Data, arrivals: Arr
             }
             for cluster, examples in zip(drawn.clusters, drawn.examples, strict=True)
         ],
-        "certain": certain,
-        "doubtful": doubtful,
+        "certain": [{**item, "reason": reasons.get(item["image_id"])} for item in certain],
+        "doubtful": [{**item, "reason": reasons.get(item["image_id"])} for item in doubtful],
     }
 
 

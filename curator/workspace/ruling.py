@@ -18,6 +18,30 @@ from curator.workspace.scoring import Scorer
 
 
 @dataclass(frozen=True, slots=True)
+class Cuts:
+    """The policy of a scoring and its cuts: the common one, and by ID label those of classes that have their own.
+
+    `by_night`: each night has a cut of its own.
+    """
+
+    policy: Mapping[str, Any]
+    common: float
+    by_class: Mapping[int, float]
+    by_night: bool
+
+    @classmethod
+    def of(cls, database: Database, names: Mapping[str, str]) -> Cuts | None:
+        """names: what names the scoring. None where no policy rules."""
+        policy = database.row("find_policy", **names)
+        if policy is None:
+            return None
+        rule = rule_of(json.loads(policy["provenance"]))
+        rows = database.rows("list_policy_classes", policy_id=policy["policy_id"])
+        by_class = {row["id_label"]: row["min_log_odds"] for row in rows}
+        return cls(policy, policy["min_log_odds"], by_class, rule is not None and rule.kind == "fdr")
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """The score of one image, the policy and its cut for the image; `found` is the same by exact cosines.
 
@@ -44,19 +68,21 @@ class Ruling:
         if online and stored is None:
             raise UsageError(f"the image has no score by {names['method_id']}", hint="see `curator query scorings`")
         score = stored or {"id_score": found.id_score, "log_odds": found.log_odds}
-        policy = database.row("find_policy", **names)
-        if policy is None:
+        if (cuts := Cuts.of(database, names)) is None:
             return cls(score, None, None, found, online)
-        rule = rule_of(json.loads(policy["provenance"]))
-        rows = database.rows("list_policy_classes", policy_id=policy["policy_id"])
-        class_cuts = {row["id_label"]: row["min_log_odds"] for row in rows}
-        common, by_night = policy["min_log_odds"], rule is not None and rule.kind == "fdr"
         if stored is not None:
-            row = database.row("find_cut", policy_id=policy["policy_id"], image_id=image_id) or policy
+            row = database.row("find_cut", policy_id=cuts.policy["policy_id"], image_id=image_id) or cuts.policy
             cut: float | None = row["min_log_odds"]
         else:
-            cut = None if by_night else class_cuts.get(found.ids[0].label, common)
-        return cls(score, policy, cut, found, online, by_night, common, class_cuts)
+            cut = None if cuts.by_night else cuts.by_class.get(found.ids[0].label, cuts.common)
+        return cls.under(cuts, score, cut, found, online=online)
+
+    @classmethod
+    def under(
+        cls, cuts: Cuts, score: Mapping[str, float], cut: float | None, found: Attribution, *, online: bool
+    ) -> Ruling:
+        """Of an image whose cut is known. score: id_score and log_odds."""
+        return cls(score, cuts.policy, cut, found, online, cuts.by_night, cuts.common, cuts.by_class)
 
     @property
     def flagged(self) -> bool | None:

@@ -30,6 +30,7 @@ newest as (
         night.night,
         night.run_id,
         run.run_number,
+        run.started_at,
         night.images,
         night.rejects,
         coalesce(judged.scored, 0) as scored,
@@ -42,7 +43,7 @@ newest as (
     limit $nights
 )
 
-select night, run_id, images, rejects, scored, flagged
+select night, run_id, started_at, images, rejects, scored, flagged
 from newest
 order by run_number;
 

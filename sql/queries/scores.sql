@@ -163,31 +163,21 @@ order by selected desc, run.run_number desc, policy.policy_id
 limit 1;
 
 -- name: find_cut
--- The cut that rules for an image of the lake under a policy: of its night, of its class, or the policy's own.
-select
-    case
-        when policy.rule = 'fdr' then coalesce(policy_night.min_log_odds, '-infinity')
-        else coalesce(policy_class.min_log_odds, policy.min_log_odds)
-    end as min_log_odds,
-    case
-        when policy.rule = 'fdr' then coalesce(policy_night.min_id_score, 0)
-        else coalesce(policy_class.min_id_score, policy.min_id_score)
-    end as min_id_score
-from policy
-join score
-    on score.encoder_id = policy.encoder_id
-    and score.bank_digest = policy.bank_digest
-    and score.method_id = policy.method_id
-left join report.images as images on images.image_id = score.image_id
-left join policy_class
-    on policy_class.policy_id = policy.policy_id
-    and policy_class.id_label = score.id_label
-left join policy_night
-    on policy_night.policy_id = policy.policy_id
-    and policy_night.night_run_id = images.first_run_id
-    and policy_night.id_label = coalesce(policy_class.id_label, -1)
-where policy.policy_id = $policy_id
-    and score.image_id = $image_id;
+-- The cut that rules for an image under a policy: of its night, of its class, or the policy's own.
+with scored as (
+    select policy.policy_id, score.id_label, score.log_odds, seen.night_run_id
+    from policy
+    join score
+        on score.encoder_id = policy.encoder_id
+        and score.bank_digest = policy.bank_digest
+        and score.method_id = policy.method_id
+    left join seen_images() as seen on seen.image_id = score.image_id
+    where policy.policy_id = $policy_id
+        and score.image_id = $image_id
+)
+
+select min_log_odds, min_id_score
+from judged('scored');
 
 -- name: list_newest_kept
 -- Log-odds of the images that arrived last in the lake and are kept, with the scan.

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,20 @@ async def _port_of(folder: Path, process: subprocess.Popen[bytes]) -> int:
         assert process.poll() is None, "chromium has ended"
         await asyncio.sleep(0.05)
     return int(path.read_text().split("\n")[0])
+
+
+def visit_page(path: Path, steps: Callable[[Page], Coroutine[Any, Any, None]]) -> None:
+    """Open a page and do the steps; whatever they are, nothing is complained of and nothing fetched."""
+
+    async def whole() -> None:
+        async with browsing(path.parent / "browser") as page:
+            await page.look()
+            await page.open(path.as_uri())
+            await steps(page)
+            assert page.said == []
+            assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()]
+
+    browse(whole())
 
 
 def browse(steps: Coroutine[Any, Any, Any]) -> Any:

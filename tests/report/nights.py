@@ -24,8 +24,23 @@ def item(number: int, *, text: str = "fog", cluster: int | None = 0, **more: Any
     return {
         "image_id": f"{number:032x}", "uri": f"/lake/{text}-{number}.png", "id_score": 0.01, "log_odds": -9.0 + number,
         "top_id": "cat", "top_id_cosine": 0.1, "top_negative": text, "top_negative_cosine": 0.3, "source_label": text,
-        "group_id": f"{number:032x}", "present": True, "margin": -9.7 + number, "alike": 1, "cluster": cluster, **more,
+        "group_id": f"{number:032x}", "present": True, "margin": -9.7 + number, "alike": 1, "cluster": cluster,
+        "reason": reason(text, decides=number == 0), **more,
     }  # fmt: skip
+
+
+def reason(text: str, *, decides: bool = True, note: str | None = None, made: bool = True) -> dict[str, Any]:
+    """Why an image is flagged: by a label that a generator made."""
+    made_by = {
+        "concerns": text, "call_id": text, "role": text, "model": text, "revision": text, "prompt": text,
+        "prompt_version": 3, "seed": 5, "output": text, "finished_at": "2026-11-25T23:00:00",
+        "pictures": [text], "asked_about": [{"image_id": "0" * 32, "uri": text}, {"image_id": text, "uri": None}],
+    }  # fmt: skip
+    label = {
+        "label": text, "role": "negative", "source": text, "cosine": 0.3, "share": 0.125, "id_score_without": 0.5,
+        "changes_flag": decides, "decides": decides, "made_by": made_by if made else None,
+    }  # fmt: skip
+    return {"deciding": text if decides else None, "tried": 40, "note": note, "label": label}
 
 
 def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
@@ -43,12 +58,16 @@ def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
         for new in (True, False)
     ]
     made = {
-        "night": {"night": "2026-11-26", "run_id": text, "status": text, "seconds": 2.5, "error": text},
+        "night": {"night": "2026-11-26", "run_id": text, "status": text, "seconds": 2.5, "error": text,
+                  "started_at": "2026-11-26T02:00:00.125", "finished_at": "2026-11-26T02:00:02.625"},
         "decided_by": {"encoder_id": text, "method_id": text, "policy_name": text, "min_log_odds": 0.7},
         "accounting": read,
         "lake": {"objects": 9, "data": 20, "images": 15, "duplicates": 3, "rejects": 2},
         "flags": {"scored": 12, "flagged": flags} | rate,
-        "nights": [{**night, "run_id": "before", "flagged": 1} | rate, {**night, "run_id": text, "flagged": 6} | rate],
+        "nights": [
+            {**night, "name": "2026-11-25", "run_id": "before", "flagged": 1} | rate,
+            {**night, "name": "2026-11-26", "run_id": text, "flagged": 6} | rate,
+        ],
         "scores": {
             "edges": [-1.0, 0.0, 1.0],
             "shares": {"tonight": [0.5, 0.5], "reference": [0.1, 0.9], "baseline": [0.2, 0.8]},

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from curator.report.night_page import NightView, night_page
-from tests.report.browser import browse, browsing, needs_browser
+from tests.report.browser import needs_browser, visit_page
 from tests.report.nights import data, points, usual_page, view
 
 pytestmark = needs_browser
@@ -23,21 +23,12 @@ SHOWN = "document.querySelectorAll('[data-gallery] > figure:not([hidden])').leng
 
 @pytest.fixture
 def visit(tmp_path):
-    """Open the page of a night and do the steps; whatever they are, nothing is complained of and nothing fetched."""
+    """Open the page of a night and do the steps."""
 
     def run(steps, shown=None):
         path = tmp_path / "night.html"
         path.write_text(night_page(shown) if shown else usual_page(), encoding="utf-8")
-
-        async def whole():
-            async with browsing(tmp_path / "browser") as page:
-                await page.look()
-                await page.open(path.as_uri())
-                await steps(page)
-                assert page.said == []
-                assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()]
-
-        browse(whole())
+        visit_page(path, steps)
 
     return run
 
@@ -117,6 +108,10 @@ def test_galleries_are_walked_and_opened_by_keyboard(visit):
         assert await page.run("document.querySelector('dialog').open && document.querySelector('dialog img').alt") == (
             "/lake/fog-0.png"
         )
+        await page.run("document.querySelector('dialog summary').focus()")
+        await page.press("Enter")
+        assert await page.run("document.querySelector('dialog details').open"), "how the label was made"
+        assert await page.run("document.querySelector('dialog details p').checkVisibility()")
         await page.press("Escape")
         assert not await page.run("document.querySelector('dialog').open")
         assert await page.run(FOCUS) == "/lake/fog-0.png", "the focus comes back"
@@ -145,6 +140,19 @@ def test_the_page_is_light_or_dark_and_fits_a_telephone(visit, tmp_path):
 
     visit(steps)
     assert brightness("light.png") > 200 and brightness("dark.png") < 60
+
+
+def test_no_text_of_a_card_is_cut_off(visit):
+    texts = "[...document.querySelectorAll('figcaption, .making p')]"
+    cut = f"{texts}.filter(one => one.scrollWidth > one.clientWidth).length"
+
+    async def steps(page):
+        await page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for width in (1200, 390):
+            await page.look(width=width)
+            assert await page.run(cut) == 0
+
+    visit(steps, view(text="wordnet:noun.communication" * 2))
 
 
 def test_payloads_run_nothing(visit):

@@ -12,10 +12,12 @@ from html.parser import HTMLParser
 import pytest
 
 from curator.errors import MissingExtra
+from curator.report.blocks import Thumbnail, table
 from curator.report.charts import rate_chart, require_plots
+from curator.report.gallery import card
 from curator.report.night_map import script_safe
 from curator.report.night_page import SECTIONS, night_page
-from tests.report.nights import data, points, usual_page, view
+from tests.report.nights import data, item, points, reason, usual_page, view
 
 PAYLOADS = [
     "<script>alert(1)</script>", "</script><script>alert(1)</script>", "</style><script>alert(1)</script>",
@@ -47,18 +49,47 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def spoken(reader):
+    """All texts, with one space between them."""
+    return re.sub(" +", " ", " ".join(reader.texts))
+
+
 def test_a_page_has_every_section_and_all_figures():
     page = usual_page()
     reader = Reader(page)
     assert [attributes["id"] for attributes in reader.all_of("section")] == list(SECTIONS)
-    said = " ".join(reader.texts)
+    said = spoken(reader)
     for text in (
-        "Night of 2026-11-26", "14 data read = 12 images + 1 duplicates + 1 rejects", "between 25.0 % and 75.0 %",
+        "Night of 2026-11-26", "14 data read = 12 images + 1 duplicates + 1 rejects", "between 25.0\xa0% and 75.0\xa0%",
         "On the night before it was", "Kolmogorov", "0.004", "0.002", "large (rule of thumb", "3 images", "new",
         "4 like it before", "9.7 below the cut", "came as fog", "no picture: fog", "12 of 12 images of tonight",
     ):  # fmt: skip
         assert text in said, text
     assert len(reader.all_of("figure")) == 6 and len(reader.all_of("option")) == 3
+
+
+def test_a_card_says_which_label_decides_what_it_weighs_and_how_it_was_made():
+    cards = {
+        "decides": item(0, reason=reason("fog", made=True)),
+        "none": item(1, reason=reason("fog", decides=False, made=False)),
+        "note": item(2, reason=reason("fog", decides=False, made=False, note="a stream gave this score")),
+        "unknown": item(3, reason=None),
+    }
+    texts = {name: spoken(Reader(card(row, Thumbnail(None)))) for name, row in cards.items()}
+    weight = "“ fog ” has 12.5% of the weight of all negative labels; it is from fog"
+    assert "“ fog ” decides: without it the image would be kept" in texts["decides"] and weight in texts["decides"]
+    for told in ("how “ fog ” was made", "made by : fog fog (fog)", "fog v3, seed 5", "fog, 2026-11-25 23:00 UTC"):
+        assert told in texts["decides"], told
+    assert "no single label decides" in texts["none"] and weight in texts["none"]
+    assert "a stream gave this score" in texts["note"] and "decides" not in texts["note"]
+    assert "was made" not in texts["none"] + texts["note"] + texts["unknown"]
+    assert "weight" not in texts["unknown"] and "rather than cat" in texts["unknown"]
+
+
+def test_filters_find_the_label_that_decides():
+    row = item(0, reason=reason("a grey slab")) | {"top_negative": "rain"}
+    (figure,) = Reader(card(row, Thumbnail(None))).all_of("figure")
+    assert figure["data-labels"].split("\n") == ["cat", "rain", "a grey slab"]
 
 
 def shape(reader):
@@ -127,6 +158,26 @@ def test_charts_take_their_colours_from_the_page():
     chart = rate_chart(data()["nights"], "said")
     assert "style" not in chart and not re.search(r"#[0-9a-f]{6}", chart)
     assert "var(--tonight)" in chart and "currentColor" in chart and ">2026-11-26</text>" in chart
+
+
+def test_scans_of_one_date_have_names_of_their_own_on_the_chart_and_in_the_table():
+    nights = [{**night, "name": f"2026-11-26 {hour:02d}:00"} for hour in range(12) for night in data()["nights"][-1:]]
+    chart = rate_chart(nights, "said")
+    named = re.findall(r">(\d\d:\d\d)</text>", chart)
+    assert named == ["02:00", "05:00", "08:00", "11:00"], "as many as have room, tonight among them"
+    page = night_page(view(nights=nights))
+    assert all(f"<td>{night['name']}</td>" in page for night in nights)
+
+
+def test_numbers_stand_below_each_other_with_their_heading():
+    rows = [{"label": "5 of them", "count": 3, "share": "12.5\xa0%"}, {"label": "7", "count": None, "share": "–"}]
+    assert table(("label", "count", "share"), rows).count('class="number"') == 6
+    assert '<th scope="col">label</th>' in table(("label",), rows)
+
+
+def test_what_the_stages_leave_of_a_night_is_told():
+    said = spoken(Reader(usual_page()))
+    assert "all else: starting, loading models, publishing 0.500 20.0\xa0%" in said
 
 
 def test_a_night_without_anything_is_a_page_too():

@@ -13,6 +13,7 @@ from curator.store.queries import parse_queries, report_queries, shipped_queries
 
 QUERIES = shipped_queries()
 CHECKS = read_folder("curator.sql", "checks", suffix=".sql")
+MACROS = read_folder("curator.sql", "macros", suffix=".sql")
 VIEWS = read_folder("curator.sql", "views", suffix=".sql")
 
 # What callers register before they run a statement, as empty tables.
@@ -81,6 +82,12 @@ def test_every_query_has_a_caller_or_is_for_users():
 def test_view_file_makes_the_view_it_is_named_for_and_says_what_it_answers(name):
     assert f"create or replace view report.{name[3:]} as" in VIEWS[name]
     assert VIEWS[name].startswith("-- ")
+
+
+@pytest.mark.parametrize("name", MACROS)
+def test_macro_file_makes_the_macro_it_is_named_for_and_says_what_it_answers(name):
+    assert f"create or replace macro {name}(" in MACROS[name]
+    assert MACROS[name].startswith("-- ")
 
 
 def test_migrations_one_by_one_give_the_same_schema_as_all_at_once(database):

@@ -156,6 +156,45 @@ def test_a_night_is_judged_by_benjamini_and_hochberg_when_it_is_scanned(calibrat
     assert [row["n"] for row in nights] == [20, 32, 75]
 
 
+def judgements(workspace: Workspace, image_ids: set[str]) -> dict[str, tuple[object, ...]]:
+    """The flag and the cut of images wherever they are said: in the view of arrivals, and when one is explained."""
+    found = {row["image_id"]: row for row in rows(workspace, "select image_id, flagged, cut from report.arrivals")}
+    explained = {image_id: workspace.explain(image_id) for image_id in image_ids}
+    return {
+        image_id: (found[image_id]["flagged"], found[image_id]["cut"], explained[image_id].flagged)
+        for image_id in image_ids
+    }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"fdr": 0.3}, {"fdr": 0.3, "by_class": True, "minimum": 20}, {"alpha": 0.1, "by_class": True, "minimum": 20}],
+)
+def test_an_image_that_left_the_lake_is_judged_as_when_it_was_there(workspace, places, tmp_path, rule):
+    """Two strangers come on a calm night, are moved on a busy one, which judges them from then on, and go with one."""
+    workspace.calibrate(places["known"], **rule)
+    calm = paint(tmp_path / "nights" / "calm", {"red": 45, "green": 30}, seed=1, mark="as the reference")
+    lake = calm.parent
+    paint(calm, {"blue": 2}, seed=40)
+    workspace.scan(lake)
+    blue = "select image_id from report.images where uri like '%/blue-%'"
+    strangers = {row["image_id"] for row in rows(workspace, blue)}
+    paint(lake / "busy", {"yellow": 10, "blue": 10}, seed=10)
+    for path in calm.glob("blue-*"):
+        path.rename(lake / "busy" / f"moved-{path.name}")
+    workspace.scan(lake)
+    yellow = rows(workspace, "select image_id from report.images where uri like '%yellow-000%'")
+    leaving, flagged = {*strangers, yellow[0]["image_id"]}, flags(workspace)
+    before = judgements(workspace, leaving)
+    assert len(leaving) == 3 and all(flagged[image_id] for image_id in leaving)
+    assert {image_id: judged[0] for image_id, judged in before.items()} == dict.fromkeys(leaving, True)
+    for path in (*(lake / "busy").glob("moved-*"), lake / "busy" / "yellow-000.png"):
+        path.unlink()
+    workspace.scan(lake)
+    assert not leaving & flags(workspace).keys(), "they have left"
+    assert judgements(workspace, leaving) == before
+
+
 class Interrupting(SilentWatcher):
     """Ctrl-C in the midst of the images, when the first shards have been committed."""
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import LearnRequest, Workspace
+from curator.workspace.guard import guard_figures
+from curator.workspace.session import reading
 from curator.workspace.world import World
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
@@ -202,6 +204,32 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
     assert forced.guard["flagged_now"] > forced.guard["flagged_before"] and forced.guard["forced"]
     assert scanned.sql("select forced from bank_guard").to_pylist() == [{"forced": True}]
+
+
+def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
+    """Two banks as the ledger counts them, by the scores and the cuts that it has of the reference images."""
+    summary = scanned.calibrate(alpha=0.1, by_class=True, minimum=20)
+    other = SMALL_BANK.replace('"base"', '"other"').replace("noun.motive", "noun.relation")
+    scanned.layout.bank_spec("other").write_text(other, encoding="utf-8")
+    scanned.score(bank="other")
+    count = (
+        "select count(*) filter (where score.log_odds < own.min_log_odds) as by_class, "
+        "count(*) filter (where score.log_odds < $common) as common, count(*) as images "
+        "from calibration_score as reference join score using (image_id) join bank using (bank_digest) "
+        "join policy_class as own on own.id_label = reference.id_label "
+        "where bank.name = $bank and score.method_id like 'neglabel%' and own.policy_id = $policy_id "
+        "and reference.calibration_id = $calibration_id"
+    )
+    facts = {"policy_id": summary.policy_id, "calibration_id": summary.calibration_id, "common": summary.min_log_odds}
+    before, now = (scanned.sql(count, {**facts, "bank": name}).to_pylist()[0] for name in ("base", "other"))
+    with reading(scanned.layout) as database:
+        context = scanned._context
+        encoder_id = context.encoder_id(database)
+        previous, bank = (context.find_bank(database, name, encoder_id=encoder_id) for name in ("base", "other"))
+        figures = guard_figures(World(context, database, previous), bank, previous, "neglabel", used=())
+    assert figures is not None and figures.image_count == before["images"] == now["images"] == 48
+    assert (figures.flagged_before, figures.flagged_now) == (before["by_class"], now["by_class"])
+    assert figures.worse and now["common"] < before["common"], "at the one cut of all classes it would have passed"
 
 
 def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scripted):

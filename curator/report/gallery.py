@@ -1,0 +1,96 @@
+"""The galleries of a night: a card for each image, with why it is flagged and how the label that decides was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from curator.report import blocks
+from curator.report.blocks import Thumbnail, brief
+from curator.report.explain_page import origin_facts
+
+Data = Mapping[str, Any]
+ROLES = {"id": "ID labels", "negative": "negative labels"}
+
+
+def card(item: Data, thumbnail: Thumbnail) -> str:
+    """A card; what filters compare is in its data attributes."""
+    texts = [item["top_id"], item["top_negative"], (_label(item) or {}).get("label")]
+    labels = escape("\n".join(dict.fromkeys(text or "" for text in texts)))
+    cluster = "" if item["cluster"] is None else item["cluster"]
+    kept = f'data-labels="{labels}" data-cluster="{cluster}" data-log-odds="{item["log_odds"]:.6g}"'
+    return (
+        f'<figure {kept}><button type="button" aria-haspopup="dialog">{blocks.shown(thumbnail, item["uri"])}</button>'
+        f"<figcaption>{explained(item)}</figcaption></figure>"
+    )
+
+
+def explained(item: Data) -> str:
+    """Why an image is flagged, in a few lines, and how the label that matters was made, folded away."""
+    negative = "no negative label" if item["top_negative"] is None else _quoted(item["top_negative"])
+    lines = [
+        f"<strong>{negative}</strong>{_cosine(item['top_negative_cosine'])}",
+        f"rather than {_isolated(item['top_id'])}{_cosine(item['top_id_cosine'])}",
+        f"id_score {item['id_score']:.3g}, {_margin(item['margin'])}",
+        *_reason(item),
+    ]
+    if item["source_label"]:
+        lines.append(f"came as {_isolated(item['source_label'])}")
+    if item["alike"] > 1:
+        lines.append(f"and {item['alike'] - 1:,} more like it")
+    address = f'<span class="muted address">{escape(item["uri"])}</span>'
+    return "<br>".join([*lines, address]) + _making(_label(item))
+
+
+def _label(item: Data) -> Data | None:
+    """The label that decides, or else the nearest negative; None where the score could not be taken apart."""
+    found: Data | None = item["reason"] and item["reason"]["label"]
+    return found
+
+
+def _reason(item: Data) -> list[str]:
+    """Which label decides, how much the one that matters weighs, and where it is from."""
+    reason, label = item["reason"], _label(item)
+    if reason is None:
+        return []
+    if reason["note"] is not None:
+        said = [escape(reason["note"])]
+    elif reason["deciding"] is not None:
+        said = [f"{_quoted(reason['deciding'])} decides: without it the image would be kept"]
+    else:
+        said = ["no single label decides"]
+    if label is not None:
+        weight = f"{label['share']:.1%} of the weight of all {ROLES[label['role']]}"
+        said.append(f"{_quoted(label['label'])} has {weight}; it is from {_isolated(label['source'])}")
+    return said
+
+
+def _making(label: Data | None) -> str:
+    """The call that made a label, where one did."""
+    if label is None or label["made_by"] is None:
+        return ""
+    made = label["made_by"]
+    finished = made["finished_at"] and datetime.fromisoformat(made["finished_at"])
+    told = {name: value for name, value in origin_facts({**made, "finished_at": finished}).items() if value}
+    lines = (f"<strong>{escape(name)}</strong>: {_isolated(brief(value))}" for name, value in told.items())
+    summary = f"<summary>how {_quoted(label['label'])} was made</summary>"
+    return f'<details class="making">{summary}<p>{"<br>".join(lines)}</p></details>'
+
+
+def _isolated(text: Any) -> str:
+    """Text that does not turn the words around it, whichever way it runs."""
+    return f"<bdi>{escape(str(text))}</bdi>"
+
+
+def _quoted(text: str) -> str:
+    return f"“{_isolated(text)}”"
+
+
+def _cosine(value: float | None) -> str:
+    return "" if value is None else f' <span class="muted">({value:.3f})</span>'
+
+
+def _margin(margin: float | None) -> str:
+    return "no cut" if margin is None else f"{abs(margin):.3g} {'below' if margin < 0 else 'above'} the cut in log-odds"

@@ -1,0 +1,91 @@
+"""The macros of sql/macros: which cut judges a score, and which night judges an image that came and went."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from curator.store import Database
+from curator.store.migrate import migrate
+
+POLICY = (
+    "insert into policy values ('{id}', '{id}', 'e', 'b', 'm', {cut}, 0.5, '{{}}', now()::timestamp, 'r', '{rule}', "
+    "0.1, {by_class}, null)"
+)
+RUN = (
+    "insert into run values ('r{number}', 'scan', 'done', now()::timestamp, null, '1', 'h', 1, '{{}}', null, {number})"
+)
+OBJECT = "insert into source_object values ('{uri}', 'lake', 'file', 1, 'v', 'e', 1, 'r{came}', {gone})"
+LOCATION = (
+    "insert into location values ('{uri}', 'lake', '{uri}', 'v', null, null, 1, {label}, '{image}', 's', 'r{came}')"
+)
+
+
+@pytest.fixture
+def database():
+    with Database.open(":memory:") as database:
+        migrate(database)
+        yield database
+
+
+@pytest.mark.parametrize(
+    ("policy", "label", "night", "cut"),
+    [
+        ("keep", 3, "r1", -1.0),
+        ("keep by class", 3, "r1", -3.0),
+        ("keep by class", 4, "r1", -1.0),
+        ("fdr", 3, "r1", -5.0),
+        ("fdr", 3, "r2", -math.inf),
+        ("fdr", 3, None, -math.inf),
+        ("fdr by class", 3, "r1", -6.0),
+        ("fdr by class", 4, "r1", -5.0),
+        ("fdr by class", 3, "r2", -math.inf),
+        (None, 3, "r1", None),
+    ],
+)
+def test_a_score_is_judged_by_the_cut_of_its_night_of_its_class_or_of_the_policy(database, policy, label, night, cut):
+    for name in ("keep", "keep by class", "fdr", "fdr by class"):
+        kind, *by_class = name.split(" ", 1)
+        database.execute(POLICY.format(id=name, cut=-1, rule=kind, by_class=bool(by_class)))
+        if by_class:
+            database.execute(f"insert into policy_class values ('{name}', 3, 20, -3, 0.3, 'r')")
+            database.execute(f"insert into policy_night values ('{name}', 'r1', 3, 9, -6, 0.1, 'r')")
+        database.execute(f"insert into policy_night values ('{name}', 'r1', -1, 9, -5, 0.2, 'r')")
+    found = database.arrow(
+        "with asked as (select $policy as policy_id, $label as id_label, $night as night_run_id, unnest([-9, 0, $cut]) "
+        "as log_odds) select log_odds, min_log_odds, flagged from judged('asked')",
+        {"policy": policy, "label": label, "night": night, "cut": cut},
+    ).to_pylist()
+    assert [row["min_log_odds"] for row in found] == [cut] * 3
+    assert all(row["flagged"] == (None if cut is None else row["log_odds"] < cut) for row in found)
+
+
+@pytest.mark.parametrize(
+    ("places", "first", "night", "present"),
+    [
+        ([(1, None)], 1, 1, True),
+        ([(1, 3)], 1, 1, False),
+        ([(1, 2), (2, None)], 1, 2, True),  # moved
+        ([(1, 2), (2, 4)], 1, 2, False),  # moved, and gone
+        ([(1, 4), (2, 3)], 1, 1, False),  # copied, and the first place was the last to go
+        ([(2, 4), (1, 3), (3, 4)], 1, 2, False),  # two went together at the end
+        ([(1, 3), (2, None), (4, None)], 1, 2, True),
+    ],
+)
+def test_the_night_of_an_image_is_that_of_the_places_that_were_there_last(database, places, first, night, present):
+    for number in range(1, 5):
+        database.execute(RUN.format(number=number))
+    database.execute("insert into image values ('i', 1, 1, 1, 'PNG', 'RGB', false, 'r1')")
+    for place, (came, gone) in enumerate(places):
+        facts = {"uri": f"/{place}", "image": "i", "came": came, "label": f"'label {place}'" if place else "null"}
+        database.execute(OBJECT.format(**facts, gone=f"'r{gone}'" if gone else "null"))
+        database.execute(LOCATION.format(**facts))
+    (seen,) = database.arrow("from seen_images()").to_pylist()
+    label = "label 1" if len(places) > 1 else None
+    assert seen == {
+        "image_id": "i", "uri": "/0", "source_label": label, "first_run_id": f"r{first}", "present": present,
+        "night_run_id": f"r{night}",
+    }  # fmt: skip
+    shown = database.arrow("select first_run_id from report.images").to_pylist()
+    assert shown == ([{"first_run_id": f"r{night}"}] if present else []), "as report.images has it"
