@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,7 +99,10 @@ def pictures() -> dict[str, bytes]:
 def lake(tmp_path: Path, pictures: dict[str, bytes]) -> Path:
     """A lake of sixteen files and a tar: twelve good pictures, a duplicate, a truncated, a tiny and an empty one; the
     tar holds three of the good ones again, a new one, and a text that calls itself a picture."""
-    folder = tmp_path / "lake"
+    return make_lake(tmp_path / "lake", pictures)
+
+
+def make_lake(folder: Path, pictures: dict[str, bytes]) -> Path:
     folder.mkdir()
     for name, data in pictures.items():
         (folder / name).write_bytes(data)
@@ -122,7 +126,7 @@ def lake(tmp_path: Path, pictures: dict[str, bytes]) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_workspace() -> Callable[[Path], Workspace]:
     """Make a workspace on the fake encoder that knows red and green, with a small bank, so that it takes no time."""
 
@@ -138,6 +142,24 @@ def make_workspace() -> Callable[[Path], Workspace]:
 def workspace(tmp_path: Path, make_workspace: Callable[[Path], Workspace]) -> Workspace:
     """A workspace as `make_workspace` makes it."""
     return make_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def first_night_once(
+    tmp_path_factory: pytest.TempPathFactory, pictures: dict[str, bytes], make_workspace: Callable[[Path], Workspace]
+) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("scanned")
+    lake = make_lake(folder / "lake", pictures)
+    made = make_workspace(folder / "workspace")
+    made.scan(lake)
+    return made.layout.root, lake
+
+
+@pytest.fixture
+def first_night(tmp_path: Path, first_night_once: tuple[Path, Path]) -> tuple[Workspace, Path]:
+    """A workspace of its own that has scanned a lake like `lake`; and that lake, which is not to be changed."""
+    root, lake = first_night_once
+    return Workspace.open(shutil.copytree(root, tmp_path / "workspace")), lake
 
 
 @pytest.fixture

@@ -124,8 +124,8 @@ def precision_rates(address: str, *, images: int) -> dict[str, float]:
 def ledger_rows_per_second(folder: Path, *, rows: int, batch: int = 100_000) -> float:
     """Score rows a second into a ledger file, checkpoint included."""
     from curator.store import Database, Ledger
-    from curator.store.tables import score_table
     from curator.store.migrate import migrate
+    from curator.store.tables import score_table
 
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)

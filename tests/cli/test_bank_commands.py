@@ -126,7 +126,7 @@ def test_show_html_says_how_often_each_label_is_nearest_to_a_flagged_image(folde
     assert busiest, "the fake encoder flags some of these"
     part = page.partition("Nearest to flagged images")[2].partition("<h2")[0]
     for row in busiest:
-        assert f"<td>{row['top_negative']}</td><td>{row['n']}</td>" in part
+        assert f'<td>{row["top_negative"]}</td><td class="number">{row["n"]}</td>' in part
     run_cli("bank", "show", "base@v1", "--html", tmp_path / "old.html", folder=folder)
     assert "no image was scored under this version" in (tmp_path / "old.html").read_text()
 

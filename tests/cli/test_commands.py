@@ -13,9 +13,8 @@ import pytest
 
 
 @pytest.fixture
-def scanned(workspace, lake, run_cli):
-    run_cli("scan", lake, folder=workspace.layout.root)
-    return workspace.layout.root
+def scanned(first_night):
+    return first_night[0].layout.root
 
 
 def test_init_makes_a_workspace_that_scans(tmp_path, lake, run_cli):

@@ -28,7 +28,8 @@ EXAMPLES = [line for line in examples(cli) if not line.startswith(("curator demo
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
-def test_example_works(line, workspace, lake, tmp_path, monkeypatch, run_cli):
+def test_example_works(line, first_night, tmp_path, monkeypatch, run_cli):
+    workspace, lake = first_night
     (tmp_path / "labels.txt").write_text("red\ngreen\n")
     words = [
         word.replace("/data/incoming", str(lake)).replace("/data/known-id", str(lake / "red-*.png"))
@@ -37,7 +38,6 @@ def test_example_works(line, workspace, lake, tmp_path, monkeypatch, run_cli):
     if words[0] == "init":
         monkeypatch.chdir(tmp_path)
     else:
-        workspace.scan(lake)
         if words[:2] == ["calibrate", "check"]:
             workspace.calibrate(lake / "red-*.png")
         if words[0] == "restore":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,14 +36,26 @@ def load(address: str, dtype: str = "float32", **options: object) -> Encoder:
     return load_encoder(EncoderOptions(address=address, dtype=dtype, device="cpu", offline=True, **options))
 
 
-@pytest.fixture(scope="session", params=TINY.NAMES)
-def address(request: pytest.FixtureRequest, addresses: dict[str, str]) -> str:
-    return addresses[request.param]
+def cases() -> Iterator[Any]:
+    """Every encoder in both precisions; where processors emulate bfloat16, the one of real size takes its time."""
+    for name, dtype in itertools.product(TINY.NAMES, ["float32", "bfloat16"]):
+        is_long = (name, dtype) == ("mini", "bfloat16")
+        yield pytest.param((name, dtype), id=f"{name}-{dtype}", marks=[pytest.mark.slow] if is_long else [])
 
 
-@pytest.fixture(scope="session", params=["float32", "bfloat16"])
-def dtype(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="session", params=cases())
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def address(case: tuple[str, str], addresses: dict[str, str]) -> str:
+    return addresses[case[0]]
+
+
+@pytest.fixture(scope="session")
+def dtype(case: tuple[str, str]) -> str:
+    return case[1]
 
 
 @pytest.fixture(scope="session")

@@ -92,8 +92,8 @@ def run_line(run_cli, lake, known):
 
 
 @pytest.fixture
-def scanned(workspace, lake, monkeypatch):
-    workspace.scan(lake)
+def scanned(first_night, monkeypatch):
+    workspace, _ = first_night
     (workspace.layout.root / "words.txt").write_text("graffiti\nscreenshot\n", encoding="utf-8")
     monkeypatch.chdir(workspace.layout.root)
     return workspace

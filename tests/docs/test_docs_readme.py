@@ -66,6 +66,7 @@ def test_make_targets_in_the_readme_exist():
     assert {"demo", "test"} <= used <= targets
 
 
+@pytest.mark.slow
 def test_first_steps_of_the_readme_work_as_they_stand(tmp_path, lake, monkeypatch, run_cli):
     monkeypatch.chdir(tmp_path)
     Path("labels.txt").write_text("red\ngreen\n")

@@ -21,6 +21,8 @@ from curator.workspace import LearnRequest, Workspace
 from tests.conftest import SMALL_BANK
 from tests.generators import tiny_chat_models, tiny_diffusion
 
+pytestmark = pytest.mark.slow
+
 ID_LABELS = ["cat", "horse", "cup of coffee"]
 SMALL = {"size": 64, "steps": 4, "passes": 2, "per_class": 2, "projection_epochs": 1, "tuning_epochs": 1}
 SYNOOD = tuple(word for name, value in SMALL.items() for word in ("-s", f"{name}={value}"))
@@ -113,7 +115,6 @@ def first_calls(folder: Path, model: str, role: str) -> list[dict[str, Any]]:
 # ANTS
 
 
-@pytest.mark.slow
 def test_ants_with_models_that_talk_noise_ends_as_it_should(learn, folder, models):
     arguments = ("ants", "--describer", models["chat"], "--reasoner", models["chat"], "-s", "images=2")
     arguments += ("-s", "class_count=2")
@@ -136,7 +137,6 @@ def test_ants_with_models_that_talk_noise_ends_as_it_should(learn, folder, model
 # MM-OOD
 
 
-@pytest.mark.slow
 def test_mmood_with_models_that_talk_noise_is_one_clear_line(learn, folder, models):
     chat = ("--describer", models["chat"], "--reasoner", models["chat"], "--painter", models["draw"])
     arguments = ("mmood", "--branch", "mix", *chat, "-s", "size=64", "-s", "steps=2", "-s", "near_per_class=2")
@@ -152,7 +152,6 @@ def test_mmood_with_models_that_talk_noise_is_one_clear_line(learn, folder, mode
     assert healthy(folder)
 
 
-@pytest.mark.slow
 def test_mmood_keeps_the_pictures_that_it_draws_and_shows_them(learn, folder, models, run_cli, tmp_path):
     arguments = ("mmood", "--branch", "mix", "--painter", models["draw"], "-s", "size=64", "-s", "steps=2")
     arguments += ("-s", "max_cosine=1.0")  # look-alikes are nearer to three unlike classes than those to each other
@@ -189,7 +188,6 @@ def test_a_bank_of_painted_pictures_scores_and_is_made_again_without_a_call(lear
     assert json.loads(scored.stdout)["scorings"][0]["scored"] == 10
 
 
-@pytest.mark.slow
 def test_synood_cut_off_by_a_budget_and_gone_on_with_gives_the_same_bank(learn, folder, models, painted_once):
     synood = ("synood", "--painter", models["inpaint"], *SYNOOD)
     cut = learn(*synood, "--max-calls", str(PAINTINGS + 2), code=1)
@@ -201,7 +199,6 @@ def test_synood_cut_off_by_a_budget_and_gone_on_with_gives_the_same_bank(learn, 
     assert pictures(folder) == pictures(painted_once)
 
 
-@pytest.mark.slow
 def test_synood_with_a_describer_that_talks_noise_ends_as_it_should(learn, folder, models):
     ended = learn("synood", "--describer", models["chat"], "--painter", models["inpaint"], *SYNOOD, code=None)
     described = first_calls(folder, models["chat"], "describer")
@@ -215,7 +212,6 @@ def test_synood_with_a_describer_that_talks_noise_ends_as_it_should(learn, folde
 # What must not pass
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from curator.workspace import Workspace
 
 
+@pytest.mark.slow
 def test_every_datum_of_the_development_images_is_accounted_for(shared_data, workspace, run_cli):
     root = workspace.layout.root
     summary = json.loads(run_cli("scan", shared_data, "--json", folder=root).stdout)

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from curator.cli import cli
 from curator.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("airplanes", "anchor", "barrel", "bass", "beaver", "binocular")
 BANK = """\
 name = "{name}"

@@ -65,7 +65,7 @@ def test_the_tower_refuses_pretrained_weights_of_its_own():
         curator_mini(pretrained=True)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_it_names_photographs_far_above_chance(shared_data, dtype):
     encoder = load_encoder(EncoderOptions("mini", dtype=dtype, device="cpu", offline=True))
     pixels, labels = [], []

@@ -126,7 +126,7 @@ def kill_workers(name: str) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("address", ["fake", "mini"])
+@pytest.mark.parametrize("address", ["fake", pytest.param("mini", marks=pytest.mark.slow)])
 def test_outcomes_are_those_of_the_local_engine_bit_for_bit(address, copies, cluster):
     setup, shards = setup_of(address), shards_of(copies, files=3)
     expected = run_locally(setup, shards, KnownContents())
@@ -135,6 +135,7 @@ def test_outcomes_are_those_of_the_local_engine_bit_for_bit(address, copies, clu
         assert same(list(engine.run(shards, known=KnownContents())), expected)
 
 
+@pytest.mark.slow
 def test_known_contents_are_not_decoded_again(copies, cluster):
     setup, shards = setup_of(), shards_of(copies, files=4)
     images = [image.image_id for outcome in run_locally(setup, shards, KnownContents()) for image in outcome.images]
@@ -174,6 +175,7 @@ def test_workers_are_gone_when_the_run_is_over(copies, cluster):
     assert worker_processes("Shard") == []
 
 
+@pytest.mark.slow
 def test_shards_are_handed_out_a_few_at_a_time(copies, cluster):
     """Memory stays flat because no more is under way, or waits to be taken, than the lanes have room for."""
     handed_out = 0
@@ -192,6 +194,7 @@ def test_shards_are_handed_out_a_few_at_a_time(copies, cluster):
     assert handed_out == len(shards) > 8
 
 
+@pytest.mark.slow
 def test_other_weights_on_a_node_end_the_run_before_any_work(copies, cluster):
     setup = replace(setup_of(), encoder_id="fake@000000000000")
     with RayEngine(setup, OPTIONS) as engine, pytest.raises(EngineError, match="has other weights: fake@"):
@@ -210,6 +213,7 @@ def ray_scan(workspace: Workspace, lake: Path, *, files: int = 3) -> ScanSummary
     return Workspace.open(workspace.layout.root, overrides=overrides).scan(lake)
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_a_local_scan(copies, cluster, tmp_path, make_workspace):
     local, distributed = make_workspace(tmp_path / "local"), make_workspace(tmp_path / "ray")
     Workspace.open(local.layout.root, overrides={"scan.files_per_shard": 3}).scan(copies)
@@ -220,6 +224,7 @@ def test_tables_are_those_of_a_local_scan(copies, cluster, tmp_path, make_worksp
     assert ray_scan(distributed, copies).data_read == 0
 
 
+@pytest.mark.slow
 def test_cluster_that_is_not_there_is_one_line(lake, tmp_path, make_workspace):
     """In a process of its own, which has not joined the cluster of the other tests."""
     workspace = make_workspace(tmp_path / "workspace")

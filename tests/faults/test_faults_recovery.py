@@ -28,12 +28,15 @@ def rng(request) -> random.Random:
     return random.Random(request.node.nodeid)
 
 
-@pytest.mark.parametrize(("command", "share"), [("calibrate", 0.4), ("publish", 0.9)])
+@pytest.mark.parametrize(
+    ("command", "share"), [pytest.param("calibrate", 0.4, marks=pytest.mark.slow), ("publish", 0.9)]
+)
 def test_command_killed_and_run_again_equals_an_unbroken_one(command, share, lab):
     event = int(lab.unbroken(command).events * share)
     held(deaths.strike(lab, command, event, signal.SIGKILL))
 
 
+@pytest.mark.slow
 def test_scan_that_a_service_manager_stops_says_so_and_resumes(lab):
     held(deaths.strike(lab, "scan", lab.unbroken("scan").events // 2, signal.SIGTERM))
 
@@ -65,6 +68,7 @@ def test_on_a_read_only_disk_reading_goes_on(lab, rng):
     held(disks.freeze_disk(lab, rng, command="publish"))
 
 
+@pytest.mark.slow
 def test_what_is_newest_does_not_depend_on_the_clock(lab, rng):
     held(clocks.jump_between(lab, rng))
 
@@ -95,6 +99,7 @@ def test_lost_snapshot_is_published_again(harm, lab, rng):
     held(damage.published(lab, rng, harm=harm))
 
 
+@pytest.mark.slow
 def test_damaged_ledger_never_takes_the_place_of_its_snapshot(lab, rng):
     held(damage.page_of_ledger(lab, rng, harm="changed"))
 

@@ -115,7 +115,7 @@ def test_log_odds_lie_within_what_the_steps_allow(
         assert (nearest.negative_cosine - table.negative_cosine <= 2 * error + 1e-6).all()
 
 
-@pytest.mark.parametrize("dimension", [64, 512, 768])
+@pytest.mark.parametrize("dimension", [64, 512, pytest.param(768, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["random", "clip_like"])
 def test_the_precision_is_the_stated_one(make_bank, unit, clip_like, kind, dimension):
     """Measured, largest of 512 images and all methods, 40 ID labels, 1,300 negatives, scales 1 to 100: fast 2e-3 at 64
@@ -180,7 +180,7 @@ def test_the_rotation_keeps_cosines_and_norms(dimension, seed):
 
 
 @pytest.mark.parametrize("precision", ["fast", "full"])
-@pytest.mark.parametrize("dimension", [3, 100, 512])
+@pytest.mark.parametrize("dimension", [3, 100, pytest.param(512, marks=pytest.mark.slow)])
 def test_a_row_is_the_same_bit_for_bit_whatever_stands_around_it(make_bank, unit, dimension, precision):
     """Alone, elsewhere in its block, in another block, with other methods."""
     bank = make_bank(40, 1_337, dimension)

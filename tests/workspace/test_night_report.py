@@ -20,19 +20,9 @@ from curator.workspace import Workspace
 from curator.workspace.night_drift import DRIFT_FIGURES, FIGURES
 from curator.workspace.night_report import figures_of
 
-SMALL_BANK = """\
-name = "base"
-
-[id]
-labels = "labels.txt"
-
-[negatives.wordnet]
-include = ["noun.shape", "noun.motive"]
-"""
-
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory, pictures):
+def scanned(tmp_path_factory, pictures, make_workspace):
     """A workspace after its first night: twelve images, a duplicate and a reject. Not to be written to."""
     folder = tmp_path_factory.mktemp("first-night")
     lake = folder / "lake"
@@ -41,8 +31,7 @@ def scanned(tmp_path_factory, pictures):
         (lake / name).write_bytes(content)
     (lake / "x-duplicate.png").write_bytes(next(iter(pictures.values())))
     (lake / "x-broken.png").write_bytes(b"no picture")
-    made = Workspace.create(folder / "workspace", labels=["red", "green"], encoder="fake")
-    made.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
+    made = make_workspace(folder / "workspace")
     made.scan(lake)
     return made
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from curator.errors import BackupError, UsageError, WorkspaceLocked
+from curator.errors import BackupError, UsageError, WorkspaceError, WorkspaceLocked
 from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.backup import MANIFEST, list_backups
@@ -55,16 +55,13 @@ def tree_of(root: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory, pictures) -> Path:
+def once(tmp_path_factory, pictures, make_workspace) -> Path:
     """A scanned workspace whose lake is gone, made once."""
     root = tmp_path_factory.mktemp("backup")
     (root / "lake").mkdir()
     for name, data in [*pictures.items(), ("x-broken.png", b"broken")]:
         (root / "lake" / name).write_bytes(data)
-    made = Workspace.create(root / "workspace", labels=["red", "green"], encoder="fake")
-    made.layout.bank_spec("base").write_text(
-        'name = "base"\n[id]\nlabels = "labels.txt"\n[negatives.wordnet]\ninclude = ["noun.shape"]\n'
-    )
+    made = make_workspace(root / "workspace")
     made.scan(root / "lake")
     return made.layout.root
 
@@ -226,3 +223,25 @@ def test_commands(scanned, tmp_path, run_cli):
     assert json.loads(run_cli("backup", tmp_path / "backups", "--json", folder=scanned.layout.root).stdout)["linked"]
     assert "is as it was backed up" in run_cli("restore", tmp_path / "backups", tmp_path / "restored").stdout
     assert os.access(tmp_path / "restored" / "labels.txt", os.R_OK)
+
+
+def test_a_url_is_no_place_for_a_backup_and_it_says_why(workspace, run_cli, tmp_path):
+    """Nothing is made under a name like `s3:` either."""
+    root = workspace.layout.root
+    for result in (
+        run_cli("backup", "s3://bucket/backups", folder=root, code=1),
+        run_cli("restore", "s3://bucket/backups", tmp_path / "restored", code=1),
+    ):
+        assert "s3://bucket/backups: a backup is a folder on this machine" in result.stderr
+        assert "object storage" in result.stderr and result.stderr.count("\n") == 1
+    result = run_cli("restore", tmp_path, "s3://bucket/workspace", code=1)
+    assert "s3://bucket/workspace: a workspace is a folder on this machine" in result.stderr
+    assert not Path("s3:").exists() and sorted(path.name for path in tmp_path.iterdir()) == ["workspace"]
+    for made in (lambda: workspace.backup("s3://bucket"), lambda: Workspace.restore("s3://bucket", tmp_path / "new")):
+        with pytest.raises(WorkspaceError, match="on this machine"):
+            made()
+
+
+def test_restore_of_a_folder_that_is_not_there_is_refused(run_cli, tmp_path):
+    result = run_cli("restore", tmp_path / "nothing", tmp_path / "new", code=1)
+    assert "not a whole backup" in result.stderr and list(tmp_path.iterdir()) == []

@@ -44,15 +44,12 @@ def plant(root: Path, name: str, *, age: bool = True) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory) -> Path:
+def learnt(tmp_path_factory, make_workspace) -> Path:
     """A workspace with a scan, the index of its images, and what painters made."""
     from PIL import Image
 
     root = tmp_path_factory.mktemp("gc")
-    workspace = Workspace.create(root / "workspace", labels=["red", "green"], encoder="fake")
-    workspace.layout.bank_spec("base").write_text(
-        'name = "base"\n[id]\nlabels = "labels.txt"\n[negatives.wordnet]\ninclude = ["noun.shape"]\n'
-    )
+    workspace = make_workspace(root / "workspace")
     (root / "lake").mkdir()
     for number, colour in enumerate(("red", "green", "blue", "yellow")):
         image = Image.new("RGB", (20, 20), colour)

@@ -88,6 +88,7 @@ def test_killed_scan_run_again_equals_an_unbroken_one(parquet_lake, tmp_path, ma
         assert [result.name for result in workspace.check() if not result.healthy] == []
 
 
+@pytest.mark.slow
 def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_path, make_workspace):
     unbroken = make_workspace(tmp_path / "unbroken")
     scan_and_die(unbroken, parquet_lake, 10_000)
@@ -100,7 +101,7 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 
-@pytest.mark.parametrize("event", [120, 180])  # both after the run has begun
+@pytest.mark.parametrize("event", [120, pytest.param(180, marks=pytest.mark.slow)])  # both after the run has begun
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
     unbroken = make_workspace(tmp_path / "unbroken")
     scan_and_die(unbroken, parquet_lake, 10_000)

@@ -65,6 +65,7 @@ def change(path, text=None):
     path.write_text(path.read_text() if text is None else text)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_built_again(root):
     assert sorted(built(run_make(root, "-j4", "banks"))) == ["base", "inline", "odd"]
     assert "Nothing to be done" in run_make(root, "-j4", "banks").stdout
@@ -100,6 +101,7 @@ def test_a_new_input_of_a_spec_counts_at_once_and_a_missing_one_is_told_by_the_b
     assert built(failed) == ["inline"]
 
 
+@pytest.mark.slow
 def test_another_encoder_builds_every_bank_and_another_option_none(root):
     keep_only(root, "base")
     run_make(root, "banks")

@@ -12,9 +12,13 @@ from curator.workspace import Workspace
 
 
 @pytest.fixture
-def scanned(workspace, lake):
-    workspace.scan(lake)
-    return workspace
+def scanned(first_night):
+    return first_night[0]
+
+
+@pytest.fixture
+def lake(first_night):
+    return first_night[1]
 
 
 @pytest.fixture
