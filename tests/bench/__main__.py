@@ -23,6 +23,7 @@ yield_idle_cores()  # as the command does, before torch is imported
 
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
+from tests.bench.joins import join_speed  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
     faiss_rates,
     ledger_rows_per_second,
@@ -69,6 +70,12 @@ def neighbours(folder: Path) -> list[tuple[str, str]]:
         (f"10 nearest of 100,000 x 256, {found.recipe}", f"{found.rate:,.0f} queries/s, recall {found.recall:.3f}")
         for found in faiss_rates(count=100_000, dimension=256, recipes=("flat", "ivf_flat"))
     ]
+
+
+def near_duplicates(folder: Path) -> list[tuple[str, str]]:
+    found = join_speed(queries=10_000, count=100_000, dimension=512)
+    value = f"{found.join:.1f} s: {found.index / found.join:.1f} times the exact index ({found.index:.1f} s)"
+    return [("near-duplicates of 10,000 among 100,000 x 512, exact", value)]
 
 
 def scoring(folder: Path) -> list[tuple[str, str]]:
@@ -122,6 +129,7 @@ def main(names: Sequence[str] = ()) -> None:
         "ledger": ledger,
         "listing": listing,
         "neighbours": neighbours,
+        "near-duplicates": near_duplicates,
         "cluster": cluster,
     }
     rows: list[tuple[str, str]] = []
