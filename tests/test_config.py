@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from dataclasses import fields
+
 import pytest
 
 from curator.config import Config
 from curator.errors import ConfigError
+from curator.workspace.create import CONFIG_TEXT
 
 
 @pytest.fixture
@@ -71,3 +76,12 @@ def test_bad_file_is_one_clear_line(write, text, message):
 def test_bad_number_in_the_environment_names_the_key():
     with pytest.raises(ConfigError, match=r"environment: scan.read_threads is 'many'"):
         Config.resolve(None, environment={"CURATOR_SCAN_READ_THREADS": "many"})
+
+
+def test_what_init_writes_shows_every_section_with_its_defaults(tmp_path):
+    """Commented lines are taken for what they show."""
+    shown = re.sub(r"^# (\w+ = )", r"\1", CONFIG_TEXT.format(address='"mini"'), flags=re.MULTILINE)
+    path = tmp_path / "curator.toml"
+    path.write_text(shown)
+    assert list(tomllib.loads(shown).keys() ^ {item.name for item in fields(Config)}) == []
+    assert Config.resolve(path, environment={}) == Config.resolve(None, environment={})

@@ -63,7 +63,7 @@ def backup(app: App, destination: str, keep: int | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("backup", type=click.Path(exists=True, file_okay=False))
+@click.argument("backup", type=click.Path(file_okay=False))
 @click.argument("folder", type=click.Path(file_okay=False))
 @pass_app
 def restore(app: App, backup: str, folder: str) -> None:

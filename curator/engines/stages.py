@@ -12,7 +12,6 @@ Nothing here starts a thread or a process.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,18 +23,13 @@ from numpy.typing import NDArray
 
 from curator.engines.decode_pool import Decoded, DecodedBatch, DecodeFault
 from curator.engines.known import KnownContents
-from curator.lake import ReadOptions, read_shard
+from curator.lake import ReadOptions, content_id, read_shard
 from curator.types import Datum, ImageFacts, Pixels, Reject, RejectStage, Shard, Vectors
 
 CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
 CHUNK_BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[int, int], None]  # data and bytes done since the last call
-
-
-def content_id(data: bytes) -> str:
-    """The id of a content: the first 32 hex digits of the SHA-256 of its bytes."""
-    return hashlib.sha256(data).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

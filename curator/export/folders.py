@@ -29,7 +29,7 @@ def _slices(rows: pa.Table, options: Options) -> list[Part]:
 def _write_into(place: Callable[[Row], str]) -> Callable[[Part, Path, Options], Written]:
     def write(part: Part, folder: Path, options: Options) -> Written:
         written = Written()
-        for row, data in read_pictures(rows_of(part.rows), options.read):
+        for row, data in read_pictures(part.rows, options.read, scratch=folder):
             if isinstance(data, bytes):
                 written.files.append(put(folder, place(row), data))
             else:

@@ -74,7 +74,7 @@ def clean(name: str) -> str:
 
 def write_links(part: Part, folder: Path, options: Options) -> Written:
     written = Written()
-    for row, data in read_pictures(rows_of(part.rows), options.read):
+    for row, data in read_pictures(part.rows, options.read, scratch=folder):
         if not isinstance(data, bytes):
             written.lacks(row, data)
         elif (target := local_file(row)) is not None:

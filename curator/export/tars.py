@@ -12,7 +12,7 @@ import pyarrow as pa
 from curator.durable import durable
 from curator.export.parts import Format, Options, Part, Written
 from curator.export.pictures import read_pictures
-from curator.export.rows import facts_of, file_name, json_line, rows_of
+from curator.export.rows import facts_of, file_name, json_line
 
 
 def _by_size(rows: pa.Table, options: Options) -> list[Part]:
@@ -36,7 +36,7 @@ def _write_tar(part: Part, folder: Path, options: Options) -> Written:
         durable(folder / written.files[0]) as temporary,
         tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for row, data in read_pictures(rows_of(part.rows), options.read):
+        for row, data in read_pictures(part.rows, options.read, scratch=folder):
             if isinstance(data, bytes):
                 _add(tar, file_name(row), data)
                 _add(tar, f"{row['image_id']}.json", json_line(facts_of(row)))

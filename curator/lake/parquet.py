@@ -8,7 +8,8 @@ file (usually a megabyte, at the writer's choice) and not with its row groups. W
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -36,31 +37,29 @@ def count_row_groups(path: str, storage_options: Mapping[str, Any]) -> int | Non
         return None
 
 
-def row_group_of(path: str, row: int, storage_options: Mapping[str, Any]) -> int | None:
-    """Which row group holds a row, by its number in the file; None for a row that is not there. Raises FILE_FAULTS."""
-    with _opened(path, storage_options) as (file, _):
-        for group in range(file.num_row_groups):
-            row -= file.metadata.row_group(group).num_rows
-            if row < 0:
-                return group
-    return None
+def read_parquet(
+    item: SourceObject, row_group: int | None, options: ReadOptions, *, rows: Collection[int] | None = None
+) -> Iterator[Datum | Reject]:
+    """The data of one row group, in order, or of all where `row_group` is None; what breaks it is the last reject.
 
-
-def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions) -> Iterator[Datum | Reject]:
-    """The data of one row group, in order, or of all where `row_group` is None; what breaks it is the last reject."""
+    rows: only these, by their numbers in the file: a row group that has some is read once, up to the last of them.
+    """
     try:
-        with _opened(item.path, options.storage_options, version=item.version, row_group=row_group) as (file, source):
+        with _opened(item.path, options.storage_options, version=item.version) as (file, source):
             columns = find_columns(file.schema_arrow, image=options.image_column, label=options.label_column)
             if columns is None:
                 yield _container_reject(item, row_group, "no_image_column", _no_image(file.schema_arrow))
                 return
-            for group in range(file.num_row_groups) if row_group is None else [row_group]:
+            for group, first, wanted in _to_read(file.metadata, row_group, rows):
+                if row_group is not None or rows is not None:
+                    read_no_further(source, _end_of(file.metadata.row_group(group)))
                 leaves = list(columns.leaves)
                 size = rows_at_a_time(source, file.metadata.row_group(group), leaves, most=BATCH_ROWS)
                 batches = file.iter_batches(batch_size=size, row_groups=[group], columns=leaves, use_threads=False)
-                first = sum(file.metadata.row_group(index).num_rows for index in range(group))
-                yield from _rows(batches, first, columns, item, options.max_object_bytes)
-        confirm_unchanged(item.path, version=item.version)
+                yield from _rows(batches, first, columns, item, options.max_object_bytes, wanted)
+            confirm_unchanged(item.path, version=item.version)
+            if row_group is not None and row_group >= file.num_row_groups:
+                raise ValueError(f"it has {file.num_row_groups} row groups")  # fewer than when it was listed
     except TooMuchContent as fault:
         yield _container_reject(item, row_group, "expands_too_far", str(fault))
     except Implausible as fault:
@@ -73,18 +72,32 @@ def read_parquet(item: SourceObject, row_group: int | None, options: ReadOptions
 
 @contextmanager
 def _opened(
-    path: str, storage_options: Mapping[str, Any], *, version: str = "", row_group: int | None = None
+    path: str, storage_options: Mapping[str, Any], *, version: str = ""
 ) -> Iterator[tuple[pq.ParquetFile, BinaryIO]]:
-    """A file whose footer has been read, and its bytes. row_group: the only one that will be read."""
+    """A file whose footer has been read, and its bytes."""
     with (
         open_seekable(path, storage_options, version=version) as source,
         pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file,
     ):
         byte_size = source.seek(0, io.SEEK_END)
         check_claims(file.metadata, byte_size)
-        if row_group is not None and row_group < file.num_row_groups:
-            read_no_further(source, _end_of(file.metadata.row_group(row_group)))
         yield file, source
+
+
+def _to_read(
+    metadata: pq.FileMetaData, row_group: int | None, rows: Collection[int] | None
+) -> Iterator[tuple[int, int, frozenset[int] | None]]:
+    """The row groups that are read: number, number of the first row, and which of its rows are wanted if not all."""
+    ordered = None if rows is None else sorted(rows)
+    wanted: frozenset[int] | None = None
+    first = 0
+    for group in range(metadata.num_row_groups):
+        end = first + metadata.row_group(group).num_rows
+        if ordered is not None:
+            wanted = frozenset(ordered[bisect_left(ordered, first) : bisect_left(ordered, end)])
+        if row_group in (None, group) and (wanted is None or wanted):
+            yield group, first, wanted
+        first = end
 
 
 def _end_of(group: pq.RowGroupMetaData) -> int:
@@ -94,17 +107,26 @@ def _end_of(group: pq.RowGroupMetaData) -> int:
 
 
 def _rows(
-    batches: Iterator[pa.RecordBatch], row: int, columns: Columns, item: SourceObject, limit: int
+    batches: Iterator[pa.RecordBatch],
+    row: int,
+    columns: Columns,
+    item: SourceObject,
+    limit: int,
+    wanted: frozenset[int] | None,
 ) -> Iterator[Datum | Reject]:
     """The data of batches of rows, of which the first has the number `row`. Raises TooMuchContent."""
     given, most = 0, most_content(item.byte_size)
+    last = None if wanted is None else max(wanted)
     for batch in batches:
         for value, label in zip(columns.images(batch), columns.labels(batch), strict=True):
-            datum = _datum(item, row, value.as_buffer(), label, limit)
-            given += len(datum.data) if isinstance(datum, Datum) else 0
-            if item.byte_size and given > most:
-                raise TooMuchContent(most)
-            yield datum
+            if wanted is None or row in wanted:
+                datum = _datum(item, row, value.as_buffer(), label, limit)
+                given += len(datum.data) if isinstance(datum, Datum) else 0
+                if item.byte_size and given > most:
+                    raise TooMuchContent(most)
+                yield datum
+            if row == last:
+                return
             row += 1
 
 

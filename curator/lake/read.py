@@ -7,13 +7,13 @@ waiting to be taken is bounded in number and in bytes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from curator.errors import SourceError
 from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
 from curator.lake.options import ReadOptions
-from curator.lake.parquet import FILE_FAULTS, read_parquet, row_group_of
+from curator.lake.parquet import FILE_FAULTS, read_parquet
 from curator.lake.tar import read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
 
@@ -54,15 +54,36 @@ def read_datum(
             found: Datum | Reject | None = _read_file(item, options)
         elif kind == "tar" and byte_offset is not None and byte_size is not None:
             return read_range(path, byte_offset, byte_size, options.storage_options)
+        elif kind == "tar":
+            found = next((datum for datum in read_tar(item, options) if datum.member == member), None)
         else:
-            group = row_group_of(path, int(member or 0), options.storage_options) if kind == "parquet" else None
-            data = read_tar(item, options) if kind == "tar" else read_parquet(item, group, options)
-            found = next((datum for datum in data if datum.member == member), None)
+            found = next(read_parquet(item, None, options, rows=[int(member or 0)]), None)
     except FILE_FAULTS as fault:
         raise _gone(path, member, one_line(fault)) from fault
+    data = _data_of(found, path, member)
+    if isinstance(data, SourceError):
+        raise data
+    return data
+
+
+def read_rows(path: str, rows: Collection[int], *, options: ReadOptions) -> Iterator[tuple[int, bytes | SourceError]]:
+    """Images of one Parquet file again, in the order of the file, or why they are not there; it is read once."""
+    left = set(rows)
+    broken: Datum | Reject | None = None
+    for found in read_parquet(SourceObject(path, path, "parquet", 0, ""), None, options, rows=rows):
+        if found.member is None:
+            broken = found  # the file, or a row group
+        else:
+            left.remove(int(found.member))
+            yield int(found.member), _data_of(found, path, found.member)
+    for row in sorted(left):
+        yield row, _data_of(broken, path, str(row))
+
+
+def _data_of(found: Datum | Reject | None, path: str, member: str | None) -> bytes | SourceError:
     if isinstance(found, Datum):
         return found.data
-    raise _gone(path, member, "it is no longer there" if found is None else f"{found.reason}: {found.detail}")
+    return _gone(path, member, "it is no longer there" if found is None else f"{found.reason}: {found.detail}")
 
 
 def _gone(path: str, member: str | None, why: str) -> SourceError:

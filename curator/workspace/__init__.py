@@ -21,7 +21,7 @@ from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
 from curator.systems.spec import read_system_spec
 from curator.types import Bank
-from curator.workspace.backup import BackupSummary, make_backup, restore_backup
+from curator.workspace.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
 from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
 from curator.workspace.baselines import pin_baseline
 from curator.workspace.calibration import CalibrationSummary, run_calibration, use_policy
@@ -242,6 +242,7 @@ class Workspace:
 
     def backup(self, destination: Path | str, *, keep: int | None = None) -> BackupSummary:
         """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there."""
+        refuse_remote_backup(destination)
         return make_backup(self.layout, Path(destination), keep=keep)
 
     @classmethod
@@ -250,6 +251,8 @@ class Workspace:
 
         Raises BackupError when a file is not the one that was backed up.
         """
+        refuse_remote_backup(backup)
+        refuse_remote(folder)
         layout = restore_backup(Path(backup), Path(folder))
         return cls(layout, Config.resolve(layout.config))
 

@@ -29,7 +29,7 @@ from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
 from curator.store.migrate import migrate
 from curator.workspace.housekeeping import TEMPORARY
-from curator.workspace.layout import Layout
+from curator.workspace.layout import Layout, refuse_remote
 from curator.workspace.lock import hold_lock
 from curator.workspace.mishaps import damage
 from curator.workspace.session import RESTORE, new_run_id
@@ -63,6 +63,15 @@ class BackupSummary:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def refuse_remote_backup(place: Path | str) -> None:
+    """Raises WorkspaceError for a URL: what is linked from the backup before needs a file system."""
+    refuse_remote(
+        place,
+        why="a backup is a folder on this machine, because files that have not changed are linked from the one before",
+        hint="copy whole backups to object storage, and back, with the tools of the store",
+    )
 
 
 def make_backup(layout: Layout, destination: Path, *, keep: int | None = None) -> BackupSummary:

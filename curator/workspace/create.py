@@ -24,12 +24,24 @@ address = {address}  # mini, open_clip:<arch>/<pretrained>, transformers:<id or 
 [scan]
 bank = "base"         # banks/base.toml
 method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
+# engine = "local"    # ray: the machines of a cluster, see [ray]
+# decode_workers = -1 # processes; -1: one for each core
+# read_threads = 8    # for loose files on slow storage
+# metrics_file = ""   # where each scan leaves its figures for Prometheus; from this folder
+
+[decode]
+# max_pixels = 89478485              # larger images are rejected on their header
+# memory_limit_bytes = 4294967296    # for each decode process
+
+[ray]
+# address = ""        # of a running cluster: auto, host:port; empty: this machine alone
 
 [index]
 images = "flat"       # flat, ivf_flat, ivf_pq, hnsw, or a path to a recipe of your own
 labels = "flat"
 
 [near_duplicates]
+# enabled = true
 min_cosine = 0.98
 
 [groups]
@@ -40,6 +52,9 @@ describer = "vocabulary" # transformers:<id or folder>, endpoint:<model>
 reasoner = "wordnet"     # the same
 painter = "features"     # diffusers:<id or folder>
 # base_url = "http://127.0.0.1:8000/v1"   # of the endpoint; its key is in the environment variable OPENAI_API_KEY
+
+[publish]
+# to = ""             # a folder or URL, such as s3://bucket/curator.duckdb, that every run copies the snapshot to
 """
 
 GITIGNORE_TEXT = """\

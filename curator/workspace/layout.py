@@ -11,6 +11,9 @@ from curator.config import CONFIG_NAME
 from curator.errors import UsageError, WorkspaceError
 from curator.urls import refuse_secrets, scheme_of
 
+LOCAL_WORKSPACE = "a workspace is a folder on this machine, because DuckDB needs a local file that it can lock"
+TO_OBJECT_STORAGE = "results go to object storage with `curator publish --to URL`"
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -100,14 +103,11 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
 
 
-def refuse_remote(folder: Path | str) -> None:
+def refuse_remote(folder: Path | str, *, why: str = LOCAL_WORKSPACE, hint: str = TO_OBJECT_STORAGE) -> None:
     """Raises WorkspaceError for a URL, UsageError for one with credentials in it."""
     if scheme_of(str(folder)) is not None:
         refuse_secrets(str(folder))
-        raise WorkspaceError(
-            f"{folder}: a workspace is a folder on this machine, because DuckDB needs a local file that it can lock",
-            hint="results go to object storage with `curator publish --to URL`",
-        )
+        raise WorkspaceError(f"{folder}: {why}", hint=hint)
 
 
 def find_workspace(start: Path) -> Layout:

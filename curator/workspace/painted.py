@@ -9,10 +9,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from curator.decode import DecodeFailure, prepare
-from curator.engines.stages import content_id
 from curator.errors import GeneratorError
 from curator.generators.asking import Call
 from curator.generators.requests import Picture
+from curator.lake import content_id
 from curator.types import Vectors
 from curator.workspace.world import Learner
 

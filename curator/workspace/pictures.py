@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 from PIL import Image
 
 from curator.decode import DecodeFailure, DecodeOptions, decode_image
-from curator.engines.stages import content_id
 from curator.errors import CuratorError, SourceError
-from curator.lake import read_datum
+from curator.lake import ImagePlace, read_image, read_images
 from curator.report.blocks import Thumbnail
 from curator.store import Database
 from curator.workspace.context import Context
@@ -19,33 +20,52 @@ SIDE = 160
 QUALITY = 70
 
 
-def read_image(context: Context, database: Database, image_id: str) -> bytes:
-    """The bytes of an image, from its first place. Raises SourceError when they are out of reach, or others."""
-    with database.incoming(wanted=pa.table({"image_id": pa.array([image_id], pa.string())})):
-        row = database.row("list_image_places")
-    if row is None:
-        raise SourceError(f"image {image_id} is in no source any more", hint="scan its source again")
-    data = read_datum(
-        row["object_uri"],
-        row["kind"],
-        member=row["member"] or None,
-        byte_offset=row["byte_offset"] if row["byte_offset"] >= 0 else None,
-        byte_size=row["byte_size"],
-        options=context.read_options,
-    )
-    if content_id(data) != image_id:
-        raise SourceError(f"{row['uri']}: its content has changed", hint="scan its source again")
-    return data
+def find_places(database: Database, image_ids: Sequence[str]) -> dict[str, ImagePlace]:
+    """By id, the first place of each of some images that is still in a source."""
+    with database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
+        return {row["image_id"]: ImagePlace.of(row) for row in database.rows("list_image_places")}
+
+
+def read_found(context: Context, image_id: str, places: Mapping[str, ImagePlace]) -> bytes:
+    """The bytes of an image of `find_places`. Raises SourceError when they are out of reach, or others."""
+    if image_id not in places:
+        raise _nowhere(image_id)
+    return read_image(places[image_id], context.read_options)
+
+
+def read_pictures(
+    context: Context, database: Database, image_ids: Sequence[str], *, scratch: Path | None = None
+) -> Iterator[tuple[str, bytes | CuratorError]]:
+    """Each image's bytes, from its first place, or why they are not to be had; in order. scratch: see `read_images`."""
+    places = find_places(database, image_ids)
+    found = read_images([places[name] for name in image_ids if name in places], context.read_options, scratch=scratch)
+    for image_id in image_ids:
+        yield image_id, next(found) if image_id in places else _nowhere(image_id)
+
+
+def _nowhere(image_id: str) -> SourceError:
+    return SourceError(f"image {image_id} is in no source any more", hint="scan its source again")
+
+
+def thumbnails(
+    context: Context, database: Database, image_ids: Sequence[str], *, side: int = SIDE
+) -> dict[str, Thumbnail]:
+    """Small pictures of images of the lake, by id. Whatever an image has become, it costs its own picture only."""
+    return {image_id: _thumbnail(context, data, side) for image_id, data in read_pictures(context, database, image_ids)}
 
 
 def thumbnail(context: Context, database: Database, image_id: str, *, side: int = SIDE) -> Thumbnail:
-    """A small picture of an image of the lake. Whatever the image has become, it costs this picture only."""
+    """The same of one image."""
+    return thumbnails(context, database, [image_id], side=side)[image_id]
+
+
+def _thumbnail(context: Context, data: bytes | CuratorError, side: int) -> Thumbnail:
+    if isinstance(data, CuratorError):
+        return Thumbnail(None, data.message)
     try:
-        return Thumbnail(thumbnail_of(read_image(context, database, image_id), context.decode_options, side=side))
+        return Thumbnail(thumbnail_of(data, context.decode_options, side=side))
     except DecodeFailure as failure:
         return Thumbnail(None, f"{failure.reason}: {failure.detail}")
-    except CuratorError as fault:
-        return Thumbnail(None, fault.message)
 
 
 def thumbnail_of(data: bytes, options: DecodeOptions, *, side: int = SIDE) -> bytes:

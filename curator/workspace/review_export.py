@@ -18,7 +18,7 @@ from curator.review.tables import csv_bytes, jsonl_bytes
 from curator.store import Database
 from curator.store.ledger import utc_now
 from curator.workspace.context import Context
-from curator.workspace.pictures import read_image, thumbnail
+from curator.workspace.pictures import read_pictures, thumbnails
 from curator.workspace.session import reading
 
 Style: TypeAlias = Literal["csv", "jsonl", "fiftyone", "label-studio"]
@@ -80,7 +80,7 @@ def _write(
         write_durably(path, csv_bytes(rows) if style == "csv" else jsonl_bytes(rows))
         return {}
     if style == "label-studio":
-        found = {item["image_id"]: thumbnail(context, database, item["image_id"], side=SIDE) for item in items}
+        found = thumbnails(context, database, [item["image_id"] for item in items], side=SIDE)
         urls = {
             name: f"data:image/webp;base64,{base64.b64encode(picture.data).decode('ascii')}"
             for name, picture in found.items()
@@ -98,13 +98,13 @@ def _write_dataset(context: Context, database: Database, path: Path, items: Sequ
     left_out: dict[str, str] = {}
     try:
         (making / "data").mkdir(parents=True)
-        for item in items:
-            name = f"data/{item['image_id']}.{item['format'].lower()}"
-            try:
-                (making / name).write_bytes(read_image(context, database, item["image_id"]))
-                pictures[item["image_id"]] = name
-            except CuratorError as fault:
-                left_out[item["image_id"]] = fault.message
+        names = {item["image_id"]: f"data/{item['image_id']}.{item['format'].lower()}" for item in items}
+        for image_id, data in read_pictures(context, database, list(names), scratch=making):
+            if isinstance(data, CuratorError):
+                left_out[image_id] = data.message
+            else:
+                (making / names[image_id]).write_bytes(data)
+                pictures[image_id] = names[image_id]
         (making / "metadata.json").write_bytes(metadata_bytes())
         (making / SAMPLES).write_bytes(samples_bytes(items, pictures))
         making.replace(path)

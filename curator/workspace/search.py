@@ -11,6 +11,7 @@ import pyarrow as pa
 from curator.decode import DecodeFailure, prepare
 from curator.errors import BankError, UsageError
 from curator.lake import open_source, read_datum
+from curator.lake.kinds import readable
 from curator.store import Database
 from curator.types import Bank, SourceObject, Vectors
 from curator.vectors import (
@@ -152,8 +153,13 @@ def _query(context: Context, database: Database, *, text: str | None, image: str
                 return bank.vectors[index : index + 1]
         raise UsageError(f"bank {bank.name} has no label {label!r}", hint="see `curator bank show`, or search by text")
     encoder_id = context.encoder_id(database)
-    row = database.row("find_vector", address=image, encoder_id=encoder_id)
-    return vector_of_image(context, image or "", row, encoder_id)
+    image = image or ""
+    return vector_of_image(context, image, find_vector(database, image, encoder_id), encoder_id)
+
+
+def find_vector(database: Database, address: str, encoder_id: str) -> dict[str, Any] | None:
+    """Where the vector of an image lies, by an address as a person or the shell gives it, or by the image's id."""
+    return database.row("find_vector", address=readable(address), encoder_id=encoder_id)
 
 
 def vector_of_image(context: Context, address: str, row: Mapping[str, Any] | None, encoder_id: str) -> Vectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
@@ -20,6 +20,7 @@ from curator.generators import GeneratorOptions, make_generator
 from curator.generators.asking import Asking
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
+from curator.lake import ImagePlace
 from curator.methods import BankScorer, resolve_method
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.store import Database
@@ -28,7 +29,7 @@ from curator.systems.lake import LakeSample
 from curator.types import Bank, Vectors
 from curator.vectors import read_rows
 from curator.workspace.context import Context
-from curator.workspace.pictures import read_image
+from curator.workspace.pictures import find_places, read_found
 from curator.workspace.search import image_neighbours
 
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
@@ -51,6 +52,8 @@ class World:
     context: Context
     database: Database
     parent: Bank
+    _to_find: list[str] = field(default_factory=list, init=False, repr=False)  # pictures whose places are not known
+    _found: dict[str, ImagePlace] = field(default_factory=dict, init=False, repr=False)
 
     # Images of the lake
 
@@ -149,7 +152,16 @@ class World:
 
     def picture(self, image_id: str, vector: Vectors) -> Picture:
         """An image that a model may look at; its bytes are read when it does."""
-        return Picture(image_id, partial(read_image, self.context, self.database, image_id), vector)
+        if image_id not in self._found:
+            self._to_find.append(image_id)
+        return Picture(image_id, partial(self._read, image_id), vector)
+
+    def _read(self, image_id: str) -> bytes:
+        """The bytes of a picture. The first that is looked at finds the places of all that were made before."""
+        if self._to_find:
+            self._found |= find_places(self.database, self._to_find)
+            self._to_find.clear()
+        return read_found(self.context, image_id, self._found)
 
     def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Size and place of images that are still there, in the order of their ids."""

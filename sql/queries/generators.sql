@@ -112,8 +112,8 @@ select
     image.byte_size,
     arg_min(location.object_uri, location.uri) as object_uri,
     arg_min(source_object.kind, location.uri) as kind,
-    arg_min(coalesce(location.member, ''), location.uri) as member,
-    arg_min(coalesce(location.byte_offset, -1), location.uri) as byte_offset,
+    nullif(arg_min(coalesce(location.member, ''), location.uri), '') as member,
+    nullif(arg_min(coalesce(location.byte_offset, -1), location.uri), -1) as byte_offset,
     min(location.uri) as uri,
     arg_min(coalesce(location.source_label, ''), location.uri) as source_label
 from image

@@ -16,8 +16,8 @@ from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents, id_table
 from curator.engines.local import LocalEngine
 from curator.engines.settling import Settlement
-from curator.engines.stages import EncodedShard, ShardBuilder, ShardOutcome, content_id, shard_chunks
-from curator.lake import ReadOptions
+from curator.engines.stages import EncodedShard, ShardBuilder, ShardOutcome, shard_chunks
+from curator.lake import ReadOptions, content_id
 from curator.types import Datum, ImageFacts, Pixels, Preprocess, Reject, Shard, SourceObject, Vectors
 
 PREPROCESS = Preprocess(size=1)

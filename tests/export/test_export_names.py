@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from curator.export import links
 from curator.export.links import clean, link_places
 from curator.export.parts import Options
-from curator.export.pictures import path_of
 from curator.export.rows import SCHEMA
 from curator.export.tables import CSV, FILES, JSONL, PARQUET
 
@@ -128,15 +127,6 @@ def test_members_of_containers_get_the_name_of_the_member_and_a_suffix():
 def test_a_clean_name_is_one_component(name):
     found = clean(name)
     assert PurePosixPath(found).name == found and not found.startswith(".")
-
-
-def test_a_local_name_of_other_bytes_is_found_by_what_the_ledger_calls_it(tmp_path):
-    raw = os.fsencode(tmp_path) + b"/caf\xe9.png"
-    Path(os.fsdecode(raw)).write_bytes(b"x")
-    assert path_of(f"{tmp_path}/caf\\xe9.png") == os.fsdecode(raw)
-    literal = tmp_path / "caf\\xe9.png"
-    literal.write_bytes(b"y")
-    assert path_of(str(literal)) == str(literal), "a file of that very name goes first"
 
 
 def test_parquet_carries_the_version_of_its_schema_and_nights_are_folders(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +50,17 @@ def test_each_row_group_is_a_shard_and_the_last_completes_the_file(write):
     assert [shard.completes for shard in shards] == [(), (), tuple(objects)]
     rows = [[item.member for item in read_shard(shard, options=ReadOptions())] for shard in shards]
     assert rows == [["0", "1"], ["2", "3"], ["4"]]
+
+
+def test_a_file_that_lost_a_row_group_since_it_was_listed_is_a_reject(write):
+    path = write({"image": images(*[b"x"] * 5)}, row_group_size=2)
+    *_, last = plan_shards(list(open_source(str(path)).list()))
+    write({"image": images(b"y")})
+    (reject,) = read_shard(last, options=ReadOptions())
+    assert (reject.reason, reject.uri) == ("changed_while_read", f"{path}#row-group-2")
+    unversioned = replace(last, objects=(replace(last.objects[0], version=""),))
+    (reject,) = read_shard(unversioned, options=ReadOptions())
+    assert (reject.reason, reject.detail) == ("unreadable_parquet", "it has 1 row groups")
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)

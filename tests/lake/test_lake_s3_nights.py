@@ -197,6 +197,6 @@ def test_credentials_in_the_configuration_are_no_option(workspace, run_cli):
     workspace.layout.config.write_text(f'{text}\n[s3]\nsecret = "{SECRET}"\n')
     result = run_cli("scan", "s3://lake/night", folder=workspace.layout.root, code=2)
     assert "unknown section [s3]" in result.stderr and SECRET not in result.output
-    workspace.layout.config.write_text(f'{text}\n[publish]\nto = "s3://key:{SECRET}@lake/x"\n')
+    workspace.layout.config.write_text(text.replace('# to = ""', f'to = "s3://key:{SECRET}@lake/x"'))
     result = run_cli("scan", "s3://lake/night", folder=workspace.layout.root, code=2)
     assert "publish.to has credentials in it" in result.stderr and SECRET not in result.output

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curator.engines.stages import content_id
 from curator.errors import OutputError, UsageError
 from curator.export.journal import FOLDER
+from curator.lake import content_id
 from curator.workspace import ExportRequest, Workspace
 
 NAMES = ['say "x".png', "line\nbreak.png", "日本.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]

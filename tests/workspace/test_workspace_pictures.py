@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from curator.errors import SourceError
+from curator.store import Database
 from curator.workspace import LearnRequest, Workspace
 from curator.workspace.session import reading
 from curator.workspace.world import World
@@ -105,6 +106,21 @@ def id_of(world: World, data: bytes) -> str:
 @pytest.mark.parametrize("kind", CONTENTS)
 def test_a_picture_gives_the_bytes_of_its_image_wherever_it_lies(world, kind):
     assert [load(world, data) for data in CONTENTS[kind]] == CONTENTS[kind]
+
+
+def test_the_places_of_all_pictures_are_found_at_once(world, monkeypatch):
+    world = World(world.context, world.database, world.parent)  # which knows no place yet
+    asked = []
+    rows = Database.rows
+    monkeypatch.setattr(Database, "rows", lambda self, name, **more: asked.append(name) or rows(self, name, **more))
+    data = [content for contents in CONTENTS.values() for content in contents]
+    ids = [id_of(world, content) for content in data]
+    made = [world.picture(image_id, vector) for image_id, vector in zip(ids, world.lake_vectors(ids), strict=True)]
+    asked.clear()
+    assert [picture.load() for picture in made * 2] == data * 2
+    assert asked == ["list_image_places"]
+    (known,) = world.id_images[:1]
+    assert world.picture(known.image_id, world.reference_vectors([known.image_id])[0]).load(), "one made later is found"
 
 
 SOURCES = {"file": "0.png", "tar": "shard.tar", "parquet": "rows.parquet"}
