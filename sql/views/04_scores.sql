@@ -1,5 +1,6 @@
--- Every image of the lake with its score under the selection in force, and whether the policy flags it. The cut of its
--- class goes before that of the policy; under the rule fdr, that of the night it arrived in rules.
+-- Every image of the lake with its score under the selection in force, the cut below which the policy flags it, and
+-- whether it does. The cut of its class goes before that of the policy; under the rule fdr, that of the night it
+-- arrived in rules.
 create or replace view report.scores as
 with scored as (
     select
@@ -23,6 +24,7 @@ select
     judged.image_id,
     judged.id_score,
     judged.log_odds,
+    nullif(judged.min_log_odds, '-infinity') as cut,
     judged.flagged,
     id_label.text as top_id,
     judged.id_cosine as top_id_cosine,

@@ -22,9 +22,9 @@ stated as (
         candidates.*,
         reviewed.disputed,
         reviewed.decision,
-        candidates.group_log_odds - if(isfinite(selection.min_log_odds), selection.min_log_odds, 0) as margin
+        candidates.group_log_odds - coalesce(scores.cut, 0) as margin
     from candidates
-    cross join report.selection as selection
+    join report.scores as scores on scores.image_id = candidates.image_id
     left join report.reviewed_images as reviewed on reviewed.image_id = candidates.image_id
     where reviewed.image_id is null
         or reviewed.disputed

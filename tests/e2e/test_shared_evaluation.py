@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from curator.workspace import EvaluationRequest, Workspace
 
 CLASSES = ["airplanes", "anchor", "barrel", "bass", "beaver", "binocular"]
@@ -14,6 +16,7 @@ include = ["noun.body", "noun.phenomenon"]
 """
 
 
+@pytest.mark.slow
 def test_real_photographs_are_told_from_scans_and_drawings(tmp_path, shared_data):
     workspace = Workspace.create(tmp_path / "workspace", labels=CLASSES, encoder="mini")
     workspace.layout.bank_spec("base").write_text(BANK, encoding="utf-8")

@@ -152,6 +152,7 @@ def test_an_image_that_blocks_without_using_the_processor_is_ended(crash_on_magi
     assert batch.items[1].detail == "did nothing for 2 s"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_an_image_that_switches_its_limit_off_is_ended_from_outside(crash_on_magic):
     with DecodePool(workers=1, task=crash_on_magic, cpu_seconds_per_image=0.2, **SETTINGS) as pool:

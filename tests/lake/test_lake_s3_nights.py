@@ -48,6 +48,7 @@ def test_a_night_of_faults_that_pass_ends_as_one_without(
     assert results(workspace) == results(unbroken)
 
 
+@pytest.mark.slow
 def test_what_stays_broken_is_a_reject_that_the_next_night_tries_again_by_itself(
     s3, store, bucket, scan, workspace, run_cli, pictures, tmp_path
 ):

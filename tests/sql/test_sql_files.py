@@ -104,6 +104,29 @@ def test_migrating_again_applies_nothing(database):
     assert migrate(database) == []
 
 
+def test_views_are_made_anew_when_their_texts_change_and_only_then(database, monkeypatch):
+    made: list[str] = []
+    execute = Database.execute
+
+    def recording(self, sql, parameters=None):
+        made.extend(name for name in ("view report.images ", "view report.scores ") if f"replace {name}" in sql)
+        return execute(self, sql, parameters)
+
+    monkeypatch.setattr(Database, "execute", recording)
+    migrate(database)
+    assert made == []
+    monkeypatch.setattr(
+        "curator.store.migrate.read_folder",
+        lambda *folders, suffix: {
+            name: text.replace("images.uri,", "images.uri as uri,")
+            for name, text in read_folder(*folders, suffix=suffix).items()
+        },
+    )
+    migrate(database)
+    migrate(database)
+    assert made == ["view report.images ", "view report.scores "]
+
+
 def test_failing_migration_leaves_no_trace(database):
     bad = Migration(len(shipped_migrations()) + 1, "9999_bad", "create table trace (x int); select no_such_column;")
     with pytest.raises(StoreError):

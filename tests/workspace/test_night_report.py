@@ -155,6 +155,7 @@ def test_drift_is_measured_against_the_night_that_was_pinned_last(workspace, fir
     assert workspace.report(pictures=False).data["drift"]["ks"] == 0
 
 
+@pytest.mark.slow
 def test_the_baseline_and_old_nights_outlive_their_images(workspace, extra):
     add(extra, 9, ["blue"])
     second = workspace.scan(extra).run_id

@@ -168,7 +168,11 @@ def judgements(workspace: Workspace, image_ids: set[str]) -> dict[str, tuple[obj
 
 @pytest.mark.parametrize(
     "rule",
-    [{"fdr": 0.3}, {"fdr": 0.3, "by_class": True, "minimum": 20}, {"alpha": 0.1, "by_class": True, "minimum": 20}],
+    [
+        pytest.param({"fdr": 0.3}, marks=pytest.mark.slow),
+        {"fdr": 0.3, "by_class": True, "minimum": 20},
+        pytest.param({"alpha": 0.1, "by_class": True, "minimum": 20}, marks=pytest.mark.slow),
+    ],
 )
 def test_an_image_that_left_the_lake_is_judged_as_when_it_was_there(workspace, places, tmp_path, rule):
     """Two strangers come on a calm night, are moved on a busy one, which judges them from then on, and go with one."""
@@ -207,6 +211,7 @@ class Interrupting(SilentWatcher):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_night_that_was_interrupted_flags_what_it_would_have_flagged_at_once(places, tmp_path, make_workspace):
     from curator.errors import RunInterrupted
 

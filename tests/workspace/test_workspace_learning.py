@@ -126,6 +126,7 @@ def test_the_same_again_sends_nothing_and_gives_the_same_version(scanned, script
     assert len(made["describer"].asked) + len(made["reasoner"].asked) == first.sent
 
 
+@pytest.mark.slow
 def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_workspace, lakes, scripted):
     scripted(describer=described, reasoner=imagined)
     banks, scores = [], []

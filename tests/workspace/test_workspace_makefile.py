@@ -148,6 +148,7 @@ def test_a_build_waits_for_another_run_as_long_as_it_is_told(root):
     assert not list((root / "banks" / ".stamps").glob("*.built"))
 
 
+@pytest.mark.slow
 def test_help_scan_and_check(root, lake):
     shown = run_make(root).stdout
     assert [line.split()[:2] for line in shown.splitlines()] == [["make", name] for name in TARGETS]

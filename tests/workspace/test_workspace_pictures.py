@@ -225,6 +225,7 @@ def test_a_run_goes_on_without_images_that_are_gone_or_others_and_the_next_asks_
     assert [result.name for result in workspace.check() if not result.healthy] == []
 
 
+@pytest.mark.slow
 def test_a_local_model_goes_on_as_well(opened, sources, tmp_path):
     folder = tiny_chat_models.qwen_folder(tmp_path / "model", "2.5")
     spoil(sources)
@@ -236,6 +237,7 @@ def test_a_local_model_goes_on_as_well(opened, sources, tmp_path):
     assert (described["asked"], described["failed"]) == (9, 4) and summary.account["vsnl"] > 0
 
 
+@pytest.mark.slow
 def test_a_painter_goes_on_as_well(opened, root, tmp_path):
     folders = (
         tiny_diffusion.pipeline_folder(tmp_path / "painter"),
