@@ -93,6 +93,7 @@ def export(
         echo_json(summary.as_json())
         return
     kept = f", {summary.parts_kept} of {summary.parts} parts were there" if summary.parts_kept else ""
-    say(f"{summary.to}: {summary.images} images, {summary.files} files written as {summary.format}{kept}")
+    files = "1 new file" if summary.files == 1 else f"{summary.files} new files"
+    say(f"{summary.to}: {summary.images} images in {files}, {summary.format}{kept}")
     if summary.missing:
         say(f"  {summary.missing} are gone or have changed: see missing.jsonl; scan their source again")

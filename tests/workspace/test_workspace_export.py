@@ -353,7 +353,7 @@ def test_two_exports_into_one_folder_at_a_time_are_refused(site, tmp_path):
 def test_the_command_says_what_it_wrote(site, tmp_path, run_cli):
     out = tmp_path / "out"
     shown = run_cli("export", "everything", "--to", out, "--format", "csv", folder=site.layout.root).output
-    assert "10 images, 1 files written as csv" in shown
+    assert "10 images in 1 new file, csv" in shown
     arguments = ("export", "by_address", "--to", tmp_path / "b", "--format", "files", "-p", "limit=3", "--json")
     assert json.loads(run_cli(*arguments, folder=site.layout.root).stdout)["images"] == 3
     both = ("export", "kept", "--to", out, "--format", "csv", "--update", "--overwrite")
