@@ -35,8 +35,8 @@ test-slow: $(STAMP)  ## Run the long tests
 torture: $(STAMP)  ## Inject faults of every kind at random, count losses: make torture SECONDS=300 [SEED=n]
 	@$(BIN)/python -m tests.faults --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
-soak: $(STAMP)  ## Scan 200,000 images over 20 nights of a living lake: make soak [IMAGES=n NIGHTS=n]
-	@$(BIN)/python -m tests.soak --images $(or $(IMAGES),200000) --nights $(or $(NIGHTS),20)
+soak: $(STAMP)  ## Scan 200,000 images over 20 nights of a living lake: make soak [IMAGES=n NIGHTS=n LEDGER=128MB]
+	@CURATOR_LEDGER_MEMORY_LIMIT=$(or $(LEDGER),128MB) $(BIN)/python -m tests.soak --images $(or $(IMAGES),200000) --nights $(or $(NIGHTS),20)
 
 sweep: $(STAMP)  ## Strike every command at events all over it, and every experiment of torture once
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture

@@ -19,6 +19,7 @@ from curator.urls import refuse_secrets
 
 CONFIG_NAME = "curator.toml"
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)? ?(%|[KMGT]i?B)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,13 @@ class GeneratorsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerSection:
+    """The live database."""
+
+    memory_limit: str = "25%"  # that it takes at most, of the machine's or as 4GB; what is larger is put aside on disk
+
+
+@dataclass(frozen=True, slots=True)
 class PublishSection:
     """Where the snapshot goes beside the workspace."""
 
@@ -128,6 +136,7 @@ class Config:
     near_duplicates: NearDuplicatesSection = field(default_factory=NearDuplicatesSection)
     groups: GroupsSection = field(default_factory=GroupsSection)
     generators: GeneratorsSection = field(default_factory=GeneratorsSection)
+    ledger: LedgerSection = field(default_factory=LedgerSection)
     publish: PublishSection = field(default_factory=PublishSection)
 
     @classmethod
@@ -149,6 +158,7 @@ class Config:
                     section, _, key = dotted.partition(".")
                     values.setdefault(section, {})[key] = (source, value)
         _refuse_secrets(values.get("generators", {}))
+        _check_memory(*values.get("ledger", {}).get("memory_limit", ("", "1GB")))
         _refuse_credentials(values, "publish.to", "the store's own environment variables or profile hold them")
         hints = get_type_hints(cls)
         return cls(**{name: _section(hints[name], name, values.get(name, {})) for name in hints})
@@ -175,6 +185,13 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
             if text is not None:
                 found[f"{item.name}.{key}"] = text
     return found
+
+
+def _check_memory(source: str, limit: Any) -> None:
+    if isinstance(limit, str) and not MEMORY.fullmatch(limit):
+        raise ConfigError(
+            f"{source}: ledger.memory_limit is {limit!r}", hint="give a share or an amount: 25%, 4GB, 800MiB"
+        )
 
 
 def _refuse_secrets(generators: Mapping[str, tuple[str, Any]]) -> None:

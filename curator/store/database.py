@@ -55,9 +55,12 @@ class Database:
         self._connection = connection
 
     @classmethod
-    def open(cls, path: Path | str) -> Database:
-        """Open a file (or `:memory:`) for writing. Raises StoreError when another process has it open."""
-        return cls._connect(path, read_only=False)
+    def open(cls, path: Path | str, *, memory_limit: str | None = None) -> Database:
+        """Open a file (or `:memory:`) for writing. memory_limit: such as 25% or 4GB; 80 % of the machine's by default.
+
+        Raises StoreError when another process has the file open, or DuckDB does not know such a limit.
+        """
+        return cls._connect(path, read_only=False, memory_limit=memory_limit)
 
     @classmethod
     def open_reader(cls, path: Path) -> Database:
@@ -83,11 +86,13 @@ class Database:
         return database
 
     @classmethod
-    def _connect(cls, path: Path | str, *, read_only: bool) -> Database:
+    def _connect(cls, path: Path | str, *, read_only: bool, memory_limit: str | None = None) -> Database:
         # Spilling goes beside the file; without one it would go into the folder that the user is in.
         config: dict[str, Any] = {**CLOSED}
         if str(path) == ":memory:":
             config["temp_directory"] = ""
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
         try:
             return cls(duckdb.connect(str(path), read_only=read_only, config=config))
         except duckdb.Error as fault:

@@ -53,6 +53,9 @@ reasoner = "wordnet"     # the same
 painter = "features"     # diffusers:<id or folder>
 # base_url = "http://127.0.0.1:8000/v1"   # of the endpoint; its key is in the environment variable OPENAI_API_KEY
 
+[ledger]
+# memory_limit = "25%" # that the database takes at most; also as 4GB
+
 [publish]
 # to = ""             # a folder or URL, such as s3://bucket/curator.duckdb, that every run copies the snapshot to
 """

@@ -66,6 +66,10 @@ def _told(fault: BaseException, root: Path) -> CuratorError | None:
         return WorkspaceError(
             f"{where}: cannot be written: {reason}", hint=f"check the disk and its permissions, {RESUME}"
         )
+    if isinstance(fault, StoreError) and MEMORY_WORDS.search(words):
+        return WorkspaceError(
+            f"the database has used up its memory: {words}", hint=f"raise ledger.memory_limit in curator.toml, {RESUME}"
+        )
     if isinstance(fault, MemoryError) or MEMORY_WORDS.search(words):
         return WorkspaceError(
             "the memory of this process is used up",

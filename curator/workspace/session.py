@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from curator.config import Config
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted, WorkspaceError
 from curator.store import Database, Ledger, publish_snapshot
@@ -63,7 +64,7 @@ def writing(
         is_ours = False
         _make_ledger(layout)
         try:
-            with Database.open(layout.ledger) as database:
+            with Database.open(layout.ledger, memory_limit=_memory_limit(layout)) as database:
                 migrate(database)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
@@ -77,6 +78,10 @@ def writing(
             raise
         publish_snapshot(layout.ledger, layout.snapshot)
         put_snapshot(layout, publish_to)
+
+
+def _memory_limit(layout: Layout) -> str:
+    return Config.resolve(layout.config if layout.config.is_file() else None).ledger.memory_limit
 
 
 def _make_ledger(layout: Layout) -> None:
