@@ -35,5 +35,5 @@ def test_too_little_memory_is_one_line_and_the_next_run_goes_on(workspace, lake,
 @pytest.mark.parametrize("limit", ["", "0%", "lots", "4", "-1GB"])
 def test_what_is_no_amount_is_refused_before_any_work(workspace, monkeypatch, limit):
     monkeypatch.setenv("CURATOR_LEDGER_MEMORY_LIMIT", limit)
-    with pytest.raises(ConfigError, match="ledger.memory_limit"):
+    with pytest.raises(ConfigError, match=r"ledger\.memory_limit"):
         Workspace.open(workspace.layout.root)
