@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class World:
     parent: Bank
     _to_find: list[str] = field(default_factory=list, init=False, repr=False)  # pictures whose places are not known
     _found: dict[str, ImagePlace] = field(default_factory=dict, init=False, repr=False)
+    _finding: Lock = field(default_factory=Lock, init=False, repr=False)  # calls of a service read from threads
 
     # Images of the lake
 
@@ -152,15 +154,17 @@ class World:
 
     def picture(self, image_id: str, vector: Vectors) -> Picture:
         """An image that a model may look at; its bytes are read when it does."""
-        if image_id not in self._found:
-            self._to_find.append(image_id)
+        with self._finding:
+            if image_id not in self._found:
+                self._to_find.append(image_id)
         return Picture(image_id, partial(self._read, image_id), vector)
 
     def _read(self, image_id: str) -> bytes:
         """The bytes of a picture. The first that is looked at finds the places of all that were made before."""
-        if self._to_find:
-            self._found |= find_places(self.database, self._to_find)
-            self._to_find.clear()
+        with self._finding:
+            if self._to_find:
+                self._found |= find_places(self.database, self._to_find)
+                self._to_find.clear()
         return read_found(self.context, image_id, self._found)
 
     def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
