@@ -47,9 +47,9 @@ def kill_decoders(lab: Laboratory, rng: random.Random, *, number: signal.Signals
     return trial
 
 
-# A C or C++ library that has no other way out, or does not look at what it was given, or the loader (127). What is
-# committed stays.
-ENDS_WITHOUT_MEMORY = (-signal.SIGABRT, -signal.SIGSEGV, 127)
+# A C or C++ library that has no other way out, or does not look at what it was given, or the loader (127); DuckDB 2.0
+# may also wait for ever for a task that found no memory. What is committed stays.
+ENDS_WITHOUT_MEMORY = (-signal.SIGABRT, -signal.SIGSEGV, 127, -signal.SIGALRM)
 
 
 def starve(lab: Laboratory, rng: random.Random, *, command: str | None = None, megabytes: int | None = None) -> Trial:

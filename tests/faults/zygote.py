@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).absolute().parents[2]
+LONGEST = 300  # seconds of a run; some take 20 on a busy machine
 PRELOAD = (
     "curator.cli", "curator.workspace", "curator.encoders.fake_encoder", "curator.vectors.faiss_index",
     "curator.engines.local", "curator.workspace.learners", "duckdb", "faiss", "pyarrow.parquet", "PIL.Image", "torch",
@@ -52,6 +53,7 @@ def run(order: dict[str, Any]) -> int:
             os.dup2(os.open(f"{order['output']}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.alarm(LONGEST)  # ends this process, also one that hangs in a library
         os.environ.update(order.get("environment", {}))
         strike = install(order)
         sys.argv = ["curator", *order["arguments"]]
