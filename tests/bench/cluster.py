@@ -34,7 +34,7 @@ def scan_times(folder: Path, address: str, images: int) -> ScanTimes:
     local_seconds = _scan_seconds(local, lake)
     cluster = _workspace(folder / "ray", address, lake)
     cluster = Workspace.open(cluster.layout.root, overrides={"scan.engine": "ray"})
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         return ScanTimes(images, plan.estimates[0].seconds, local_seconds, _scan_seconds(cluster, lake))
     finally:
