@@ -9,7 +9,7 @@ import numpy as np
 
 from curator.store import Database, Ledger
 from curator.types import Vectors
-from curator.vectors import Neighbours, load_recipe, near_duplicates, read_shard
+from curator.vectors import ImageCollection, Neighbours, load_recipe, near_duplicates, read_shard
 from curator.workspace.context import Context
 from curator.workspace.grouping import group_images
 from curator.workspace.search import image_collection, image_neighbours
@@ -28,8 +28,9 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
         return 0
     files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
     pairs: dict[tuple[str, str], float] = {}  # a pair of images of two new files is met from both sides
+    collection = image_collection(context, ledger.database, encoder_id)
     if files:
-        neighbours = _neighbours(context, ledger.database, encoder_id)
+        neighbours = _neighbours(context, ledger.database, collection, encoder_id)
         for ids, vectors in _images(context.layout.vectors(encoder_id), files):
             for first, second, cosine in near_duplicates(
                 neighbours, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
@@ -38,7 +39,7 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     table = ledger.near_duplicate_table(pairs, encoder_id=encoder_id)
     members = group_images(
         ledger,
-        image_collection(context, ledger.database, encoder_id),
+        collection,
         table,
         encoder_id=encoder_id,
         min_cosine=context.config.groups.min_cosine,
@@ -48,10 +49,9 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     return len(pairs)
 
 
-def _neighbours(context: Context, database: Database, encoder_id: str) -> Neighbours:
+def _neighbours(context: Context, database: Database, collection: ImageCollection, encoder_id: str) -> Neighbours:
     """Through the image index where its recipe is one of shortcuts. An exact one would hold every vector in memory to
     compare it with every other: without an index the same pairs come sooner, from the vector files."""
-    collection = image_collection(context, database, encoder_id)
     if load_recipe(context.config.index.images).is_exact_for(len(collection)):
         return Neighbours(collection)
     return image_neighbours(context, database, encoder_id)

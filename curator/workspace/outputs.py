@@ -72,9 +72,14 @@ def put_snapshot(layout: Layout, to: str | None) -> None:
         log.warning("%s; run `curator publish --to %s` to try again", fault.message, configured)
 
 
+def config_at(layout: Layout) -> Config:
+    """The configuration as file and environment have it now; the defaults where there is no file."""
+    return Config.resolve(layout.config if layout.config.is_file() else None)
+
+
 def configured_destination(layout: Layout) -> str:
     """The address in `publish.to`, empty where there is none; a relative path starts from the workspace folder."""
-    to = Config.resolve(layout.config if layout.config.is_file() else None).publish.to
+    to = config_at(layout).publish.to
     is_path = to and scheme_of(to) is None
     return f"{layout.root / Path(to).expanduser()}{'/' * to.endswith('/')}" if is_path else to
 

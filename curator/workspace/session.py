@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from curator.config import Config
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted, WorkspaceError
 from curator.store import Database, Ledger, publish_snapshot
@@ -22,7 +21,7 @@ from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log, run_context
 from curator.workspace.mishaps import damage, exhaustion
-from curator.workspace.outputs import check_destination, configured_destination, put_snapshot
+from curator.workspace.outputs import check_destination, config_at, configured_destination, put_snapshot
 from curator.workspace.temporary import temporary_files
 
 PUBLISH = "run `curator publish`: it makes the snapshot again from the ledger"
@@ -64,7 +63,7 @@ def writing(
         is_ours = False
         _make_ledger(layout)
         try:
-            with Database.open(layout.ledger, memory_limit=_memory_limit(layout)) as database:
+            with Database.open(layout.ledger, memory_limit=config_at(layout).ledger.memory_limit) as database:
                 migrate(database)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
@@ -78,10 +77,6 @@ def writing(
             raise
         publish_snapshot(layout.ledger, layout.snapshot)
         put_snapshot(layout, publish_to)
-
-
-def _memory_limit(layout: Layout) -> str:
-    return Config.resolve(layout.config if layout.config.is_file() else None).ledger.memory_limit
 
 
 def _make_ledger(layout: Layout) -> None:
