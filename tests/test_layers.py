@@ -16,7 +16,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up; a module imports only from its own layer or below.
 LAYERS = [
-    {"resources", "registry", "config", "types", "errors", "durable", "metrics", "protocols", "printable", "urls"},
+    {
+        "resources",
+        "registry",
+        "config",
+        "types",
+        "errors",
+        "durable",
+        "metrics",
+        "protocols",
+        "printable",
+        "urls",
+        "ranges",
+    },
     {"store"},
     {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"}
     | {"generators", "streams"},

@@ -10,10 +10,9 @@ from typing import Any, TypeAlias
 from curator.banks.labels import checked_labels
 from curator.banks.prompts import Template, resolve_template
 from curator.errors import ConfigError, UsageError
+from curator.ranges import NAME_PATTERN
 
 Check: TypeAlias = Callable[[Any], Any]  # raises ValueError, saying what the value must be
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def read_table(table: Mapping[str, Any], checks: Mapping[str, Check], where: str, prefix: str = "") -> dict[str, Any]:
@@ -41,13 +40,13 @@ def text(value: Any) -> str:
 
 def name(value: Any) -> str:
     """Also a folder's name and part of an address `name@digest`, so no slash, no @ and no leading dot."""
-    if not isinstance(value, str) or not re.fullmatch(NAME, value):
+    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
         raise ValueError("up to 64 letters, digits, dots, dashes and underscores")
     return value
 
 
 def bank_address(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(NAME + "(@[0-9A-Za-z]+)?", value):
+    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN + "(@[0-9A-Za-z]+)?", value):
         raise ValueError("the name of a bank, or one version of it as name@digest")
     return value
 
