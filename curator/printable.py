@@ -1,13 +1,59 @@
-"""Text from elsewhere on its way to a terminal or a log: names, labels and model output must not steer either.
+"""Text from elsewhere: what may come in, and how it goes out to a terminal or a log, which it must not steer.
 
 Escape sequences can recolour, overwrite and retitle a terminal, and type into some; marks of direction make a name look
-like another one. So whatever is not printable is written as the escape that Python or JSON has for it.
+like another one. So whatever is not printable is written as the escape that Python or JSON has for it. What people
+write is refused at the door instead, where they can still mend it; names of the lake are what they are, so they come in
+with escapes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+
+OF_LINES = "\t\n\r"  # the only control characters that a text of several lines may have
+SHOWN = 20  # characters on either side of a fault
+
+
+def text_fault(text: str, *, longest: int, lines: bool = False) -> str | None:
+    """What keeps a text out, as the rest of a sentence that begins with its name; None where it may come in.
+
+    lines: it may have several, and marks of direction, which right-to-left scripts need. Half a surrogate pair, as JSON
+    can spell it and Python stands for a byte that is no UTF-8, fits into no file and no ledger.
+    """
+    if len(text) > longest:
+        return f"has {len(text)} characters, more than {longest}"
+    place = next((place for place, sign in enumerate(text) if not _may_come_in(sign, lines=lines)), None)
+    if place is None:
+        return None
+    near = printable(text[max(place - SHOWN, 0) : place + SHOWN])
+    if _is_surrogate(text[place]):
+        return f"is no UTF-8 text: '{near}'"
+    return f"holds the control character {printable(text[place])}: '{near}'"
+
+
+def _may_come_in(sign: str, *, lines: bool) -> bool:
+    is_control = sign < " " or "\x7f" <= sign <= "\x9f"  # the category Cc
+    return sign.isprintable() or (lines and not _is_surrogate(sign) and (not is_control or sign in OF_LINES))
+
+
+def _is_surrogate(sign: str) -> bool:
+    return "\ud800" <= sign <= "\udfff"
+
+
+def readable(name: str) -> str:
+    """`name` as text that UTF-8 can encode: what it cannot becomes backslash escapes, such as `\\xff`."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        escaped = name.encode("utf-8", "surrogateescape" if _only_escaped_bytes(name) else "backslashreplace")
+        return escaped.decode("utf-8", "backslashreplace")
+    return name
+
+
+def _only_escaped_bytes(name: str) -> bool:
+    """Whether all surrogates stand for bytes that were not UTF-8 (PEP 383), as in the names of local files."""
+    return all("\udc80" <= sign <= "\udcff" for sign in name if _is_surrogate(sign))
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from curator.cli.options import json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+EXIT_REJECTS = 3  # as of `curator scan --max-reject-rate`
 REFUSED_SHOWN = 10
 STYLES = ("csv", "jsonl", "fiftyone", "label-studio")
 
@@ -75,7 +77,8 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
     """Record the decisions in FILE.
 
     A line that cannot be used is named with the reason and costs nothing
-    else. Importing the same file again changes nothing.
+    else; where all are such, the exit code is 3. Importing the same file
+    again changes nothing.
 
     \b
     Example:
@@ -83,12 +86,15 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
     """
     found = app.open().reviews.import_from(file, style=style, reviewer=reviewer or user_name())
     if as_json:
-        return echo_json(found.as_json())
-    counts = {key: value for key, value in found.as_json().items() if key != "faults"}
-    echo_pairs(counts | {"refused": len(found.faults)})
-    for fault in found.faults:
-        say(f"curator: {file}: {fault.where}: {fault.reason}", err=True)
-    return None
+        echo_json(found.as_json())
+    else:
+        counts = {key: value for key, value in found.as_json().items() if key != "faults"}
+        echo_pairs(counts | {"refused": len(found.faults)})
+        for fault in found.faults:
+            say(f"curator: {file}: {fault.where}: {fault.reason}", err=True)
+    if found.faults and len(found.faults) == found.lines:
+        app.complain(f"{file}: no line of it can be used", exit_code=EXIT_REJECTS)
+        sys.exit(EXIT_REJECTS)
 
 
 @review.command()

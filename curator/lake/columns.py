@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curator.lake.kinds import readable
+from curator.printable import readable
 
 IMAGE_NAMES = ("image", "img", "image_bytes", "bytes", "content", "jpg", "jpeg", "png", "webp", "data")
 MAX_LABEL_BYTES = 4096  # a longer text is no label

@@ -47,18 +47,3 @@ def is_lake_name(relative: str) -> bool:
 def ignored_as(name: str) -> str:
     """Under which heading a listing counts a file that it does not give."""
     return suffix_of(name) or "(no suffix)"
-
-
-def readable(name: str) -> str:
-    """`name` as text that UTF-8 can encode: what it cannot becomes backslash escapes, such as `\\xff`."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        escaped = name.encode("utf-8", "surrogateescape" if _only_escaped_bytes(name) else "backslashreplace")
-        return escaped.decode("utf-8", "backslashreplace")
-    return name
-
-
-def _only_escaped_bytes(name: str) -> bool:
-    """Whether all surrogates stand for bytes that were not UTF-8 (PEP 383), as in the names of local files."""
-    return all(0xDC80 <= ord(sign) <= 0xDCFF for sign in name if 0xD800 <= ord(sign) <= 0xDFFF)

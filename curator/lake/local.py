@@ -16,8 +16,9 @@ from pathlib import Path
 from curator.errors import SourceError
 from curator.lake.files import one_line
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of, readable
+from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of
 from curator.lake.versions import local_version
+from curator.printable import readable
 from curator.types import ObjectKind, Reject, SourceObject
 
 FOLDER_LINK = "(folder link)"

@@ -16,11 +16,12 @@ from typing import Any, Literal
 from curator.errors import SourceError
 from curator.lake.files import ABSENT, connect, foreign_faults, one_line
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of, readable
+from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of
 from curator.lake.local import HIDDEN
 from curator.lake.patience import patiently
 from curator.lake.s3 import is_s3, list_prefix
 from curator.lake.versions import version_of
+from curator.printable import readable
 from curator.types import Reject, SourceObject
 from curator.urls import is_http
 

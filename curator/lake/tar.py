@@ -18,9 +18,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from curator.lake.files import confirm_unchanged, container_reason, one_line, open_stream
-from curator.lake.kinds import is_hidden, kind_of, readable
+from curator.lake.kinds import is_hidden, kind_of
 from curator.lake.options import ReadOptions
 from curator.lake.tar_members import CUT_SHORT, Content, Member, TooMuchContent, most_content, read_members
+from curator.printable import readable
 from curator.types import Datum, Reject, SourceObject
 
 LABEL_SUFFIXES = (".cls", ".cls.txt", ".label", ".label.txt")

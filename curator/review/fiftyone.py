@@ -61,7 +61,10 @@ def read_samples(folder: Path) -> Iterator[Line]:
 
 
 def _read(where: str, sample: Mapping[str, Any]) -> Line:
-    tags = [tag for tag in sample.get("tags") or [] if tag in DECISIONS]
+    given = sample.get("tags") or []
+    if not isinstance(given, list):
+        return Line(where, {"image_id": sample.get("image_id")}, "its tags are no list")
+    tags = [tag for tag in given if tag in DECISIONS]
     field = sample.get("decision")
     label = field.get("label") if isinstance(field, dict) else field
     fields = {name: sample.get(name) for name in FIELDS}

@@ -84,7 +84,8 @@ def _annotations(where: str, task: Mapping[str, Any]) -> Iterator[Line]:
         elif annotation.get("was_cancelled"):
             yield Line(at, shared)  # skipped by the annotator: nothing was decided
         else:
-            said = {item.get("from_name"): item.get("value") for item in annotation["result"] if isinstance(item, dict)}
+            results = [item for item in annotation["result"] if isinstance(item, dict)]
+            said = {str(item.get("from_name")): item.get("value") for item in results}
             values = {name: _value(said.get(name)) for name in CONTROLS}
             person = _person(annotation.get("completed_by"))
             yield Line(at, {**shared, **values, "reviewer": person, "reviewed_at": _when(annotation)})

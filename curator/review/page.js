@@ -96,7 +96,9 @@ function cycleWrong() {
 async function send(item, decision, label, note) {
   const body = JSON.stringify({ image_id: item.image_id, group_id: item.group_id, decision, wrong_label: label, note });
   const headers = { "Content-Type": "application/json", "X-Curator-Token": token };
-  const answer = await fetch("decisions", { method: "POST", headers, body });
+  const answer = await fetch("decisions", { method: "POST", headers, body }).catch((fault) => {
+    throw new Error(`${fault.message}. Is \`curator review serve\` still running?`);
+  });
   if (!answer.ok) throw new Error((await answer.json()).error);
 }
 
@@ -107,7 +109,7 @@ async function act(work) {
     await work();
     complain("");
   } catch (fault) {
-    complain(`Not saved: ${fault.message}. Is \`curator review serve\` still running?`);
+    complain(`Not saved: ${fault.message}`);
   } finally {
     sending = false;
   }

@@ -14,10 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from curator.errors import UsageError
+from curator.printable import printable, text_fault
+
 DECISIONS = ("id", "ood", "unsure", "bad_image")
 WITHDRAWN = "withdrawn"
 FIELDS = ("image_id", "group_id", "decision", "wrong_label", "note", "reviewer", "reviewed_at", "export_id")
-LONGEST = {"wrong_label": 200, "note": 2000, "reviewer": 100, "export_id": 64}
+LONGEST = {"note": 2000, "reviewer": 100, "export_id": 64}
+LONGEST_TEXT = 200  # characters of any other field
 IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 CLOCKS_DIFFER = timedelta(days=1)  # a time further ahead than that would rule over every later decision
 
@@ -69,6 +73,20 @@ class Review:
         return {**asdict(self), "reviewed_at": when}
 
 
+def checked_reviewer(name: str) -> str:
+    """The name of whoever decides, as a command gives it. Raises UsageError."""
+    if (fault := text_fault(name.strip(), longest=LONGEST["reviewer"])) is not None or not name.strip():
+        raise UsageError(f"the reviewer {fault or 'has no name'}", hint="give --reviewer NAME")
+    return name.strip()
+
+
+def parse_line(line: Line, *, reviewer: str, now: datetime) -> Review | None:
+    """The review of a line of a file; None when nothing was decided there. Raises BadReview."""
+    if line.fault is not None:
+        raise BadReview(line.fault)
+    return parse_review(line.fields, reviewer=reviewer, now=now)
+
+
 def parse_review(fields: Mapping[str, Any], *, reviewer: str, now: datetime) -> Review | None:
     """A review from the fields of a line; None when nothing was decided there. `reviewer`: who, where it does not say.
 
@@ -102,11 +120,8 @@ def _text(name: str, value: Any) -> str | None:
         text = "" if value is None else str(value).strip()
     else:
         raise BadReview(f"{name} must be a text, not {type(value).__name__}")
-    limit = LONGEST.get(name, 200)
-    if len(text) > limit:
-        raise BadReview(f"{name} has {len(text)} characters, more than {limit}")
-    if name != "note" and not text.isprintable():
-        raise BadReview(f"{name} holds a control character")
+    if (fault := text_fault(text, longest=LONGEST.get(name, LONGEST_TEXT), lines=name == "note")) is not None:
+        raise BadReview(f"{name} {fault}")
     return text or None
 
 
@@ -173,9 +188,7 @@ def sort_lines(lines: Iterable[Line], *, reviewer: str, now: datetime) -> Sorted
     undecided = repeated = 0
     for line in lines:
         try:
-            if line.fault is not None:
-                raise BadReview(line.fault)
-            review = parse_review(line.fields, reviewer=reviewer, now=now)
+            review = parse_line(line, reviewer=reviewer, now=now)
             if review is None:
                 undecided += 1
                 continue
@@ -183,7 +196,8 @@ def sort_lines(lines: Iterable[Line], *, reviewer: str, now: datetime) -> Sorted
             if before.said != review.said:
                 raise BadReview(f"it contradicts {earlier}: {before.decision} there, {review.decision} here")
         except BadReview as fault:
-            faults.append(Fault(line.where, str(line.fields.get("image_id") or ""), str(fault)))
+            image_id = printable(str(line.fields.get("image_id") or "")[:LONGEST_TEXT])
+            faults.append(Fault(line.where, image_id, str(fault)))
             continue
         repeated += review.review_id in reviews
         reviews.setdefault(review.review_id, (line.where, review))

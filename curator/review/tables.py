@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -30,26 +31,39 @@ def _guarded(value: Any) -> Any:
 
 def read_csv(path: Path) -> Iterator[Line]:
     """The lines of a CSV file as spreadsheets write it: comma, semicolon or tab, with or without a byte order mark."""
-    text = text_of(path)
-    first = text.partition("\n")[0]
-    delimiter = max((",", ";", "\t"), key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = list(io.StringIO(text_of(path), newline=""))
+    if not lines:
+        raise UsageError(f"{path}: is empty", hint="see `curator review export`")
+    delimiter = max((",", ";", "\t"), key=lines[0].count)
     header: list[str] | None = None
-    while True:
-        before = reader.line_num
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as fault:
-            yield Line(f"line {before + 1}", {}, f"it is not CSV: {fault}")
-            continue
-        if header is None:
+    for number, row in _rows(lines, delimiter):
+        if header is None and isinstance(row, list):
             header = _checked_header(path, row)
+        elif header is None:
+            raise UsageError(f"{path}: its first line is not CSV: {row}", hint="see `curator review export`")
+        elif isinstance(row, csv.Error):
+            yield Line(f"line {number}", {}, f"it is not CSV: {row}")
         elif any(cell.strip() for cell in row):
             fields = {name: _unguarded(cell) for name, cell in zip(header, row, strict=False)}
             wrong = None if len(row) == len(header) else f"it has {len(row)} cells, the header has {len(header)}"
-            yield Line(f"line {before + 1}", fields, wrong)
+            yield Line(f"line {number}", fields, wrong)
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """The rows of a CSV file, each with the number of its first line. Where a quote is never closed, the reader takes
+    the lines after it for a part of it: it costs its own line, and reading goes on with the next one."""
+    start = 0  # of what is not read yet
+    while start < len(lines):
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
+        done = 0  # lines of this reader whose rows were given
+        try:
+            for row in reader:
+                yield start + done + 1, row
+                done = reader.line_num
+        except csv.Error as fault:
+            yield start + done + 1, fault
+            done += 1
+        start += done
 
 
 def _checked_header(path: Path, row: list[str]) -> list[str]:
@@ -74,10 +88,11 @@ def read_jsonl(path: Path) -> Iterator[Line]:
     """The lines of a file of JSON objects, one a line; empty ones are skipped."""
     for number, text in enumerate(text_of(path).split("\n"), start=1):
         if text.strip():
-            yield _json_line(f"line {number}", text)
+            yield json_line(f"line {number}", text)
 
 
-def _json_line(where: str, text: str) -> Line:
+def json_line(where: str, text: str) -> Line:
+    """A line that should hold one JSON object."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -87,14 +102,21 @@ def _json_line(where: str, text: str) -> Line:
     return Line(where, found)
 
 
+def as_text(data: bytes) -> str:
+    """The text of a UTF-8 file. A byte that is none costs only the field that it stands in: it becomes half of a
+    surrogate pair, which no field may hold."""
+    return data.decode("utf-8-sig", "surrogateescape")
+
+
 def text_of(path: Path) -> str:
-    """The text of a UTF-8 file without its byte order mark. Raises UsageError."""
+    """As `as_text`, of a file. Raises UsageError where it cannot be read, or is text of two bytes a character."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as fault:
         raise UsageError(f"{path}: cannot be read: {fault.strerror}") from fault
-    except UnicodeDecodeError as fault:
-        raise UsageError(f"{path}: is not UTF-8 text: {fault.reason} at byte {fault.start}") from fault
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError(f"{path}: is UTF-16 text", hint="save it as UTF-8")
+    return as_text(data)
 
 
 def json_of(path: Path) -> Any:

@@ -17,6 +17,7 @@ from curator.workspace.context import Context
 from curator.workspace.findings import Finding
 from curator.workspace.integrity import INTEGRITY, RESCAN
 from curator.workspace.lock import describe_holder, is_locked, read_holder
+from curator.workspace.review_findings import review_findings
 from curator.workspace.session import reading
 
 PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
@@ -39,6 +40,7 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("lock", _lock),
         ("ledger", _ledger),
         ("vectors", _vector_files),
+        ("reviews", review_findings),
     ]
     if check:
         subjects += [*INTEGRITY, ("checks", _checks)]

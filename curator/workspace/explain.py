@@ -12,10 +12,10 @@ import numpy as np
 from curator.decode import DecodeFailure
 from curator.errors import BankError, SourceError, UsageError
 from curator.lake import read_datum
-from curator.lake.kinds import readable
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.methods.exact_pass import LayerCosines
+from curator.printable import readable
 from curator.store import Database
 from curator.types import Vectors
 from curator.workspace.context import Context

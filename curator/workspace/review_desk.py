@@ -16,7 +16,7 @@ from typing import Any
 
 from curator.errors import CuratorError, UsageError, WorkspaceLocked
 from curator.review.journal import Journal
-from curator.review.reviews import BadReview, parse_review
+from curator.review.reviews import BadReview, checked_reviewer, parse_review
 from curator.review.server import BadRequest, ReviewServer
 from curator.store.ledger import utc_now
 from curator.workspace.context import Context
@@ -36,9 +36,10 @@ class ReviewDesk:
     """The first groups of the queue, for one reviewer. Implements `Desk`; close it."""
 
     def __init__(self, context: Context, *, reviewer: str, limit: int) -> None:
+        """Raises UsageError for a reviewer who has no name."""
+        self._reviewer = checked_reviewer(reviewer)
         collect_if_free(context)
         self._context = context
-        self._reviewer = reviewer
         with reading(context.layout) as database:
             rows = database.rows("list_review_queue", limit=limit)
         self._items = {row["image_id"]: {name: row[name] for name in FACTS} for row in rows}

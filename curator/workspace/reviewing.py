@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from curator.errors import UsageError, WorkspaceLocked
 from curator.review.fiftyone import read_samples
-from curator.review.journal import left_behind
+from curator.review.journal import Entry, kept_aside, left_behind
 from curator.review.label_studio import read_tasks
-from curator.review.reviews import Fault, Line, Review, sort_lines
+from curator.review.reviews import Fault, Line, Review, checked_reviewer, sort_lines
 from curator.review.tables import read_csv, read_jsonl
 from curator.store import Ledger
 from curator.store.ledger import utc_now
@@ -60,9 +60,9 @@ def import_reviews(
 ) -> ImportSummary:
     """Record the decisions of a file. A line that is no review costs itself only; the same file again changes nothing.
 
-    Raises UsageError for a file that cannot be read at all.
+    Raises UsageError for a file that cannot be read at all, or a reviewer who has no name.
     """
-    kind, now = style_of(path, style), utc_now()
+    kind, now, reviewer = style_of(path, style), utc_now(), checked_reviewer(reviewer)
     lines: list[Line] = list(READERS[kind](path))
     found = sort_lines(lines, reviewer=reviewer, now=now)
     arguments = {"path": str(path), "format": kind, "reviewer": reviewer}
@@ -72,7 +72,7 @@ def import_reviews(
         kept = [review for _, review in found.reviews if _missing(review, unknown) is None]
         recorded = record_reviews(ledger, [review.at(now) for review in kept], origin=kind, now=now)
     strange = tuple(
-        Fault(where, review.image_id, f"the workspace knows no image or group {missing}")
+        Fault(where, review.image_id, _strange(missing))
         for where, review in found.reviews
         if (missing := _missing(review, unknown)) is not None
     )
@@ -94,6 +94,10 @@ def _unknown_images(ledger: Ledger, reviews: Sequence[Review]) -> set[str]:
 
 def _missing(review: Review, unknown: set[str]) -> str | None:
     return next((name for name in (review.image_id, review.group_id) if name in unknown), None)
+
+
+def _strange(name: str) -> str:
+    return f"the workspace knows no image or group {name}"
 
 
 def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, now: Any) -> int:
@@ -118,7 +122,8 @@ def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, no
 def collect_left_behind(context: Context, ledger: Ledger) -> None:
     """Record what review pages that were killed had taken down."""
     with left_behind(context.layout.reviews) as found:
-        _record_found(ledger, found.values())
+        _record_found(ledger, found)
+    _warn_of_faults(found)
 
 
 def collect_if_free(context: Context) -> None:
@@ -127,12 +132,32 @@ def collect_if_free(context: Context) -> None:
         with left_behind(context.layout.reviews) as found:
             if any(found.values()):
                 with writing(context.layout, "review", {"left_behind": True}) as ledger:
-                    _record_found(ledger, found.values())
+                    _record_found(ledger, found)
     except WorkspaceLocked as fault:
         log.warning("decisions of a review page wait to be recorded: %s", fault.message)
+    else:
+        _warn_of_faults(found)
 
 
-def _record_found(ledger: Ledger, found: Iterable[Sequence[Review]]) -> None:
-    count = sum(record_reviews(ledger, reviews, origin="page", now=utc_now()) for reviews in found)
+def _record_found(ledger: Ledger, found: Mapping[Path, Sequence[Entry]]) -> None:
+    """Record the reviews, each journal for itself. What is about an image that is not there has a fault from then."""
+    count = 0
+    for entries in found.values():
+        unknown = _unknown_images(ledger, [entry.review for entry in entries if entry.review is not None])
+        for entry in entries:
+            if entry.review is not None and (missing := _missing(entry.review, unknown)) is not None:
+                entry.fault = _strange(missing)
+        reviews = [entry.review for entry in entries if entry.review is not None and entry.fault is None]
+        count += record_reviews(ledger, reviews, origin="page", now=utc_now())
     if count:
         log.info("recorded %d decisions that a review page had left", count)
+
+
+def _warn_of_faults(found: Mapping[Path, Sequence[Entry]]) -> None:
+    """One line for each journal with lines that could not be recorded, and so were kept aside."""
+    for path, entries in found.items():
+        faults = [entry for entry in entries if entry.fault is not None]
+        if faults:
+            more = f", and {len(faults) - 1} more lines" if len(faults) > 1 else ""
+            first = f"line {faults[0].number} could not be recorded: {faults[0].fault}"
+            log.warning("%s: %s%s; kept in %s", path, first, more, kept_aside(path))

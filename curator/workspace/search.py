@@ -11,7 +11,7 @@ import pyarrow as pa
 from curator.decode import DecodeFailure, prepare
 from curator.errors import BankError, UsageError
 from curator.lake import open_source, read_datum
-from curator.lake.kinds import readable
+from curator.printable import readable
 from curator.store import Database
 from curator.types import Bank, SourceObject, Vectors
 from curator.vectors import (

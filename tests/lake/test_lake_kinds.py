@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.lake.kinds import is_hidden, is_lake_name, kind_of, readable, suffix_of
+from curator.lake.kinds import is_hidden, is_lake_name, kind_of, suffix_of
+from curator.printable import readable
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "A.JPEG", "x/y.z.PnG", "a.avif", "a.tiff", "a.heic", "a.jp2", "a b.WebP"])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from curator.errors import UsageError, WorkspaceError
+from curator.errors import UsageError
 from curator.review.fiftyone import read_samples
-from curator.review.journal import Journal, left_behind, read_journal
+from curator.review.journal import Journal, kept_aside, left_behind, read_journal
 from curator.review.label_studio import read_tasks
 from curator.review.reviews import BadReview, Line, Review, parse_review, sort_lines
 from curator.review.tables import csv_bytes, read_csv, read_jsonl
@@ -29,6 +30,11 @@ def test_a_line_says_who_decided_what_and_when():
     assert parsed(decision="ood", reviewer="ben").reviewer == "ben"
 
 
+def test_a_note_may_have_lines_tabs_emoji_and_the_marks_of_right_to_left_scripts():
+    note = "one\ntwo\r\n\tthree \u200f\u05d0 \U0001f469\u200d\U0001f373"
+    assert parsed(decision="id", note=note).note == note
+
+
 def test_a_line_without_a_decision_is_none_and_a_wrong_label_alone_is_unsure():
     assert parsed() is None and parsed(decision="", note="later") is None
     assert parsed(wrong_label="tram").decision == "unsure"
@@ -44,6 +50,13 @@ def test_a_line_without_a_decision_is_none_and_a_wrong_label_alone_is_unsure():
         ({"decision": ["id"]}, "must be a text"),
         ({"decision": "id", "reviewer": "a\x1b[2J"}, "control character"),
         ({"decision": "id", "note": "x" * 2001}, "2001 characters"),
+        ({"decision": "id", "reviewer": "x" * 1_000_000}, "1000000 characters, more than 100"),
+        ({"decision": "id", "reviewer": "ann\u202e"}, r"control character \\u202e"),
+        ({"decision": "id", "note": "so \ud83d"}, r"note is no UTF-8 text: 'so \\ud83d'"),
+        ({"decision": "id", "wrong_label": "\udce9"}, "wrong_label is no UTF-8 text"),
+        ({"decision": "id", "note": "a\0b"}, r"note holds the control character \\x00"),
+        ({"decision": "id", "note": "a\x1b[2J"}, r"note holds the control character \\x1b"),
+        ({"decision": "id", "note": "a\x9b2J"}, r"note holds the control character \\x9b"),
         ({"decision": "id", "reviewed_at": "yesterday"}, "is no time"),
         ({"decision": "id", "reviewed_at": "9999-01-01"}, "in the future"),
         ({"decision": "id", "reviewed_at": "0001-01-01T00:00:00+14:00"}, "is no time"),
@@ -78,6 +91,33 @@ def test_csv_is_read_as_spreadsheets_write_it(tmp_path: Path):
     first, second = read_csv(path)
     assert (first.where, first.fields["note"], first.fault) == ("line 2", "two\r\nlines; one cell", None)
     assert (second.where, second.fault) == ("line 5", "it has 2 cells, the header has 3")
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_line(tmp_path: Path):
+    path = tmp_path / "x.csv"
+    good = f"{A},id,fine\n"
+    path.write_text(f'image_id,decision,note\n{good}{B},ood,"open\n{good}{A},id,"a"b\n"{A}",id,"two\nlines"\n{good}')
+    assert [(line.where, line.fault is None) for line in read_csv(path)] == [
+        ("line 2", True), ("line 3", False), ("line 4", True), ("line 5", False), ("line 6", True), ("line 8", True),
+    ]  # fmt: skip
+
+
+def test_bytes_that_are_not_utf8_cost_the_field_that_they_stand_in(tmp_path: Path):
+    """As a spreadsheet saves it in Latin-1: the address is not needed, the note is."""
+    csv_file, lines = tmp_path / "x.csv", tmp_path / "x.jsonl"
+    csv_file.write_bytes(f"image_id,decision,note,uri\n{A},id,,café\n{B},ood,café,x\n{B},ood,,x\n".encode("latin-1"))
+    said = ((A, ""), (B, "é"), (B, ""))
+    rows = (f'{{"image_id": "{name}", "decision": "id", "note": "{note}", "uri": "café"}}\n' for name, note in said)
+    lines.write_bytes("".join(rows).encode("latin-1"))
+    for read, path, fault in ((read_csv, csv_file, "line 3"), (read_jsonl, lines, "line 2")):
+        found = sort_lines(read(path), reviewer="ann", now=NOW)
+        assert len(found.reviews) == 2 and [item.where for item in found.faults] == [fault]
+        assert "note is no UTF-8 text" in found.faults[0].reason
+    for data in ("a,b".encode("utf-16"), "[]".encode("utf-16-be")):
+        path.write_bytes(data if data.startswith(b"\xff") else b"\xfe\xff" + data)
+        for read in (read_csv, read_jsonl, read_tasks):
+            with pytest.raises(UsageError, match="is UTF-16 text"):
+                list(read(path))
 
 
 def test_csv_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was(tmp_path: Path):
@@ -153,9 +193,9 @@ def test_a_tag_of_a_fiftyone_sample_goes_before_its_label(tmp_path: Path):
     assert found.faults[0].reason == "it has several tags that decide: id, ood"
 
 
-def test_a_journal_keeps_what_was_appended_and_gives_up_what_was_cut_off(tmp_path: Path):
+def test_a_journal_keeps_what_was_appended_and_sets_aside_what_was_cut_off(tmp_path: Path):
     journal = Journal(tmp_path / "reviews", "one")
-    reviews = [Review(A, "id", "ann", reviewed_at=NOW), Review(B, "ood", "ann", reviewed_at=NOW, note="ä\n")]
+    reviews = [Review(A, "id", "ann", reviewed_at=NOW), Review(B, "ood", "ann", reviewed_at=NOW, note="ä\nö")]
     for review in reviews:
         journal.append(review)
     with left_behind(tmp_path / "reviews") as found:
@@ -165,8 +205,9 @@ def test_a_journal_keeps_what_was_appended_and_gives_up_what_was_cut_off(tmp_pat
     with journal.path.open("ab") as file:
         file.write(b'{"image_id": "cut of')
     with left_behind(tmp_path / "reviews") as found:
-        assert found == {journal.path: reviews}
+        assert [entry.review for entry in found[journal.path]] == [*reviews, None]
     assert not journal.path.exists()
+    assert kept_aside(journal.path).read_bytes() == b'{"image_id": "cut of\n'
 
 
 def test_a_journal_stays_when_its_reviews_could_not_be_recorded(tmp_path: Path):
@@ -178,7 +219,32 @@ def test_a_journal_stays_when_its_reviews_could_not_be_recorded(tmp_path: Path):
     assert len(read_journal(journal.path)) == 1
 
 
-def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
-    (tmp_path / "pending-x.jsonl").write_text("{}\n")
-    with pytest.raises(WorkspaceError, match=r"pending-x.jsonl: line 1 is damaged"), left_behind(tmp_path):
-        pass
+def test_each_line_of_a_journal_is_read_for_itself(tmp_path: Path):
+    good = json.dumps(Review(A, "id", "ann", reviewed_at=NOW).as_json())
+    unsaid = {"image_id": A, "decision": "id", "reviewer": "ann", "reviewed_at": "2026-01-31T12:00:00"}
+    bad = {
+        "{}": "who decided what",
+        "\0" * 30: "is not JSON",
+        "[" * 100_000: "is not JSON",
+        json.dumps(unsaid | {"note": "\ud83d"}): r"note is no UTF-8 text: '\\ud83d'",
+        json.dumps(unsaid | {"note": "a\0"}): r"note holds the control character \\x00",
+        json.dumps(unsaid | {"image_id": "x"}): "image_id must be",
+        json.dumps(unsaid | {"reviewed_at": None}): "and when",
+        json.dumps(unsaid | {"reviewer": None}): "who decided",
+    }
+    path = tmp_path / "pending-x.jsonl"
+    path.write_bytes("".join(f"{line}\n{good}\n" for line in bad).encode() + b'{"note": "\xff"}\n')
+    entries = read_journal(path)
+    assert [entry.number for entry in entries] == list(range(1, 2 * len(bad) + 2))
+    assert [entry.review is not None for entry in entries] == [False, True] * len(bad) + [False]
+    for reason, entry in zip(bad.values(), entries[::2], strict=False):
+        assert re.search(reason, entry.fault or ""), entry
+
+
+def test_lines_are_kept_aside_once_and_all_of_them(tmp_path: Path):
+    path = tmp_path / "pending-x.jsonl"
+    for lines in (b"{}\n[]\n", b"[]\n{}\n{", b"[]\n"):
+        path.write_bytes(lines)
+        with left_behind(tmp_path):
+            pass
+    assert kept_aside(path).read_bytes() == b"{}\n[]\n{\n" and not path.exists()

@@ -100,9 +100,13 @@ def test_a_decision_that_is_not_saved_is_said_and_the_page_stays(workspace, tmp_
         async with browser.browsing(tmp_path / "browser") as page:
             await page.open(server.address)
             await at(page, 1)
+            await page.run("document.getElementById('note').value = 'so \\ud83d'")
+            await page.run("document.querySelector('[data-decision=ood]').click()")
+            refused = r"Not saved: note is no UTF-8 text: 'so \ud83d'"
+            await until(page, f"document.getElementById('message').textContent === String.raw`{refused}`")
             server.token = "another"  # as after a restart of the server
             await page.press("o")
-            await until(page, "document.getElementById('message').textContent.startsWith('Not saved: ')")
+            await until(page, "document.getElementById('message').textContent.includes('wrong address')")
             await at(page, 1)
             assert "wrong address" in json.dumps(await page.run("document.getElementById('message').textContent"))
 
