@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import random
 import shutil
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from curator.cli import cli
 from curator.workspace import Workspace
+from tests.other_machine import sitecustomize as other_machine
 
 SMALL_BANK = """\
 name = "base"
@@ -32,8 +35,8 @@ method = "neglabel"
 LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
 ROOT = Path(__file__).resolve().parents[1]
 
-# No example has to be fast: a busy machine would fail it.
-settings.register_profile("curator", deadline=None)
+# No example has to be fast, nor to be found fast: a busy machine would fail it.
+settings.register_profile("curator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("curator")
 
 
@@ -48,11 +51,31 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run files, and the tests in each, in a random order")
+    parser.addoption(
+        "--duckdb-threads", type=int, metavar="N", help="DuckDB on N threads, rows without `order by` in any order"
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    # A shell hands SIGINT down ignored to what it starts in the background, and so would we to the processes of tests.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if threads := config.getoption("--duckdb-threads"):
+        other_machine.rule(threads)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take long go first, so that of several processes none is left with them at the end."""
-    items.sort(key=lambda item: not item.path.stem.startswith(LONG))
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        items.sort(key=lambda item: not item.path.stem.startswith(LONG))
+        return
+    mixed = random.Random(seed)
+    mixed.shuffle(items)
+    files = sorted({item.path for item in items})
+    place = dict(zip(files, mixed.sample(range(len(files)), len(files)), strict=True))
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.fixture

@@ -40,6 +40,6 @@ def run_checks(database: Database, *, limit: int = 20) -> list[CheckResult]:
         lines = sql.strip().splitlines()
         statement = " ".join(line[2:].strip() for line in lines if line.startswith("--"))
         body = "\n".join(line for line in lines if not line.startswith("--")).rstrip().rstrip(";")
-        violators = database.arrow(f"select * from (\n{body}\n) limit {int(limit)}")
+        violators = database.arrow(f"select * from (\n{body}\n) order by all limit {int(limit)}")
         results.append(CheckResult(name, statement, violators))
     return results

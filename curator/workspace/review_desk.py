@@ -129,8 +129,8 @@ def serve_review(
             thread = threading.Thread(target=server.serve_forever, name="curator-review", daemon=True)
             thread.start()
             try:
-                ready(server.address, len(desk))
-                with suppress(KeyboardInterrupt):  # how people end it
+                with suppress(KeyboardInterrupt):  # how people end it, from the moment that they read the address
+                    ready(server.address, len(desk))
                     while not ended.wait(RECORD_SECONDS):
                         _record_if_possible(desk)
             finally:

@@ -40,7 +40,7 @@ from bank
 where (name = $name or $name is null)
     and (starts_with(bank_digest, $digest_prefix) or 'v' || version = $digest_prefix)
     and (encoder_id = $encoder_id or $encoder_id is null)
-order by version desc, created_at desc
+order by version desc, created_at desc, bank_digest
 limit 1;
 
 -- name: show_labels
@@ -70,7 +70,7 @@ select encoder.encoder_id, encoder.dimension, encoder.logit_scale, encoder.prepr
 from encoder
 join run on run.run_id = encoder.run_id
 where encoder.address = $address
-order by run.run_number desc
+order by run.run_number desc, encoder.encoder_id
 limit 1;
 
 -- name: find_encoder_by_id

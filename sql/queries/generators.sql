@@ -1,5 +1,5 @@
 -- name: find_calls
--- Calls that need not be made again.
+-- Calls that need not be made again, in any order.
 select call.call_id, call.status, call.output, call.answer, call.artefact, call.fault, call.facts, call.attempts, call.seconds
 from generator_call as call
 semi join incoming_call as incoming on incoming.call_id = call.call_id
@@ -110,12 +110,12 @@ select
     image.width,
     image.height,
     image.byte_size,
-    arg_min(location.object_uri, location.uri) as object_uri,
-    arg_min(source_object.kind, location.uri) as kind,
-    nullif(arg_min(coalesce(location.member, ''), location.uri), '') as member,
-    nullif(arg_min(coalesce(location.byte_offset, -1), location.uri), -1) as byte_offset,
-    min(location.uri) as uri,
-    arg_min(coalesce(location.source_label, ''), location.uri) as source_label
+    location.object_uri,
+    source_object.kind,
+    location.member,
+    location.byte_offset,
+    location.uri,
+    coalesce(location.source_label, '') as source_label
 from image
 semi join incoming_wanted as wanted on wanted.image_id = image.image_id
 join location on location.image_id = image.image_id
@@ -123,7 +123,7 @@ join source_object
     on source_object.object_uri = location.object_uri
     and source_object.role = location.role
 where source_object.gone_run_id is null
-group by all
+qualify row_number() over (partition by image.image_id order by location.uri, location.role) = 1
 order by image.image_id;
 
 -- name: list_lake_vectors

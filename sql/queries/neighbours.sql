@@ -71,7 +71,10 @@ order by uri;
 
 -- name: describe_reference
 -- The addresses of some reference images.
-select min(location.uri) as uri, any_value(wanted.cosine) as cosine, any_value(location.source_label) as source_label
+select
+    min(location.uri) as uri,
+    any_value(wanted.cosine) as cosine,
+    arg_min(location.source_label, location.uri) as source_label
 from incoming_wanted as wanted
 join location
     on location.image_id = wanted.image_id

@@ -6,7 +6,7 @@ where schema_name = 'main' and not internal
 order by table_name;
 
 -- name: list_lost_images
--- The images whose vectors lie in files that are lost.
+-- The images whose vectors lie in files that are lost, in any order.
 select distinct vector.image_id
 from vector
 semi join incoming_lost as lost on lost.vector_file = vector.vector_file
@@ -14,6 +14,7 @@ where vector.encoder_id = $encoder_id;
 
 -- name: list_forgotten_objects
 -- All objects of all shards of the objects that hold lost images: what has to be read again to make the shards again.
+-- In any order.
 with holding as (
     select distinct location.object_uri, location.role
     from location

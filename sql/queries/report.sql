@@ -64,11 +64,12 @@ limit $limit;
 -- Every datum is an image, a duplicate or a reject.
 select objects, data, images, duplicates, rejects
 from report.accounting
+order by data
 limit $limit;
 
 -- name: negatives
 -- Which negative labels decide the flags, the busiest first.
-select top_negative, count(*) as images, min(id_score) as lowest_id_score, arg_min(uri, id_score) as example
+select top_negative, count(*) as images, min(id_score) as lowest_id_score, arg_min(uri, (id_score, uri)) as example
 from report.flagged
 group by top_negative
 order by images desc, top_negative
@@ -79,7 +80,7 @@ limit $limit;
 select evaluated_at, bank_name, bank_version, method_id, scope, ood_name, id_images, ood_images,
     auroc, auroc_low, auroc_high, fpr95_id_positive, fpr95_ood_positive, id_label_accuracy
 from report.evaluations
-order by evaluated_at desc, bank_name, method_id, scope <> 'set', ood_name
+order by evaluated_at desc, bank_name, method_id, scope <> 'set', ood_name, scope, bank_version, run_id
 limit $limit;
 
 -- name: policies

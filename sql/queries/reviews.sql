@@ -9,7 +9,7 @@ anti join review as known on known.review_id = incoming.review_id;
 
 -- name: list_known_reviews
 -- Those of the incoming reviews that are recorded already, or, where a file gives no time, whose newest review out of
--- the same file, of the same reviewer about the same thing, says the same.
+-- the same file, of the same reviewer about the same thing, says the same. In any order.
 select incoming.review_id
 from incoming_review as incoming
 semi join review as known on known.review_id = incoming.review_id
@@ -37,7 +37,7 @@ where incoming.reviewed_at = $now
     and newest.said.note is not distinct from incoming.note;
 
 -- name: list_unknown_images
--- The incoming images, or groups, that the ledger does not know.
+-- The incoming images, or groups, that the ledger does not know, in any order.
 select incoming.image_id
 from incoming_named as incoming
 anti join image on image.image_id = incoming.image_id;

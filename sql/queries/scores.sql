@@ -76,7 +76,7 @@ left join run on run.run_id = calibration.run_id
 where calibration.encoder_id = $encoder_id
     and calibration.bank_digest = $bank_digest
     and calibration.method_id = $method_id
-order by run.run_number desc, calibration.calibration_id
+order by run.run_number desc, calibration.calibration_id desc
 limit 1;
 
 -- name: list_id_labels
@@ -115,7 +115,7 @@ select * from incoming_policy_night;
 
 -- name: list_unjudged
 -- Images of the lake whose night has no cut yet under a policy. night: the scan that was done with them, which goes on
--- with what interrupted scans before it took in; null for the one that is running.
+-- with what interrupted scans before it took in; null for the one that is running. In any order.
 with nights as (
     select scan.run_id, min(done.run_number) as night
     from run as scan
@@ -180,7 +180,7 @@ select min_log_odds, min_id_score
 from judged('scored');
 
 -- name: list_newest_kept
--- Log-odds of the images that arrived last in the lake and are kept, with the scan.
+-- Log-odds of the images that arrived last in the lake and are kept, with the scan; in any order.
 select scores.first_run_id, scores.log_odds
 from report.scores as scores
 where not scores.flagged

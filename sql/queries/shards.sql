@@ -1,5 +1,5 @@
 -- name: list_finished_shards
--- Shards that were finished for an encoder and whose data are still in the state that was read then.
+-- Shards that were finished for an encoder and whose data are still in the state that was read then, in any order.
 select shard.shard_id
 from shard
 semi join location

@@ -1,4 +1,5 @@
--- Every image that is in the lake now, once, at the first of its locations (in the order of their addresses).
+-- Every image that is in the lake now, once, at the first of its locations (in the order of their addresses), with the
+-- first label that any of them gives it.
 create or replace view report.images as
 select
     image.image_id,
@@ -23,8 +24,8 @@ join (
         min(uri) as uri,
         count(*) as copies,
         arg_min(object_uri, uri) as object_uri,
-        arg_min(member, uri) as member,
-        arg_min(byte_offset, uri) as byte_offset,
+        arg_min_null(member, uri) as member,
+        arg_min_null(byte_offset, uri) as byte_offset,
         arg_min(source_label, uri) as source_label,
         arg_min(scanned_at, run_number) as first_seen,
         arg_min(run_id, run_number) as first_run_id

@@ -11,7 +11,7 @@ with ruling as (
         coalesce(
             selection.calibration_id,
             (
-                select arg_max(calibration.calibration_id, run.run_number)
+                select arg_max(calibration.calibration_id, (run.run_number, calibration.calibration_id))
                 from calibration
                 join run on run.run_id = calibration.run_id
                 where calibration.encoder_id = selection.encoder_id

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from curator.workspace.lock import hold_lock
+from tests.patience import BRAKE_SECONDS, wait_for
 
 # A shell hands SIGINT down ignored to what it starts in the background, CI jobs among them.
 CURATOR = (
@@ -20,7 +20,7 @@ CURATOR = (
 )
 
 
-def curator(root: Path, *words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def curator(root: Path, *words: object, timeout: float = BRAKE_SECONDS) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CURATOR, "-w", str(root), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
@@ -69,22 +69,22 @@ def test_locked_is_5_and_names_who_holds_it_since_when(root, lake):
 @pytest.mark.slow
 def test_who_waits_scans_when_the_other_has_ended(root, lake):
     with hold_lock(root / ".lock", command="scan", run_id="other"):
-        command = [sys.executable, "-c", CURATOR, "-w", str(root), "scan", str(lake), "--wait", "120", "--workers", "0"]
+        command = [sys.executable, "-c", CURATOR, "-w", str(root), "scan", str(lake), "--wait", "600", "--workers", "0"]
         waiting = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(1)
-    output, _ = waiting.communicate(timeout=120)
+    output, _ = waiting.communicate(timeout=BRAKE_SECONDS)
     assert waiting.returncode == 0 and "14 images" in output
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_who_is_stopped_is_130_also_while_it_only_waits(stop, root, lake):
-    command = [sys.executable, "-c", CURATOR, "-w", str(root), "scan", str(lake), "--wait", "120"]
+    command = [sys.executable, "-c", CURATOR, "-w", str(root), "scan", str(lake), "--wait", "600"]
     with hold_lock(root / ".lock", command="scan", run_id="other"):
         waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert has_opened(waiting, root / ".lock"), waiting.communicate()
         waiting.send_signal(stop)
-        _, said = waiting.communicate(timeout=60)
+        _, said = waiting.communicate(timeout=BRAKE_SECONDS)
     assert (waiting.returncode, said) == (130, "curator: interrupted\n")
 
 
@@ -98,12 +98,8 @@ def open_files(process_id: int) -> set[str]:
 
 def has_opened(process: subprocess.Popen[str], path: Path) -> bool:
     """Waits until a process has opened a file, or has ended."""
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if str(path) in open_files(process.pid):
-            return True
-        time.sleep(0.05)
-    return False
+    wait_for(lambda: process.poll() is not None or str(path) in open_files(process.pid))
+    return process.poll() is None
 
 
 def test_help_lists_every_code(run_cli):

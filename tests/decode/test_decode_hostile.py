@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from curator.decode import REASONS
+from tests.patience import BRAKE_SECONDS
 
 PROGRAM = """
 import json, resource, sys, warnings
@@ -42,7 +43,7 @@ def report(shared_data):
     if sys.platform != "linux":
         pytest.skip("measures memory through /proc")
     command = [sys.executable, "-c", PROGRAM, str(shared_data / "hostile")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, check=True)
     return json.loads(done.stdout)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from curator.cli import cli
 from curator.workspace.conditions import Condition
+from tests.patience import BRAKE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
@@ -94,7 +95,11 @@ def test_unit_files_are_valid(tmp_path):
     files = [str(tmp_path / name) for name, _ in units if "@" not in name]
     environment = os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, timeout=60, env=environment
+        ["systemd-analyze", "verify", "--man=no", *files],
+        capture_output=True,
+        text=True,
+        timeout=BRAKE_SECONDS,
+        env=environment,
     )
     said = [line for line in done.stderr.splitlines() if "curator" in line]
     assert (done.returncode, said) == (0, []), done.stderr

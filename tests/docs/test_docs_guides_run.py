@@ -25,6 +25,7 @@ from curator.errors import EncoderError
 from curator.systems.spec import SETTINGS, read_system_spec
 from tests.conftest import SMALL_BANK
 from tests.docs.test_docs_guides import commands_of
+from tests.patience import BRAKE_SECONDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FIRST, ENCODERS_GUIDE, BANKS, LEARN = (
@@ -229,7 +230,7 @@ def test_the_program_of_the_guide_knows_its_encoder(own_family):
     (own_family / "labels.txt").write_text("red\n", encoding="utf-8")
     line = next(line for line in re.findall(r"`python (my_\w+\.py init [^`]+)`", ENCODERS_GUIDE))
     done = subprocess.run(
-        [sys.executable, *shlex.split(line)], cwd=own_family, capture_output=True, text=True, timeout=300
+        [sys.executable, *shlex.split(line)], cwd=own_family, capture_output=True, text=True, timeout=BRAKE_SECONDS
     )
     assert done.returncode == 0, done.stderr
     assert 'address = "colour"' in (own_family / "my-lake" / "curator.toml").read_text(encoding="utf-8")

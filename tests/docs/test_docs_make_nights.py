@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from curator.workspace.makefile import makefile_text
+from tests.patience import BRAKE_SECONDS
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "make-nights.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
@@ -37,7 +38,9 @@ def test_make_is_called_with_what_there_is():
 
 @pytest.mark.parametrize("script", [text for kind, text in BLOCKS if kind == "bash"])
 def test_shell_scripts_parse(script):
-    assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, timeout=60).stderr == ""
+    assert (
+        subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, timeout=BRAKE_SECONDS).stderr == ""
+    )
 
 
 @pytest.mark.parametrize("program", [text for kind, text in BLOCKS if kind == "python"])
@@ -50,5 +53,5 @@ def test_the_task_of_a_scheduler_parses_and_hands_the_exit_code_on(program, tmp_
     for content, code in (("4\n", 4), ("0\n", 1), (None, 1)):
         path = stamps / "scan.code"
         path.unlink(missing_ok=True) if content is None else path.write_text(content)
-        done = subprocess.run(["bash", "-c", f"false || {tail}"], capture_output=True, timeout=60)
+        done = subprocess.run(["bash", "-c", f"false || {tail}"], capture_output=True, timeout=BRAKE_SECONDS)
         assert done.returncode == code

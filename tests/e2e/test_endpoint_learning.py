@@ -284,11 +284,11 @@ def test_a_refused_key_is_one_clear_line(ants, folder, server, status, before):
 
 
 def test_a_service_that_is_not_there_is_one_clear_line(ants, folder, monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    monkeypatch.setenv("CURATOR_GENERATORS_BASE_URL", url)
-    shown = ants(code=1)
+    with socket.socket() as silent:  # it has the port and does not listen: nobody else can
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        monkeypatch.setenv("CURATOR_GENERATORS_BASE_URL", url)
+        shown = ants(code=1)
     assert error_of(shown) == f"curator: endpoint:m at {url}: nothing answers there, after 5 attempts"
     assert sql(folder, "select name from bank where name = 'ants'") == [] and healthy(folder)
 

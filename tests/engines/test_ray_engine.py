@@ -31,6 +31,9 @@ from curator.store import Database
 from curator.types import Shard, SourceObject
 from curator.workspace import ScanSummary, Workspace
 from curator.workspace.scoring import Scorer
+from tests.patience import BRAKE_SECONDS, wait_for
+
+ROOT = Path(__file__).parents[2]
 
 ray = pytest.importorskip("ray")
 
@@ -117,11 +120,7 @@ def worker_processes(name: str) -> list[int]:
 
 def kill_workers(name: str) -> None:
     """Kill every actor of a class; those that were killed before may only be coming back."""
-    deadline = time.monotonic() + 30
-    while not (victims := worker_processes(name)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert victims, "no worker to kill"
-    for process in victims:
+    for process in wait_for(lambda: worker_processes(name)):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
@@ -169,10 +168,7 @@ def test_workers_are_gone_when_the_run_is_over(copies, cluster):
         next(outcomes)
         assert worker_processes("ShardEncoder")
         outcomes.close()
-    deadline = time.monotonic() + 20
-    while worker_processes("Shard") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert worker_processes("Shard") == []
+    wait_for(lambda: not worker_processes("Shard"))
 
 
 @pytest.mark.slow
@@ -230,7 +226,7 @@ def test_cluster_that_is_not_there_is_one_line(lake, tmp_path, make_workspace):
     workspace = make_workspace(tmp_path / "workspace")
     environment = os.environ | {"CURATOR_RAY_ADDRESS": "127.0.0.1:1"}
     command = [sys.executable, "-m", "curator", "-w", str(workspace.layout.root), "scan", str(lake), "--engine", "ray"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, env=environment)
     assert result.returncode == 1
     assert "the Ray cluster at 127.0.0.1:1 cannot be used" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
@@ -258,7 +254,7 @@ def test_driver_that_is_killed_is_run_again_and_nothing_is_doubled(copies, tmp_p
             time.sleep(0.01)
         driver.kill()
         driver.wait()
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, check=True, timeout=BRAKE_SECONDS, capture_output=True)
     assert tables_of(distributed) == tables_of(local)
     assert [result.name for result in distributed.check() if not result.healthy] == []
 
@@ -266,7 +262,8 @@ def test_driver_that_is_killed_is_run_again_and_nothing_is_doubled(copies, tmp_p
 @pytest.mark.slow
 def test_node_that_is_lost_costs_nothing_but_time(copies, tmp_path):
     """In a process of its own: one process can join one cluster only."""
-    result = subprocess.run([sys.executable, __file__, str(copies)], capture_output=True, text=True, timeout=400)
+    command = [sys.executable, "-m", "tests.engines.test_ray_engine", str(copies)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert "the outcomes are the same" in result.stdout.splitlines()
 

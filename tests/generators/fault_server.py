@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -84,6 +86,29 @@ def after(seconds: float, action: Action = echo) -> Action:
         action(handler, received)
 
     return slow
+
+
+def once(event: threading.Event, action: Action = echo) -> Action:
+    """Silent until something has happened elsewhere."""
+
+    def waiting(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        event.wait()
+        action(handler, received)
+
+    return waiting
+
+
+def wait_until(moments: list[float], seconds: float, form: str) -> Action:
+    """Ask for a pause of so many seconds from now, as seconds or as a date; note when it ends on the clock of here."""
+
+    def refusal(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        now = datetime.now(UTC)
+        until = (now + timedelta(seconds=seconds)).replace(microsecond=0) if form == "date" else None
+        moments.append(time.monotonic() + ((until - now).total_seconds() if until else seconds))
+        wish = format_datetime(until, usegmt=True) if until else str(int(seconds))
+        refuse(429, "slow down", headers={"Retry-After": wish})(handler, received)
+
+    return refusal
 
 
 def cut(handler: BaseHTTPRequestHandler, received: Received) -> None:

@@ -23,7 +23,7 @@ from curator.generators import GeneratorOptions, make_generator
 from curator.generators.prompts import Prompt
 from curator.generators.requests import Picture, Reply, Request, Turn
 
-START_SECONDS = 120.0  # it took 11 on two cores, 45 beside other work
+START_SECONDS = 600.0  # it took 11 on two cores, 45 beside other work
 SAY = Prompt("say", 1, "labels", "Say {word}", {"word": "text"})
 
 

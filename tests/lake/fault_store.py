@@ -11,7 +11,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -92,7 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         else:
             if kind == "slow":
-                time.sleep(1.5)
+                self.connection.recv(1, socket.MSG_PEEK)  # until the client hangs up
+                self.close_connection = True
+                return
             self._pass_on(request, body, kind)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve

@@ -8,6 +8,7 @@ from curator.errors import SourceError, UsageError
 from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
 from curator.lake import read as read_module
 from curator.types import Datum, SourceObject
+from tests.patience import BRAKE_SECONDS
 
 
 def test_files_are_read_in_order_whatever_the_number_of_threads(make_tree, read_all):
@@ -90,7 +91,7 @@ def test_slow_stores_are_read_in_parallel(monkeypatch):
     together = threading.Barrier(8)
 
     def slow(item, options):
-        together.wait(timeout=30)  # goes on only once eight reads are under way at once
+        together.wait(BRAKE_SECONDS)  # goes on only once eight reads are under way at once
         return item.uri
 
     monkeypatch.setattr(read_module, "_read_file", slow)

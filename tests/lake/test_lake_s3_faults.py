@@ -52,7 +52,7 @@ def test_a_store_that_throttles_every_other_request_is_read_whole(store, lake):
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(store, lake, monkeypatch):
-    monkeypatch.setattr("curator.lake.patience.SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr("curator.lake.patience.SILENCE_SECONDS", 1.0)
     faults = [store.fail("slow", "2.jpg"), store.fail("slow", "list-type=2")]
     assert [getattr(item, "data", item) for item in read_lake()] == lake
     assert [fault.met for fault in faults] == [1, 1]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from curator.workspace import Workspace
+from tests.patience import BRAKE_SECONDS
 
 BANK = """\
 name = "base"
@@ -81,7 +82,7 @@ def call(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(address, data=sent, headers=named, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=BRAKE_SECONDS) as answer:
             return answer.status, answer.read(), dict(answer.headers)
     except urllib.error.HTTPError as refusal:
         with refusal:

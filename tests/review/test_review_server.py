@@ -19,8 +19,9 @@ from curator.errors import UsageError
 from curator.review.server import ReviewServer
 from curator.workspace import Workspace
 from curator.workspace.context import Context
-from curator.workspace.review_desk import ReviewDesk
+from curator.workspace.review_desk import ReviewDesk, serve_review
 from curator.workspace.session import writing
+from tests.patience import BRAKE_SECONDS
 
 JSON = {"Content_Type": "application/json"}
 
@@ -137,7 +138,7 @@ def test_bodies_that_are_no_decision_are_refused(call, server):
     for data in (b"", b"nonsense", b"[1]", b"[" * 10_000):
         assert call(address, data=data, **JSON, **token)[0] == 400, data[:10]
     assert call(address, data=b" " * 20_000, **JSON, **token)[0] == 413
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=BRAKE_SECONDS)
     connection.putrequest("POST", f"/{server.token}/decisions")
     for name, value in {"Content-Type": "application/json", "X-Curator-Token": server.token}.items():
         connection.putheader(name, value)
@@ -230,17 +231,26 @@ def test_a_killed_server_loses_nothing_and_a_stopped_one_leaves_nothing(call, wo
         first, second, *_ = items_of(call, address)
         assert post(call, address, first, "ood") == 200
         process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.wait(BRAKE_SECONDS)
     assert len(list(workspace.layout.reviews.iterdir())) == 1
     with served(workspace) as (process, address):  # records what the other has left
         assert first["image_id"] not in [item["image_id"] for item in items_of(call, address)]
         assert post(call, address, second, "id") == 200
         process.send_signal(signal.SIGINT)
-        said, complaints = process.communicate(timeout=120)
+        said, complaints = process.communicate(timeout=BRAKE_SECONDS)
         assert (process.returncode, said) == (0, "1 decisions\n")
         assert complaints == "recorded 1 decisions that a review page had left\n"
     rows = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
     assert rows == ["id", "ood"] and not any(workspace.layout.reviews.iterdir())
+
+
+def test_ctrl_c_while_the_address_is_printed_ends_it_as_ever(workspace):
+    def interrupted(address: str, groups: int) -> None:
+        raise KeyboardInterrupt
+
+    context = Context(workspace.layout, workspace.config)
+    ended = serve_review(context, port=0, reviewer="ann", limit=5, ready=interrupted, ended=threading.Event())
+    assert ended == (0, True) and not any(workspace.layout.reviews.iterdir())
 
 
 def test_what_a_killed_server_left_waits_while_another_run_writes(call, workspace, tmp_path, caplog):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import BRAKE_SECONDS
 from tests.soak.__main__ import faults_of
 from tests.soak.lake import LivingLake, Tally
 
@@ -19,7 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_few_nights_add_up(tmp_path):
     command = [sys.executable, "-m", "tests.soak", "--images", "1200", "--nights", "4", "--encoder", "fake"]
     done = subprocess.run(
-        [*command, "--folder", str(tmp_path)], capture_output=True, text=True, timeout=300, cwd=ROOT, check=False
+        [*command, "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=BRAKE_SECONDS,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("accounts add up") == 4

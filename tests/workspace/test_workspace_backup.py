@@ -17,6 +17,7 @@ from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.backup import MANIFEST, list_backups
 from curator.workspace.lock import hold_lock
+from tests.patience import BRAKE_SECONDS
 
 TABLES = ("run", "listing", "source_object", "location", "image", "reject", "vector", "shard", "score", "bank", "label",
           "policy", "selection", "encoder", "near_duplicate")  # fmt: skip
@@ -128,11 +129,11 @@ def test_killed_at_any_point_a_backup_leaves_the_ones_before_and_none_of_its_own
     whole = Path(scanned.backup(destination).path)
     content = tree_of(whole)
     command = [sys.executable, "-c", BACK_UP_AND_DIE, str(scanned.layout.root), str(destination)]
-    done = subprocess.run([*command, "10000"], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, "10000"], capture_output=True, text=True, timeout=BRAKE_SECONDS, check=True)
     shutil.rmtree(list_backups(destination)[-1])
     events = 10_000 - int(done.stdout.split()[-1])
     for event in (events // 2, events - 1):
-        died = subprocess.run([*command, str(event)], capture_output=True, timeout=120)
+        died = subprocess.run([*command, str(event)], capture_output=True, timeout=BRAKE_SECONDS)
         assert died.returncode == -signal.SIGKILL
         assert list_backups(destination) == [whole], f"killed at {event} of {events}"
         assert tree_of(whole) == content
@@ -204,7 +205,7 @@ def test_what_a_killed_run_left_in_the_log_of_the_database_is_in_the_backup(scan
         "import os, sys, duckdb; c = duckdb.connect(sys.argv[1]); "
         'c.execute("pragma disable_checkpoint_on_shutdown; delete from reject"); os._exit(0)'
     )
-    subprocess.run([sys.executable, "-c", code, str(scanned.layout.ledger)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(scanned.layout.ledger)], check=True, timeout=BRAKE_SECONDS)
     assert Path(f"{scanned.layout.ledger}.wal").is_file()
     restored = Workspace.restore(scanned.backup(tmp_path / "backups").path, tmp_path / "restored")
     assert tables_of(restored.layout.ledger)["reject"] == []

@@ -22,6 +22,7 @@ from curator.errors import OutputError, UsageError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
 from curator.workspace import ExportRequest, Workspace
+from tests.patience import BRAKE_SECONDS
 
 NAMES = ['say "x".png', "line\nbreak.png", "日本.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
 FOLDERS = ("webdataset", "symlinks", "fiftyone", "huggingface")
@@ -227,7 +228,7 @@ def test_an_export_killed_anywhere_goes_on_and_is_what_an_unbroken_one_is(
     export(site, tmp_path / "whole", form, tar_bytes=300)
     command = [sys.executable, "-c", EXPORT_AND_DIE, str(site.layout.root), str(tmp_path / "out"), form]
     done = subprocess.run(
-        [*command, ",".join(map(str, events))], capture_output=True, text=True, timeout=300, check=True
+        [*command, ",".join(map(str, events))], capture_output=True, text=True, timeout=BRAKE_SECONDS, check=True
     )
     codes = dict(map(int, line.split()) for line in done.stdout.splitlines())
     killed = [event for event in events if codes[event] == -signal.SIGKILL]

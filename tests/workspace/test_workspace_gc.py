@@ -118,7 +118,9 @@ def test_an_export_in_the_workspace_is_left_alone_while_it_is_written(workspace,
     assert half.exists() and sent.exists()
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.tuples(st.sampled_from(sorted(ORPHANS)), st.integers(0, 2**32 - 1)), max_size=12, unique=True))
 def test_whatever_lies_about_only_the_unreferenced_goes(learnt, tmp_path, planted):
     root = Path(tempfile.mkdtemp(dir=tmp_path))

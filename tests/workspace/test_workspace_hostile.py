@@ -309,7 +309,8 @@ def night(tmp_path_factory) -> Night:
 
 def outcomes(workspace, folder) -> dict[str, str]:
     rows = workspace.sql(
-        "select uri, 'image' as reason from report.locations union all select uri, reason from report.rejects"
+        "select uri, coalesce(rejects.reason, 'image') as reason from report.locations as locations "
+        "full join report.rejects as rejects using (uri)"
     )
     return {
         row["uri"].removeprefix(f"{folder}/").replace("#row-group-0", ""): row["reason"] for row in rows.to_pylist()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pytest
 from curator.workspace import Workspace
 from tests.faults import ledger_tables
 from tests.faults.ledger_tables import Tables
+from tests.patience import BRAKE_SECONDS, wait_for
 
 # Scans as the command line does, and kills itself at the n-th event: a statement on the ledger, a file that is made
 # whole, or a publication.
@@ -54,7 +54,7 @@ def tables_of(workspace: Workspace) -> Tables:
 def scan_and_die(workspace: Workspace, lake: Path, event: int) -> int | None:
     """Kill the scan at an event. Returns how many events were left when it lived to its end, else None."""
     command = [sys.executable, "-c", SCAN_AND_DIE, str(workspace.layout.root), str(lake), str(event)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS)
     if result.returncode == -signal.SIGKILL:
         return None
     assert result.returncode == 0, result.stderr
@@ -114,7 +114,7 @@ def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake,
     )
     environment = os.environ | {"CURATOR_SCAN_FILES_PER_SHARD": "3"}
     command = [sys.executable, "-c", code, str(workspace.layout.root), str(parquet_lake), str(event)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, env=environment)
     assert result.returncode == 130, result.stderr
     assert "was interrupted; finished shards are kept (run the same command to resume)" in result.stderr
     assert "Traceback" not in result.stderr
@@ -128,12 +128,10 @@ def test_killed_scan_leaves_no_decode_process_behind(lake, tmp_path, make_worksp
     code = SCAN_AND_DIE.replace('"scan.decode_workers": 0', '"scan.decode_workers": 2')
     command = [sys.executable, "-c", code, str(workspace.layout.root), str(lake), "60"]
     mark = f"CURATOR_TEST_MARK={tmp_path}"
-    result = subprocess.run(command, capture_output=True, timeout=120, env=os.environ | dict([mark.split("=", 1)]))
+    environment = os.environ | dict([mark.split("=", 1)])
+    result = subprocess.run(command, capture_output=True, timeout=BRAKE_SECONDS, env=environment)
     assert result.returncode == -signal.SIGKILL
-    deadline = time.monotonic() + 10
-    while (left := processes_with(mark)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert left == []
+    wait_for(lambda: not processes_with(mark))
 
 
 def processes_with(mark: str) -> list[str]:

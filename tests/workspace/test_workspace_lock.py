@@ -18,27 +18,27 @@ import pytest
 from curator.errors import WorkspaceError, WorkspaceLocked
 from curator.workspace import lock as lock_module
 from curator.workspace.lock import Holder, describe_holder, hold_lock, is_locked, read_holder
+from tests.patience import BRAKE_SECONDS, wait_for
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from curator.workspace.lock import hold_lock
 with hold_lock(Path(sys.argv[1]), command="scan", run_id="r1"):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 @pytest.fixture
 def holder(tmp_path):
     path = tmp_path / ".lock"
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield path, process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield path, process
+        process.kill()
 
 
 def test_second_writer_is_told_who_holds_the_lock(holder):
@@ -54,7 +54,6 @@ def test_lock_of_a_killed_process_is_free_at_once(holder):
     path, process = holder
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    time.sleep(0.05)
     assert not is_locked(path)
     with hold_lock(path, command="scan", run_id="r2"):
         assert "run r2" in describe_holder(path)
@@ -72,9 +71,8 @@ def test_garbage_in_the_lock_file_does_not_matter(tmp_path):
 def test_who_waits_gets_the_lock_when_the_holder_ends(holder):
     path, process = holder
     threading.Timer(0.5, process.kill).start()
-    started = time.monotonic()
-    with hold_lock(path, command="bank build", run_id="r2", wait_seconds=30):
-        assert 0.4 < time.monotonic() - started < 10
+    with hold_lock(path, command="bank build", run_id="r2", wait_seconds=BRAKE_SECONDS):
+        assert process.wait() == -signal.SIGKILL
         assert "run r2 (curator bank build" in describe_holder(path)
 
 
@@ -83,7 +81,7 @@ def test_who_waits_gives_up_at_the_time_that_was_set(holder):
     started = time.monotonic()
     with pytest.raises(WorkspaceLocked), hold_lock(path, command="scan", run_id="r2", wait_seconds=0.3):
         pass
-    assert 0.3 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.3
 
 
 def test_text_of_a_run_that_died_is_taken_over_with_a_warning(holder, caplog, monkeypatch):
@@ -134,14 +132,14 @@ def beats(elsewhere):
     code = "import os, sys, time\nwhile True: os.utime(sys.argv[1]); time.sleep(0.05)"
     process = subprocess.Popen([sys.executable, "-c", code, str(elsewhere)])
     first = elsewhere.stat().st_mtime_ns
-    while elsewhere.stat().st_mtime_ns == first:
-        time.sleep(0.01)
+    wait_for(lambda: elsewhere.stat().st_mtime_ns != first)
     yield process
     process.kill()
     process.wait()
 
 
-def test_living_run_on_another_machine_locks_though_its_flock_does_not_reach(elsewhere, beats):
+def test_living_run_on_another_machine_locks_though_its_flock_does_not_reach(elsewhere, beats, monkeypatch):
+    monkeypatch.setattr(lock_module, "STALE_SECONDS", BRAKE_SECONDS)  # the next beat may be late
     assert not is_locked(elsewhere)
     before = elsewhere.read_text()
     message = r"run far-1 \(curator scan, pid 7 on far-away, since "
@@ -159,7 +157,7 @@ def test_dead_run_on_another_machine_is_taken_over_after_its_silence(elsewhere):
 
 def test_who_waits_outlives_a_run_on_another_machine(elsewhere, beats):
     threading.Timer(0.4, beats.kill).start()
-    with hold_lock(elsewhere, command="scan", run_id="r2", wait_seconds=30):
+    with hold_lock(elsewhere, command="scan", run_id="r2", wait_seconds=BRAKE_SECONDS):
         assert read_holder(elsewhere).run_id == "r2"
     assert beats.wait() == -signal.SIGKILL
 
@@ -169,8 +167,5 @@ def test_holder_shows_that_it_lives(tmp_path, monkeypatch):
     path = tmp_path / ".lock"
     with hold_lock(path, command="scan", run_id="r1"):
         first, text = path.stat().st_mtime_ns, path.read_text()
-        deadline = time.monotonic() + 10
-        while path.stat().st_mtime_ns == first:
-            assert time.monotonic() < deadline, "no beat in ten seconds"
-            time.sleep(0.01)
+        wait_for(lambda: path.stat().st_mtime_ns != first)
         assert path.read_text() == text

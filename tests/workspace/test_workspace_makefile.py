@@ -12,6 +12,7 @@ import pytest
 
 from curator.workspace import Workspace
 from curator.workspace.lock import hold_lock
+from tests.patience import BRAKE_SECONDS
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not on this machine")
 
@@ -50,7 +51,7 @@ def keep_only(root, *names):
 def run_make(root, *arguments, code=0):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     command = ["make", f"CURATOR={sys.executable} -m curator", *arguments]
-    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=BRAKE_SECONDS)
     assert result.returncode == code, result.stdout + result.stderr
     return result
 

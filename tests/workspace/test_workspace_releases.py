@@ -19,6 +19,7 @@ from curator.errors import StoreError
 from curator.store import Database
 from curator.store.migrate import migrate, shipped_migrations
 from curator.workspace import Workspace
+from tests.patience import BRAKE_SECONDS
 
 RELEASES = sorted((Path(__file__).parents[1] / "golden" / "releases").glob("schema-*.tar.xz"))
 KEPT = {  # tables of the first format, in columns that tell what was computed
@@ -128,7 +129,7 @@ def test_migration_killed_at_any_statement_leaves_the_old_state_or_the_new(unpac
     seen = set()
     for event in (4, 5, 6):  # the statements of the first migration that is pending: begin, its text, its record
         shutil.copy(untouched, ledger)
-        died = subprocess.run([*command, str(event)], capture_output=True, timeout=60)
+        died = subprocess.run([*command, str(event)], capture_output=True, timeout=BRAKE_SECONDS)
         assert died.returncode == -signal.SIGKILL, died.stderr
         with Database.open(ledger) as database:
             tables = {
