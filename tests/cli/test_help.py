@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 
@@ -47,13 +46,7 @@ def test_help_of_a_command_has_an_example_of_it(path):
 
 
 def test_help_answers_in_a_blink():
-    best = min(_seconds_of_help() for _ in range(3))
-    assert best < 1.0, f"{best:.2f} s; the promise is 0.3 s on an idle machine, the test leaves room for a busy one"
-
-
-def _seconds_of_help() -> float:
-    """Of processor time: another process that takes the processor is no fault of ours."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "curator", "--help"], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    """Its time is that of its imports, 0.3 s on an idle machine with 150 modules; a busy machine takes longer."""
+    code = "import sys; from curator.cli import cli; cli(['--help'], standalone_mode=False); print(len(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(done.stdout.splitlines()[-1]) < 220
