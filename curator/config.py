@@ -202,7 +202,8 @@ def _from_file(path: Path) -> dict[str, dict[str, tuple[str, Any]]]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as fault:  # a ValueError also for a number of thousands of digits
-        raise ConfigError(f"{path}: cannot be read: {fault}") from fault
+        hint = "mend it; or `curator recover` puts it aside and writes a new one for the encoder of the ledger"
+        raise ConfigError(f"{path}: cannot be read: {fault}", hint=hint) from fault
     known = [item.name for item in fields(Config)]
     for name, section in document.items():
         if name not in known or not isinstance(section, dict):

@@ -16,6 +16,7 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 ├── VectorFault              a vector file that is missing or damaged
 ├── IndexFault               an index or recipe that cannot be used
 ├── BankError                a bank that cannot be built or found
+│   └── BankDamaged          a version that is missing, or not what was built
 ├── GeneratorError           a model or service that cannot be used at all
 │   └── BudgetSpent          no further call is allowed; what was answered is kept
 ├── MissingExtra             an optional dependency is not installed
@@ -103,6 +104,10 @@ class IndexFault(CuratorError):
 
 class BankError(CuratorError):
     """A bank cannot be built, read or found."""
+
+
+class BankDamaged(BankError):
+    """The files of a bank version are missing, or no longer what was built."""
 
 
 class GeneratorError(CuratorError):

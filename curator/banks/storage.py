@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -28,12 +29,11 @@ from safetensors.numpy import load, save
 
 from curator.banks.digest import bank_digest
 from curator.durable import sync, write_durably
-from curator.errors import BankError
+from curator.errors import BankDamaged, BankError
 from curator.types import Bank, Label, Vectors
 
 FORMAT = 1
 PARAMETERS = "parameters.safetensors"
-REBUILD = "restore the folder from a copy, or delete it and build the bank again"
 LABEL_SCHEMA = pa.schema(
     [
         ("text", pa.string()),
@@ -51,17 +51,21 @@ VECTOR_TOLERANCE = 1e-3
 
 
 def save_bank(bank: Bank, folder: Path) -> Path:
-    """Writes `folder/<digest>/` and returns it. A bank that is there already stays as it is.
+    """Writes `folder/<digest>/` and returns it. A bank that is there already stays as it is; files that are damaged
+    are written again.
 
     Raises BankError when the folder exists with a different content.
     """
     target = folder / bank.digest
-    if not target.exists():
+    damaged = is_damaged(target)
+    if damaged or not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".building-{secrets.token_hex(8)}"
+        temporary, former = (folder / f".building-{secrets.token_hex(8)}" for _ in range(2))
         temporary.mkdir()
         try:
             write_files(bank, temporary)
+            if damaged:
+                target.rename(former)
             temporary.rename(target)
             sync(folder)
             return target
@@ -70,8 +74,35 @@ def save_bank(bank: Bank, folder: Path) -> Path:
                 raise BankError(f"cannot write bank {target}: {error.strerror}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            _discard(former)
     require_same(load_bank(target), bank, target)
     return target
+
+
+def is_damaged(folder: Path) -> bool:
+    """Whether something is in the place of a bank version that is not what was built there."""
+    if not os.path.lexists(folder):
+        return False
+    try:
+        load_bank(folder)
+    except BankDamaged:
+        return True
+    return False
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def rebuild(folder: Path) -> str:
+    """What to do about a damaged version."""
+    return (
+        f"run `curator bank build {folder.parent.name}`: it makes the same version again while its spec and labels are "
+        "what they were; or restore a backup"
+    )
 
 
 def load_bank(folder: Path) -> Bank:
@@ -82,7 +113,9 @@ def load_bank(folder: Path) -> Bank:
     parameters = read_parameters(checked_bytes(folder / PARAMETERS, facts)) if PARAMETERS in facts["sha256"] else {}
     digest = bank_digest(labels, encoder_id=facts["encoder_id"], spec=facts["spec"], parameters=parameters)
     if digest != facts["digest"] or len(vectors) != len(labels):
-        raise BankError(f"bank {folder} does not match its digest {facts['digest']}", hint=REBUILD)
+        raise BankDamaged(f"bank {folder} does not match its digest {facts['digest']}", hint=rebuild(folder))
+    if digest != folder.name:
+        raise BankDamaged(f"bank {folder} holds another version, {digest}", hint=rebuild(folder))
     return Bank(
         name=facts["name"],
         digest=digest,
@@ -130,14 +163,15 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads((folder / "bank.json").read_bytes())
     except OSError as error:
-        raise BankError(f"there is no bank in {folder}: {error.strerror}", hint="build it from its spec") from error
+        raise BankDamaged(f"there is no bank in {folder}: {error.strerror}", hint=rebuild(folder)) from error
     except ValueError as error:
-        raise BankError(f"{folder / 'bank.json'} is not JSON: {error}", hint=REBUILD) from error
+        raise BankDamaged(f"{folder / 'bank.json'} is not JSON: {error}", hint=rebuild(folder)) from error
     stated = facts.pop("checksum", None) if isinstance(facts, dict) else None
     if stated is None or stated != checksum(facts):
-        raise BankError(f"{folder / 'bank.json'} was changed after it was written", hint=REBUILD)
+        raise BankDamaged(f"{folder / 'bank.json'} was changed after it was written", hint=rebuild(folder))
     if facts["format"] != FORMAT:
-        raise BankError(f"bank {folder} has format {facts['format']}, this version reads {FORMAT}")
+        hint = "it was written by a newer curator: upgrade, or restore a backup by `curator restore BACKUP FOLDER`"
+        raise BankError(f"bank {folder} has format {facts['format']}, this version reads {FORMAT}", hint=hint)
     return dict(facts)
 
 
@@ -146,9 +180,9 @@ def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BankError(f"bank file {path} cannot be read: {error.strerror}", hint=REBUILD) from error
+        raise BankDamaged(f"bank file {path} cannot be read: {error.strerror}", hint=rebuild(path.parent)) from error
     if hashlib.sha256(data).hexdigest() != facts["sha256"][path.name]:
-        raise BankError(f"bank file {path} was changed after it was written", hint=REBUILD)
+        raise BankDamaged(f"bank file {path} was changed after it was written", hint=rebuild(path.parent))
     return data
 
 
@@ -156,7 +190,7 @@ def read_vectors(data: bytes) -> Vectors:
     try:
         vectors: Vectors = load(data)["vectors"]
     except (SafetensorError, KeyError) as error:
-        raise BankError(f"the bank's vectors cannot be read: {error}", hint=REBUILD) from error
+        raise BankDamaged(f"the bank's vectors cannot be read: {error}") from error
     return vectors
 
 
@@ -164,7 +198,7 @@ def read_parameters(data: bytes) -> dict[str, NDArray[Any]]:
     try:
         return dict(sorted(load(data).items()))
     except SafetensorError as error:
-        raise BankError(f"the bank's parameters cannot be read: {error}", hint=REBUILD) from error
+        raise BankDamaged(f"the bank's parameters cannot be read: {error}") from error
 
 
 def read_label_rows(data: bytes) -> tuple[Label, ...]:
@@ -172,7 +206,7 @@ def read_label_rows(data: bytes) -> tuple[Label, ...]:
         rows = pq.read_table(pa.BufferReader(data)).to_pylist()
         return tuple(Label(**row) for row in rows)
     except (pa.ArrowException, TypeError) as error:
-        raise BankError(f"the bank's labels cannot be read: {error}", hint=REBUILD) from error
+        raise BankDamaged(f"the bank's labels cannot be read: {error}") from error
 
 
 def require_same(stored: Bank, bank: Bank, folder: Path) -> None:

@@ -1,12 +1,15 @@
-"""`curator gc`, `curator backup` and `curator restore`."""
+"""`curator gc`, `curator backup`, `curator restore` and `curator recover`."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
 from curator.cli.output import bytes_text, echo_json, say
+from curator.errors import UsageError
 
 
 @click.command()
@@ -38,28 +41,57 @@ def gc(app: App, delete: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("destination", type=click.Path(file_okay=False))
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Then remove all but the newest N backups there.")
+@click.option("--without-lost", is_flag=True, help="Also where files are lost that the ledger refers to.")
+@click.option("--verify", is_flag=True, help="Make none: compare every file of those there with its manifest.")
 @json_option
 @pass_app
-def backup(app: App, destination: str, keep: int | None, as_json: bool) -> None:
+def backup(app: App, destination: str, keep: int | None, without_lost: bool, verify: bool, as_json: bool) -> None:
     """Back the workspace up into a new folder of DESTINATION.
 
     It is the state between two runs, whole or not there. Files that never
     change are linked from the backup before, so a second one costs little.
+    With --verify, DESTINATION is one backup or a folder of them; the exit code
+    is 1 when a file is damaged, missing, or not one of the backup's.
 
     \b
     Example:
       curator backup ../backups --keep 8
     """
-    summary = app.open().backup(destination, keep=keep)
+    if verify:
+        if keep is not None or without_lost:
+            raise UsageError("--verify makes no backup, so it takes neither --keep nor --without-lost")
+        return _verify(app, destination, as_json=as_json)
+    summary = app.open().backup(destination, keep=keep, without_lost=without_lost)
     if as_json:
         return echo_json(summary.as_json())
     say(
         f"{summary.path}: {summary.files} files, {bytes_text(summary.byte_size)}; {summary.linked} linked from the "
         f"backup before, {bytes_text(summary.copied_bytes)} new"
     )
+    for name in summary.renewed:
+        say(f"damaged in the backup before, copied afresh: {name}")
+    for name in summary.lost:
+        say(f"lost in the workspace, so not whole here: {name}")
     for name in summary.removed:
         say(f"removed {name}")
     return None
+
+
+def _verify(app: App, place: str, *, as_json: bool) -> None:
+    from curator.workspace.backup_check import verify_backups
+
+    app.start_logs()
+    found = verify_backups(place)
+    if as_json:
+        echo_json([check.as_json() for check in found])
+    else:
+        for check in found:
+            say(f"{check.path}: {check.fault or f'{check.files} files'}, {'whole' if check.is_whole else 'NOT WHOLE'}")
+            for what in ("damaged", "missing", "extra", "lost"):
+                for name in getattr(check, what):
+                    say(f"  {what}: {name}")
+    if not all(check.is_whole for check in found):
+        sys.exit(1)
 
 
 @click.command()
@@ -81,3 +113,33 @@ def restore(app: App, backup: str, folder: str) -> None:
     app.start_logs()
     restored = Workspace.restore(backup, folder)
     say(f"{restored.layout.root} is as it was backed up; see: curator -w {folder} doctor --check")
+
+
+@click.command()
+@click.option("--anew", is_flag=True, help="Begin with an empty ledger, where no snapshot is left.")
+@json_option
+@pass_app
+def recover(app: App, anew: bool, as_json: bool) -> None:
+    """Make again what the workspace has lost, from what is left of it.
+
+    The ledger, where it is missing, damaged or an older one, from the
+    published snapshot; curator.toml, bank spec and labels from the ledger.
+    What was in their place is put into aside/. What is whole stays.
+
+    \b
+    Example:
+      curator recover
+    """
+    from curator.workspace.recover import recover_workspace
+
+    app.start_logs()
+    done = recover_workspace(app.folder, anew=anew)
+    if as_json:
+        return echo_json(done.as_json())
+    for name in done.made:
+        say(f"made again: {name}")
+    if not done.made:
+        say("nothing that could be made again is missing or damaged")
+    if done.aside:
+        say(f"what was there instead is in {done.aside}: delete it when all is well")
+    return say("see: curator doctor --check")

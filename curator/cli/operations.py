@@ -37,8 +37,9 @@ def doctor(app: App, check: bool, as_json: bool) -> None:
 
 @click.command()
 @click.option("--to", metavar="URL", help="Also copy the snapshot there: a folder, s3://bucket/key, ...")
+@click.option("--replace", is_flag=True, help="Give up runs that the snapshot has and the ledger lacks.")
 @pass_app
-def publish(app: App, to: str | None) -> None:
+def publish(app: App, to: str | None, replace: bool) -> None:
     """Publish the ledger as it is now, for readers.
 
     Every command that writes does this by itself, and copies the snapshot to
@@ -48,7 +49,7 @@ def publish(app: App, to: str | None) -> None:
     Example:
       curator publish --to shared/curator.duckdb
     """
-    say(app.open().publish(to=to))
+    say(app.open().publish(to=to, replace=replace))
 
 
 @click.command()

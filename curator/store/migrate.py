@@ -49,9 +49,8 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
     Raises MigrationChanged when an applied migration differs from the one given, and StoreError when the ledger was
     written by a newer release.
     """
-    migrations = shipped_migrations() if migrations is None else migrations
     database.execute(RECORD_TABLE)
-    pending = _pending(database, migrations)
+    pending = pending_migrations(database, migrations)
     for migration in pending:
         with database.transaction():
             database.execute(migration.sql)
@@ -68,12 +67,15 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
     return [migration.name for migration in pending]
 
 
-def _pending(database: Database, migrations: list[Migration]) -> list[Migration]:
+def pending_migrations(database: Database, migrations: list[Migration] | None = None) -> list[Migration]:
+    """What would be applied to a ledger. Raises as `migrate`."""
+    migrations = shipped_migrations() if migrations is None else migrations
     applied = database.arrow("select number, name, digest from schema_migration order by number").to_pylist()
     if applied and applied[-1]["number"] > len(migrations):
         raise StoreError(
             f"the ledger has schema {applied[-1]['number']}, this release knows {len(migrations)}",
-            hint="it was written by a newer curator: upgrade, pip install -U ood-curator",
+            hint="it was written by a newer curator: upgrade, pip install -U ood-curator; or restore a backup by "
+            "`curator restore BACKUP FOLDER`",
         )
     for row, migration in zip(applied, migrations, strict=False):
         if row["digest"] != migration.digest:

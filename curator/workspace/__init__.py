@@ -220,12 +220,13 @@ class Workspace:
         with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds) as ledger:
             return self._context.build_bank(ledger, name)
 
-    def publish(self, *, to: str | None = None) -> Path:
+    def publish(self, *, to: str | None = None, replace: bool = False) -> Path:
         """Publish the ledger as it is now. Every writing call does this by itself at its end.
 
-        `to`: a folder or URL that gets a copy, whole or not at all. Raises OutputError where it cannot be written.
+        `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up the runs that the published
+        snapshot has and the ledger lacks. Raises OutputError where it cannot be written.
         """
-        with writing(self.layout, "publish", {"to": to}, publish_to=to):
+        with writing(self.layout, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
             pass
         return self.layout.snapshot
 
@@ -240,10 +241,13 @@ class Workspace:
         """What nobody refers to any more: files of killed runs, caches of what is not in use. `remove`: remove it."""
         return collect_garbage(self.layout, self.config, remove=remove)
 
-    def backup(self, destination: Path | str, *, keep: int | None = None) -> BackupSummary:
-        """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there."""
+    def backup(self, destination: Path | str, *, keep: int | None = None, without_lost: bool = False) -> BackupSummary:
+        """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there.
+
+        `without_lost`: also a workspace that has lost files that its ledger refers to; the summary names them.
+        """
         refuse_remote_backup(destination)
-        return make_backup(self.layout, Path(destination), keep=keep)
+        return make_backup(self.layout, Path(destination), keep=keep, without_lost=without_lost)
 
     @classmethod
     def restore(cls, backup: Path | str, folder: Path | str) -> Workspace:

@@ -15,6 +15,8 @@ from curator.generators.asking import Call
 from curator.store import Ledger
 from curator.store.generated import find_calls, record_calls
 
+AGAIN = "`curator bank build NAME` makes it again, of the bank that shows it"
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerCalls:
@@ -24,11 +26,16 @@ class LedgerCalls:
     folder: Path
 
     def find(self, call_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """A call whose file is gone is as if it had never been made."""
+        """A call whose file is gone or damaged is as if it had never been made."""
         rows = find_calls(self.ledger, call_ids)
-        return {
-            row["call_id"]: row for row in rows if row["artefact"] is None or (self.folder / row["artefact"]).is_file()
-        }
+        return {row["call_id"]: row for row in rows if row["artefact"] is None or self._has(row["artefact"])}
+
+    def _has(self, name: str) -> bool:
+        try:
+            self.read_artefact(name)
+        except GeneratorError:
+            return False
+        return True
 
     def keep(self, calls: Sequence[Call]) -> None:
         record_calls(self.ledger, [call_row(call) for call in calls])
@@ -36,7 +43,7 @@ class LedgerCalls:
     def keep_artefact(self, data: bytes, suffix: str) -> str:
         name = f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / name).is_file():
+        if not self._has(name):
             write_durably(self.folder / name, data)
         return name
 
@@ -45,13 +52,9 @@ class LedgerCalls:
         try:
             data = path.read_bytes()
         except OSError as fault:
-            raise GeneratorError(
-                f"{path}: cannot be read: {fault.strerror}", hint="the next run makes it again"
-            ) from fault
+            raise GeneratorError(f"{path}: cannot be read: {fault.strerror}", hint=AGAIN) from fault
         if hashlib.sha256(data).hexdigest()[:32] != path.stem:
-            raise GeneratorError(
-                f"{path} was changed after it was made", hint="delete it, and the next run makes it again"
-            )
+            raise GeneratorError(f"{path} was changed after it was made", hint=AGAIN)
         return data
 
 

@@ -70,6 +70,7 @@ index/
 cache/
 generated/
 exports/
+aside/
 tmp/
 banks/*/
 reports/
@@ -78,28 +79,35 @@ exports/
 
 
 def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encoder: str) -> Layout:
-    """Write the files of a new workspace. An existing folder is fine and keeps its Makefile, if it has one; an existing
-    workspace is refused."""
+    """Write the files of a new workspace. An existing folder is fine and keeps what it has of them; an existing
+    workspace is refused, and so are other labels than those that are there."""
     layout = Layout(folder.expanduser().resolve())
     if layout.config.exists():
         raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
     names = _labels(labels)
+    if layout.labels.is_file() and read_labels(layout.labels) != names:
+        raise UsageError(f"{layout.labels} is there already, with other labels", hint="name it, or move it away")
     files = {
         layout.labels: "".join(f"{name}\n" for name in names),
         layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
         layout.makefile: makefile_text(),
-        layout.config: CONFIG_TEXT.format(address=json.dumps(encoder)),
+        layout.config: config_text(encoder),
     }
     try:
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not _is_the_users(path, layout, labels):
+            if not path.exists():
                 path.write_text(text, encoding="utf-8")
         Config.resolve(layout.config, environment={})
     except OSError as fault:
         raise WorkspaceError(f"{layout.root}: cannot make the workspace: {fault.strerror}") from fault
     return layout
+
+
+def config_text(encoder: str) -> str:
+    """The configuration of a new workspace."""
+    return CONFIG_TEXT.format(address=json.dumps(encoder))
 
 
 def _labels(labels: Path | str | Sequence[str]) -> list[str]:
@@ -109,11 +117,3 @@ def _labels(labels: Path | str | Sequence[str]) -> list[str]:
     if not names:
         raise ConfigError("there are no ID labels", hint="give at least one, better two or more")
     return names
-
-
-def _is_the_users(path: Path, layout: Layout, labels: Path | str | Sequence[str]) -> bool:
-    """A Makefile that is there already, and the label file where it is the very file that was given."""
-    if not path.exists() or path not in (layout.makefile, layout.labels):
-        return False
-    given = Path(labels).expanduser() if isinstance(labels, str | Path) else None
-    return path == layout.makefile or (given is not None and path.samefile(given))

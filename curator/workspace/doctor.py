@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -12,11 +13,22 @@ from importlib.util import find_spec
 from curator.errors import CuratorError
 from curator.generators import check_address
 from curator.generators.requests import Role
-from curator.store import run_checks
+from curator.store import Database, run_checks
 from curator.workspace.context import Context
 from curator.workspace.findings import Finding
-from curator.workspace.integrity import INTEGRITY, RESCAN
+from curator.workspace.integrity import INTEGRITY, bank_specs
 from curator.workspace.lock import describe_holder, is_locked, read_holder
+from curator.workspace.mishaps import damage
+from curator.workspace.presence import (
+    PUBLISH,
+    RECOVER,
+    broken_links,
+    has_ledger,
+    is_new,
+    lost_ledger,
+    require_all_runs,
+    rescan,
+)
 from curator.workspace.review_findings import review_findings
 from curator.workspace.session import reading
 
@@ -38,11 +50,13 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("generators", _generators),
         ("disk", _disk),
         ("lock", _lock),
+        ("workspace", _presence),
+        ("bank spec", bank_specs),
         ("ledger", _ledger),
         ("vectors", _vector_files),
         ("reviews", review_findings),
     ]
-    if check:
+    if check and not is_new(context.layout):
         subjects += [*INTEGRITY, ("checks", _checks)]
     findings: list[Finding] = []
     for subject, examine_one in subjects:
@@ -122,7 +136,10 @@ def _disk(context: Context) -> Iterator[Finding]:
 
 
 def _lock(context: Context) -> Iterator[Finding]:
-    if is_locked(context.layout.lock):
+    if context.layout.lock.exists() and not context.layout.lock.is_file():
+        hint = f"put it away, by `mv {shlex.quote(str(context.layout.lock))} lock-was`"
+        yield Finding("lock", "failed", f"{context.layout.lock} is no file, so nobody can lock the workspace", hint)
+    elif is_locked(context.layout.lock):
         yield Finding("lock", "warning", f"held by {describe_holder(context.layout.lock)}", "writing has to wait")
     elif (holder := read_holder(context.layout.lock)) is None:
         yield Finding("lock", "ok", "free")
@@ -132,11 +149,26 @@ def _lock(context: Context) -> Iterator[Finding]:
         yield Finding("lock", "warning", f"names {holder}, another machine", "if it died, the next run takes over")
 
 
+def _presence(context: Context) -> Iterator[Finding]:
+    """What is absent although a run has been here, and a ledger that is not the one of this workspace."""
+    layout = context.layout
+    for fault in (*broken_links(layout), lost_ledger(layout)):
+        if fault is not None:
+            yield Finding("workspace", "failed", fault.message, fault.hint)
+    if has_ledger(layout) and not layout.snapshot.is_file():
+        yield Finding("snapshot", "failed", f"{layout.snapshot} is missing", PUBLISH)
+    elif has_ledger(layout) and not is_locked(layout.lock):
+        with damage(layout.ledger, remedy=RECOVER), Database.open_reader(layout.ledger) as ledger:
+            require_all_runs(layout, ledger)
+
+
 def _ledger(context: Context) -> Iterator[Finding]:
     if not context.layout.snapshot.is_file():
-        yield Finding("ledger", "ok", "nothing was scanned yet")
+        if is_new(context.layout):
+            yield Finding("ledger", "ok", "nothing was scanned yet")
         return
     with reading(context.layout) as database:
+        yield from _encoder_of(context, database)
         facts = database.arrow("select * from report.accounting").to_pylist()[0]
         runs = database.rows("list_runs")
     listed = ", ".join(f"{value} {name}" for name, value in facts.items())
@@ -150,12 +182,21 @@ def _ledger(context: Context) -> Iterator[Finding]:
         )
 
 
+def _encoder_of(context: Context, database: Database) -> Iterator[Finding]:
+    """A configuration that was lost has another encoder, and would have every image embedded again."""
+    known, address = database.row("find_newest_encoder"), context.config.encoder.address
+    if known and database.row("find_encoder", address=address) is None:
+        message = f"encoder.address is {address}, and all that is there is of {known['address']}"
+        yield Finding("encoder", "warning", message, "mend curator.toml, unless every image is to be embedded again")
+
+
 def _vector_files(context: Context) -> Iterator[Finding]:
     if not context.layout.snapshot.is_file():
         return
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
         names = database.table("list_vector_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+        hint = rescan(database)
     folder = context.layout.vectors(encoder_id)
     missing = [name for name in names if not (folder / f"{name}.safetensors").is_file()]
     if missing:
@@ -163,7 +204,7 @@ def _vector_files(context: Context) -> Iterator[Finding]:
             "vectors",
             "failed",
             f"{len(missing)} of {len(names)} vector files are missing, first {missing[0]}",
-            RESCAN,
+            hint,
         )
     else:
         yield Finding("vectors", "ok", f"{len(names)} vector files")

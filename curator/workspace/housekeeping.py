@@ -21,12 +21,10 @@ from curator.banks import TextCache
 from curator.config import Config
 from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER as JOURNAL
-from curator.store import Database
-from curator.store.migrate import migrate
 from curator.workspace.layout import Layout, slug
 from curator.workspace.lock import hold_lock
-from curator.workspace.mishaps import damage
-from curator.workspace.session import RESTORE, new_run_id
+from curator.workspace.presence import has_ledger, require_presence
+from curator.workspace.session import new_run_id, open_ledger
 
 YOUNG_SECONDS = 3600.0  # a search that writes an index or texts takes less
 WRITTEN_WITHOUT_LOCK = ("index", "cache")
@@ -76,8 +74,7 @@ class References:
     @classmethod
     def read(cls, layout: Layout, config: Config) -> References:
         """Of the live ledger; the lock must be held."""
-        with damage(layout.ledger, remedy=RESTORE), Database.open(layout.ledger) as database:
-            migrate(database)
+        with open_ledger(layout) as database:
             rows = {name: database.rows(name) for name in ("list_all_vector_files", "list_artefacts", "list_encoders")}
             known = database.row("find_encoder", address=config.encoder.address)
         files = rows["list_all_vector_files"]
@@ -91,11 +88,9 @@ class References:
 
 def collect_garbage(layout: Layout, config: Config, *, remove: bool) -> Leftovers:
     """Find what nobody refers to, and remove it if asked. Raises WorkspaceLocked while a run is writing."""
-    if not layout.ledger.is_file():
-        raise WorkspaceError(
-            f"{layout.root}: there is no ledger that says what is in use",
-            hint="scan first, or restore the ledger from a backup",
-        )
+    require_presence(layout)
+    if not has_ledger(layout):
+        raise WorkspaceError(f"{layout.root}: there is no ledger that says what is in use", hint="scan first")
     with hold_lock(layout.lock, command="gc", run_id=new_run_id()):
         references = References.read(layout, config)
         found = [(name, reason, list(find(layout, config, references))) for name, reason, find in KINDS]

@@ -6,106 +6,109 @@ next use makes them again.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
+from typing import Literal
 
-from curator.banks import TextCache, load_bank
-from curator.errors import BankError, GeneratorError
-from curator.store import Database, Ledger
+from curator.banks import TextCache
+from curator.errors import StoreError
+from curator.store import Database
 from curator.store.checks import read_everything
+from curator.store.migrate import pending_migrations
 from curator.vectors import damaged_index
-from curator.workspace.call_store import LedgerCalls
 from curator.workspace.context import Context
 from curator.workspace.findings import Finding
 from curator.workspace.lock import is_locked
+from curator.workspace.losses import Kept, kept_artefacts, kept_banks, kept_vectors
 from curator.workspace.mishaps import damage
-from curator.workspace.repair import lost_files
-from curator.workspace.session import PUBLISH, RESTORE, reading
+from curator.workspace.presence import PUBLISH, RECOVER, has_ledger, rescan
+from curator.workspace.recover import bank_in_use, spec_faults
+from curator.workspace.session import reading
 
-RESCAN = "run `curator scan SOURCE --rehash` for each source: it embeds their images again; or restore a backup"
-AGAIN = "nothing to do: it is made again when it is used"
+REINDEX = "nothing to do: it is made again when it is used; or now, by `curator index build`"
 
 
 def _live_ledger(context: Context) -> Iterator[Finding]:
     """The ledger behind the snapshot. While a run writes, DuckDB lets no other process in."""
     layout = context.layout
-    if not layout.ledger.is_file():
-        return
+    if not has_ledger(layout):
+        return  # said by the finding of what is absent
     if is_locked(layout.lock):
         yield Finding("ledger file", "ok", "not looked at while a run writes to it")
         return
-    with damage(layout.ledger, remedy=RESTORE), Database.open_reader(layout.ledger) as database:
+    with damage(layout.ledger, remedy=RECOVER), Database.open_reader(layout.ledger) as database:
+        pending_migrations(database)
         rows = read_everything(database)
-        runs = {row["run_id"] for row in database.rows("list_runs")}
+        runs = set(database.table("list_run_ids")["run_id"].to_pylist())
     yield Finding("ledger file", "ok", f"{rows} rows, every block whole")
     with reading(context.layout) as database:
         read_everything(database)
-        missing = len(runs - {row["run_id"] for row in database.rows("list_runs")})
+        missing = len(runs - set(database.table("list_run_ids")["run_id"].to_pylist()))
     if missing:
         yield Finding("ledger", "warning", f"the snapshot lacks the last {missing} runs", PUBLISH)
 
 
+def _snapshot_format(context: Context) -> Iterator[Finding]:
+    with reading(context.layout) as database:
+        try:
+            pending_migrations(database)
+        except StoreError as fault:
+            message = f"{context.layout.snapshot} is of another release: {fault.message}"
+            yield Finding("snapshot", "failed", message, PUBLISH)
+
+
 def _vectors(context: Context) -> Iterator[Finding]:
     with reading(context.layout) as database:
-        encoders = database.rows("list_encoders")
-        files = {
-            row["encoder_id"]: database.table("list_vector_files", encoder_id=row["encoder_id"])[
-                "vector_file"
-            ].to_pylist()
-            for row in encoders
-        }
-    for encoder_id, names in files.items():
-        lost = lost_files(context.layout.vectors(encoder_id), names)
-        if lost:
-            first = next(iter(lost.values()))
-            yield Finding(
-                "vector files", "failed", f"{len(lost)} of {len(names)} are lost, first: {first.message}", RESCAN
-            )
-        else:
-            yield Finding("vector files", "ok", f"{len(names)} of {encoder_id}, every checksum as it was written")
+        for row in database.rows("list_encoders"):
+            kept = kept_vectors(context.layout, database, row["encoder_id"])
+            yield _told(kept, rescan(database), f"of {row['encoder_id']}, every checksum as it was written")
 
 
 def _banks(context: Context) -> Iterator[Finding]:
     with reading(context.layout) as database:
-        rows = database.table("list_banks").to_pylist()
-    faults = []
-    for row in rows:
-        try:
-            load_bank(context.layout.bank_versions(row["name"]) / row["bank_digest"])
-        except BankError as fault:
-            faults.append(fault)
-            yield Finding("bank versions", "failed", fault.message, fault.hint)
-    if not faults:
-        yield Finding("bank versions", "ok", f"{len(rows)}, each as it was built")
+        kept = kept_banks(context.layout, database)
+    for fault in kept.lost.values():
+        yield Finding("bank versions", "failed", fault.message, fault.hint)
+    if not kept.lost:
+        yield Finding("bank versions", "ok", f"{len(kept.paths)}, each as it was built")
 
 
 def _generated(context: Context) -> Iterator[Finding]:
     with reading(context.layout) as database:
-        names = database.table("list_artefacts")["artefact"].to_pylist()
-        calls = LedgerCalls(Ledger(database, ""), context.layout.generated)
-    faults = []
-    for name in names:
-        try:
-            calls.read_artefact(name)
-        except GeneratorError as fault:
-            faults.append(fault)
-    if faults:
-        message = f"{len(faults)} of {len(names)} are lost, first: {faults[0].message}"
-        yield Finding("generated files", "warning", message, faults[0].hint)
-    else:
-        yield Finding("generated files", "ok", f"{len(names)}, each as it was made")
+        kept = kept_artefacts(context.layout, database)
+        banks = database.table("list_banks_of_pictures", artefacts=list(kept.lost))["name"].to_pylist()
+    again = [f"paint them again by `curator bank build {name}`" for name in banks]
+    hint = "; or ".join([*again, "restore a backup by `curator restore BACKUP FOLDER`"])
+    yield _told(kept, hint, "each as it was made", state="warning")
+
+
+def _told(kept: Kept, hint: str | None, whole: str, *, state: Literal["failed", "warning"] = "failed") -> Finding:
+    if not kept.lost:
+        return Finding(kept.what, "ok", f"{len(kept.paths)} {whole}")
+    first = next(iter(kept.lost.values()))
+    message = f"{len(kept.lost)} of {len(kept.paths)} are lost, first: {first.message}"
+    return Finding(kept.what, state, message, hint)
+
+
+def bank_specs(context: Context) -> Iterator[Finding]:
+    """What the next version of the bank in use is built from. It may have changed; it may not be gone."""
+    for _, fault in spec_faults(context.layout, bank_in_use(context.config)):
+        yield Finding("bank spec", "failed", fault.message, fault.hint)
 
 
 def _caches(context: Context) -> Iterator[Finding]:
     folders = {path.parent for path in (context.layout.root / "index").glob("*/*/*")}
     for folder in sorted(folders):
         if reason := damaged_index(folder):
-            yield Finding("index", "warning", f"{folder}: {reason}", AGAIN)
+            yield Finding("index", "warning", f"{folder}: {reason}", REINDEX)
     for path in TextCache(context.layout.text_cache).damaged_files():
-        yield Finding("text cache", "warning", f"{path} is damaged", AGAIN)
+        hint = f"nothing to do: its texts are embedded again when they are used; or `rm {shlex.quote(str(path))}`"
+        yield Finding("text cache", "warning", f"{path} is damaged", hint)
 
 
 INTEGRITY: tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...] = (
     ("ledger file", _live_ledger),
+    ("snapshot", _snapshot_format),
     ("vector files", _vectors),
     ("bank versions", _banks),
     ("generated files", _generated),

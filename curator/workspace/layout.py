@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,16 @@ class Layout:
     def ledger(self) -> Path:
         """The live DuckDB file; only the holder of the lock opens it."""
         return self.root / "ledger.duckdb"
+
+    @property
+    def log(self) -> Path:
+        """What DuckDB has committed and not yet written into the ledger."""
+        return self.root / f"{self.ledger.name}.wal"
+
+    @property
+    def aside(self) -> Path:
+        """What `curator recover` put away to make it again."""
+        return self.root / "aside"
 
     @property
     def temporary(self) -> Path:
@@ -110,12 +121,25 @@ def refuse_remote(folder: Path | str, *, why: str = LOCAL_WORKSPACE, hint: str =
         raise WorkspaceError(f"{folder}: {why}", hint=hint)
 
 
-def find_workspace(start: Path) -> Layout:
-    """The workspace at `start` or the nearest folder above it, as git finds its repository."""
+def find_workspace(start: Path, *, even_broken: bool = False) -> Layout:
+    """The workspace at `start` or the nearest folder above it, as git finds its repository.
+
+    even_broken: also one that has lost its configuration, which is refused otherwise.
+    """
     start = start.expanduser().resolve()
     for folder in (start, *start.parents):
-        if (folder / CONFIG_NAME).is_file():
-            return Layout(folder)
+        layout = Layout(folder)
+        had_runs = layout.ledger.is_file() or layout.snapshot.is_file()
+        if had_runs and even_broken:
+            return layout
+        if layout.config.is_file() and not (had_runs and layout.config.stat().st_size == 0):
+            return layout
+        if had_runs:
+            raise WorkspaceError(
+                f"{layout.config} is missing or empty, though {folder} is a workspace",
+                hint="restore it from a backup or from version control; or write one for the encoder of the ledger by "
+                f"`curator -w {shlex.quote(str(folder))} recover`",
+            )
     raise WorkspaceError(
         f"{start}: no workspace here or above (no {CONFIG_NAME})",
         hint="make one with `curator init DIR --labels labels.txt`, or name one with -w DIR",

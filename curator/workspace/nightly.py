@@ -48,7 +48,13 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
     started = time.perf_counter()
     sources = open_sources(request.sources)
     arguments = {"sources": [source.name for source in sources]}
-    with writing(context.layout, "scan", arguments, wait_seconds=request.wait_seconds) as ledger:
+    with writing(
+        context.layout,
+        "scan",
+        arguments,
+        wait_seconds=request.wait_seconds,
+        needs_vectors=not request.rehash,
+    ) as ledger:
         log_event("scan_begin", "the scan begins", **arguments)
         bank, listed = take_in(context, ledger, sources, request, watcher, score=True)
         with stage("score") as done:
@@ -94,7 +100,7 @@ def take_in(
     check_engine(context.config.scan)
     encoder_id = context.encoder_id(ledger.database)
     if request.rehash:
-        forget_lost_vectors(ledger, context.layout.vectors(encoder_id), encoder_id)
+        forget_lost_vectors(ledger, context.layout, encoder_id)
     with stage("list") as found:
         listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
         found["sources"] = [asdict(source.counts) for source in listed]

@@ -22,13 +22,16 @@ from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log, run_context
 from curator.workspace.mishaps import damage, exhaustion
 from curator.workspace.outputs import check_destination, config_at, configured_destination, put_snapshot
-from curator.workspace.temporary import temporary_files
-
-PUBLISH = "run `curator publish`: it makes the snapshot again from the ledger"
-RESTORE = (
-    "restore a backup; or delete ledger.duckdb and ledger.duckdb.wal, copy published/curator.duckdb to ledger.duckdb, "
-    "and run the same command again"
+from curator.workspace.presence import (
+    PUBLISH,
+    RECOVER,
+    has_ledger,
+    is_new,
+    require_all_runs,
+    require_presence,
+    require_vectors,
 )
+from curator.workspace.temporary import temporary_files
 
 
 def new_run_id() -> str:
@@ -44,27 +47,33 @@ def writing(
     *,
     wait_seconds: float = 0.0,
     publish_to: str | None = None,
+    replaces: bool = False,
+    needs_vectors: bool = True,
 ) -> Iterator[Ledger]:
     """Hold the lock and the live ledger for one run of `command`; at its end, publish the snapshot.
 
-    publish_to: where a copy goes instead of where the configuration says. Raises WorkspaceLocked when another run holds
-    the workspace and goes on for `wait_seconds`, RunInterrupted on Ctrl-C.
+    publish_to: where a copy goes instead of where the configuration says. replaces: the snapshot may have runs that the
+    ledger lacks, and they are given up. needs_vectors: false for what mends it, or does without, where all vectors are
+    gone. Raises WorkspaceLocked when another run holds the workspace and goes on for `wait_seconds`, RunInterrupted on
+    Ctrl-C, WorkspaceError where something is absent that a run cannot make (see presence.py).
     """
     check_destination(configured_destination(layout) if publish_to is None else publish_to)
     run_id = new_run_id()
     lock = hold_lock(layout.lock, command=command, run_id=run_id, wait_seconds=wait_seconds)
     with (
         exhaustion(layout.root),
-        damage(layout.ledger, remedy=RESTORE),
+        damage(layout.ledger, remedy=RECOVER),
         lock,
         temporary_files(layout.temporary),
         run_context(run_id),
     ):
         is_ours = False
-        _make_ledger(layout)
+        require_presence(layout)
+        make_ledger(layout)
         try:
-            with Database.open(layout.ledger, memory_limit=config_at(layout).ledger.memory_limit) as database:
-                migrate(database)
+            with open_ledger(layout, replaces=replaces) as database:
+                if needs_vectors:
+                    require_vectors(layout, database)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
                 ledger.begin(command, arguments)
@@ -79,12 +88,28 @@ def writing(
         put_snapshot(layout, publish_to)
 
 
-def _make_ledger(layout: Layout) -> None:
-    """A new ledger gets its name once it is whole: DuckDB cannot open one whose making was cut off."""
-    if not layout.ledger.exists():
+def make_ledger(layout: Layout) -> None:
+    """A new ledger, where there is none, gets its name once it is whole: DuckDB cannot open one whose making was cut
+    off."""
+    if not has_ledger(layout):
         remove_leftovers(layout.ledger)
         with durable(layout.ledger) as temporary, Database.open(temporary) as database:
             migrate(database)
+
+
+@contextmanager
+def open_ledger(layout: Layout, *, replaces: bool = False) -> Iterator[Database]:
+    """The live ledger, in the format of this release; the lock must be held.
+
+    Raises WorkspaceError for one that is damaged, and unless it `replaces` them, for one that lacks runs of the
+    published snapshot.
+    """
+    limit = config_at(layout).ledger.memory_limit
+    with damage(layout.ledger, remedy=RECOVER), Database.open(layout.ledger, memory_limit=limit) as database:
+        if not replaces:
+            require_all_runs(layout, database)
+        migrate(database)
+        yield database
 
 
 def _tracked(ledger: Ledger) -> Iterator[Ledger]:
@@ -121,7 +146,8 @@ def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
     Raises WorkspaceError when nothing was published yet.
     """
     if not layout.snapshot.is_file():
-        if layout.ledger.is_file():
+        require_presence(layout)
+        if has_ledger(layout):
             raise WorkspaceError(f"{layout.snapshot} is missing", hint=PUBLISH)
         raise WorkspaceError(f"{layout.root}: nothing was scanned yet", hint="run `curator scan SOURCE`")
     with (
@@ -133,11 +159,11 @@ def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
 
 @contextmanager
 def reading_or_empty(layout: Layout) -> Iterator[Database]:
-    """The published snapshot, or an empty ledger when nothing was published yet."""
-    if layout.snapshot.is_file():
-        with reading(layout) as database:
-            yield database
-    else:
+    """The published snapshot, or an empty ledger in a new workspace."""
+    if is_new(layout):
         with Database.open(":memory:") as database:
             migrate(database)
+            yield database
+    else:
+        with reading(layout) as database:
             yield database

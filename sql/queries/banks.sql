@@ -52,6 +52,13 @@ where bank_digest = $bank_digest
 qualify row_number() over (partition by role order by label_index) <= $limit
 order by label_index;
 
+-- name: list_id_names
+-- The ID labels of a bank version, in order.
+select text
+from label
+where bank_digest = $bank_digest and role = 'id'
+order by label_index;
+
 -- name: insert_encoder
 -- Record an encoder once.
 insert into encoder
@@ -71,6 +78,14 @@ from encoder
 join run on run.run_id = encoder.run_id
 where encoder.address = $address
 order by run.run_number desc, encoder.encoder_id
+limit 1;
+
+-- name: find_newest_encoder
+-- The address that led to the encoder that came last.
+select encoder.address
+from encoder
+join run on run.run_id = encoder.run_id
+order by run.run_number desc
 limit 1;
 
 -- name: find_encoder_by_id

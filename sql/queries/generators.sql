@@ -136,6 +136,14 @@ where vector.encoder_id = $encoder_id
 group by all
 order by vector.vector_file, vector.row_index;
 
+-- name: list_banks_of_pictures
+-- The banks that show one of these files.
+select distinct bank.name
+from bank_picture
+join bank on bank.bank_digest = bank_picture.bank_digest
+where list_contains($artefacts, bank_picture.artefact)
+order by bank.name;
+
 -- name: list_artefacts
 -- The files that calls made, and that banks show.
 select artefact from generator_call where artefact is not null

@@ -35,6 +35,19 @@ select run_id, command, status, started_at, finished_at, version, host, error
 from run
 order by run_number desc;
 
+-- name: list_run_ids
+-- The runs that a ledger knows, in order.
+select run_id
+from run
+order by run_id;
+
+-- name: list_sources
+-- What was scanned into the lake.
+select distinct source
+from listing
+where role = 'lake'
+order by source;
+
 -- name: count_scans
 -- How often scans ended in which way, and when they last did.
 select status, count(*) as runs, max(finished_at) as last_finished_at

@@ -114,6 +114,14 @@ where vector.encoder_id = $encoder_id
 group by vector.vector_file
 order by vector.vector_file;
 
+-- name: list_vector_rows
+-- What the vector files of an encoder must hold: images, and the first and the last of their ids.
+select vector.vector_file, count(*) as vectors, min(vector.image_id) as first_image, max(vector.image_id) as last_image
+from vector
+where vector.encoder_id = $encoder_id
+group by vector.vector_file
+order by vector.vector_file;
+
 -- name: list_all_vector_files
 -- The vector files of all encoders.
 select distinct encoder_id, vector_file

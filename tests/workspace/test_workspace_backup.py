@@ -15,7 +15,7 @@ import pytest
 from curator.errors import BackupError, UsageError, WorkspaceError, WorkspaceLocked
 from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.backup import MANIFEST, list_backups
+from curator.workspace.backup_files import MANIFEST, list_backups
 from curator.workspace.lock import hold_lock
 from tests.patience import BRAKE_SECONDS
 
@@ -163,11 +163,11 @@ def test_damaged_backup_is_refused_and_leaves_no_folder(harm, scanned, tmp_path)
     elif harm == "manifest changed":
         manifest.write_text(manifest.read_text().replace(victim.name, "0" * 32 + ".safetensors"))
     else:
-        from curator.workspace.backup import _digest_of
+        from curator.workspace.backup_files import digest_of
 
         document = json.loads(manifest.read_text())
         document["files"]["../escaped"] = document["files"]["labels.txt"]
-        manifest.write_text(json.dumps(document | {"sha256": _digest_of(document["files"])}))
+        manifest.write_text(json.dumps(document | {"sha256": digest_of(document["files"])}))
     with pytest.raises(BackupError) as caught:
         Workspace.restore(backup, tmp_path / "restored")
     assert str(backup) in caught.value.message and "\n" not in str(caught.value)
