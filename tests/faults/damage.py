@@ -205,11 +205,83 @@ def repair_ledger(trial: Trial, lab: Laboratory, workspace: Path) -> None:
     before = snapshot(workspace).read_bytes()
     ended = lab.run(workspace, "scan")
     if ended.status != 0:
-        trial.expect_one_line(ended, "copy published/curator.duckdb to ledger.duckdb")
+        trial.expect_one_line(ended, "`curator recover`")
         trial.expect(snapshot(workspace).read_bytes() == before, "the snapshot was lost with the ledger")
         expect_doctor_names(trial, lab, workspace, "ledger.duckdb")
-        for name in ("ledger.duckdb", "ledger.duckdb.wal"):
-            (workspace / name).unlink(missing_ok=True)
-        shutil.copyfile(snapshot(workspace), workspace / "ledger.duckdb")
+        bring_back(trial, lab, workspace)
     lab.recover(trial, workspace, "scan")
     expect_healthy(trial, lab, workspace)
+
+
+def bring_back(trial: Trial, lab: Laboratory, workspace: Path) -> None:
+    ended = lab.zygote.run("-w", workspace, "recover")
+    trial.runs += 1
+    trial.expect(ended.status == 0 and "ledger.duckdb" in ended.stdout, f"not recovered: {ended.stderr[-900:]}")
+
+
+def lost_ledger(lab: Laboratory, rng: random.Random, *, harm: str | None = None) -> Trial:
+    """The ledger goes between two runs, or is an empty file: no run begins a second time over what the first left."""
+    name = harm or rng.choice(["removed", "emptied"])
+    command = rng.choice(["scan", "publish"])
+    trial = Trial("lost ledger", f"{name}, then {command}")
+    with lab.workspace("scanned") as workspace:
+        before = snapshot(workspace).read_bytes()
+        (workspace / "ledger.duckdb").unlink()
+        if name == "emptied":
+            (workspace / "ledger.duckdb").touch()
+        trial.expect_one_line(lab.run(workspace, command), "ledger.duckdb", "`curator recover`")
+        trial.expect(snapshot(workspace).read_bytes() == before, "the snapshot was lost with the ledger")
+        expect_doctor_names(trial, lab, workspace, "`curator recover`")
+        bring_back(trial, lab, workspace)
+        lab.recover(trial, workspace, "scan")
+        expect_healthy(trial, lab, workspace)
+    return trial
+
+
+def linked_folder(lab: Laboratory, rng: random.Random, *, folder: str | None = None) -> Trial:
+    """A part of the workspace lies on another disk, behind a link: backups have it; it is missed when it is gone."""
+    folder = folder or rng.choice(["vectors", "banks/base", "vectors/*"])
+    trial = Trial("linked folder", folder)
+    lab.unbroken("scan")
+    with lab.workspace("scanned") as workspace:
+        elsewhere, restored, backups = (workspace.parent / name for name in ("elsewhere", "restored", "backups"))
+        (path,) = workspace.glob(folder)
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+        make_and_restore(trial, lab, workspace, backups, restored)
+        trial.losses += differences(tables_of(snapshot(restored)), lab.unbroken("scan").tables)
+        expect_healthy(trial, lab, restored)
+        elsewhere.rename(workspace.parent / "not mounted")
+        trial.expect_one_line(lab.run(workspace, "scan"), "is a link to", "mount")
+        trial.expect_one_line(lab.zygote.run("-w", workspace, "backup", backups), "is a link to", "mount")
+        expect_doctor_names(trial, lab, workspace, "is a link to")
+    return trial
+
+
+def rotten_backup(lab: Laboratory, rng: random.Random) -> Trial:
+    """Some bytes of the last backup change: it is named by verifying, and the next backup is whole all the same."""
+    trial = Trial("damaged backup", "")
+    lab.unbroken("scan")
+    with lab.workspace("scanned") as workspace:
+        backups = workspace.parent / "backups"
+        lab.must(lab.zygote.run("-w", workspace, "backup", backups))
+        (first,) = (path for path in backups.iterdir() if path.is_dir())
+        files = [path for path in first.rglob("*") if path.is_file() and path.name != "backup.json"]
+        path = rng.choice(sorted(path for path in files if path.stat().st_size > 16))
+        trial.what = path.relative_to(first).as_posix()
+        change_bytes(path, rng)
+        make_and_restore(trial, lab, workspace, backups, workspace.parent / "restored")
+        verified = lab.zygote.run("backup", "--verify", backups)
+        trial.runs += 1
+        told = [line for line in verified.stdout.splitlines() if line.startswith("  ")]
+        trial.expect(verified.status == 1, f"verified with {verified.status}: {verified.stdout}")
+        trial.expect(told == [f"  damaged: {trial.what}"], f"named: {told}, and not {trial.what}")
+        expect_healthy(trial, lab, workspace.parent / "restored")
+    return trial
+
+
+def make_and_restore(trial: Trial, lab: Laboratory, workspace: Path, backups: Path, restored: Path) -> None:
+    for words in (("-w", workspace, "backup", backups), ("restore", backups, restored)):
+        ended = lab.zygote.run(*words)
+        trial.runs += 1
+        trial.expect(ended.status == 0, f"{words}: status {ended.status}: {ended.stderr[-900:]}")

@@ -104,6 +104,22 @@ def test_damaged_ledger_never_takes_the_place_of_its_snapshot(lab, rng):
     held(damage.page_of_ledger(lab, rng, harm="changed"))
 
 
+@pytest.mark.slow
+def test_lost_ledger_is_never_made_anew_over_its_snapshot(lab, rng):
+    held(damage.lost_ledger(lab, rng, harm="removed"))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("folder", ["vectors", "banks/base", "vectors/*"])
+def test_part_on_another_disk_is_backed_up_and_missed_when_it_is_gone(folder, lab, rng):
+    held(damage.linked_folder(lab, rng, folder=folder))
+
+
+@pytest.mark.torture
+def test_damage_to_a_backup_does_not_pass_into_the_next(lab, rng):
+    held(damage.rotten_backup(lab, rng))
+
+
 @pytest.mark.torture
 def test_damaged_log_of_a_killed_run_loses_nothing_that_a_scan_cannot_bring_back(lab, rng):
     held(damage.log_of_ledger(lab, rng, harm="garbled"))

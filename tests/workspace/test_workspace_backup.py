@@ -15,7 +15,7 @@ import pytest
 from curator.errors import BackupError, UsageError, WorkspaceError, WorkspaceLocked
 from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.backup_files import MANIFEST, list_backups
+from curator.workspace.backup_files import MANIFEST, digest_of, list_backups
 from curator.workspace.lock import hold_lock
 from tests.patience import BRAKE_SECONDS
 
@@ -163,8 +163,6 @@ def test_damaged_backup_is_refused_and_leaves_no_folder(harm, scanned, tmp_path)
     elif harm == "manifest changed":
         manifest.write_text(manifest.read_text().replace(victim.name, "0" * 32 + ".safetensors"))
     else:
-        from curator.workspace.backup_files import digest_of
-
         document = json.loads(manifest.read_text())
         document["files"]["../escaped"] = document["files"]["labels.txt"]
         manifest.write_text(json.dumps(document | {"sha256": digest_of(document["files"])}))
@@ -246,3 +244,118 @@ def test_a_url_is_no_place_for_a_backup_and_it_says_why(workspace, run_cli, tmp_
 def test_restore_of_a_folder_that_is_not_there_is_refused(run_cli, tmp_path):
     result = run_cli("restore", tmp_path / "nothing", tmp_path / "new", code=1)
     assert "not a whole backup" in result.stderr and list(tmp_path.iterdir()) == []
+
+
+def flip(path: Path) -> None:
+    """One bit near the end; as a new file, for the old one may have other names."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def vector_of(root: Path) -> Path:
+    (path,) = root.glob("vectors/*/*.safetensors")
+    return path
+
+
+def test_what_lies_on_another_disk_behind_links_is_in_the_backup_and_in_what_is_restored(scanned, tmp_path):
+    root = scanned.layout.root
+    files = tree_of(root)
+    (tmp_path / "disk").mkdir()
+    for name in ("vectors", "banks/base", "labels.txt"):
+        target = tmp_path / "disk" / name.replace("/", "-")
+        shutil.move(root / name, target)
+        (root / name).symlink_to(target)
+    first = scanned.backup(tmp_path / "backups")
+    assert first.files == len([name for name in files if name.split("/")[0] not in (".lock", "cache", "published")])
+    assert scanned.backup(tmp_path / "backups").linked == 4
+    restored = Workspace.restore(first.path, tmp_path / "restored")
+    assert not (restored.layout.root / "vectors").is_symlink()
+    kept = tree_of(restored.layout.root)
+    parts = [name for name in files if name.startswith(("vectors", "banks", "labels"))]
+    assert [name for name in parts if kept[name] != files[name]] == []
+    assert [item.message for item in restored.doctor(check=True) if item.state == "failed"] == []
+
+
+@pytest.mark.parametrize("link", ["leads nowhere", "in a circle", "to the backups", "a file that leads nowhere"])
+def test_a_link_that_cannot_be_followed_is_refused_in_one_line(link, scanned, tmp_path):
+    (tmp_path / "backups").mkdir()
+    root = scanned.layout.root
+    targets = {"in a circle": root, "to the backups": tmp_path / "backups"}
+    place = root / ("queries.sql" if "file" in link else "more")
+    place.symlink_to(targets.get(link, tmp_path / "not there"))
+    with pytest.raises(BackupError, match=f"{place.name} is a link to") as caught:
+        scanned.backup(tmp_path / "backups")
+    assert "\n" not in str(caught.value) and caught.value.hint
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+
+
+def test_rot_in_a_backup_does_not_pass_into_the_next_one_and_is_said(scanned, tmp_path, run_cli):
+    destination, root = tmp_path / "backups", scanned.layout.root
+    first = scanned.backup(destination)
+    flip(vector_of(Path(first.path)))
+    said = run_cli("backup", destination, folder=root).stdout
+    name = vector_of(root).relative_to(root).as_posix()
+    assert f"damaged in the backup before, copied afresh: {name}" in said
+    second = list_backups(destination)[-1]
+    assert vector_of(second).read_bytes() == vector_of(root).read_bytes()
+    third = json.loads(run_cli("backup", destination, "--json", folder=root).stdout)
+    assert (third["renewed"], third["linked"]) == ([], 4)
+    Workspace.restore(third["path"], tmp_path / "restored")
+
+
+@pytest.mark.parametrize("victim", ["vectors/*/*.safetensors", "banks/base/*/vectors.safetensors"])
+def test_a_workspace_with_rot_pushes_no_good_backup_out(victim, scanned, tmp_path, run_cli):
+    destination, root = tmp_path / "backups", scanned.layout.root
+    first = Path(scanned.backup(destination).path)
+    flip(next(root.glob(victim)))
+    told = run_cli("backup", destination, "--keep", "1", folder=root, code=1).stderr
+    assert "doctor --check" in told and told.count("\n") == 1
+    assert list_backups(destination) == [first]
+
+
+def test_what_is_lost_for_good_is_left_out_only_by_a_word_and_stays_named(scanned, tmp_path, run_cli):
+    root, destination = scanned.layout.root, tmp_path / "backups"
+    name = vector_of(root).relative_to(root).as_posix()
+    vector_of(root).unlink()
+    run_cli("backup", destination, folder=root, code=1)
+    said = run_cli("backup", destination, "--without-lost", folder=root).stdout
+    assert f"lost in the workspace, so not whole here: {name}" in said
+    assert f"lost: {name}" in run_cli("backup", destination, "--verify", code=1).stdout
+    assert "the backup lacks 1 files" in run_cli("restore", destination, tmp_path / "restored").stderr
+
+
+def test_verify_names_each_damaged_missing_and_extra_file(scanned, tmp_path, run_cli):
+    destination = tmp_path / "backups"
+    backups = [Path(scanned.backup(destination).path) for _ in range(2)]
+    assert run_cli("backup", destination, "--verify").stdout.count(", whole\n") == 2
+    flip(backups[0] / "ledger.duckdb")
+    (backups[0] / "labels.txt").unlink()
+    (backups[0] / "more.txt").write_text("from somewhere")
+    said = run_cli("backup", destination, "--verify", code=1).stdout
+    for line in ("damaged: ledger.duckdb", "missing: labels.txt", "extra: more.txt"):
+        assert said.count(line) == 1
+    assert said.count("NOT WHOLE") == 1
+    found = json.loads(run_cli("backup", backups[0], "--verify", "--json", code=1).stdout)
+    assert [(item["damaged"], item["missing"], item["extra"], item["whole"]) for item in found] == [
+        (["ledger.duckdb"], ["labels.txt"], ["more.txt"], False)
+    ]
+    (backups[1] / MANIFEST).write_text("{")
+    assert "cannot be read" in run_cli("backup", backups[1], "--verify", code=1).stdout
+    assert "there is no backup" in run_cli("backup", tmp_path / "workspace", "--verify", code=1).stderr
+    assert "makes no backup" in run_cli("backup", destination, "--verify", "--keep", "1", code=2).stderr
+
+
+def test_a_backup_that_an_earlier_release_made_without_the_vectors_is_not_called_whole(scanned, tmp_path, run_cli):
+    backup = Path(scanned.backup(tmp_path / "backups").path)
+    document = json.loads((backup / MANIFEST).read_text())
+    (name,) = [name for name in document["files"] if name.startswith("vectors/")]
+    (backup / name).unlink()
+    del document["files"][name]
+    document["sha256"] = digest_of(document["files"])
+    (backup / MANIFEST).write_text(json.dumps(document))
+    assert f"lost: {name}" in run_cli("backup", backup, "--verify", code=1).stdout
+    assert (
+        f"lacks 1 files that its ledger refers to, first {name}"
+        in run_cli("restore", backup, tmp_path / "restored").stderr
+    )

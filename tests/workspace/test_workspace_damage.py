@@ -149,8 +149,11 @@ def bank_of_a_newer_release(scene: Scene) -> None:
     path.write_text(json.dumps({**facts, "checksum": checksum(facts)}))
 
 
-def text(line: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(line) and None
+def raw(data: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    return write
 
 
 LABELS, CONFIG, SPEC = part("labels.txt"), part("curator.toml"), part("banks", "base.toml")
@@ -201,13 +204,13 @@ SLOW_DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "bank facts empty": (harm(first("banks/base/*/bank.json"), empty), "is not JSON"),
     "bank of a newer release": (bank_of_a_newer_release, "has format 99"),
     "configuration empty": (harm(CONFIG, empty), "curator.toml is missing or empty"),
-    "configuration cut": (harm(CONFIG, text("[encoder\naddress =")), "curator.toml: cannot be read"),
+    "configuration cut": (harm(CONFIG, raw(b"[encoder\naddress =")), "curator.toml: cannot be read"),
     "labels empty": (harm(LABELS, empty), "holds no labels"),
-    "labels not text": (harm(LABELS, lambda path: path.write_bytes(b"red\n\xff\xfe\n") and None), "is not UTF-8 text"),
+    "labels not text": (harm(LABELS, raw(b"red\n\xff\xfe\n")), "is not UTF-8 text"),
     "bank spec absent": (harm(SPEC, remove), "cannot read the bank spec"),
     "bank spec empty": (harm(SPEC, empty), "the key 'name' is missing"),
     "index manifest empty": (harm(first("index/*/*/manifest.json"), empty), "no manifest"),
-    "lock is a folder": (harm(part(".lock"), lambda path: (path.unlink(), path.mkdir()) and None), "is no file"),
+    "lock is a folder": (harm(part(".lock"), to_nothing), "is no file"),
 }
 
 
