@@ -217,7 +217,8 @@ class Workspace:
         spec = read_system_spec(path) if path.is_file() else None
         if spec is not None:
             return learn_as_specified(self._context, spec, wait_seconds=wait_seconds)
-        with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds) as ledger:
+        arguments = {"name": name}
+        with writing(self.layout, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
             return self._context.build_bank(ledger, name)
 
     def publish(self, *, to: str | None = None, replace: bool = False) -> Path:

@@ -27,6 +27,8 @@ from curator.workspace.session import reading
 
 REINDEX = "nothing to do: it is made again when it is used; or now, by `curator index build`"
 
+FROM_BACKUP = "restore a backup by `curator restore BACKUP FOLDER`"
+
 
 def _live_ledger(context: Context) -> Iterator[Finding]:
     """The ledger behind the snapshot. While a run writes, DuckDB lets no other process in."""
@@ -59,9 +61,11 @@ def _snapshot_format(context: Context) -> Iterator[Finding]:
 
 def _vectors(context: Context) -> Iterator[Finding]:
     with reading(context.layout) as database:
+        in_use = context.encoder_id(database)
         for row in database.rows("list_encoders"):
             kept = kept_vectors(context.layout, database, row["encoder_id"])
-            yield _told(kept, rescan(database), f"of {row['encoder_id']}, every checksum as it was written")
+            hint = rescan(database) if row["encoder_id"] == in_use else FROM_BACKUP
+            yield _told(kept, hint, f"of {row['encoder_id']}, every checksum as it was written")
 
 
 def _banks(context: Context) -> Iterator[Finding]:
@@ -78,7 +82,7 @@ def _generated(context: Context) -> Iterator[Finding]:
         kept = kept_artefacts(context.layout, database)
         banks = database.table("list_banks_of_pictures", artefacts=list(kept.lost))["name"].to_pylist()
     again = [f"paint them again by `curator bank build {name}`" for name in banks]
-    hint = "; or ".join([*again, "restore a backup by `curator restore BACKUP FOLDER`"])
+    hint = "; or ".join([*again, FROM_BACKUP])
     yield _told(kept, hint, "each as it was made", state="warning")
 
 

@@ -111,17 +111,17 @@ def _runs_of(database: Database) -> set[str]:
     return set(database.table("list_run_ids")["run_id"].to_pylist())
 
 
-def require_vectors(layout: Layout, ledger: Database) -> None:
-    """Raises WorkspaceError where all vectors of an encoder are gone. Single files are for those who read them."""
-    for row in ledger.rows("list_encoders"):
-        folder = layout.vectors(row["encoder_id"])
-        if next(folder.glob("*.safetensors"), None) is None:
-            names = ledger.table("list_vector_files", encoder_id=row["encoder_id"])
-            if names.num_rows:
-                raise WorkspaceError(
-                    f"{folder} has none of the {names.num_rows} vector files that the ledger refers to",
-                    hint=f"mount its disk, or {rescan(ledger)}",
-                )
+def require_vectors(layout: Layout, ledger: Database, address: str) -> None:
+    """Raises WorkspaceError where all vectors of the encoder in use are gone. Single files are for who reads them."""
+    encoder = ledger.row("find_encoder", address=address)
+    if encoder is None or next(layout.vectors(encoder["encoder_id"]).glob("*.safetensors"), None) is not None:
+        return
+    count = ledger.table("list_vector_files", encoder_id=encoder["encoder_id"]).num_rows
+    if count:
+        raise WorkspaceError(
+            f"{layout.vectors(encoder['encoder_id'])} has none of the {count} vector files that the ledger refers to",
+            hint=f"mount its disk, or {rescan(ledger)}",
+        )
 
 
 def rescan(database: Database) -> str:

@@ -8,6 +8,7 @@ is whole is never touched. Vectors come back by `curator scan --rehash`, bank ve
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from curator.systems.spec import read_system_spec
 from curator.workspace.create import config_text
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.lock import hold_lock
-from curator.workspace.mishaps import damage
+from curator.workspace.mishaps import damage, exhaustion
 from curator.workspace.presence import BEGIN_ANEW, broken_links, has_ledger, lacking_runs
 from curator.workspace.session import make_ledger, new_run_id, writing
 
@@ -56,7 +57,7 @@ def recover_workspace(folder: Path | str = ".", *, anew: bool = False) -> Recove
         raise fault
     run_id = new_run_id()
     made: list[str] = []
-    with hold_lock(layout.lock, command="recover", run_id=run_id):
+    with exhaustion(layout.root), hold_lock(layout.lock, command="recover", run_id=run_id):
         aside = layout.aside / run_id
         if not _is_whole_ledger(layout):
             _recover_ledger(layout, aside, anew=anew)
@@ -122,7 +123,7 @@ def _fault_of_snapshot(layout: Layout) -> WorkspaceError | None:
 
 def _put_aside(aside: Path, *paths: Path) -> None:
     for path in paths:
-        if path.is_file() or path.is_symlink():
+        if os.path.lexists(path):
             aside.mkdir(parents=True, exist_ok=True)
             path.rename(aside / path.name)
 

@@ -73,7 +73,7 @@ def writing(
         try:
             with open_ledger(layout, replaces=replaces) as database:
                 if needs_vectors:
-                    require_vectors(layout, database)
+                    require_vectors(layout, database, config_at(layout).encoder.address)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
                 ledger.begin(command, arguments)

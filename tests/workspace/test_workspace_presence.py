@@ -114,7 +114,7 @@ def test_an_empty_folder_of_vectors_is_a_disk_that_is_not_mounted(first_night, r
     root = workspace.layout.root
     (root / "vectors").rename(root.parent / "disk")
     (root / "vectors").mkdir()
-    for command in (["scan", lake], ["bank", "build"], ["score", "--method", "mcm"]):
+    for command in (["scan", lake], ["calibrate", "--reference", lake], ["score", "--method", "mcm"]):
         told = run_cli(*command, folder=root, code=1).stderr
         assert "none of the 2 vector files" in told and "mount its disk" in told and str(lake) in told
     assert list((root / "vectors").iterdir()) == []
