@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     layout = Layout(folder.expanduser().resolve())
     if layout.config.exists():
         raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
+    if layout.ledger.exists() or layout.snapshot.exists():
+        hint = f"write it again by `curator -w {shlex.quote(str(layout.root))} recover`"
+        raise UsageError(f"{layout.root}: is a workspace that has lost its {CONFIG_NAME}", hint=hint)
     names = _labels(labels)
     if layout.labels.is_file() and read_labels(layout.labels) != names:
         raise UsageError(f"{layout.labels} is there already, with other labels", hint="name it, or move it away")

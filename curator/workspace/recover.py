@@ -158,7 +158,8 @@ def _write(layout: Layout, path: Path, text: str, aside: Path) -> str:
 def fault_of_config(layout: Layout) -> ConfigError | None:
     """Why the configuration cannot be used."""
     if not layout.config.is_file() or layout.config.stat().st_size == 0:
-        return ConfigError(f"{layout.config} is missing or empty")
+        hint = "the ledger knows no encoder yet: restore it from a backup or from version control"
+        return ConfigError(f"{layout.config} is missing or empty", hint=hint)
     try:
         Config.resolve(layout.config, environment={})
     except ConfigError as fault:

@@ -139,6 +139,8 @@ def test_a_workspace_without_configuration_is_not_looked_for_elsewhere(first_nig
     workspace.layout.config.unlink()
     told = run_cli("scan", lake, folder=root, code=1).stderr
     assert "curator.toml is missing or empty, though" in told and "recover" in told
+    with pytest.raises(UsageError, match="has lost its"):
+        Workspace.create(root, labels=root / "labels.txt", encoder="mini")
     run_cli("recover", folder=root)
     assert Workspace.open(root).config.encoder.address == "fake"
 
