@@ -26,8 +26,8 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 	@rm -rf demo
 	@$(BIN)/curator demo --folder demo
 
-test: $(STAMP)  ## Run the tests (no GPU, network or downloads needed)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(STAMP)  ## Run the tests, without GPU, network or downloads: make test [ARGS="--shuffle 7 --duckdb-threads 8"]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(STAMP)  ## Run the long tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2

@@ -13,6 +13,7 @@ from curator.review.journal import ASIDE
 from curator.workspace import Workspace
 from curator.workspace.context import Context
 from curator.workspace.review_desk import ReviewDesk
+from tests.patience import BRAKE_SECONDS
 from tests.review.test_review_server import JSON, decision, items_of, serving
 
 HALF = "\ud83d"  # of a surrogate pair, as JSON spells it
@@ -53,7 +54,7 @@ def test_a_body_of_other_bytes_or_of_an_endless_length_gets_an_answer(call, work
         sent = json.dumps(decision(items_of(call, server.address)[0], "ood", note="@")).encode()
         for data in (sent.replace(b"@", b"\xff"), sent.replace(b"@", b"\xed\xa0\xbd"), b"\xff\xfe" + sent):
             assert call(f"{server.address}decisions", data=data, **token)[0] == 400
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=BRAKE_SECONDS)
         headers = {"Content-Type": "application/json", "X-Curator-Token": server.token, "Content-Length": "9" * 5000}
         connection.request("POST", f"/{server.token}/decisions", headers=headers)
         assert connection.getresponse().status == 413
