@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 OF_LINES = "\t\n\r"  # the only control characters that a text of several lines may have
+LONGEST = 1_000_000  # characters, where no field says less
 SHOWN = 20  # characters on either side of a fault
 
 
-def text_fault(text: str, *, longest: int, lines: bool = False) -> str | None:
+def text_fault(text: str, *, longest: int = LONGEST, lines: bool = False) -> str | None:
     """What keeps a text out, as the rest of a sentence that begins with its name; None where it may come in.
 
     lines: it may have several, and marks of direction, which right-to-left scripts need. Half a surrogate pair, as JSON
@@ -49,6 +51,12 @@ def readable(name: str) -> str:
         escaped = name.encode("utf-8", "surrogateescape" if _only_escaped_bytes(name) else "backslashreplace")
         return escaped.decode("utf-8", "backslashreplace")
     return name
+
+
+def readable_json(value: Any) -> str:
+    """A value as JSON of such text: paths of a command line may be of any bytes."""
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    return "".join(json.dumps(readable(sign))[1:-1] if _is_surrogate(sign) else sign for sign in text)
 
 
 def _only_escaped_bytes(name: str) -> bool:

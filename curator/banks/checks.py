@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from curator.banks.labels import checked_labels
 from curator.banks.prompts import Template, resolve_template
 from curator.errors import ConfigError, UsageError
+from curator.printable import text_fault
 from curator.ranges import NAME_PATTERN
 
 Check: TypeAlias = Callable[[Any], Any]  # raises ValueError, saying what the value must be
@@ -33,8 +34,8 @@ def read_table(table: Mapping[str, Any], checks: Mapping[str, Check], where: str
 
 
 def text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a text")
+    if not isinstance(value, str) or not value.strip() or text_fault(value, lines=True):
+        raise ValueError("a text without control characters")
     return value
 
 

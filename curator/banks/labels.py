@@ -6,11 +6,13 @@ numbering of classes would silently shift.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from curator.banks.wordnet.lexicon import word_key
 from curator.errors import ConfigError
+from curator.printable import text_fault
 
 LONGEST_LABEL = 200  # characters; text encoders read about 77 tokens
 
@@ -22,7 +24,8 @@ def read_labels(path: Path) -> list[str]:
     Raises ConfigError, naming the line, for what is no label, for a repeated one, and when there is none.
     """
     text = decode(path)
-    lines = ((f"{path}: line {number}", line.strip()) for number, line in enumerate(text.splitlines(), start=1))
+    split = enumerate(re.split("\r\n|\r|\n", text), start=1)  # not at what Python also takes for the end of a line
+    lines = ((f"{path}: line {number}", line.strip(" \t")) for number, line in split)
     return checked_labels(((where, line) for where, line in lines if line and not line.startswith("#")), str(path))
 
 
@@ -56,10 +59,8 @@ def checked_labels(placed: Iterable[tuple[str, str]], source: str) -> list[str]:
 
 def label_fault(label: str) -> str | None:
     """What is wrong with a label, as the rest of a sentence; None if nothing is."""
-    if not label.isprintable():
-        return f"holds a tab or another control character: {label[:40]!r}"
-    if len(label) > LONGEST_LABEL:
-        return f"is {len(label)} characters long, more than {LONGEST_LABEL}"
+    if (fault := text_fault(label, longest=LONGEST_LABEL)) is not None:
+        return fault
     if not any(character.isalnum() for character in label):
         return f"has no letter or digit: {label!r}"
     return None

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curator.banks.labels import LONGEST_LABEL
 from curator.banks.wordnet.lexicon import word_key
 from curator.errors import ConfigError
+from curator.printable import text_fault
 from curator.types import ObjectKind
 
 HEADER = ("key", "label")
@@ -31,13 +33,13 @@ class LabelMap:
 def read_label_map(path: Path) -> LabelMap:
     """A table of two columns, key and label, split by tabs (`.tsv`, `.tab`, `.txt`) or commas; a first row `key,label`
     is its heading. Raises ConfigError, naming the line, for a row of another form or a key that comes twice."""
+    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), delimiter=delimiter))
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise ConfigError(
             f"{path}: the labels map cannot be read: {fault}", hint="a CSV of key,label in UTF-8"
         ) from fault
-    rows = list(csv.reader(text.splitlines(), delimiter="," if path.suffix.lower() == ".csv" else "\t"))
     names: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         fields = [field.strip() for field in row]
@@ -45,6 +47,8 @@ def read_label_map(path: Path) -> LabelMap:
             continue
         if len(fields) != 2 or not all(fields):
             raise ConfigError(f"{path}: line {number} is not a key and a label", hint="such as: n01440764,tench")
+        if (wrong := text_fault(fields[1], longest=LONGEST_LABEL)) is not None:
+            raise ConfigError(f"{path}: line {number}: the label {wrong}", hint="such as: n01440764,tench")
         if names.setdefault(word_key(fields[0]), fields[1]) != fields[1]:
             raise ConfigError(f"{path}: line {number} gives {fields[0]!r} a second label", hint="remove one of the two")
     return LabelMap(names)

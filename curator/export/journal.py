@@ -73,13 +73,17 @@ class Journal:
     def begin(self, request: Request, rows: pa.Table, done: list[Done]) -> None:
         """Begin an export of these rows of which some parts are done: it has begun once its head is there."""
         remove_leftovers(self._rows)
-        with durable(self._rows) as temporary, pyarrow.ipc.new_file(temporary, rows.schema) as file:
+        with (
+            durable(self._rows) as temporary,
+            temporary.open("wb") as sink,
+            pyarrow.ipc.new_file(sink, rows.schema) as file,
+        ):
             file.write_table(rows)
         write_durably(self._parts, b"".join(map(_line_of, done)))
         self._write_head(request, finished=False)
 
     def rows(self) -> pa.Table:
-        with pyarrow.ipc.open_file(self._rows) as file:
+        with self._rows.open("rb") as source, pyarrow.ipc.open_file(source) as file:
             return file.read_all()
 
     def parts(self) -> Iterator[Done]:
@@ -128,7 +132,7 @@ class Journal:
 
     def _write_head(self, request: Request, *, finished: bool, outcome: dict[str, int] | None = None) -> None:
         head = {"version": VERSION, "finished": finished, "request": request, "outcome": outcome}
-        write_durably(self._head, json.dumps(head, indent=1, ensure_ascii=False).encode() + b"\n")
+        write_durably(self._head, json.dumps(head, indent=1).encode() + b"\n")
 
 
 def _line_of(done: Done) -> bytes:

@@ -29,8 +29,8 @@ def _by_night(rows: pa.Table, options: Options) -> list[Part]:
 def _write_parquet(part: Part, folder: Path, options: Options) -> Written:
     """The night is in the name of the folder, as Hive has it, and so not in the file."""
     name = f"{part.place}.parquet"
-    with durable(folder / name) as temporary:
-        pq.write_table(part.rows.drop_columns(["night"]), temporary, compression="zstd")
+    with durable(folder / name) as temporary, temporary.open("wb") as file:  # Arrow opens UTF-8 names only
+        pq.write_table(part.rows.drop_columns(["night"]), file, compression="zstd")
     return Written([name])
 
 
@@ -40,8 +40,8 @@ def _whole(rows: pa.Table, options: Options) -> list[Part]:
 
 def _write_csv(part: Part, folder: Path, options: Options) -> Written:
     name = f"{part.place}.csv"
-    with durable(folder / name) as temporary:
-        pyarrow.csv.write_csv(part.rows, temporary)
+    with durable(folder / name) as temporary, temporary.open("wb") as file:
+        pyarrow.csv.write_csv(part.rows, file)
     return Written([name])
 
 

@@ -118,10 +118,10 @@ def _keep_aside(path: Path, entries: Sequence[Entry]) -> None:
     """Remove a journal whose other entries are recorded; these go into the file beside it, each once."""
     aside = kept_aside(path)
     try:
-        known = aside.read_bytes() if aside.exists() else b""
-        new = [entry.data for entry in entries if entry.data not in known.split(b"\n")]
+        known = aside.read_bytes().removesuffix(b"\n").split(b"\n") if aside.exists() else []
+        new = [entry.data for entry in entries if entry.data not in known]
         if new:
-            write_durably(aside, known + b"".join(line + b"\n" for line in new))
+            write_durably(aside, b"".join(line + b"\n" for line in (*known, *new)))
         path.unlink(missing_ok=True)
     except OSError as fault:
         raise WorkspaceError(f"{path}: recorded, but it cannot be removed: {fault.strerror}") from fault

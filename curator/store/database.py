@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from curator.errors import StoreError
+from curator.printable import readable
 from curator.store.queries import shipped_queries
 
 # No statement of ours touches other files, loads code, or takes a Python variable for a table. So none can.
@@ -37,6 +38,12 @@ SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a sca
 def first_line(fault: BaseException) -> str:
     """The first line of a foreign error's message."""
     return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+
+
+def _sound(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """As DuckDB takes them: names that a command line gives may be of other bytes than UTF-8."""
+    given = dict(parameters or {})
+    return {key: readable(value) if isinstance(value, str) else value for key, value in given.items()}
 
 
 def _what_to_do(fault: duckdb.Error) -> str | None:
@@ -110,14 +117,14 @@ class Database:
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one statement. Raises StoreError with the first line of DuckDB's message."""
         try:
-            return self._connection.execute(sql, dict(parameters or {}))
+            return self._connection.execute(sql, _sound(parameters))
         except duckdb.Error as fault:
             raise StoreError(first_line(fault)) from fault
 
     def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one query and fetch its rows as an Arrow table; a statement without rows gives an empty one."""
         try:
-            relation = self._connection.sql(sql, params=dict(parameters or {}))
+            relation = self._connection.sql(sql, params=_sound(parameters))
             return pa.table({}) if relation is None else relation.to_arrow_table()
         except duckdb.Error as fault:
             raise StoreError(first_line(fault), hint=_what_to_do(fault)) from fault

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from curator import __version__
+from curator.printable import readable, readable_json
 from curator.store.database import Database
 from curator.store.tables import Columns, Row, object_table, reject_row
 from curator.types import Bank, Encoder, Reject, SourceObject
@@ -65,6 +66,14 @@ class ShardResult:
     encode_seconds: float = 0.0
 
 
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Texts that are no UTF-8 come in with escapes: what a model or a library has said must not stop a run."""
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([readable(value) if isinstance(value, str) else value for value in values], kind)
+
+
 class Ledger:
     """What one run writes. Every row it adds carries `run_id`."""
 
@@ -79,7 +88,7 @@ class Ledger:
             self._schemas[name] = self.database.schema(name)
         count = max(map(len, columns.values()), default=0)
         filled = {"run_id": [self.run_id] * count, **columns}
-        arrays = [pa.array(filled.get(item.name, [None] * count), item.type) for item in self._schemas[name]]
+        arrays = [_array(filled.get(item.name, [None] * count), item.type) for item in self._schemas[name]]
         return pa.Table.from_arrays(arrays, schema=self._schemas[name])
 
     def rows_table(self, name: str, rows: Sequence[Row]) -> pa.Table:
@@ -99,7 +108,7 @@ class Ledger:
             version=__version__,
             host=socket.gethostname(),
             process_id=os.getpid(),
-            arguments=json.dumps(dict(arguments), sort_keys=True, default=str),
+            arguments=readable_json(dict(arguments)),
         )
 
     def finish(self, status: str, error: str | None = None) -> None:

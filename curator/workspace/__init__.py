@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from curator.config import Config
-from curator.errors import UsageError
+from curator.errors import ConfigError, UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
 from curator.policy import Policy, Rule
@@ -276,10 +276,17 @@ class Workspace:
             return database.arrow(query, parameters)
 
     def queries(self) -> dict[str, NamedQuery]:
-        """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first."""
+        """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first.
+
+        Raises ConfigError for a file that is no text or holds no queries.
+        """
         own: dict[str, NamedQuery] = {}
         for path in sorted(self.layout.queries.glob("*.sql")):
-            own |= parse_queries(path.read_text(encoding="utf-8"), origin=str(path))
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as fault:
+                raise ConfigError(f"{path}: cannot be read: {fault}", hint="named queries are UTF-8 text") from fault
+            own |= parse_queries(text, origin=str(path))
         return {**report_queries(), **own}
 
     def query(self, name: str, **parameters: Any) -> pa.Table:

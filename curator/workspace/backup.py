@@ -35,7 +35,7 @@ from curator.workspace.backup_files import (
     list_backups,
     never_changes,
 )
-from curator.workspace.layout import Layout, refuse_remote
+from curator.workspace.layout import Layout, refuse_odd_bytes, refuse_remote
 from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log
 from curator.workspace.losses import all_kept, referred_files
@@ -108,6 +108,7 @@ def restore_backup(backup: Path, folder: Path) -> Layout:
     Every file is compared with the manifest. Raises BackupError for a backup that is not whole, and leaves no folder.
     """
     backup, folder = backup.expanduser().resolve(), folder.expanduser().resolve()
+    refuse_odd_bytes(folder)
     if not (backup / MANIFEST).is_file() and (found := list_backups(backup)):
         backup = found[-1]
     manifest = Manifest.read(backup)

@@ -10,7 +10,7 @@ from pathlib import Path
 from curator.banks import DEFAULT_SPEC, read_labels
 from curator.config import CONFIG_NAME, Config
 from curator.errors import ConfigError, UsageError, WorkspaceError
-from curator.workspace.layout import Layout
+from curator.workspace.layout import Layout, refuse_odd_bytes
 from curator.workspace.makefile import makefile_text
 
 CONFIG_TEXT = """\
@@ -83,6 +83,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     """Write the files of a new workspace. An existing folder is fine and keeps what it has of them; an existing
     workspace is refused, and so are other labels than those that are there."""
     layout = Layout(folder.expanduser().resolve())
+    refuse_odd_bytes(layout.root)
     if layout.config.exists():
         raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
     if layout.ledger.exists() or layout.snapshot.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 from curator.banks import checks
 from curator.config import CONFIG_NAME
 from curator.errors import UsageError, WorkspaceError
+from curator.printable import readable
 from curator.urls import refuse_secrets, scheme_of
 
 LOCAL_WORKSPACE = "a workspace is a folder on this machine, because DuckDB needs a local file that it can lock"
@@ -121,6 +122,14 @@ def refuse_remote(folder: Path | str, *, why: str = LOCAL_WORKSPACE, hint: str =
         raise WorkspaceError(f"{folder}: {why}", hint=hint)
 
 
+def refuse_odd_bytes(root: Path) -> None:
+    """Raises WorkspaceError for a folder whose path DuckDB cannot take: it opens no file by other bytes than UTF-8."""
+    if readable(str(root)) != str(root):
+        raise WorkspaceError(
+            f"{readable(str(root))}: a workspace lies under a path that is UTF-8", hint="rename the folder"
+        )
+
+
 def find_workspace(start: Path, *, even_broken: bool = False) -> Layout:
     """The workspace at `start` or the nearest folder above it, as git finds its repository.
 
@@ -130,16 +139,16 @@ def find_workspace(start: Path, *, even_broken: bool = False) -> Layout:
     for folder in (start, *start.parents):
         layout = Layout(folder)
         had_runs = layout.ledger.is_file() or layout.snapshot.is_file()
-        if had_runs and even_broken:
+        if not (had_runs or layout.config.is_file()):
+            continue
+        refuse_odd_bytes(folder)
+        if even_broken or (layout.config.is_file() and not (had_runs and layout.config.stat().st_size == 0)):
             return layout
-        if layout.config.is_file() and not (had_runs and layout.config.stat().st_size == 0):
-            return layout
-        if had_runs:
-            raise WorkspaceError(
-                f"{layout.config} is missing or empty, though {folder} is a workspace",
-                hint="restore it from a backup or from version control; or write one for the encoder of the ledger by "
-                f"`curator -w {shlex.quote(str(folder))} recover`",
-            )
+        raise WorkspaceError(
+            f"{layout.config} is missing or empty, though {folder} is a workspace",
+            hint="restore it from a backup or from version control; or write one for the encoder of the ledger by "
+            f"`curator -w {shlex.quote(str(folder))} recover`",
+        )
     raise WorkspaceError(
         f"{start}: no workspace here or above (no {CONFIG_NAME})",
         hint="make one with `curator init DIR --labels labels.txt`, or name one with -w DIR",

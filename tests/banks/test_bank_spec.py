@@ -87,6 +87,8 @@ def test_the_mapping_is_plain_json_and_does_not_depend_on_what_was_spelt_out():
         ({"mining": {"remove_id_names": "all"}}, 'true or false or "exact"', None),
         ({"mining": {"exclude_above": 1.2}}, "mining.exclude_above must be a number", None),
         ({"id": {}}, "'id.labels' is missing", None),
+        ({"id": {"labels": "a\0.txt"}}, "id.labels must be a text without control characters", None),
+        ({"negatives": {"lists": [{"file": "\x1b[2J"}]}}, "lists[1].file must be a text without control", None),
         ({"id": {"labels": ["a"], "bank": "other"}}, "id.labels and id.bank are alternatives", "remove one"),
         ({"id": {"bank": "other@"}}, "id.bank must be the name of a bank", None),
         ({"id": {"labels": ["a"], "template": []}}, "id.template: an ensemble must hold", None),

@@ -178,6 +178,11 @@ def test_query_of_ones_own(scanned, run_cli):
     rows = json.loads(run_cli("query", "by_format", "-p", "format=PNG", "--json", folder=scanned).stdout)
     assert rows == [{"n": 13}]
     assert "takes the parameters format" in run_cli("query", "by_format", folder=scanned, code=2).output
+    for data in (b"-- name: by_format\n-- caf\xe9\nselect 1", "-- name: by_format".encode("utf-16")):
+        (scanned / "queries" / "mine.sql").write_bytes(data)
+        said = run_cli("query", folder=scanned, code=2)
+        assert "mine.sql: cannot be read" in said.stderr and said.stderr.count("\n") == 1
+    (scanned / "queries" / "mine.sql").unlink()
 
 
 def test_bank_build_list_show(workspace, run_cli):

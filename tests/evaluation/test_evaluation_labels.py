@@ -30,7 +30,9 @@ def test_labels_map_is_read_by_its_suffix(tmp_path, name, text):
     assert names.name_of("unknown") == "unknown"
 
 
-@pytest.mark.parametrize("text", ["n1,tench\nn1,goldfish\n", "n1\n", "n1,tench,fish\n", "n1,\n"])
+@pytest.mark.parametrize(
+    "text", ["n1,tench\nn1,goldfish\n", "n1\n", "n1,tench,fish\n", "n1,\n", "n1,a\0b", "n1,\x1b[2J"]
+)
 def test_bad_labels_map_is_refused_with_its_line(tmp_path, text):
     (tmp_path / "map.csv").write_text(text)
     with pytest.raises(ConfigError, match=r"map\.csv: line \d"):
@@ -38,6 +40,9 @@ def test_bad_labels_map_is_refused_with_its_line(tmp_path, text):
 
 
 def test_missing_labels_map_is_refused(tmp_path):
+    (tmp_path / "map.csv").write_text("n1," + "x" * 200_000)
+    with pytest.raises(ConfigError, match="cannot be read: field larger than"):
+        read_label_map(tmp_path / "map.csv")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_label_map(tmp_path / "none.csv")
 

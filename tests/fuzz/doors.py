@@ -31,6 +31,7 @@ from curator.lake import ReadOptions, plan_shards, read_datum, read_shard
 from curator.lake.globs import Glob
 from curator.systems.spec import SETTINGS, read_system_spec, spec_text
 from curator.types import Datum, ObjectKind, Preprocess, Reject, SourceObject
+from tests.fuzz.texts import TEXT_SEEDS, enter_reviews, enter_texts, review_seeds
 
 MAX_OBJECT_BYTES = 1 << 20
 MAX_PIXELS = 1_000_000
@@ -290,5 +291,7 @@ DOORS = {
         Door("config", CONFIG_SEEDS, enter_config),
         Door("globs", GLOB_SEEDS, enter_glob),
         Door("answers", ANSWER_SEEDS, enter_answers),
+        Door("reviews", review_seeds(), enter_reviews),
+        Door("texts", TEXT_SEEDS, enter_texts),
     )
 }

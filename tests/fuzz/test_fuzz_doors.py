@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.fuzz.doors import DOORS, Door
 from tests.fuzz.inputs import inputs
 
-EXAMPLES = {"parquet": 150}
+EXAMPLES = {"parquet": 150, "reviews": 60, "texts": 40}  # those that write many files
 
 
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
 from curator.workspace import ExportRequest, LearnRequest, Workspace
@@ -27,6 +28,7 @@ NAMES = (*FILES, f"s{ODD}.tar", f"r{ODD}.parquet")
 ALL = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
 
 
+FORMATS = ("parquet", "csv", "jsonl", "files", "symlinks", "webdataset", "fiftyone", "huggingface")
 COLOURS = ("blue", "yellow", "black", "cyan")
 
 
@@ -91,6 +93,49 @@ def test_a_night_shows_them_all(scanned):
     assert found["0" * 32].data is None and "in no source any more" in (found["0" * 32].reason or "")
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_folder_of_any_name_is_exported_to(form, scanned, tmp_path):
+    to = tmp_path / f"to{ODD}"
+    done = scanned.export(ExportRequest(images="flagged", to=str(to), format=form))
+    again = scanned.export(ExportRequest(images="flagged", to=str(to), format=form, replace="update"))
+    assert done.images == again.images > 0 and (to / FOLDER / "export.json").is_file()
+
+
+def test_files_of_any_name_are_written_and_read_back(scanned, tmp_path, run_cli):
+    folder = scanned.layout.root
+    for command in (("report", "-o", f"r{ODD}.html"), ("review", "export", "--to", f"r{ODD}.csv"),
+                    ("sql", "select 1 as x", "-o", f"s{ODD}.csv"), ("explain", IDS[0], "--html", f"e{ODD}.html"),
+                    ("publish", "--to", f"p{ODD}")):  # fmt: skip
+        *words, name = command
+        assert run_cli(*words, tmp_path / name, folder=folder).exit_code == 0
+        assert (tmp_path / name).exists()
+    run_cli("review", "import", tmp_path / f"r{ODD}.csv", folder=folder)
+    (row,) = scanned.sql("select arguments::json->>'path' as path from run where command = 'review import'").to_pylist()
+    assert row["path"].endswith("/r\\xe9.csv"), "JSON that DuckDB reads"
+
+
+def test_a_workspace_under_a_name_that_duckdb_cannot_open_is_refused_at_once(scanned, tmp_path):
+    odd = tmp_path / f"w{ODD}"
+    with pytest.raises(WorkspaceError, match=r"w\\xe9: a workspace lies under a path that is UTF-8"):
+        Workspace.create(odd, labels=["red", "green"], encoder="fake")
+    assert not odd.exists()
+    kept = scanned.backup(tmp_path / f"b{ODD}")
+    with pytest.raises(WorkspaceError, match="under a path that is UTF-8"):
+        Workspace.restore(kept.path, odd)
+    assert not odd.exists()
+    restored = Workspace.restore(tmp_path / f"b{ODD}", tmp_path / "restored")
+    restored.layout.root.rename(odd)
+    with pytest.raises(WorkspaceError, match="under a path that is UTF-8"):
+        Workspace.open(odd)
+
+
+def test_values_of_other_bytes_are_asked_for_and_not_found(scanned, run_cli):
+    folder = scanned.layout.root
+    assert "no bank version" in run_cli("bank", "show", ODD, folder=folder, code=1).stderr
+    assert "Could not convert" in run_cli("query", "flagged", "-p", f"limit={ODD}", folder=folder, code=1).stderr
+    assert "neither in the lake nor a file" in run_cli("explain", f"x{ODD}", folder=folder, code=2).stderr
+
+
 @pytest.mark.parametrize("form", ["webdataset", "huggingface", "symlinks"])
 def test_each_is_exported(form, scanned, tmp_path):
     wanted = {"where": f"image_id in {tuple(IDS)}"}
@@ -117,7 +162,8 @@ def test_each_is_exported_for_review(scanned, tmp_path):
 def test_each_is_shown_to_a_describer(lake, tmp_path, monkeypatch):
     def script(number, received):
         if received.images:
-            return fault_server.answer(json.dumps({"description": f"a wall of number {number}"}))
+            said = {"description": f"a wall of number {number}, \ud800"}  # half a surrogate pair, as JSON spells it
+            return fault_server.answer(json.dumps(said, ensure_ascii=False))
         return fault_server.answer(json.dumps({"labels": [f"brick {number}", f"leaf {number}"]}))
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-of-names")
@@ -133,4 +179,6 @@ def test_each_is_shown_to_a_describer(lake, tmp_path, monkeypatch):
         shown = [image for received in server.received for image in received.images]
     assert summary.account["described"] == {"asked": 4, "answered": 4, "rejected": 0, "failed": 0}
     assert len(set(shown)) == 4
+    said = workspace.sql("select output from generator_call where role = 'describer'")["output"].to_pylist()
+    assert len(said) == 4 and all("\\ud800" in output for output in said)
     assert os.fsencode(lake / FILES[0]).endswith(b"caf\xe9.png"), "the names were what they should be"
