@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from curator.errors import ConfigError
-from curator.ranges import NAME_PATTERN, Form, Range, read_fields
+from curator.ranges import NAME_PATTERN, TEXT, Form, Range, read_fields
 
 CONFIG_NAME = "curator.toml"
 BANK = Form(NAME_PATTERN + "(@[0-9A-Za-z]{1,64})?", "the name of a bank, or one version of it as name@digest")
@@ -74,6 +74,8 @@ class ScanSection:
     decode_workers: Annotated[int, Range(-1, 1024, "processes; -1: one a core, 0: decode in the main process")] = -1
     read_threads: Annotated[int, Range(1, 1024, "threads")] = 8  # for loose files on slow storage
     max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes")] = 268_435_456  # larger images are rejected unread
+    exclude: tuple[Annotated[str, TEXT], ...] = ()  # names below sources to pass over: cache · *.tif · 2025/**
+    include: tuple[Annotated[str, TEXT], ...] = ()  # to read though excluded, hidden or in a system folder: @eaDir
     metrics_file: Annotated[str, FILE] = ""  # where each scan leaves its figures for Prometheus; from the workspace
 
 

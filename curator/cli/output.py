@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+SHOWN_HEADINGS = 20
 SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table"}
 
 
@@ -159,3 +160,11 @@ def bytes_text(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError(count)
+
+
+def passed_over_text(counts: Mapping[str, int]) -> str:
+    """What was passed over on one line, most first: `12 .txt, 3 (hidden)`."""
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{count} {heading}" for heading, count in order[:SHOWN_HEADINGS])
+    rest = sum(count for _, count in order[SHOWN_HEADINGS:])
+    return printable(f"{shown}, {rest} others" if rest else shown)

@@ -9,7 +9,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+from curator.cli.output import echo_json, echo_pairs, echo_rows, passed_over_text, say, write_file
 
 if TYPE_CHECKING:
     from curator.workspace import NightReport
@@ -61,6 +61,10 @@ def echo_report(found: NightReport) -> None:
     say(f"night of {data['night']['night']}, run {data['night']['run_id']}")
     kinds = " + ".join(f"{read[kind]} {kind}" for kind in ("images", "duplicates", "rejects"))
     say(f"read {read['data_read']}: {kinds}")
+    for place in ("listing", "archive"):
+        found_there = {row["heading"]: row["files"] for row in data["passed_over"] if row["place"] == place}
+        if found_there:
+            say(f"  passed over in {place}s: {passed_over_text(found_there)}")
     rate = "" if flags["low"] is None else f": {flags['flag_rate']:.1%} ({flags['low']:.1%} to {flags['high']:.1%})"
     say(f"{flags['flagged']} of {flags['scored']} images that arrived are flagged{rate}")
     if drift["baseline"] is None:

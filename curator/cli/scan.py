@@ -10,7 +10,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import encoder_options, encoder_overrides, json_option
-from curator.cli.output import bytes_text, echo_json, say
+from curator.cli.output import bytes_text, echo_json, passed_over_text, say
 from curator.cli.progress import ScanProgress
 from curator.printable import printable
 
@@ -23,6 +23,10 @@ Scan SOURCES: embed, score and flag what is new.
 
 A source is a folder, a file, a glob, a WebDataset tar or a Parquet file,
 here or at any fsspec URL (s3://, gs://, http://). Killed? Run it again.
+
+A GLOB is a name at any depth (cache, '*.tif') or a path below the source
+('2025/**'). What is hidden and folders of systems (@eaDir, lost+found,
+$RECYCLE.BIN …) are passed over, too, unless an --include names them.
 
 Results are kept, whatever the exit code. A CONDITION compares (>, >=, <,
 <=) a figure of this run with a number: flag_rate>0.2, images<1. Figures:
@@ -42,6 +46,8 @@ Example:
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @click.option("--bank", metavar="NAME", help="Score with this bank: NAME or NAME@DIGEST.")
 @click.option("--method", metavar="NAME", help="Score with this method: neglabel, mcm, neglabel:group_count=10 …")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Pass over what has this name or path. Repeatable.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless: see below. Repeatable.")
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")
@@ -67,6 +73,8 @@ def scan(
     dry_run: bool,
     bank: str | None,
     method: str | None,
+    exclude: tuple[str, ...],
+    include: tuple[str, ...],
     rehash: bool,
     retry_rejects: bool,
     workers: int | None,
@@ -84,7 +92,9 @@ def scan(
     overrides["scan.metrics_file"] = str(Path(metrics_file).absolute()) if metrics_file else None
     workspace = app.open(overrides | encoder_overrides(**encoder))
     if dry_run:
-        counts = workspace.preview(*sources, rehash=rehash, retry_rejects=retry_rejects)
+        counts = workspace.preview(
+            *sources, rehash=rehash, retry_rejects=retry_rejects, exclude=exclude, include=include
+        )
         echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
         return
     with ScanProgress(quiet=app.verbosity < 0, plain=app.log_format == "json") as progress:
@@ -92,6 +102,8 @@ def scan(
             *sources,
             rehash=rehash,
             retry_rejects=retry_rejects,
+            exclude=exclude,
+            include=include,
             max_reject_rate=max_reject_rate,
             fail_on=fail_on,
             wait_seconds=wait_seconds,
@@ -117,8 +129,7 @@ def _echo_listings(listings: list[ListingCounts] | tuple[ListingCounts, ...]) ->
             f"{item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
         )
         if item.ignored:
-            kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in item.ignored.items())
-            say(f"  not images, passed over: {printable(kinds)}")
+            say(f"  passed over: {passed_over_text(item.ignored)}")
 
 
 def echo_summary(summary: ScanSummary) -> None:
@@ -131,5 +142,7 @@ def echo_summary(summary: ScanSummary) -> None:
     )
     for reason, count in summary.reject_reasons.items():
         say(f"  {count} rejected: {reason}")
+    if summary.passed_over:
+        say(f"  passed over in archives: {passed_over_text(summary.passed_over)}")
     say(f"bank {summary.bank}, {summary.method_id}, encoder {summary.encoder_id}")
     say(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")

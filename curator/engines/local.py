@@ -122,7 +122,7 @@ class _Builders:
         outcomes = []
         for chunk, batch in window:
             self._open = self._open or ShardBuilder(chunk.shard, self._encoder, self._failed)
-            self._open.add(chunk.data, batch)
+            self._open.add(chunk.data, chunk.passed, batch)
             if self._progress:
                 self._progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
             if chunk.last:

@@ -28,14 +28,14 @@ from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import IdTable, KnownContents
 from curator.engines.stages import Chunk, EncodedShard, Seen, ShardBuilder, shard_chunks
 from curator.errors import EngineError
-from curator.lake import ReadOptions
+from curator.lake import PassedOver, ReadOptions
 from curator.types import Encoder, Pixels, Preprocess, Reject, Shard, Vectors
 from curator.vectors import at_rest
 
 CHUNKS_AHEAD = 4  # decoded before the encoder asks for them; as many again wait in the stream
 
 ScoreRows: TypeAlias = Callable[[Sequence[str], Vectors], pa.Table]
-DecodedChunk: TypeAlias = tuple[list[Seen | Reject], DecodedBatch]
+DecodedChunk: TypeAlias = tuple[list[Seen | Reject], PassedOver, DecodedBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class ShardDecoder:
 
 def _finished(entry: tuple[Chunk, PendingBatch]) -> DecodedChunk:
     chunk, pending = entry
-    return chunk.data, pending.result()
+    return chunk.data, chunk.passed, pending.result()
 
 
 class ShardEncoder:

@@ -37,7 +37,7 @@ class Settlement:
 
 def settle(encoded: EncodedShard, failed: Mapping[str, Fault]) -> ShardOutcome:
     """What became of each datum. failed: of all contents of the run, by id: a copy of a bad image fails like it."""
-    outcome = ShardOutcome(encoded.shard, encoded.data)
+    outcome = ShardOutcome(encoded.shard, encoded.data, passed=encoded.passed)
     outcome.decode_seconds, outcome.encode_seconds = encoded.decode_seconds, encoded.encode_seconds
     for item in encoded.data:
         _settle_datum(item, encoded.facts, failed, outcome)

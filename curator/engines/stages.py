@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from curator.engines.decode_pool import Decoded, DecodedBatch, DecodeFault
 from curator.engines.known import KnownContents
-from curator.lake import ReadOptions, content_id, read_shard
+from curator.lake import PassedOver, ReadOptions, content_id, read_shard
 from curator.types import Datum, ImageFacts, Pixels, Reject, RejectStage, Shard, Vectors
 
 CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
@@ -80,19 +80,23 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A run of data of one shard: what was seen, the bytes of the fresh ones, and whether it closes the shard."""
+    """A run of data of one shard: what was seen, the bytes of the fresh ones, and whether it closes the shard.
+
+    passed: what was passed over in the shard; all of it comes with the last chunk.
+    """
 
     shard: Shard
     data: list[Seen | Reject]
     fresh: list[bytes]
     last: bool
+    passed: PassedOver = field(default_factory=PassedOver)
 
 
 @dataclass(slots=True)
 class EncodedShard:
     """A shard after its last stage: vectors (n, d) and facts of the contents that got one, faults of the others.
 
-    image_ids: of the rows of `vectors`. scores: one row a vector, where the engine scores.
+    image_ids: of the rows of `vectors`. scores: one row a vector, where the engine scores. passed: over, in the shard.
     """
 
     shard: Shard
@@ -103,6 +107,7 @@ class EncodedShard:
     faults: dict[str, Fault]
     decode_seconds: float
     encode_seconds: float
+    passed: PassedOver
     scores: pa.Table | None = None
 
 
@@ -116,6 +121,7 @@ class ShardOutcome:
     images: list[NewImage] = field(default_factory=list)
     vectors: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     scores: pa.Table | None = None  # one row an image, where the engine scores
+    passed: PassedOver = field(default_factory=PassedOver)  # over, in the shard
     duplicate_count: int = 0
     decoded_count: int = 0
     byte_count: int = 0
@@ -129,7 +135,8 @@ def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> It
     fresh: list[bytes] = []
     size = 0
     here = KnownContents()
-    for item in read_shard(shard, options=options):
+    passed = PassedOver()
+    for item in read_shard(shard, options=options, passed=passed):
         if isinstance(item, Reject):
             data.append(item)
         else:
@@ -141,7 +148,7 @@ def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> It
         if len(data) >= CHUNK_IMAGES or size >= CHUNK_BYTES:
             yield Chunk(shard, data, fresh, last=False)
             data, fresh, size = [], [], 0
-    yield Chunk(shard, data, fresh, last=True)
+    yield Chunk(shard, data, fresh, last=True, passed=passed)
 
 
 def _recognise(datum: Datum, here: KnownContents, known: KnownContents) -> Seen:
@@ -189,10 +196,12 @@ class ShardBuilder:
         self._vectors: list[Vectors] = []
         self._decode_seconds = 0.0
         self._encode_seconds = 0.0
+        self._passed = PassedOver()
 
-    def add(self, data: Sequence[Seen | Reject], batch: DecodedBatch) -> None:
-        """Take what was seen in a chunk and what decoding its fresh data gave; encode whole batches."""
+    def add(self, data: Sequence[Seen | Reject], passed: PassedOver, batch: DecodedBatch) -> None:
+        """Take what was seen and passed over in a chunk and what decoding its fresh data gave; encode whole batches."""
         self._data += data
+        self._passed += passed
         self._decode_seconds += batch.cpu_seconds
         decoded = iter(batch.items)
         for item in data:
@@ -224,6 +233,7 @@ class ShardBuilder:
             self._faults,
             self._decode_seconds,
             self._encode_seconds,
+            self._passed,
         )
 
     def _encode(self, count: int) -> None:

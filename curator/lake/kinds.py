@@ -1,4 +1,4 @@
-"""What a name says: the kind of object behind it, whether it is hidden, and how it is written as valid UTF-8.
+"""What a name says: the kind of object behind it, and how it is written as valid UTF-8.
 
 Listings decide by name alone, because opening 100,000 files to look inside would cost more than the scan they save.
 What the bytes really are is the decoder's business.
@@ -15,7 +15,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
-SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})  # left behind by file managers
 
 
 def suffix_of(name: str) -> str:
@@ -32,18 +31,3 @@ def kind_of(name: str) -> ObjectKind | None:
     if suffix in PARQUET_SUFFIXES:
         return "parquet"
     return "tar" if name.lower().endswith(TAR_SUFFIXES) and suffix else None
-
-
-def is_hidden(name: str) -> bool:
-    """Whether one part of a path is hidden (a leading dot) or left behind by a file manager."""
-    return (name.startswith(".") and name.strip(".") != "") or name.lower() in SYSTEM_NAMES
-
-
-def is_lake_name(relative: str) -> bool:
-    """Whether a listing of a folder gives the object at this path, relative to the folder."""
-    return kind_of(relative) is not None and not any(map(is_hidden, relative.split("/")))
-
-
-def ignored_as(name: str) -> str:
-    """Under which heading a listing counts a file that it does not give."""
-    return suffix_of(name) or "(no suffix)"

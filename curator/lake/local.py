@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from curator.errors import SourceError
 from curator.lake.files import one_line
+from curator.lake.filters import EVERYTHING, PathFilter
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of
+from curator.lake.kinds import kind_of
+from curator.lake.passed import FOLDER_LINK, PassedOver, suffix_heading
 from curator.lake.versions import local_version
 from curator.printable import readable
 from curator.types import ObjectKind, Reject, SourceObject
-
-FOLDER_LINK = "(folder link)"
-HIDDEN = "(hidden)"
 
 
 @dataclass(slots=True)
@@ -33,7 +31,8 @@ class LocalSource:
     root: str
     is_file: bool = False
     glob: Glob | None = None
-    ignored: Counter[str] = field(default_factory=Counter)
+    ignored: PassedOver = field(default_factory=PassedOver)
+    filter: PathFilter = EVERYTHING
 
     @classmethod
     def find(cls, address: str) -> LocalSource:
@@ -57,17 +56,20 @@ class LocalSource:
     def prefix(self) -> str:
         if self.glob is not None:
             return self.glob.prefix
-        return self.name if self.is_file else self._folder_prefix
+        return self.name if self.is_file else self.folder_prefix
 
     @property
-    def _folder_prefix(self) -> str:
+    def folder_prefix(self) -> str:
+        """What goes before the paths that the filter is about."""
         return f"{readable(self.root).rstrip('/')}/"
 
     def covers(self, uri: str) -> bool:
         if self.is_file:
             return uri == self.name
-        inside = uri.startswith(self._folder_prefix) and is_lake_name(uri[len(self._folder_prefix) :])
-        return inside and (self.glob is None or self.glob.matches(uri))
+        if not uri.startswith(self.folder_prefix) or kind_of(uri) is None:
+            return False
+        is_read = self.filter.heading_of_file(uri[len(self.folder_prefix) :]) is None
+        return is_read and (self.glob is None or self.glob.matches(uri))
 
     def list(self) -> Iterator[SourceObject | Reject]:
         self.ignored.clear()
@@ -82,35 +84,41 @@ class LocalSource:
 
     def _walk(self, root: str) -> Iterator[SourceObject | Reject]:
         """A stack of folders rather than recursion: Linux allows folders deeper than Python's call stack."""
-        opened = [self._folder(root)]
+        opened = [self._folder(_Folder(root))]
         while opened:
             found = next(opened[-1], None)
             if found is None:
                 opened.pop()
-            elif isinstance(found, str):
+            elif isinstance(found, _Folder):
                 opened.append(self._folder(found))
             else:
                 yield found
 
-    def _folder(self, folder: str) -> Iterator[SourceObject | Reject | str]:
-        """What one folder holds, in order; folders to be entered as their paths."""
+    def _folder(self, folder: _Folder) -> Iterator[SourceObject | Reject | _Folder]:
+        """What one folder holds, in order; with the folders to be entered."""
         try:
-            with os.scandir(folder) as found:
+            with os.scandir(folder.path) as found:
                 entries = sorted(found, key=_order)
         except OSError as fault:
-            yield from self._unreadable_folder(folder, fault)
+            yield from self._unreadable_folder(folder.path, fault)
             return
         before = ""
         for entry in entries:
-            if is_hidden(entry.name):
-                self.ignored[HIDDEN] += 1
+            address = readable(entry.path)
+            heading = self.filter.heading(address[len(self.folder_prefix) :], folder.heading)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if heading is not None and not (is_folder and self._may_include_below(address)):
+                self.ignored.note(heading)
                 continue
-            address, before = before, _order(entry)
-            is_ambiguous = before == address or self._could_be_a_member(readable(entry.path))
-            if not entry.is_dir(follow_symlinks=False):
+            order, before = before, _order(entry)
+            is_ambiguous = before == order or self._could_be_a_member(address)
+            if not is_folder:
                 yield from self._entry(entry, is_ambiguous=is_ambiguous)
-            elif self.glob is None or self.glob.may_contain(readable(entry.path)):
-                yield _ambiguous(entry) if is_ambiguous else entry.path
+            elif self.glob is None or self.glob.may_contain(address):
+                yield _ambiguous(entry) if is_ambiguous else _Folder(entry.path, heading)
+
+    def _may_include_below(self, address: str) -> bool:
+        return self.filter.may_include_below(address[len(self.folder_prefix) :])
 
     def _could_be_a_member(self, address: str) -> bool:
         """Whether an address may also be that of an image in a container: `set.tar#a.jpg`."""
@@ -129,7 +137,7 @@ class LocalSource:
             return
         kind = kind_of(entry.name)
         if kind is None:
-            self.ignored[FOLDER_LINK if _is_folder(entry) else ignored_as(readable(entry.name))] += 1
+            self.ignored.note(FOLDER_LINK if _is_folder(entry) else suffix_heading(readable(entry.name)))
             return
         if is_ambiguous:
             yield _ambiguous(entry)
@@ -142,9 +150,17 @@ class LocalSource:
         if stat.S_ISREG(status.st_mode):
             yield _object(entry.path, kind, status)
         elif stat.S_ISDIR(status.st_mode):
-            self.ignored[FOLDER_LINK] += 1
+            self.ignored.note(FOLDER_LINK)
         else:
             yield _reject(entry.path, "not_a_regular_file", "a pipe, a socket or a device, never opened")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder to be entered. heading: under which it is passed over, but for what is included."""
+
+    path: str
+    heading: str | None = None
 
 
 def _check_folder(path: str, address: str) -> None:

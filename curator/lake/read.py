@@ -14,20 +14,23 @@ from curator.errors import SourceError
 from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
 from curator.lake.options import ReadOptions
 from curator.lake.parquet import FILE_FAULTS, read_parquet
+from curator.lake.passed import PassedOver
 from curator.lake.tar import read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
 
 MAX_WAITING_BYTES = 256 << 20
 
 
-def read_shard(shard: Shard, *, options: ReadOptions) -> Iterator[Datum | Reject]:
+def read_shard(shard: Shard, *, options: ReadOptions, passed: PassedOver | None = None) -> Iterator[Datum | Reject]:
     """Everything in a shard, in an order that depends on the shard alone. Bad data are rejects.
+
+    passed: is given what was passed over in it.
 
     Raises MissingExtra or SourceError only where no object of the store could ever be read: a package that is missing,
     options that do not fit.
     """
     if shard.kind == "tar":
-        return read_tar(shard.objects[0], options)
+        return read_tar(shard.objects[0], options, passed)
     if shard.kind == "parquet":
         return read_parquet(shard.objects[0], shard.row_group, options)
     return _read_files(shard.objects, options)

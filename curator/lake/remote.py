@@ -6,7 +6,6 @@ each object, which costs one HEAD request each; a URL that ends with a slash is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ from typing import Any, Literal
 
 from curator.errors import SourceError
 from curator.lake.files import ABSENT, connect, foreign_faults, one_line
+from curator.lake.filters import EVERYTHING, PathFilter
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import ignored_as, is_hidden, is_lake_name, kind_of
-from curator.lake.local import HIDDEN
+from curator.lake.kinds import kind_of
+from curator.lake.passed import PassedOver, suffix_heading
 from curator.lake.patience import patiently
 from curator.lake.s3 import is_s3, list_prefix
 from curator.lake.versions import version_of
@@ -42,7 +42,8 @@ class RemoteSource:
     shape: Shape
     options: dict[str, Any]
     glob: Glob | None = None
-    ignored: Counter[str] = field(default_factory=Counter)
+    ignored: PassedOver = field(default_factory=PassedOver)
+    filter: PathFilter = EVERYTHING
 
     @classmethod
     def find(cls, address: str, options: dict[str, Any]) -> RemoteSource:
@@ -70,14 +71,16 @@ class RemoteSource:
         return self.name if self.shape == "object" else f"{self.name}/"
 
     @property
-    def _folder_prefix(self) -> str:
+    def folder_prefix(self) -> str:
+        """What goes before the paths that the filter is about."""
         return f"{self.glob.root if self.glob is not None else self.name}/"
 
     def covers(self, uri: str) -> bool:
         if self.shape == "object":
             return uri == readable(self.name)
-        inside = uri.startswith(self._folder_prefix) and is_lake_name(uri[len(self._folder_prefix) :])
-        return inside and (self.glob is None or self.glob.matches(uri))
+        if not uri.startswith(self.folder_prefix) or self._heading(uri) is not None:
+            return False
+        return self.glob is None or self.glob.matches(uri)
 
     def list(self) -> Iterator[SourceObject | Reject]:
         self.ignored.clear()
@@ -108,14 +111,18 @@ class RemoteSource:
         if self.shape == "object":
             return True
         uri = readable(str(filesystem.unstrip_protocol(key)))
-        relative = uri[len(self._folder_prefix) :]
-        if info.get("type") == "directory" or key.endswith("/") or not uri.startswith(self._folder_prefix):
+        if info.get("type") == "directory" or key.endswith("/") or not uri.startswith(self.folder_prefix):
             return False
-        if is_lake_name(relative):
-            return self.glob is None or self.glob.matches(uri)
-        hidden = any(map(is_hidden, relative.split("/")))
-        self.ignored[HIDDEN if hidden else ignored_as(relative)] += 1
-        return False
+        if (heading := self._heading(uri)) is not None:
+            self.ignored.note(heading)
+            return False
+        return self.glob is None or self.glob.matches(uri)
+
+    def _heading(self, uri: str) -> str | None:
+        """Under which heading an address below the folder is passed over; None where it is not."""
+        relative = uri[len(self.folder_prefix) :]
+        heading = self.filter.heading_of_file(relative)
+        return heading or (suffix_heading(relative) if kind_of(relative) is None else None)
 
 
 def _is_folder(filesystem: Any, path: str, name: str) -> bool:

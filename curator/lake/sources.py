@@ -6,10 +6,11 @@ addresses it would list, so that what is gone can be told from what another sour
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from curator.errors import SourceError
+from curator.lake.filters import PathFilter
 from curator.lake.local import LocalSource
 from curator.lake.remote import RemoteSource
 from curator.types import Reject, SourceObject
@@ -29,7 +30,7 @@ class Source(Protocol):
 
     @property
     def ignored(self) -> Mapping[str, int]:
-        """What the last complete listing passed over: suffix (or a remark in brackets) to number of files."""
+        """What the last complete listing passed over: heading (see `passed.py`) to number of files."""
 
     def list(self) -> Iterator[SourceObject | Reject]:
         """The objects in the order of their uris, each once; opens none of them.
@@ -42,11 +43,19 @@ class Source(Protocol):
         """Whether `list` would give this address if it were there."""
 
 
-def open_source(address: str, *, storage_options: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    address: str,
+    *,
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
+    storage_options: Mapping[str, Any] | None = None,
+) -> Source:
     """The source that an address names; a name that exists as it stands is never a glob.
 
+    exclude, include: patterns of names below it; see `filters.py`. A file that is named is read, whatever they say.
+
     Raises SourceError when it does not exist or cannot be reached, MissingExtra when its store needs a package,
-    UsageError for a URL with credentials in it.
+    UsageError for a URL with credentials in it, or what is no pattern.
     """
     if not address.strip():
         raise SourceError("an empty address is no source", hint="name a folder, a file, a glob or a URL")
@@ -56,5 +65,10 @@ def open_source(address: str, *, storage_options: Mapping[str, Any] | None = Non
         raise SourceError(f"{address}: chained URLs are not read", hint="name the store that holds the objects")
     scheme = scheme_of(address)
     if scheme in (None, "file", "local"):
-        return LocalSource.find(address if scheme is None else address.partition("://")[2])
-    return RemoteSource.find(address, dict(storage_options or {}))
+        source: LocalSource | RemoteSource = LocalSource.find(
+            address if scheme is None else address.partition("://")[2]
+        )
+    else:
+        source = RemoteSource.find(address, dict(storage_options or {}))
+    source.filter = PathFilter.parse(exclude, include, prefix=source.folder_prefix)
+    return source

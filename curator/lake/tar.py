@@ -3,6 +3,10 @@
 Members of one key (the path up to the first dot of its last part) that follow each other are one sample: images, and
 perhaps a label in `.cls`, `.cls.txt`, `.label` or `.label.txt`. The layout is WebDataset's (Aizman et al. 2019,
 arXiv:2001.01858). How headers are read, and what hostile ones may claim, is in `tar_members.py`.
+
+A tar in a tar is read as if its members were the outer one's, `train.tar#n01.tar#n01_1.jpg`: so the training images of
+ImageNet come. One further down, or a compressed one, is only counted. Members that are no images are counted, too, as
+a listing counts files; those without a suffix that says what they are, are known by their first bytes.
 """
 
 from __future__ import annotations
@@ -18,9 +22,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from curator.lake.files import confirm_unchanged, container_reason, one_line, open_stream
-from curator.lake.kinds import is_hidden, kind_of
+from curator.lake.kinds import kind_of
 from curator.lake.options import ReadOptions
-from curator.lake.tar_members import CUT_SHORT, Content, Member, TooMuchContent, most_content, read_members
+from curator.lake.passed import EMPTY_TAR, PARQUET_INSIDE, TAR_INSIDE, PassedOver, passed_as, suffix_heading
+from curator.lake.signatures import HEAD, looks_like_image
+from curator.lake.tar_members import (
+    CUT_SHORT,
+    BytesAfterEnd,
+    Content,
+    Member,
+    TooMuchContent,
+    most_content,
+    read_members,
+)
 from curator.printable import readable
 from curator.types import Datum, Reject, SourceObject
 
@@ -33,29 +47,47 @@ MAX_NOTED = 64 << 20  # characters of names and labels of one tar, for the same 
 LARGEST = 2**63 - 1  # of a size in the ledger; a header may claim more
 GZIP_MAGIC = b"\x1f\x8b"
 # On hostile headers the standard library raises what its arithmetic happens to raise.
-ARCHIVE_FAULTS = (tarfile.TarError, EOFError, zlib.error, ValueError, LookupError, ArithmeticError, RecursionError)
+HEADER_FAULTS = (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError)
+ARCHIVE_FAULTS = (*HEADER_FAULTS, EOFError, zlib.error)
 
 
-def read_tar(item: SourceObject, options: ReadOptions) -> Iterator[Datum | Reject]:
-    """The images of a tar, in order, each with the label of its sample; what breaks the tar is the last reject."""
+def read_tar(item: SourceObject, options: ReadOptions, passed: PassedOver | None = None) -> Iterator[Datum | Reject]:
+    """The images of a tar, in order, each with the label of its sample; what breaks the tar is the last reject.
+
+    passed: is given what was passed over.
+    """
     sample = _Sample()
     failure: Reject | None = None
     try:
-        with _Archive(item, options) as archive:
-            for member in archive.members():
-                yield from sample.turn_to(sample_key(member.name))
-                archive.take(member, sample)
+        with _Archive(item, options, PassedOver() if passed is None else passed) as archive:
+            for found in archive.members():
+                if isinstance(found, Reject):
+                    yield from sample.flush()
+                    yield found
+                else:
+                    yield from sample.turn_to(_key(found))
+                    archive.take(found, sample)
         confirm_unchanged(item.path, version=item.version)
     except OSError as fault:  # of the file, of its store, or of gzip
         failure = _container_reject(item, container_reason(fault, "unreadable_archive"), fault)
     except TooMuchContent as fault:
         failure = _container_reject(item, "expands_too_far", fault)
     except ARCHIVE_FAULTS as fault:
-        cut = isinstance(fault, EOFError) or CUT_SHORT in str(fault)
-        failure = _container_reject(item, "truncated_archive" if cut else "unreadable_archive", fault)
+        failure = _container_reject(item, _reason(fault), fault)
     yield from sample.flush()
     if failure is not None:
         yield failure
+
+
+def _reason(fault: BaseException) -> str:
+    if isinstance(fault, BytesAfterEnd):
+        return "bytes_after_end"
+    return "truncated_archive" if isinstance(fault, EOFError) or CUT_SHORT in str(fault) else "unreadable_archive"
+
+
+def _key(member: Member) -> tuple[int, str, str]:
+    """What the members of one sample share; archives that are joined have none in common."""
+    return member.archive, member.inside, sample_key(member.name)
 
 
 def sample_key(name: str) -> str:
@@ -68,12 +100,12 @@ def sample_key(name: str) -> str:
 class _Sample:
     """The images of one key, held back until the next key shows that its label can no longer come."""
 
-    key: str | None = None
+    key: tuple[int, str, str] | None = None
     label: str | None = None
     items: list[Datum | Reject] = field(default_factory=list)
     byte_size: int = 0
 
-    def turn_to(self, key: str) -> Iterator[Datum | Reject]:
+    def turn_to(self, key: tuple[int, str, str]) -> Iterator[Datum | Reject]:
         """Go on with a key; gives what was held of another, or what has become too much of this one."""
         if key != self.key or len(self.items) >= MAX_SAMPLE_ITEMS or self.byte_size >= MAX_SAMPLE_BYTES:
             yield from self.flush()
@@ -93,8 +125,9 @@ class _Sample:
 class _Archive:
     """An opened tar and what of it has been met. Raises OSError or one of ARCHIVE_FAULTS, now and when it is read."""
 
-    def __init__(self, item: SourceObject, options: ReadOptions) -> None:
+    def __init__(self, item: SourceObject, options: ReadOptions, passed: PassedOver) -> None:
         self._item = item
+        self._passed = passed
         self._limit = options.max_object_bytes
         self._seen: Counter[bytes] = Counter()
         self._noted = 0  # characters of names and labels
@@ -111,28 +144,71 @@ class _Archive:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def members(self) -> Iterator[Member]:
-        return read_members(self._content)
+    def members(self) -> Iterator[Member | Reject]:
+        """The members; in the place of a tar those that it holds, and a reject where it is broken."""
+        is_empty = True
+        for member in read_members(self._content):
+            is_empty = False
+            if member.is_regular and _heading(member) is None and member.name.lower().endswith(".tar"):
+                yield from self._members_inside(member)
+            else:
+                yield member
+        if is_empty:
+            self._passed.note(EMPTY_TAR)
+
+    def _members_inside(self, outer: Member) -> Iterator[Member | Reject]:
+        is_empty, end = True, outer.offset + outer.size
+        try:
+            with self._content.up_to(end):
+                for member in read_members(self._content):
+                    is_empty = False
+                    if member.is_regular and member.offset + member.size > end:
+                        raise tarfile.ReadError(CUT_SHORT)
+                    yield replace(member, inside=outer.name)
+        except HEADER_FAULTS as fault:
+            yield self._reject(outer, _reason(fault), one_line(fault))
+            return
+        if is_empty:
+            self._passed.note(EMPTY_TAR)
 
     def take(self, member: Member, sample: _Sample) -> None:
-        """Add what a member holds to its sample: an image, or the label."""
-        if any(map(is_hidden, member.name.split("/"))) or member.is_folder:
+        """Add what a member holds to its sample: an image, or the label. What is neither is counted."""
+        if member.is_folder:
             return
-        if kind_of(member.name) == "file":
+        heading, kind = _heading(member), kind_of(member.name)
+        if heading is not None:
+            self._passed.note(heading)
+        elif kind == "file":
             sample.add(self._image(member))
+        elif kind is not None:
+            self._passed.note(TAR_INSIDE if kind == "tar" else PARQUET_INSIDE)
         elif member.is_regular and member.name.lower().endswith(LABEL_SUFFIXES) and member.size <= MAX_LABEL_BYTES:
             sample.label = sample.label or self._note(_label(self._content.take(member.size)))
+        elif member.is_regular and looks_like_image(head := self._content.take(min(member.size, HEAD))):
+            sample.add(self._image(member, head))
+        else:
+            self._passed.note(suffix_heading(readable(member.name)))
 
-    def _image(self, member: Member) -> Datum | Reject:
-        name = self._unique(readable(member.name))
-        offset = None if self._is_compressed else member.offset
-        uri = f"{self._item.uri}#{name}"
+    def _image(self, member: Member, head: bytes = b"") -> Datum | Reject:
+        """head: what was read of it already."""
         if not member.is_regular:
-            return Reject(uri, self._item.uri, "read", "not_a_regular_member", member.oddity, member=name)
+            return self._reject(member, "not_a_regular_member", member.oddity)
         if member.size > self._limit:
             detail = f"{member.size} bytes, at most {self._limit} are read"
-            return Reject(uri, self._item.uri, "read", "too_large", detail, name, offset, min(member.size, LARGEST))
-        return Datum(uri, self._item.uri, self._content.take(member.size), member=name, byte_offset=offset)
+            return self._reject(member, "too_large", detail, size=min(member.size, LARGEST))
+        name, offset = self._place(member)
+        data = head + self._content.take(member.size - len(head))
+        return Datum(f"{self._item.uri}#{name}", self._item.uri, data, member=name, byte_offset=offset)
+
+    def _reject(self, member: Member, reason: str, detail: str, *, size: int | None = None) -> Reject:
+        name, offset = self._place(member)
+        uri = f"{self._item.uri}#{name}"
+        return Reject(uri, self._item.uri, "read", reason, detail, name, None if size is None else offset, size)
+
+    def _place(self, member: Member) -> tuple[str, int | None]:
+        """The name of a member, which no other has, and where its bytes are in the file, if they are."""
+        name = f"{member.inside}#{member.name}" if member.inside else member.name
+        return self._unique(readable(name)), None if self._is_compressed else member.offset
 
     def _unique(self, name: str) -> str:
         """A member's name; the second of the same name becomes `name@2`, which no image's own name can be.
@@ -152,6 +228,11 @@ class _Archive:
         if self._noted > MAX_NOTED:
             raise tarfile.ReadError(f"its names and labels have more than {MAX_NOTED} characters")
         return text
+
+
+def _heading(member: Member) -> str | None:
+    """Under which heading a member is passed over for its name alone."""
+    return next(filter(None, map(passed_as, member.name.split("/"))), None)
 
 
 def _label(content: bytes) -> str | None:

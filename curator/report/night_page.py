@@ -49,6 +49,7 @@ def night_page(view: NightView) -> str:
         _gallery(view, "certain", "Most certain flags", "Flagged images that are the furthest below the cut."),
         _gallery(view, "doubtful", "Most doubtful flags", "Flagged images that are the nearest to the cut."),
         _rejects(data),
+        _passed_over(data),
         _slowest(data),
         _made(data),
         "<dialog><form method=dialog><button>Close</button></form><div></div></dialog>",
@@ -69,6 +70,7 @@ SECTIONS = {
     "certain": "Most certain flags",
     "doubtful": "Most doubtful flags",
     "rejects": "Rejects",
+    "passed": "Passed over",
     "slowest": "What took long",
     "made": "How this was decided",
 }
@@ -304,6 +306,17 @@ def _rejects(data: Data) -> str:
     if not rows:
         return _section("rejects", "<p>None.</p>")
     return _section("rejects", table(("rejects", "stage", "reason", "example", "detail"), rows))
+
+
+def _passed_over(data: Data) -> str:
+    rows = data["passed_over"]
+    if not rows:
+        return _section("passed", "<p>Nothing.</p>")
+    note = (
+        '<p class="muted">What was never read: by its suffix, or for what stands in brackets. In a listing a folder '
+        "that was not entered counts as one; archives count as far as this scan read them.</p>"
+    )
+    return _section("passed", note, table(("files", "heading", "place", "example"), rows))
 
 
 def _slowest(data: Data) -> str:

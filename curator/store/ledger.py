@@ -59,6 +59,7 @@ class ShardResult:
     scores: pa.Table | None = None
     completes: Sequence[SourceObject] = ()
     replaces: bool = False  # earlier rows of these data may exist
+    passed: Mapping[str, int] = field(default_factory=dict)  # over, in the object that it completes
     duplicate_count: int = 0
     decoded_count: int = 0
     byte_count: int = 0
@@ -181,12 +182,13 @@ class Ledger:
                     database.run(name, shard_id=result.shard_id, role=result.role)
                 database.run("delete_replaced_rejects")
                 database.run("delete_replaced_locations")
+                database.run("delete_stale_passed_members", role=result.role)
                 database.run("delete_shard", shard_id=result.shard_id, encoder_id=result.encoder_id, role=result.role)
                 with database.incoming(location=merged):
                     database.run("insert_locations")
             else:
                 database.run("insert_locations")
-            for name in ("insert_images", "insert_vectors", "insert_rejects", "insert_shard"):
+            for name in ("insert_images", "insert_vectors", "insert_rejects", "insert_passed_members", "insert_shard"):
                 database.run(name)
             if result.scores is not None:
                 database.run("insert_scores")
@@ -215,11 +217,18 @@ class Ledger:
             "decode_seconds": result.decode_seconds,
             "encode_seconds": result.encode_seconds,
         }
+        passed: Columns = {
+            "object_uri": [result.completes[0].uri for _ in result.passed],
+            "role": [result.role] * len(result.passed),
+            "heading": list(result.passed),
+            "files": list(result.passed.values()),
+        }
         tables = {
             "location": self._table("location", result.locations),
             "image": self._table("image", result.images),
             "reject": self.rows_table("reject", result.rejects),
             "vector": self._table("vector", vectors),
+            "passed_member": self._table("passed_member", passed),
             "shard": self.rows_table("shard", [shard]),
             "object": object_table(result.completes),
         }

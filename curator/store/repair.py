@@ -12,6 +12,7 @@ OBJECTS = (
     "delete_forgotten_shards",
     "delete_forgotten_locations",
     "delete_forgotten_rejects",
+    "delete_forgotten_passed_members",
     "delete_forgotten_objects",
 )
 VECTORS = ("delete_lost_vectors", "delete_lost_comparisons", "delete_lost_near_duplicates", "delete_lost_scores")

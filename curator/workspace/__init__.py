@@ -123,6 +123,8 @@ class Workspace:
         *sources: str | Path,
         rehash: bool = False,
         retry_rejects: bool = False,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
         max_reject_rate: float | None = None,
         fail_on: Sequence[str] = (),
         wait_seconds: float = 0.0,
@@ -131,6 +133,8 @@ class Workspace:
         """Scan sources (folder, file, glob, tar, Parquet; local or any fsspec URL) into the lake, score and flag.
 
         Only what is new or changed since the last scan is read. A killed scan is resumed by the same call.
+        `exclude` and `include` are patterns of names below the sources, besides those of the configuration: see
+        curator/lake/filters.py.
         `max_reject_rate` and `fail_on` (`flag_rate>0.2`: see curator/workspace/conditions.py) say when the night is not
         all right: the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
 
@@ -139,13 +143,32 @@ class Workspace:
         """
         limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
         request = ScanRequest(
-            _addresses(sources), rehash=rehash, retry_rejects=retry_rejects, wait_seconds=wait_seconds
+            _addresses(sources),
+            rehash=rehash,
+            retry_rejects=retry_rejects,
+            wait_seconds=wait_seconds,
+            exclude=tuple(exclude),
+            include=tuple(include),
         )
         return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
 
-    def preview(self, *sources: str | Path, rehash: bool = False, retry_rejects: bool = False) -> list[ListingCounts]:
+    def preview(
+        self,
+        *sources: str | Path,
+        rehash: bool = False,
+        retry_rejects: bool = False,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+    ) -> list[ListingCounts]:
         """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image."""
-        return preview_scan(self._context, ScanRequest(_addresses(sources), rehash=rehash, retry_rejects=retry_rejects))
+        request = ScanRequest(
+            _addresses(sources),
+            rehash=rehash,
+            retry_rejects=retry_rejects,
+            exclude=tuple(exclude),
+            include=tuple(include),
+        )
+        return preview_scan(self._context, request)
 
     def calibrate(
         self,

@@ -100,7 +100,7 @@ def run_calibration(
 
     Raises UsageError when there are none.
     """
-    opened = open_sources(sources)
+    opened = open_sources(sources, context.config.scan)
     names = [item.name for item in opened]
     arguments = {"sources": names, "rule": rule.as_json()}
     with writing(context.layout, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:

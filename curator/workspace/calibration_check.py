@@ -139,7 +139,7 @@ def check_calibration(
     """
     for alpha in alphas:
         Rule("alpha", alpha)
-    opened = open_sources(sources)
+    opened = open_sources(sources, context.config.scan)
     if not opened:
         with reading(context.layout) as database:
             found = _calibrated(database, _selected(database))

@@ -12,7 +12,7 @@ from curator.errors import SourceError, UsageError, WeightsMissing
 from curator.evaluation.figures import AVERAGES, Group
 from curator.evaluation.labels import LabelMap, read_label_map
 from curator.evaluation.protocol import ImageList, Protocol, load_protocol
-from curator.lake import Source
+from curator.lake import Source, open_source
 from curator.methods.registry import METHODS
 from curator.methods.spec import MethodSpec
 from curator.metrics import Positive
@@ -87,13 +87,14 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
         id_addresses, ood_addresses = _protocol_sources(context, protocol, request)
     names = [*ood_addresses, *([request.ood_rest] if request.ood_rest else [])]
     _check(request, id_addresses, names)
+    scan = context.config.scan
     groups: dict[str, Group] = {name: "near" if name in request.near else "far" for name in names if request.near}
     return EvaluationPlan(
         request=request,
         protocol=protocol,
-        id_sources=tuple(open_sources(id_addresses)),
-        ood_sources={name: tuple(open_sources(addresses)) for name, addresses in ood_addresses.items()},
-        reference=tuple(open_sources(request.reference)),
+        id_sources=tuple(open_sources(id_addresses, scan)),
+        ood_sources={name: tuple(open_sources(addresses, scan)) for name, addresses in ood_addresses.items()},
+        reference=tuple(open_sources(request.reference, scan)),
         groups={**(protocol.groups if protocol else {}), **groups},
         label_map=read_label_map(request.label_map) if request.label_map else LabelMap(),
         id_labels=tuple(read_labels(request.id_labels)) if request.id_labels else None,
@@ -148,7 +149,7 @@ def _in_folder(item: ImageList, data: Path | None) -> SourceNames:
     for ending in CONTAINERS if data else ():
         address = str(Path(data or ".").expanduser() / f"{item.name}{ending}")
         try:
-            source = open_sources([address])[0]
+            source = open_source(address)
             if any(True for _ in source.list()):
                 return (address,)
         except SourceError:

@@ -92,7 +92,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
     check_generators(context)
-    sources = open_sources(request.reference)
+    sources = open_sources(request.reference, context.config.scan)
     arguments = {"name": spec.name, "parent": spec.parent, "settings": as_table(settings)}
     with writing(context.layout, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:

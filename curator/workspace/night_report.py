@@ -102,6 +102,7 @@ def _facts(database: Database, night: Data, selection: Data, arrivals: Arrivals)
             for row, name in zip(nights, distinct_names([row["started_at"] for row in nights]), strict=True)
         ],
         "rejects": database.rows("list_reject_reasons", run_id=run_id),
+        "passed_over": database.rows("list_passed_over", run_id=run_id),
         "stages": database.rows("list_stages", run_id=run_id),
         "shards": [_row(row) for row in database.rows("list_slowest_shards", run_id=run_id, limit=SHARDS)],
     }

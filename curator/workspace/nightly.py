@@ -36,18 +36,29 @@ from curator.workspace.session import reading_or_empty, writing
 
 def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
     """What a scan would read, without reading or writing anything."""
-    sources = open_sources(request.sources)
+    sources = _open_sources(context, request)
     with reading_or_empty(context.layout) as database:
         known = database.row("find_encoder", address=context.config.encoder.address)
         encoder_id = str(known["encoder_id"]) if known else ""
         return [list_source(database, source, request, encoder_id=encoder_id).counts for source in sources]
 
 
+def _open_sources(context: Context, request: ScanRequest) -> list[Source]:
+    return open_sources(request.sources, context.config.scan, exclude=request.exclude, include=request.include)
+
+
+def _patterns(context: Context, request: ScanRequest) -> dict[str, list[str]]:
+    """Those in force, where there are any: a run records them."""
+    config = context.config.scan
+    found = {"exclude": [*config.exclude, *request.exclude], "include": [*config.include, *request.include]}
+    return {name: patterns for name, patterns in found.items() if patterns}
+
+
 def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> ScanSummary:
     """Scan the sources into the lake, score, and flag under the policy in force."""
     started = time.perf_counter()
-    sources = open_sources(request.sources)
-    arguments = {"sources": [source.name for source in sources]}
+    sources = _open_sources(context, request)
+    arguments = {"sources": [source.name for source in sources]} | _patterns(context, request)
     with writing(
         context.layout,
         "scan",
@@ -161,6 +172,7 @@ def _read_all(
 def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -> ScanSummary:
     totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
     reasons = ledger.database.rows("count_rejects_of_run", run_id=ledger.run_id)
+    passed = ledger.database.rows("count_passed_members", run_id=ledger.run_id)
     return ScanSummary(
         run_id=ledger.run_id,
         listings=tuple(source.counts for source in listed),
@@ -171,6 +183,7 @@ def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -
         decoded=totals["decoded"],
         bytes_read=totals["bytes_read"],
         reject_reasons={f"{row['stage']}/{row['reason']}": row["rejects"] for row in reasons},
+        passed_over={row["heading"]: row["files"] for row in passed},
         encoder_id=scorer.bank.encoder_id,
         bank=bank_label(ledger.database, scorer.bank),
         method_id=scorer.method.method_id,

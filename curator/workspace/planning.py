@@ -52,7 +52,7 @@ def plan_scan(context: Context, request: PlanRequest) -> ScanPlan:
     device = context.encoder_device
     _check_device(device, request)
     started = time.perf_counter()
-    found = [item for source in open_sources(request.sources) for item in source.list()]
+    found = [item for source in open_sources(request.sources, context.config.scan) for item in source.list()]
     list_object = (time.perf_counter() - started) / max(len(found), 1)
     objects = [item for item in found if isinstance(item, SourceObject)]
     sample = take_sample(context, objects, request.sample)

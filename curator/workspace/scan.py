@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from curator.config import ScanSection
 from curator.engines.stages import NewImage, ShardOutcome
 from curator.errors import SourceError
 from curator.lake import Source, open_source, plan_shards
@@ -56,6 +57,7 @@ class ScanRequest:
     rehash: read everything again, though size and time are unchanged (known contents are not decoded again).
     retry_rejects: also read objects again that had rejects.
     wait_seconds: how long to wait for another run that holds the workspace.
+    exclude, include: patterns of names, besides those of the configuration.
     """
 
     sources: tuple[str, ...]
@@ -63,6 +65,8 @@ class ScanRequest:
     rehash: bool = False
     retry_rejects: bool = False
     wait_seconds: float = 0.0
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,6 +120,7 @@ class ListedSource:
 class ScanSummary:
     """What a scan did. `data_read` = images + duplicates + rejects.
 
+    passed_over: members of archives that were read, as `ignored` of the listings has files.
     scored, flagged: images of the whole lake; new_scored, new_flagged: those that arrived in this run.
     stage_seconds: wall time. exit_code, broken_limits: what the limits that were set make of the night.
     """
@@ -129,6 +134,7 @@ class ScanSummary:
     decoded: int
     bytes_read: int
     reject_reasons: Mapping[str, int]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
     rescored: int = 0
     near_duplicates: int = 0
     scored: int = 0
@@ -193,10 +199,16 @@ def _check_order(source: Source, after: str, objects: Sequence[SourceObject]) ->
         after = item.uri
 
 
-def open_sources(addresses: Sequence[str]) -> list[Source]:
-    """The sources of a scan; one that is named twice counts once."""
-    sources = {source.name: source for source in (open_source(address) for address in addresses)}
-    return list(sources.values())
+def open_sources(
+    addresses: Sequence[str], config: ScanSection, *, exclude: Sequence[str] = (), include: Sequence[str] = ()
+) -> list[Source]:
+    """The sources of a scan; one that is named twice counts once.
+
+    exclude, include: patterns of names, besides those of the configuration.
+    """
+    exclude, include = (*config.exclude, *exclude), (*config.include, *include)
+    opened = (open_source(address, exclude=exclude, include=include) for address in addresses)
+    return list({source.name: source for source in opened}.values())
 
 
 @dataclass(slots=True)
@@ -227,6 +239,7 @@ class ShardCommitter:
             ],
             vector_ids=ids,
             completes=shard.completes,
+            passed=outcome.passed,
             # Rows of an unfinished earlier state can exist only for objects of several shards.
             replaces=shard.kind == "parquet" or any(item.uri in self.known_objects for item in shard.objects),
             duplicate_count=outcome.duplicate_count,

@@ -115,6 +115,14 @@ where run_id = $run_id
 group by stage, reason
 order by rejects desc, stage, reason;
 
+-- name: list_passed_over
+-- What one scan passed over, in its listings and in archives, most first, with an address of each.
+select place, heading, sum(files)::bigint as files, min(address) as example
+from report.passed_over
+where run_id = $run_id
+group by place, heading
+order by files desc, place, heading;
+
 -- name: list_stages
 -- The stages of one scan, the slowest first.
 select stage, seconds, share

@@ -63,6 +63,13 @@ where forgotten.object_uri = reject.object_uri
     and forgotten.role = reject.role
     and reject.stage <> 'list';
 
+-- name: delete_forgotten_passed_members
+-- What was passed over in forgotten objects.
+delete from passed_member
+using incoming_forgotten as forgotten
+where forgotten.object_uri = passed_member.object_uri
+    and forgotten.role = passed_member.role;
+
 -- name: delete_forgotten_objects
 -- Forget objects, so that the next listing finds them new.
 delete from source_object

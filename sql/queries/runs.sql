@@ -75,6 +75,14 @@ select
 from shard
 where run_id = $run_id;
 
+-- name: count_passed_members
+-- What one run passed over in archives, most first.
+select heading, sum(files)::bigint as files
+from passed_member
+where run_id = $run_id
+group by heading
+order by files desc, heading;
+
 -- name: count_rejects_of_run
 -- Rejects of one run by stage and reason, most first.
 select stage, reason, count(*) as rejects

@@ -69,6 +69,13 @@ where reject.object_uri = finished.object_uri
     and reject.role = $role
     and reject.object_version <> finished.version;
 
+-- name: delete_stale_passed_members
+-- What was passed over in objects when they were read before.
+delete from passed_member
+using incoming_object as finished
+where passed_member.object_uri = finished.object_uri
+    and passed_member.role = $role;
+
 -- name: delete_shard
 -- A shard that is done again (an object came back to an earlier state).
 delete from shard
@@ -100,6 +107,11 @@ select * from incoming_reject;
 -- Scores of images.
 insert into score
 select * from incoming_score;
+
+-- name: insert_passed_members
+-- What was passed over in archives.
+insert into passed_member
+select * from incoming_passed_member;
 
 -- name: insert_shard
 -- Mark a shard finished.

@@ -85,7 +85,7 @@ def encoded_alone(number: int, known: KnownContents) -> EncodedShard:
     shard = shard_of(number)
     builder = ShardBuilder(shard, PickyEncoder(), failed={})
     for chunk in shard_chunks(shard, KnownContents(known.before), OPTIONS):
-        builder.add(chunk.data, pool().submit(chunk.fresh).result())
+        builder.add(chunk.data, chunk.passed, pool().submit(chunk.fresh).result())
     return builder.finish()
 
 

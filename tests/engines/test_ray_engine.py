@@ -92,6 +92,7 @@ def tables_of(workspace: Workspace) -> dict[str, list[dict[str, object]]]:
         "location": "* exclude (run_id)",
         "image": "* exclude (run_id)",
         "reject": "* exclude (run_id)",
+        "passed_member": "* exclude (run_id)",
         "vector": "* exclude (run_id)",
         "score": "* exclude (run_id)",
         "near_duplicate": "* exclude (run_id)",

@@ -17,6 +17,7 @@ TABLES = {
     "shard_id",
     "image": "image_id, byte_size, width, height, format, mode, animated",
     "reject": "uri, role, object_uri, object_version, member, stage, reason, detail, image_id",
+    "passed_member": "object_uri, role, heading, files",
     "vector": "image_id, encoder_id, vector_file, row_index",
     "shard": "shard_id, encoder_id, role, kind, data_count, image_count, duplicate_count, reject_count, byte_count",
     "near_duplicate": "image_id, neighbour_id, encoder_id, cosine",

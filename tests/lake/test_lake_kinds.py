@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.lake.kinds import is_hidden, is_lake_name, kind_of, suffix_of
+from curator.lake.kinds import kind_of, suffix_of
 from curator.printable import readable
 
 
@@ -24,14 +24,6 @@ def test_containers_are_known_by_their_suffix(name, kind):
 @pytest.mark.parametrize("name", ["jpg", ".jpg", "a", "a.txt", "a.gz", "a.jpg.txt", "a.jpg/b", "a.", ".tar", "d/.pq"])
 def test_everything_else_is_nothing_we_read(name):
     assert kind_of(name) is None
-
-
-def test_hidden_parts_anywhere_hide_an_object():
-    assert is_lake_name("a/b.jpg")
-    assert is_lake_name("./b.jpg")
-    for name in (".git/b.jpg", "a/.b.jpg", "__MACOSX/b.jpg", "a/._b.jpg"):
-        assert not is_lake_name(name)
-    assert is_hidden("Thumbs.db") and is_hidden(".DS_Store") and not is_hidden("..")
 
 
 def test_suffix_is_of_the_last_part_only():

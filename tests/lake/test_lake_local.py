@@ -45,7 +45,13 @@ def test_what_is_passed_over_is_counted_by_suffix(make_tree):
     source = open_source(str(root))
     for _ in range(2):  # a second listing counts anew
         assert uris(source, root) == ["a.jpg"]
-        assert dict(source.ignored) == {".txt": 2, "(no suffix)": 1, "(hidden)": 4, "(folder link)": 1}
+        assert dict(source.ignored) == {
+            ".txt": 2,
+            "(no suffix)": 1,
+            "(hidden)": 3,
+            "(system folder)": 1,
+            "(folder link)": 1,
+        }
 
 
 def test_links_to_files_are_followed_and_links_to_folders_are_not(make_tree, tmp_path_factory):

@@ -20,7 +20,7 @@ from curator.workspace.lock import hold_lock
 from tests.patience import BRAKE_SECONDS
 
 TABLES = ("run", "listing", "source_object", "location", "image", "reject", "vector", "shard", "score", "bank", "label",
-          "policy", "selection", "encoder", "near_duplicate")  # fmt: skip
+          "passed_member", "policy", "selection", "encoder", "near_duplicate")  # fmt: skip
 
 # Backs up and kills itself at the n-th event: a file flushed to disk, or put in its place.
 BACK_UP_AND_DIE = """
