@@ -47,7 +47,7 @@ Example:
 @click.option("--bank", metavar="NAME", help="Score with this bank: NAME or NAME@DIGEST.")
 @click.option("--method", metavar="NAME", help="Score with this method: neglabel, mcm, neglabel:group_count=10 …")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Pass over what has this name or path. Repeatable.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless: see below. Repeatable.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless; see above. Repeatable.")
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")

@@ -142,33 +142,15 @@ class Workspace:
         `wait_seconds`.
         """
         limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
-        request = ScanRequest(
-            _addresses(sources),
-            rehash=rehash,
-            retry_rejects=retry_rejects,
-            wait_seconds=wait_seconds,
-            exclude=tuple(exclude),
-            include=tuple(include),
-        )
+        request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, wait_seconds, exclude, include)
         return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
 
-    def preview(
-        self,
-        *sources: str | Path,
-        rehash: bool = False,
-        retry_rejects: bool = False,
-        exclude: Sequence[str] = (),
-        include: Sequence[str] = (),
-    ) -> list[ListingCounts]:
-        """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image."""
-        request = ScanRequest(
-            _addresses(sources),
-            rehash=rehash,
-            retry_rejects=retry_rejects,
-            exclude=tuple(exclude),
-            include=tuple(include),
-        )
-        return preview_scan(self._context, request)
+    def preview(self, *sources: str | Path, **wanted: Any) -> list[ListingCounts]:
+        """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image.
+
+        wanted: `rehash`, `retry_rejects`, `exclude` and `include`, as of `scan`.
+        """
+        return preview_scan(self._context, ScanRequest(_addresses(sources), **wanted))
 
     def calibrate(
         self,

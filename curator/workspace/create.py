@@ -28,6 +28,8 @@ method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
 # engine = "local"    # ray: the machines of a cluster, see [ray]
 # decode_workers = -1 # processes; -1: one for each core
 # read_threads = 8    # for loose files on slow storage
+# exclude = []        # names that are passed over: ["cache", "*.tif", "2025/**"]
+# include = []        # names that are read though they are excluded, hidden or in a system folder: ["@eaDir"]
 # metrics_file = ""   # where each scan leaves its figures for Prometheus; from this folder
 
 [decode]

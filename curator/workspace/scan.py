@@ -65,8 +65,8 @@ class ScanRequest:
     rehash: bool = False
     retry_rejects: bool = False
     wait_seconds: float = 0.0
-    exclude: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
+    exclude: Sequence[str] = ()
+    include: Sequence[str] = ()
 
 
 @dataclass(slots=True)

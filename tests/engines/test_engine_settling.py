@@ -17,7 +17,7 @@ from curator.engines.known import KnownContents, id_table
 from curator.engines.local import LocalEngine
 from curator.engines.settling import Settlement
 from curator.engines.stages import EncodedShard, ShardBuilder, ShardOutcome, shard_chunks
-from curator.lake import ReadOptions, content_id
+from curator.lake import PassedOver, ReadOptions, content_id
 from curator.types import Datum, ImageFacts, Pixels, Preprocess, Reject, Shard, SourceObject, Vectors
 
 PREPROCESS = Preprocess(size=1)
@@ -59,7 +59,7 @@ def shard_of(number: int) -> Shard:
 def reading(lake: list[list[int]]):  # type: ignore[no-untyped-def]
     """Shards whose contents are numbers; 9 cannot be read."""
 
-    def read(shard: Shard, *, options: ReadOptions) -> Iterator[Datum | Reject]:
+    def read(shard: Shard, *, options: ReadOptions, passed: PassedOver) -> Iterator[Datum | Reject]:
         name = shard.objects[0].uri
         for place, content in enumerate(lake[int(name[1:])]):
             uri = f"{name}#{place}"

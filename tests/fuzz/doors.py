@@ -28,6 +28,7 @@ from curator.errors import ConfigError, CuratorError, SourceError
 from curator.generators.answers import Answer, AnswerFault, read_answer
 from curator.generators.prompts import AnswerKind, Prompt
 from curator.lake import ReadOptions, plan_shards, read_datum, read_shard
+from curator.lake.filters import PathFilter
 from curator.lake.globs import Glob
 from curator.systems.spec import SETTINGS, read_system_spec, spec_text
 from curator.types import Datum, ObjectKind, Preprocess, Reject, SourceObject
@@ -118,7 +119,23 @@ def tar_seeds() -> tuple[bytes, ...]:
     seeds.append(repaired_tar(bytes(block)) + b"\0" * 504 + b"\1" + bytes(7) + bytes(2048))
     claim = tarfile.TarInfo("e.jpg")
     claim.size = 1 << 80  # more than the ledger's integers hold
-    return (*seeds, claim.tobuf(tarfile.GNU_FORMAT) + bytes(1024), gzip.compress(seeds[0], mtime=0))
+    seeds += [claim.tobuf(tarfile.GNU_FORMAT) + bytes(1024), *odd_tars(seeds[1], seeds[2])]
+    return (*seeds, gzip.compress(seeds[0], mtime=0))
+
+
+def odd_tars(one: bytes, other: bytes) -> list[bytes]:
+    """Joined tars, tars in a tar, and members whose names do not say what they are."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        jpeg, packed = b"\xff\xd8\xff\xe0" + bytes(40), gzip.compress(one[:1536], mtime=0)
+        members = [("n1.tar", one), ("image", jpeg), ("n2.tar", other[:2048]), ("x.json", b"{}"), ("n3.tgz", packed)]
+        for name, data in [*members, ("empty.tar", bytes(1024)), ("@eaDir/t.jpg", jpeg), ("b.jpg.bin", jpeg)]:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    joined = one + bytes(512) + other
+    gzips = gzip.compress(one, mtime=0) + gzip.compress(other, mtime=0)
+    return [joined, bytes(10240) + joined + b"junk" * 200, buffer.getvalue(), gzips]
 
 
 def repaired_tar(data: bytes) -> bytes:
@@ -230,6 +247,30 @@ CONFIG_SEEDS = (
 )
 
 
+def enter_filter(data: bytes) -> None:
+    """A pattern to exclude, one to include and a path below the source, on a line each."""
+    exclude, include, path, *_ = [*data[:300].decode("utf-8", "replace").split("\n"), "", ""]
+    try:
+        found = PathFilter.parse([exclude], [include] if include else [], prefix="/lake/")
+    except CuratorError as fault:
+        _check_error(fault)
+        return
+    heading = found.heading_of_file(path)
+    parts = path.split("/")
+    if heading is None:  # then a walk gets there
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            assert found.heading_of_file(folder) is None or found.may_include_below(folder), folder
+
+
+FILTER_SEEDS = (
+    b"cache\n@eaDir\nx/@eaDir/a.jpg",
+    b"*.tif\n**/@eaDir/*_XL.jpg\nb/@eaDir/c_XL.jpg",
+    b"2025/**\n/2025/keep\n2025/keep/a.jpg",
+    b"b\nb/[c-d]/*.jpg\nb/c/a.jpg",
+)
+
+
 def enter_glob(data: bytes) -> None:
     """A pattern, and on the next line an address that it may match."""
     pattern, _, address = data[:300].decode("utf-8", "replace").partition("\n")
@@ -290,6 +331,7 @@ DOORS = {
         Door("specs", spec_seeds(), enter_specs),
         Door("config", CONFIG_SEEDS, enter_config),
         Door("globs", GLOB_SEEDS, enter_glob),
+        Door("filters", FILTER_SEEDS, enter_filter),
         Door("answers", ANSWER_SEEDS, enter_answers),
         Door("reviews", review_seeds(), enter_reviews),
         Door("texts", TEXT_SEEDS, enter_texts),

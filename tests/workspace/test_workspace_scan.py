@@ -147,8 +147,8 @@ def test_retry_rejects_reads_rejects_again_and_only_them(scanned, lake):
 def test_object_that_could_not_be_read_is_tried_again_by_itself(workspace, lake, monkeypatch):
     import curator.engines.stages as stages
 
-    def failing(shard, *, options):
-        for item in read_shard(shard, options=options):
+    def failing(shard, **wanted):
+        for item in read_shard(shard, **wanted):
             unlucky = item.uri.endswith("red-00.png")
             yield Reject(item.uri, item.object_uri, "read", "read_failed", "503") if unlucky else item
 
