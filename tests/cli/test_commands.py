@@ -11,6 +11,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from curator.cli.output import passed_over_text
+
 
 @pytest.fixture
 def scanned(first_night):
@@ -53,6 +55,19 @@ def test_scan_summary_as_json(workspace, lake, run_cli):
     assert summary["images"] + summary["duplicates"] + summary["rejects"] == summary["data_read"] == 21
     assert summary["listings"][0]["objects_new"] == 17
     assert summary["reject_reasons"]["decode/empty"] == 1
+
+
+def test_a_dry_run_says_what_patterns_leave_out(workspace, lake, run_cli):
+    patterns = ("--exclude", "red-*", "--exclude", "*.tar", "--include", "red-00.png")
+    result = run_cli("scan", lake, "--dry-run", *patterns, folder=workspace.layout.root)
+    assert "14 objects" in result.output and "passed over: 3 (excluded), 1 .txt" in result.output
+    (counts,) = json.loads(run_cli("scan", lake, "--dry-run", "--json", *patterns, folder=workspace.layout.root).stdout)
+    assert counts["ignored"] == {"(excluded)": 3, ".txt": 1}
+
+
+def test_what_is_passed_over_is_said_most_first_and_in_a_bounded_line():
+    assert passed_over_text({"(hidden)": 2, ".txt": 3}) == "3 .txt, 2 (hidden)"
+    assert passed_over_text({f".{number:02}": 1 for number in range(30)}).endswith(", 1 .19, 10 others")
 
 
 def test_dry_run_lists_without_a_ledger(workspace, lake, run_cli):

@@ -79,6 +79,7 @@ def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
         "certain": certain,
         "doubtful": doubtful,
         "rejects": [{"rejects": 1, "stage": "decode", "reason": text, "example": text, "detail": text}],
+        "passed_over": [{"place": "listing", "heading": text, "files": 3, "example": text}],
         "stages": [{"stage": text, "seconds": 2.0, "share": 0.8}],
         "shards": [
             {"shard_id": text, "kind": "file", "data": 14, "rejects": 1, "milliseconds_per_datum": 3.0,
