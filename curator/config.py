@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from curator.errors import ConfigError
-from curator.ranges import NAME_PATTERN, TEXT, Form, Range, read_fields
+from curator.ranges import NAME_PATTERN, TEXT, Form, Range, read_fields, shown
 
 CONFIG_NAME = "curator.toml"
 BANK = Form(NAME_PATTERN + "(@[0-9A-Za-z]{1,64})?", "the name of a bank, or one version of it as name@digest")
@@ -25,6 +25,7 @@ FILE = Form("|.*[^/]", "a path, or nothing")
 MEMORY = Form(
     r"(?i:100%|[1-9]\d?(\.\d+)?%|[1-9]\d{0,8}(\.\d+)? ?[KMGT]i?B)", "a share or an amount: 25%, 4GB, 800MiB", longest=24
 )
+COLUMN = Form(".*", "the name of a column, or its path as sample.image")
 RECIPE = Form(r"[a-z0-9][a-z0-9_-]*|.*\.toml", "the name of a recipe, or the path of one that ends in .toml")
 CLUSTER = Form(r"|auto|local|(ray://)?[\w.\[\]:-]+:\d{1,5}", "auto, host:port, or nothing for this machine alone")
 VARIABLE = Form(
@@ -87,6 +88,14 @@ class RaySection:
     encoders: Annotated[int, Range(0, 100_000, "workers")] = 0  # one a GPU
     decoders: Annotated[int, Range(0, 100_000, "workers")] = 0  # of one core each
     encoder_cpus: Annotated[int, Range(0, 1024, "cores")] = 0  # of one encoder
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnsRule:
+    """Which columns of Parquet files have the images and their labels, where they are not found by themselves."""
+
+    image: Annotated[str, COLUMN] = ""  # inside a struct by its path: sample.image
+    label: Annotated[str, COLUMN] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ class Config:
 
     encoder: EncoderSection = field(default_factory=EncoderSection)
     scan: ScanSection = field(default_factory=ScanSection)
+    columns: Mapping[str, ColumnsRule] = field(default_factory=dict)  # by pattern of the file's address
     ray: RaySection = field(default_factory=RaySection)
     decode: DecodeSection = field(default_factory=DecodeSection)
     index: IndexSection = field(default_factory=IndexSection)
@@ -191,13 +201,14 @@ class Config:
                 if value is not None:
                     section, _, key = dotted.partition(".")
                     values.setdefault(section, {})[key] = (source, value)
-        hints = get_type_hints(cls)
+        columns = _columns(values.pop("columns", {}))
+        hints = {name: kind for name, kind in get_type_hints(cls).items() if name != "columns"}
         if unknown := values.keys() - hints.keys():
             raise ConfigError(f"options: unknown section {min(unknown)}", hint=f"known: {', '.join(hints)}")
         sections = {
             name: kind(**read_fields(kind, values.get(name, {}), where=f"{name}.")) for name, kind in hints.items()
         }
-        return cls(**sections)
+        return cls(**sections, columns=columns)
 
 
 def _from_file(path: Path) -> dict[str, dict[str, tuple[str, Any]]]:
@@ -222,3 +233,15 @@ def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
             if text is not None:
                 found[f"{item.name}.{key}"] = text
     return found
+
+
+def _columns(values: Mapping[str, tuple[str, Any]]) -> dict[str, ColumnsRule]:
+    """The rules by pattern, in their order: of those that match a file, the last one counts."""
+    rules = {}
+    for pattern, (source, rule) in values.items():
+        name = f"columns.{shown(pattern)}"
+        if not isinstance(rule, Mapping):
+            raise ConfigError(f"{source}: {name} is {shown(rule)}", hint='write "*/a.parquet" = { image = "photo" }')
+        given = {key: (source, value) for key, value in rule.items()}
+        rules[pattern] = ColumnsRule(**read_fields(ColumnsRule, given, where=f"{name}."))
+    return rules

@@ -68,6 +68,9 @@ def test_an_integer_is_a_number(write):
         ("not toml", "cannot be read"),
         (f"[encoder]\nbatch_size = {'9' * 5000}\n", "cannot be read"),
         ("[encoder]\nbatch_size = 1979-05-27\n", "encoder.batch_size is datetime.date"),
+        ("[columns]\n'*' = 'photo'\n", r"columns\.'\*' is 'photo'"),
+        ("[columns]\n'*' = { picture = 'photo' }\n", r"unknown key columns\.'\*'.picture"),
+        ("[columns]\n'*' = { image = 5 }\n", r"columns\.'\*'.image is 5"),
     ],
 )
 def test_bad_file_is_one_clear_line(write, text, message):
@@ -167,3 +170,14 @@ def test_what_init_writes_shows_every_section_with_its_defaults(tmp_path):
     path.write_text(shown)
     assert list(tomllib.loads(shown).keys() ^ {item.name for item in fields(Config)}) == []
     assert Config.resolve(path, environment={}) == Config.resolve(None, environment={})
+
+
+def test_columns_of_parquet_files_are_given_by_pattern_and_options_come_last(write):
+    path = write('[columns]\n"*" = { image = "a" }\n"*/photos/*" = { image = "b.c", label = "kind" }\n')
+    found = Config.resolve(path, environment={}, overrides={"columns.**": {"label": "d"}}).columns
+    assert {pattern: (rule.image, rule.label) for pattern, rule in found.items()} == {
+        "*": ("a", ""),
+        "*/photos/*": ("b.c", "kind"),
+        "**": ("", "d"),
+    }
+    assert list(found) == ["*", "*/photos/*", "**"]

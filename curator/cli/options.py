@@ -22,6 +22,20 @@ output_option = click.option(
 )
 
 
+def column_options(command: Command) -> Command:
+    """Which columns of Parquet files are read, on top of the workspace's configuration."""
+    label = click.option("--label-column", metavar="NAME", help="Of Parquet files: the column of the labels.")
+    return click.option("--image-column", metavar="NAME", help="Of Parquet files: the column of the images.")(
+        label(command)
+    )
+
+
+def column_overrides(image_column: str | None, label_column: str | None) -> dict[str, Any]:
+    """The same as configuration overrides; the pattern matches every file, and no other is likely to be so called."""
+    given = {"image": image_column, "label": label_column}
+    return {"columns.**": {key: name for key, name in given.items() if name} or None}
+
+
 def encoder_options(command: Command) -> Command:
     """How the encoder runs, on top of the workspace's configuration."""
     for option in (

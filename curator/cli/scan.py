@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import encoder_options, encoder_overrides, json_option
+from curator.cli.options import column_options, column_overrides, encoder_options, encoder_overrides, json_option
 from curator.cli.output import bytes_text, echo_json, passed_over_text, say
 from curator.cli.progress import ScanProgress
 from curator.printable import printable
@@ -63,6 +63,7 @@ Example:
     help="Wait so long for another run.",
 )
 @click.option("--metrics-file", metavar="FILE", help="Leave the night's figures here, for Prometheus.")
+@column_options
 @encoder_options
 @json_option
 @pass_app
@@ -83,6 +84,8 @@ def scan(
     fail_on: tuple[str, ...],
     wait_seconds: float,
     metrics_file: str | None,
+    image_column: str | None,
+    label_column: str | None,
     as_json: bool,
     **encoder: Any,
 ) -> None:
@@ -90,6 +93,7 @@ def scan(
     overrides = {"scan.bank": bank, "scan.method": method, "scan.decode_workers": workers}
     overrides["scan.engine"] = engine
     overrides["scan.metrics_file"] = str(Path(metrics_file).absolute()) if metrics_file else None
+    overrides |= column_overrides(image_column, label_column)
     workspace = app.open(overrides | encoder_overrides(**encoder))
     if dry_run:
         counts = workspace.preview(

@@ -6,13 +6,14 @@ What is listed but cannot be read is a `Reject`; nothing is dropped in silence.
 """
 
 from curator.lake.images import ImagePlace, content_id, path_of, read_image, read_images
-from curator.lake.options import ReadOptions
+from curator.lake.options import ColumnNames, ReadOptions
 from curator.lake.passed import PassedOver
 from curator.lake.read import read_datum, read_shard
 from curator.lake.shards import plan_shards
 from curator.lake.sources import Source, open_source
 
 __all__ = [
+    "ColumnNames",
     "ImagePlace",
     "PassedOver",
     "ReadOptions",

@@ -13,7 +13,6 @@ import errno
 import io
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +21,10 @@ from typing import Any, BinaryIO
 import fsspec
 
 from curator.errors import CuratorError, MissingExtra, SourceError
+from curator.lake.encodings import copied, copied_unpacked
 from curator.lake.patience import CutShort, client_settings, patiently
-from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_s3
+from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_archived, is_s3
+from curator.lake.tar_members import most_content
 from curator.lake.versions import ChangedWhileRead, confirm_version, local_version, version_of
 from curator.urls import is_http, refuse_secrets, scheme_of, without_secrets
 
@@ -95,10 +96,15 @@ def open_stream(path: str, options: Mapping[str, Any], *, version: str = "") -> 
 def open_seekable(path: str, options: Mapping[str, Any], *, version: str = "") -> BinaryIO:
     """An object opened to be read in any order. Raises OSError, now and when it is read.
 
-    From a web server that does not answer requests for ranges, it is first copied to a temporary file.
+    From a web server that does not answer requests for ranges, and where a store holds it encoded, it is first copied
+    to a temporary file. Raises TooMuchContent where it decodes to more than it can honestly hold.
     """
     if is_http(path) and not _serves_ranges(path, options):
-        return _spooled(path, options)
+        with open_stream(path, options) as stream:
+            return copied(stream, most=_most_of(stream))
+    if is_s3(path):
+        stream, info = _open_s3(path, options, version)
+        return copied_unpacked(stream, most=most_content(int(info["size"]))) if info["is_gzip"] else stream
     return _open(path, options, version)
 
 
@@ -124,14 +130,21 @@ def _open_local(path: str) -> io.BufferedReader:
 def _open(path: str, options: Mapping[str, Any], version: str) -> io.BufferedReader:
     if scheme_of(path) is None:
         return _open_local(path)
+    if is_s3(path):
+        return _open_s3(path, options, version)[0]
     with foreign_faults():
         filesystem, inner = connect(path, options)
-        if not is_s3(path):
-            return _guarded(lambda: filesystem.open(inner, "rb", block_size=BLOCK_BYTES), STREAM_BUFFER_BYTES)
-        info = patiently(lambda: filesystem.info(inner, refresh=True))
+        return _guarded(lambda: filesystem.open(inner, "rb", block_size=BLOCK_BYTES), STREAM_BUFFER_BYTES)
+
+
+def _open_s3(path: str, options: Mapping[str, Any], version: str) -> tuple[io.BufferedReader, Mapping[str, Any]]:
+    """An object as it is stored, and what the store tells of it."""
+    with foreign_faults():
+        filesystem, inner = connect(path, options)
+        info = patiently(S3Object(filesystem, inner).head)
         confirm_version(version, version_of(info))
         item = S3Object(filesystem, inner, version_of(info))
-        return _guarded(lambda: S3File(item, int(info["size"])), FIRST_BLOCK_BYTES)
+        return _guarded(lambda: S3File(item, int(info["size"])), FIRST_BLOCK_BYTES), info
 
 
 def read_range(path: str, offset: int, size: int, options: Mapping[str, Any]) -> bytes:
@@ -181,6 +194,8 @@ def failure_reason(fault: OSError) -> str:
         return "changed_while_read"
     if isinstance(fault, ABSENT):
         return "not_found"
+    if is_archived(fault):
+        return "archived"
     return "permission_denied" if isinstance(fault, PermissionError) else "read_failed"
 
 
@@ -222,6 +237,10 @@ class _Guarded(io.RawIOBase):
 
     def tell(self) -> int:
         return int(self._file.tell())
+
+    @property
+    def client_file(self) -> Any:
+        return self._file
 
     def read_no_further(self, end: int) -> None:
         if isinstance(self._file, S3File):
@@ -290,14 +309,14 @@ def _serves_ranges(url: str, options: Mapping[str, Any]) -> bool:
                 return False
 
 
-def _spooled(path: str, options: Mapping[str, Any]) -> BinaryIO:
-    copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # given to the caller, who closes it
-    try:
-        with open_stream(path, options) as stream:
-            while part := stream.read(BLOCK_BYTES):
-                copy.write(part)
-        copy.seek(0)
-    except BaseException:
-        copy.close()
-        raise
-    return copy
+def _most_of(stream: io.BufferedReader) -> int | None:
+    """How many bytes may honestly come out of the answer of a web server; None where they are not encoded."""
+    headers: Mapping[str, str] = getattr(getattr(_inner(stream), "r", None), "headers", {})
+    if headers.get("Content-Encoding", "identity") in ("", "identity"):
+        return None
+    length = headers.get("Content-Length", "")
+    return most_content(int(length) if length.isdecimal() else 0)
+
+
+def _inner(stream: io.BufferedReader) -> Any:
+    return stream.raw.client_file if isinstance(stream.raw, _Guarded) else None

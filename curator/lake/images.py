@@ -148,12 +148,12 @@ class _Aside:
 
 def _put_aside(places: Sequence[ImagePlace], options: ReadOptions, aside: _Aside) -> None:
     """The images of one Parquet file."""
-    by_row: defaultdict[int, list[ImagePlace]] = defaultdict(list)
+    by_member: defaultdict[str, list[ImagePlace]] = defaultdict(list)
     for place in places:
-        by_row[int(place.member or 0)].append(place)
+        by_member[place.member or "0"].append(place)
     try:
-        for row, data in read_rows(places[0].path, by_row, options=options):
-            for place in by_row[row]:
+        for member, data in read_rows(places[0].path, by_member, options=options):
+            for place in by_member[member]:
                 aside.put(place, data if isinstance(data, SourceError) else _unlike(place, data) or data)
     except CuratorError as fault:  # such as a package of the store that is missing
         for place in places:

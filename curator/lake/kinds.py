@@ -31,3 +31,9 @@ def kind_of(name: str) -> ObjectKind | None:
     if suffix in PARQUET_SUFFIXES:
         return "parquet"
     return "tar" if name.lower().endswith(TAR_SUFFIXES) and suffix else None
+
+
+def could_be_a_member(relative: str) -> bool:
+    """Whether an address, from its source on, may also be that of an image in a container: `set.tar#a.jpg`."""
+    places = [place for place, sign in enumerate(relative) if sign == "#"]
+    return any(kind_of(relative[:place]) in ("tar", "parquet") for place in places)

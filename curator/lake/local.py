@@ -16,7 +16,7 @@ from curator.errors import SourceError
 from curator.lake.files import one_line
 from curator.lake.filters import EVERYTHING, PathFilter
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import kind_of
+from curator.lake.kinds import could_be_a_member, kind_of
 from curator.lake.passed import FOLDER_LINK, PassedOver, suffix_heading
 from curator.lake.versions import local_version
 from curator.printable import readable
@@ -111,20 +111,14 @@ class LocalSource:
                 self.ignored.note(heading)
                 continue
             order, before = before, _order(entry)
-            is_ambiguous = before == order or self._could_be_a_member(address)
+            is_ambiguous = before == order or could_be_a_member(address[len(readable(self.root)) :])
             if not is_folder:
                 yield from self._entry(entry, is_ambiguous=is_ambiguous)
             elif self.glob is None or self.glob.may_contain(address):
-                yield _ambiguous(entry) if is_ambiguous else _Folder(entry.path, heading)
+                yield ambiguous(address) if is_ambiguous else _Folder(entry.path, heading)
 
     def _may_include_below(self, address: str) -> bool:
         return self.filter.may_include_below(address[len(self.folder_prefix) :])
-
-    def _could_be_a_member(self, address: str) -> bool:
-        """Whether an address may also be that of an image in a container: `set.tar#a.jpg`."""
-        inside = address[len(readable(self.root)) :]
-        places = [place for place, sign in enumerate(inside) if sign == "#"]
-        return any(kind_of(inside[:place]) in ("tar", "parquet") for place in places)
 
     def _unreadable_folder(self, folder: str, fault: OSError) -> Iterator[Reject]:
         if folder == self.root:
@@ -140,7 +134,7 @@ class LocalSource:
             self.ignored.note(FOLDER_LINK if _is_folder(entry) else suffix_heading(readable(entry.name)))
             return
         if is_ambiguous:
-            yield _ambiguous(entry)
+            yield ambiguous(readable(entry.path))
             return
         try:
             status = entry.stat()
@@ -195,10 +189,10 @@ def _unreadable_entry(entry: os.DirEntry[str], fault: OSError) -> Iterator[Rejec
     yield _reject(entry.path, "dangling_link", f"points to {target}: {one_line(fault)}")
 
 
-def _ambiguous(entry: os.DirEntry[str]) -> Reject:
+def ambiguous(name: str) -> Reject:
     """Of a name that becomes the address of something else: one of the two has to stay out of the ledger."""
     detail = "its name makes the address of another image: rename it"
-    address = f"{readable(entry.path)}@ambiguous"  # which no image has
+    address = f"{name}@ambiguous"  # which no image has
     return Reject(address, address, "list", "ambiguous_name", detail)
 
 

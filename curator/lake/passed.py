@@ -20,6 +20,7 @@ OTHER = "(other suffixes)"
 EMPTY_TAR = "(empty tar)"
 TAR_INSIDE = "(tar inside a tar)"
 PARQUET_INSIDE = "(Parquet inside a tar)"
+TABLE = "(Parquet without images)"
 MAX_HEADINGS = 100  # of one count: names are free, and so are suffixes
 MAX_SUFFIX = 16  # characters; longer ones are parts of names
 

@@ -76,20 +76,20 @@ def pause(attempt: int) -> None:
 
 def is_transient(fault: BaseException) -> bool:
     """Whether the same request may succeed in a moment, and its client has not repeated it already."""
-    chain = list(_chain(fault))
-    answer = next((found for link in chain if isinstance(found := getattr(link, "response", None), Mapping)), None)
+    links = list(chain(fault))
+    answer = next((found for link in links if isinstance(found := getattr(link, "response", None), Mapping)), None)
     if answer is not None:  # of S3; botocore notes in it what it tried
         about = answer.get("ResponseMetadata", {})
         has_tried = about.keys() & {"MaxAttemptsReached", "RetryQuotaReached"}
         return about.get("HTTPStatusCode") in TRANSIENT_STATUS and not has_tried
-    names = {f"{kind.__module__}.{kind.__qualname__}" for link in chain for kind in type(link).__mro__}
+    names = {f"{kind.__module__}.{kind.__qualname__}" for link in links for kind in type(link).__mro__}
     return bool(names & TRANSIENT_TYPES) or any(
         isinstance(link, CutShort | TimeoutError | ConnectionError) or getattr(link, "status", None) in TRANSIENT_STATUS
-        for link in chain
+        for link in links
     )
 
 
-def _chain(fault: BaseException) -> Iterator[BaseException]:
+def chain(fault: BaseException) -> Iterator[BaseException]:
     """A fault and what it says it came from; clients wrap the telling one, as fsspec does with FileNotFoundError."""
     link: BaseException | None = fault
     while link is not None:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from curator.errors import SourceError
 from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
 from curator.lake.options import ReadOptions
-from curator.lake.parquet import FILE_FAULTS, read_parquet
+from curator.lake.parquet import FILE_FAULTS, Cell, read_cells, read_parquet
 from curator.lake.passed import PassedOver
 from curator.lake.tar import read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
@@ -32,7 +32,7 @@ def read_shard(shard: Shard, *, options: ReadOptions, passed: PassedOver | None 
     if shard.kind == "tar":
         return read_tar(shard.objects[0], options, passed)
     if shard.kind == "parquet":
-        return read_parquet(shard.objects[0], shard.row_group, options)
+        return read_parquet(shard.objects[0], shard.row_group, options, passed)
     return _read_files(shard.objects, options)
 
 
@@ -60,27 +60,38 @@ def read_datum(
         elif kind == "tar":
             found = next((datum for datum in read_tar(item, options) if datum.member == member), None)
         else:
-            found = next(read_parquet(item, None, options, rows=[int(member or 0)]), None)
+            return _one(next(read_rows(path, [str(Cell.parse(member or "0"))], options=options))[1])
     except FILE_FAULTS as fault:
         raise _gone(path, member, one_line(fault)) from fault
-    data = _data_of(found, path, member)
+    return _one(_data_of(found, path, member))
+
+
+def _one(data: bytes | SourceError) -> bytes:
     if isinstance(data, SourceError):
         raise data
     return data
 
 
-def read_rows(path: str, rows: Collection[int], *, options: ReadOptions) -> Iterator[tuple[int, bytes | SourceError]]:
-    """Images of one Parquet file again, in the order of the file, or why they are not there; it is read once."""
-    left = set(rows)
+def read_rows(
+    path: str, members: Collection[str], *, options: ReadOptions
+) -> Iterator[tuple[str, bytes | SourceError]]:
+    """Images of one Parquet file again, by where they were, in the order of the file, or why they are not there.
+
+    It is read once, for each of the columns that were named. Raises ValueError for what is no place in such a file.
+    """
+    item = SourceObject(path, path, "parquet", 0, "")
+    cells = {member: Cell.parse(member) for member in members}
+    left = set(members)
     broken: Datum | Reject | None = None
-    for found in read_parquet(SourceObject(path, path, "parquet", 0, ""), None, options, rows=rows):
-        if found.member is None:
-            broken = found  # the file, or a row group
-        else:
-            left.remove(int(found.member))
-            yield int(found.member), _data_of(found, path, found.member)
-    for row in sorted(left):
-        yield row, _data_of(broken, path, str(row))
+    for column in sorted({cell.column for cell in cells.values()}, key=str):
+        for found in read_cells(item, {cell.row for cell in cells.values() if cell.column == column}, column, options):
+            if found.member is None:
+                broken = found  # the file, or a row group
+            elif found.member in left:
+                left.remove(found.member)
+                yield found.member, _data_of(found, path, found.member)
+    for member in sorted(left):
+        yield member, _data_of(broken, path, member)
 
 
 def _data_of(found: Datum | Reject | None, path: str, member: str | None) -> bytes | SourceError:

@@ -16,7 +16,8 @@ from curator.errors import SourceError
 from curator.lake.files import ABSENT, connect, foreign_faults, one_line
 from curator.lake.filters import EVERYTHING, PathFilter
 from curator.lake.globs import Glob, has_magic
-from curator.lake.kinds import kind_of
+from curator.lake.kinds import could_be_a_member, kind_of
+from curator.lake.local import ambiguous
 from curator.lake.passed import PassedOver, suffix_heading
 from curator.lake.patience import patiently
 from curator.lake.s3 import is_s3, list_prefix
@@ -60,6 +61,12 @@ class RemoteSource:
                     patiently(lambda: filesystem.info(filesystem._strip_protocol(glob.root)))
                 if not filesystem.exists(path):
                     return cls(name, path, "glob", options, glob)
+            if is_s3(name) and address.endswith("//"):  # an empty part of a key is a part all the same
+                slashes = address[len(address.rstrip("/")) :]
+                found = cls(f"{name}{slashes}", f"{path}{slashes}", "folder", options)
+                if next(list_prefix(filesystem, found.path), None) is None:
+                    raise FileNotFoundError(found.path)
+                return found
             if _is_folder(filesystem, path, name):
                 return cls(name.rstrip("/"), path, "folder", options)
         return cls(name, path, "object", options)
@@ -68,12 +75,13 @@ class RemoteSource:
     def prefix(self) -> str:
         if self.glob is not None:
             return self.glob.prefix
-        return self.name if self.shape == "object" else f"{self.name}/"
+        return self.name if self.shape == "object" else self.folder_prefix
 
     @property
     def folder_prefix(self) -> str:
         """What goes before the paths that the filter is about."""
-        return f"{self.glob.root if self.glob is not None else self.name}/"
+        folder = self.glob.root if self.glob is not None else self.name
+        return folder if folder.endswith("//") else f"{folder}/"
 
     def covers(self, uri: str) -> bool:
         if self.shape == "object":
@@ -88,7 +96,7 @@ class RemoteSource:
             objects = sorted(self._objects(), key=lambda item: item.uri)
         yield from objects
 
-    def _objects(self) -> Iterator[SourceObject]:
+    def _objects(self) -> Iterator[SourceObject | Reject]:
         filesystem, _ = connect(self.name, self.options)
         filesystem.invalidate_cache()
         found = self._find(filesystem)
@@ -96,8 +104,11 @@ class RemoteSource:
         wanted = ((key, info) for key, info in found if self._wants(filesystem, key, info))
         for key, info in _complete(filesystem, wanted):
             uri = self.name if self.shape == "object" else str(filesystem.unstrip_protocol(key))
-            size = int(info.get("size") or 0)
-            yield SourceObject(readable(uri), uri, kind_of(uri.partition("?")[0]) or "file", size, version_of(info))
+            if self.shape != "object" and could_be_a_member(readable(uri)[len(self.folder_prefix) :]):
+                yield ambiguous(readable(uri))
+                continue
+            size, path = int(info.get("size") or 0), uri.partition("?")[0] if is_http(uri) else uri
+            yield SourceObject(readable(uri), uri, kind_of(path) or "file", size, version_of(info))
 
     def _find(self, filesystem: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if self.shape == "object":
@@ -119,8 +130,12 @@ class RemoteSource:
         return self.glob is None or self.glob.matches(uri)
 
     def _heading(self, uri: str) -> str | None:
-        """Under which heading an address below the folder is passed over; None where it is not."""
+        """Under which heading an address below the folder is passed over; None where it is not.
+
+        A question mark begins the query of a web URL, and is a sign in a key.
+        """
         relative = uri[len(self.folder_prefix) :]
+        relative = relative.partition("?")[0] if is_http(self.name) else relative
         heading = self.filter.heading_of_file(relative)
         return heading or (suffix_heading(relative) if kind_of(relative) is None else None)
 

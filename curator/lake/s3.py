@@ -15,7 +15,8 @@ from typing import Any
 
 from fsspec.asyn import sync
 
-from curator.lake.patience import CutShort, patiently
+from curator.lake.encodings import is_gzip, unpacked
+from curator.lake.patience import CutShort, chain, patiently
 from curator.lake.versions import confirm_version, version_of
 from curator.urls import scheme_of
 
@@ -28,9 +29,12 @@ def is_s3(address: str) -> bool:
 
 
 def list_prefix(filesystem: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects under a folder, in the store's order, as (path, info); holds one page at a time."""
-    bucket, key, _ = filesystem.split_path(path)
-    prefix = f"{key.rstrip('/')}/" if key else ""
+    """The objects under a folder, in the store's order, as (path, info); holds one page at a time.
+
+    A path that ends with slashes is taken as it is: `in//` is not `in/`.
+    """
+    bucket, key = place_of(filesystem, path)
+    prefix = key if key.endswith("/") or not key else f"{key}/"
     ask = partial(filesystem.call_s3, "list_objects_v2", Bucket=bucket, Prefix=prefix)
     page = patiently(ask)
     while True:
@@ -41,6 +45,18 @@ def list_prefix(filesystem: Any, path: str) -> Iterator[tuple[str, Mapping[str, 
         page = patiently(partial(ask, ContinuationToken=page["NextContinuationToken"]))
 
 
+def place_of(filesystem: Any, path: str) -> tuple[str, str]:
+    """Bucket and key. Unlike `split_path` of s3fs, nothing of a key is taken for the version of an object."""
+    bucket, key = filesystem._find_bucket_key(path) if "/" in path else (path, "")
+    return str(bucket), str(key)
+
+
+def is_archived(fault: BaseException) -> bool:
+    """Whether an object could not be read because it lies in an archive, such as Glacier, and was not restored."""
+    answers = [answer for link in chain(fault) if isinstance(answer := getattr(link, "response", None), Mapping)]
+    return any(answer.get("Error", {}).get("Code") == "InvalidObjectState" for answer in answers)
+
+
 @dataclass(frozen=True, slots=True)
 class S3Object:
     """An object to be read; repeating is the caller's. `version`: as it was listed, or empty for whichever is there."""
@@ -49,20 +65,27 @@ class S3Object:
     path: str
     version: str = ""
 
+    def head(self) -> Mapping[str, Any]:
+        """What the store tells of it: what `version_of` needs, and `is_gzip`: whether gzip is its Content-Encoding."""
+        bucket, key = place_of(self.filesystem, self.path)
+        answer = self.filesystem.call_s3("head_object", Bucket=bucket, Key=key)
+        return {**answer, "size": answer["ContentLength"], "is_gzip": is_gzip(answer.get("ContentEncoding"))}
+
     def read(self, limit: int) -> bytes:
-        """All its bytes, or the first `limit + 1` where it has more. Raises ChangedWhileRead."""
-        return self._get(limit=limit + 1)
+        """All its bytes, decoded, or the first `limit + 1` where it has more. Raises ChangedWhileRead."""
+        data, is_packed = self._get(limit=limit + 1)
+        return unpacked(data, limit + 1) if is_packed else data
 
     def read_range(self, start: int, end: int) -> bytes:
-        """The bytes from `start` to before `end`, or to its end. Raises ChangedWhileRead."""
-        return self._get(span=(start, end)) if start < end else b""
+        """The bytes from `start` to before `end`, or to its end, as they are stored. Raises ChangedWhileRead."""
+        return self._get(span=(start, end))[0] if start < end else b""
 
-    def _get(self, *, span: tuple[int, int] | None = None, limit: int = -1) -> bytes:
-        data: bytes = sync(self.filesystem.loop, self._answer, span, limit)
-        return data
+    def _get(self, *, span: tuple[int, int] | None = None, limit: int = -1) -> tuple[bytes, bool]:
+        found: tuple[bytes, bool] = sync(self.filesystem.loop, self._answer, span, limit)
+        return found
 
-    async def _answer(self, span: tuple[int, int] | None, limit: int) -> bytes:
-        bucket, key, _ = self.filesystem.split_path(self.path)
+    async def _answer(self, span: tuple[int, int] | None, limit: int) -> tuple[bytes, bool]:
+        bucket, key = place_of(self.filesystem, self.path)
         wanted = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
         answer = await self.filesystem._call_s3("get_object", Bucket=bucket, Key=key, **wanted)
         async with answer["Body"] as body:
@@ -70,11 +93,11 @@ class S3Object:
             self._confirm(size, version_of({**answer, "size": size}))
             promised = size if span is None else min(span[1], size) - span[0]
             if 0 <= limit < promised:
-                return await _first(body, limit)
+                return await _first(body, limit), False
             data: bytes = await body.read()
         if len(data) != promised:
             raise CutShort(f"{len(data)} bytes came of {promised}")
-        return data
+        return data, is_gzip(answer.get("ContentEncoding"))
 
     def _confirm(self, size: int, found: str) -> None:
         listed_size, _, listed_tag = self.version.partition("-")

@@ -11,7 +11,7 @@ from curator.config import Config
 from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import BankError
-from curator.lake import ReadOptions
+from curator.lake import ColumnNames, ReadOptions
 from curator.methods import resolve_method
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
@@ -72,7 +72,12 @@ class Context:
     @property
     def read_options(self) -> ReadOptions:
         return ReadOptions(
-            read_threads=self.config.scan.read_threads, max_object_bytes=self.config.scan.max_object_bytes
+            read_threads=self.config.scan.read_threads,
+            max_object_bytes=self.config.scan.max_object_bytes,
+            columns=tuple(
+                ColumnNames(pattern, rule.image or None, rule.label or None)
+                for pattern, rule in self.config.columns.items()
+            ),
         )
 
     def build_bank(self, ledger: Ledger, name: str, *, within: tuple[str, ...] = ()) -> Bank:

@@ -32,6 +32,9 @@ method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
 # include = []        # names that are read though they are excluded, hidden or in a system folder: ["@eaDir"]
 # metrics_file = ""   # where each scan leaves its figures for Prometheus; from this folder
 
+[columns]             # of Parquet files, by address, where the images or labels are not found by themselves
+# "*/photos/*.parquet" = {{ image = "sample.photo", label = "kind" }}
+
 [decode]
 # max_pixels = 89478485              # larger images are rejected on their header
 # memory_limit_bytes = 4294967296    # for each decode process

@@ -20,7 +20,10 @@ left join (
     from reject
     where role = $role
         and stage <> 'list'
-        and ($retry_rejects or reason in ('not_found', 'permission_denied', 'read_failed', 'changed_while_read'))
+        and (
+            $retry_rejects
+            or reason in ('not_found', 'permission_denied', 'archived', 'read_failed', 'changed_while_read')
+        )
 ) as rejected on rejected.object_uri = listed.object_uri
 order by listed.position;
 

@@ -22,7 +22,7 @@ from curator.lake.files import connect
 from curator.types import Datum, SourceObject
 from curator.urls import scheme_of
 
-IMAGES = {f"{number:02}.jpg": bytes([number]) * (number + 1) for number in range(12)}
+IMAGES = {f"{number:02}.jpg": b"GIF89a" + bytes([number]) * number for number in range(12)}
 KINDS = ["folder", "file", "glob", "tar", "tar.gz", "parquet", "memory", "http", "s3"]
 watched: list[str] = []  # what was opened while a test listens; an audit hook cannot be taken out again
 listening = threading.Event()

@@ -16,7 +16,7 @@ GUIDE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 MESSAGES, _, REJECTS = GUIDE.partition("## Reject reasons")
 REASON = re.compile("[a-z]+(_[a-z]+)*")
 STAGES = {"list", "read", "decode", "encode"}
-MAKERS = {"Reject", "_reject", "_container_reject", "container_reason", "Fault", "_WorkerFailed"}
+MAKERS = {"Reject", "_reject", "_container_reject", "container_reason", "Fault", "Unfit", "_WorkerFailed"}
 
 
 @cache
@@ -95,6 +95,6 @@ def test_reasons_that_are_tried_again_are_marked():
     (listed,) = {
         found[1]
         for query in shipped_queries().values()
-        if (found := re.search(r"\$retry_rejects or reason in \(([^)]+)\)", query.sql))
+        if (found := re.search(r"\$retry_rejects\s+or reason in \(([^)]+)\)", query.sql))
     }
     assert marked == set(re.findall(r"'([a-z_]+)'", listed))

@@ -14,7 +14,7 @@ from curator.export.rows import SCHEMA
 from curator.export.run import FORMATS
 from curator.lake import content_id, parquet
 
-CONTENTS = [random.Random(number).randbytes(64) for number in range(150)]
+CONTENTS = [b"GIF89a" + random.Random(number).randbytes(64) for number in range(150)]
 
 
 @pytest.fixture

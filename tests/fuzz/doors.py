@@ -6,13 +6,15 @@ anything else. Whether it hangs or grows is for the runner to see (`__main__.py`
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
+import json
 import struct
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from curator.decode import FORMATS, REASONS, DecodeFailure, DecodeOptions, prepa
 from curator.errors import ConfigError, CuratorError, SourceError
 from curator.generators.answers import Answer, AnswerFault, read_answer
 from curator.generators.prompts import AnswerKind, Prompt
-from curator.lake import ReadOptions, plan_shards, read_datum, read_shard
+from curator.lake import ColumnNames, ReadOptions, plan_shards, read_datum, read_shard
 from curator.lake.filters import PathFilter
 from curator.lake.globs import Glob
 from curator.systems.spec import SETTINGS, read_system_spec, spec_text
@@ -35,6 +37,7 @@ from curator.types import Datum, ObjectKind, Preprocess, Reject, SourceObject
 from tests.fuzz.texts import TEXT_SEEDS, enter_reviews, enter_texts, review_seeds
 
 MAX_OBJECT_BYTES = 1 << 20
+PICTURE = b"GIF89a" + b"a" * 40
 MAX_PIXELS = 1_000_000
 MAX_DATA = 250_000  # from a file of a few kilobytes
 
@@ -153,25 +156,59 @@ def enter_parquet(data: bytes) -> None:
 
 
 def parquet_seeds() -> tuple[bytes, ...]:
-    struct_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    rows = [b"a" * 50, None, b"b" * 50, b"a" * 50, b"c"]
-    image = pa.array([None if row is None else {"bytes": row, "path": "p"} for row in rows], struct_type)
+    rows = [PICTURE, None, b"b" * 50, PICTURE, b"c"]
     plain: dict[str, object] = {"compression": "none", "use_dictionary": False}
     coded = pa.array(["a"] * 5).dictionary_encode()
+    image = _structs(rows)
     tables: list[tuple[dict[str, object], dict[str, object]]] = [
         ({"image": image, "label": [0, 1, None, 1, 0]}, {"row_group_size": 2}),
         ({"image": image, "label": ["x"] * 5}, {"compression": "zstd", "data_page_version": "2.0"}),
         ({"jpg": pa.array(rows, pa.large_binary()), "cls": coded}, {"compression": "gzip"}),
         ({"data": rows, "label": [[1], [], None, [2, 3], [4]]}, plain),
         ({"data": rows}, plain | {"column_encoding": {"data": "DELTA_BYTE_ARRAY"}}),
-        ({"data": pa.array([b"1234"] * 5, pa.binary(4)).cast(pa.binary_view())}, {"compression": "lz4"}),
-    ]  # fmt: skip
-    seeds = []
-    for columns, options in tables:
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table(columns), sink, **options)
-        seeds.append(sink.getvalue().to_pybytes())
-    return tuple(seeds)
+        ({"data": pa.array([PICTURE] * 5, pa.binary(len(PICTURE))).cast(pa.binary_view())}, {"compression": "lz4"}),
+        *(({"odd": column, "label": [-1.0, 0.0, None, 1.0, 2.0]}, plain) for column in _odd_columns(rows)),
+        *(({"odd": column}, {"compression": "zstd", "row_group_size": 3}) for column in _odd_columns(rows)),
+        ({"a": image, "b": image}, plain),
+        ({"sum": [b"12345678"] * 5, "url": ["https://a/b"] * 5}, plain),
+    ]
+    return tuple(map(_parquet, *zip(*tables, strict=True)))
+
+
+def _structs(rows: Sequence[bytes | None]) -> pa.Array:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    return pa.array([None if row is None else {"bytes": row, "path": "p"} for row in rows], kind)
+
+
+def _odd_columns(rows: Sequence[bytes | None]) -> tuple[pa.Array, ...]:
+    """Every other way in which pictures lie in a column."""
+    texts = [None if row is None else base64.b64encode(row).decode() for row in rows]
+    numbers = {"height": 2, "width": 3, "nChannels": 3, "mode": 16}
+    pixels = [
+        {"origin": "o", **numbers, "data": bytes(18)},
+        None,
+        {"origin": "o", **numbers, "height": 9, "data": b"1"},
+    ]
+    return (
+        pa.array(rows).dictionary_encode(),
+        pa.array([PICTURE, None, *[PICTURE] * 3], pa.binary(len(PICTURE))),
+        pa.array(texts),
+        pa.array([None if text is None else f"data:image/gif;base64,{text}" for text in texts]).dictionary_encode(),
+        pa.array(pixels + pixels[:2]),
+        pa.ListArray.from_arrays([0, 2, 2, 3, 4, 5], _structs(rows)),
+        pa.array([[PICTURE, None], [], None, [PICTURE], [b"c"]], pa.large_list(pa.large_binary())),
+        pa.StructArray.from_arrays([_structs(rows), pa.array([1] * 5)], ["image", "id"]),
+        pa.array([list(PICTURE)] * 5, pa.list_(pa.uint8())),
+    )
+
+
+def _parquet(columns: dict[str, object], options: dict[str, object]) -> bytes:
+    features = {"label": {"names": ["a", "b"], "_type": "ClassLabel"}, "declared": {"_type": "Image"}}
+    table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **options)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
 
 
 def _enter_container(data: bytes, kind: ObjectKind) -> None:
@@ -179,7 +216,8 @@ def _enter_container(data: bytes, kind: ObjectKind) -> None:
         path = Path(folder) / "a"
         path.write_bytes(data)
         item = SourceObject(str(path), str(path), kind, len(data), "")
-        options = ReadOptions(max_object_bytes=MAX_OBJECT_BYTES)
+        named = ColumnNames("*" if len(data) % 2 else "", "odd", "label")
+        options = ReadOptions(max_object_bytes=MAX_OBJECT_BYTES, columns=(named,))
         shards = list(plan_shards([item]))
         assert shards[-1].completes == (item,)
         uris: set[str] = set()
@@ -189,7 +227,7 @@ def _enter_container(data: bytes, kind: ObjectKind) -> None:
                 assert found.uri not in uris
                 uris.add(found.uri)
                 assert len(uris) <= MAX_DATA
-        for member in (None, "0", "b.jpg", "not there"):
+        for member in (None, "0", "1.0", "odd/0", "b.jpg", "not there"):
             try:
                 read_datum(str(path), kind, member=member, options=options)
             except SourceError:

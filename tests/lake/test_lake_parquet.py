@@ -11,18 +11,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curator.lake import ReadOptions, open_source, parquet_pages, plan_shards, read_datum, read_shard, tar_members
+from curator.lake import (
+    ColumnNames,
+    ReadOptions,
+    open_source,
+    parquet_pages,
+    plan_shards,
+    read_datum,
+    read_shard,
+    tar_members,
+)
 from curator.types import Datum, Reject, SourceObject
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+DECLARED = {"info": {"features": {"image": {"_type": "Image"}}}}  # so that its bytes need not look like images
+CLASSES = {"info": {"features": {"label": {"names": ["cat", "d\ud800g"], "_type": "ClassLabel"}}}}
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write(columns, name="a.parquet", metadata=None, **options):
-        table = pa.table(columns)
-        if metadata is not None:
-            table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
+    def write(columns, name="a.parquet", metadata=DECLARED, **options):
+        table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(metadata)})
         pq.write_table(table, tmp_path / name, **options)
         return tmp_path / name
 
@@ -65,54 +75,68 @@ def test_a_file_that_lost_a_row_group_since_it_was_listed_is_a_reject(write):
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
 def test_the_only_binary_column_is_the_image(write, read_all, kind):
-    path = write({"n": [1, 2], "payload": pa.array([b"a", b"b"], kind)})
-    assert [item.data for item in read_all(path)] == [b"a", b"b"]
+    path = write({"n": [1, 2], "payload": pa.array([PNG + b"a", b"b"], kind)})
+    assert [item.data for item in read_all(path)] == [PNG + b"a", b"b"]
 
 
 def test_of_several_binary_columns_the_best_named_is_the_image(write, read_all):
-    path = write({"thumb": [b"t"], "data": [b"d"], "jpg": [b"j"], "mask": [b"m"]})
-    assert [item.data for item in read_all(path)] == [b"j"]
+    path = write({name: [PNG + name.encode()] for name in ("thumb", "data", "jpg", "mask")})
+    assert [item.data for item in read_all(path)] == [PNG + b"jpg"]
 
 
 def test_a_struct_with_bytes_goes_before_binary_columns(write, read_all):
-    path = write({"jpg": [b"j"], "picture": images(b"p")})
-    assert [item.data for item in read_all(path)] == [b"p"]
+    path = write({"jpg": [PNG + b"j"], "picture": images(PNG + b"p")})
+    assert [item.data for item in read_all(path)] == [PNG + b"p"]
 
 
 @pytest.mark.parametrize(
-    "columns", [{"a": [b"1"], "b": [b"2"]}, {"text": ["x"]}, {"images": pa.array([[b"1"]], pa.list_(pa.binary()))}]
+    "columns", [{"a": [PNG], "b": [PNG]}, {"text": ["x"]}, {"images": pa.array([[1]], pa.list_(pa.uint8()))}]
 )
 def test_no_image_column_or_an_unclear_one_is_one_reject_that_names_the_option(write, read_all, columns):
     path = write(columns)
     (reject,) = read_all(path)
     assert (reject.reason, reject.object_uri) == ("no_image_column", str(path))
-    assert "image_column" in reject.detail and all(f"{name}: " in reject.detail for name in columns)
+    assert "--image-column" in reject.detail and all(name in reject.detail for name in columns)
 
 
-def test_container_rejects_of_different_row_groups_have_different_uris(write, read_all):
-    rejects = read_all(write({"text": ["x", "y"]}, row_group_size=1))
+def test_container_rejects_of_different_row_groups_have_different_uris(write, read_all, monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_BYTES", 1)
+    monkeypatch.setattr(parquet_pages, "MAX_PAGE_EXPANSION", 0)
+    rejects = read_all(write({"image": images(b"x" * 99, b"y" * 99)}, row_group_size=1))
     assert len(rejects) == len({item.uri for item in rejects}) == 2
+
+
+def test_that_a_file_has_no_images_is_said_once_however_many_row_groups_it_has(write, read_all):
+    path = write({"text": ["x"] * 5, "sum": [b"12345678"] * 5}, row_group_size=1)
+    assert [(item.uri, item.reason) for item in read_all(path)] == [(str(path), "no_image_column")]
 
 
 def test_the_columns_can_be_named(write, read_all):
     path = write({"a": [b"1"], "b": [b"2"], "label": ["wrong"], "kind": ["right"]})
-    (datum,) = read_all(path, image_column="b", label_column="kind")
+    (datum,) = read_all(path, columns=(ColumnNames("*", "b", "kind"),))
     assert (datum.data, datum.source_label) == (b"2", "right")
-    (datum,) = read_all(path, image_column="a", label_column="not here")
+    (datum,) = read_all(path, columns=(ColumnNames("*", "a", "not here"),))
     assert (datum.data, datum.source_label) == (b"1", "wrong")
-    (reject,) = read_all(path, image_column="not here")
+    (reject,) = read_all(path, columns=(ColumnNames("*", "not here"),))
     assert reject.reason == "no_image_column"
 
 
 def test_class_labels_are_named_through_the_schema(write, read_all):
-    features = {"info": {"features": {"label": {"names": ["cat", "d\ud800g"], "_type": "ClassLabel"}}}}
-    path = write({"image": images(*[b"x"] * 4), "label": [1, 0, -1, 7]}, metadata=features)
-    assert [item.source_label for item in read_all(path)] == ["d\\ud800g", "cat", "-1", "7"]
+    path = write({"image": images(*[PNG] * 4), "label": [1, 0, -1, 7]}, metadata=CLASSES)
+    assert [item.source_label for item in read_all(path)] == ["d\\ud800g", "cat", None, "7"]
+
+
+def test_class_labels_with_gaps_come_as_floats_and_what_is_no_number_is_no_label(write, read_all):
+    labels = pa.array([1.0, None, float("nan"), float("inf"), 0.5, -1.0])
+    path = write({"image": images(*[PNG] * 6), "label": labels}, metadata=CLASSES)
+    assert [item.source_label for item in read_all(path)] == ["d\\ud800g", None, None, None, "0.5", None]
+    path = write({"image": images(*[PNG] * 6), "label": labels})
+    assert [item.source_label for item in read_all(path)] == ["1.0", None, None, None, "0.5", "-1.0"]
 
 
 @pytest.mark.parametrize("metadata", [{}, [], {"info": None}, {"info": {"features": {"label": {"names": 5}}}}])
 def test_metadata_that_are_not_as_they_should_be_do_no_harm(write, read_all, metadata):
-    path = write({"image": images(b"x"), "label": [3]}, metadata=metadata)
+    path = write({"image": images(PNG), "label": [3]}, metadata=metadata)
     assert [item.source_label for item in read_all(path)] == ["3"]
 
 

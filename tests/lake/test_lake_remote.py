@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import os
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 
 import pyarrow as pa
@@ -9,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.errors import MissingExtra, SourceError
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard, tar_members
 from curator.types import Datum, SourceObject
 
 
@@ -190,7 +193,7 @@ def test_web_objects_that_vanish_or_are_forbidden_are_rejects(make_tree, serve):
 
 @pytest.mark.parametrize("ranges", [False, True])
 def test_containers_are_read_from_web_servers_with_and_without_ranges(make_tar, tmp_path, serve, read_all, ranges):
-    random = os.urandom(9_000_000)  # more than one block
+    random = b"\x89PNG\r\n\x1a\n" + os.urandom(9_000_000)  # more than one block
     make_tar(("a.jpg", random), ("b.jpg", b"second"), ("b.cls", b"cat"))
     table = pa.table({"image": pa.array([random, b"second"]), "label": ["dog", "cat"]})
     pq.write_table(table, tmp_path / "set.parquet", row_group_size=1, compression="none")
@@ -212,3 +215,69 @@ def test_a_web_tar_is_read_in_one_request(make_tar, tmp_path, serve, read_all):
     log.clear()
     assert len(list(read_shard(shard, options=ReadOptions()))) == 100
     assert [method for method, _ in log].count("GET") == 1
+
+
+@pytest.fixture
+def serve_encoded():
+    """A web server that gives contents only with `Content-Encoding: gzip`, ranges of them too; its URL."""
+    contents = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            return
+
+        def do_GET(self):
+            data = gzip.compress(contents[self.path], mtime=0)
+            first, _, last = (self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")
+            start = int(first) if first else len(data) - int(last)
+            part = data[start : int(last) + 1 if first and last else len(data)]
+            self.send_response(206 if self.headers.get("Range") else 200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(part)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(part)
+
+        do_HEAD = do_GET
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", contents
+    server.shutdown()
+    server.server_close()
+
+
+def test_encoded_web_objects_are_decoded_and_read_again(serve_encoded, make_tar, tmp_path, read_all):
+    url, contents = serve_encoded
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(99)
+    pq.write_table(pa.table({"image": [picture]}), tmp_path / "c.parquet")
+    contents["/a.jpg"] = os.urandom(3000)  # which grows when it is encoded
+    contents["/b.tar"] = make_tar(("m.jpg", b"m" * 600), ("n.jpg", b"n")).read_bytes()
+    contents["/c.parquet"] = (tmp_path / "c.parquet").read_bytes()
+    for name, kind, expected in (("a.jpg", "file", [contents["/a.jpg"]]), ("b.tar", "tar", [b"m" * 600, b"n"]),
+                                 ("c.parquet", "parquet", [picture])):  # fmt: skip
+        data = read_all(f"{url}/{name}")
+        assert [item.data for item in data] == expected
+        for item in data:
+            place = {"member": item.member, "byte_offset": item.byte_offset, "byte_size": len(item.data)}
+            assert read_datum(item.object_uri, kind, **place) == item.data
+
+
+def test_an_encoded_web_object_that_expands_beyond_reason_is_one_reject(serve_encoded, read_all, monkeypatch):
+    url, contents = serve_encoded
+    contents["/a.jpg"] = contents["/c.parquet"] = bytes(2_000_000)
+    monkeypatch.setattr(tar_members, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(tar_members, "MAX_EXPANSION", 2)
+    (reject,) = read_all(f"{url}/a.jpg", max_object_bytes=1_000_000)
+    assert (reject.reason, reject.byte_size) == ("too_large", 1_000_001)
+    (reject,) = read_all(f"{url}/c.parquet")
+    assert reject.reason == "expands_too_far"
+
+
+def test_the_kind_of_a_web_object_is_taken_from_before_its_query(serve, make_tree, make_tar, read_all):
+    make_tar(("m.jpg", b"m"))
+    url, _ = serve(make_tree("page"))
+    (datum,) = read_all(f"{url}/page?set=1.tar")
+    assert datum.data == b"page"
+    (datum,) = read_all(f"{url}/set.tar?size=big.jpg")
+    assert (datum.uri, datum.data) == (f"{url}/set.tar?size=big.jpg#m.jpg", b"m")

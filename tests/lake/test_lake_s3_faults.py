@@ -16,7 +16,7 @@ from curator.types import Datum
 SLOW = pytest.mark.slow
 PASSING = [pytest.param(429, marks=SLOW), 500, 503, pytest.param("reset", marks=SLOW), "cut",
            pytest.param("short", marks=SLOW)]  # fmt: skip
-LARGE = os.urandom(300_000)
+LARGE = b"\x89PNG\r\n\x1a\n" + os.urandom(299_992)
 
 
 @pytest.fixture

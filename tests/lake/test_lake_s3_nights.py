@@ -107,6 +107,16 @@ def test_the_second_page_of_a_listing_that_fails_leaves_nothing_gone(s3, store, 
     assert scan()["listings"][0]["objects_gone"] == 0
 
 
+def test_archived_objects_are_tried_again_each_night_until_they_are_restored(s3, bucket, scan, pictures):
+    data = next(iter(pictures.values()))
+    s3.put_object(Bucket="lake", Key="night/old.png", Body=data, StorageClass="GLACIER")
+    assert scan()["reject_reasons"]["read/archived"] == 1
+    again = scan()
+    assert (again["data_read"], again["reject_reasons"]) == (1, {"read/archived": 1})
+    s3.put_object(Bucket="lake", Key="night/old.png", Body=data)
+    assert (scan()["reject_reasons"], scan()["data_read"]) == ({}, 0)
+
+
 # Credentials
 
 

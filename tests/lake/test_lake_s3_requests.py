@@ -10,7 +10,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ColumnNames, ReadOptions, open_source, plan_shards, read_datum, read_shard
 from curator.lake.files import connect
 from curator.lake.s3 import list_prefix
 from curator.types import Datum, SourceObject
@@ -119,7 +119,7 @@ def test_a_tar_is_read_once_and_in_large_pieces(s3, store, make_tar):
 
 def test_of_a_parquet_file_its_footer_and_one_row_group_are_read(s3, store, tmp_path):
     table = pa.table({"other": [os.urandom(100_000)] * 60, "image": [os.urandom(100_000) for _ in range(60)]})
-    options = ReadOptions(image_column="image")
+    options = ReadOptions(columns=(ColumnNames("*", "image"),))
     pq.write_table(table, tmp_path / "set.parquet", row_group_size=10, compression="none", use_dictionary=False)
     size = (tmp_path / "set.parquet").stat().st_size
     s3.upload_file(str(tmp_path / "set.parquet"), "lake", "set.parquet")
@@ -137,7 +137,7 @@ def test_of_a_parquet_file_its_footer_and_one_row_group_are_read(s3, store, tmp_
 def test_what_was_replaced_since_its_listing_is_never_read_under_the_old_version(s3, store, make_tar, tmp_path, name):
     def write(content):
         make_tar(("a.jpg", content))
-        pq.write_table(pa.table({"image": [content]}), tmp_path / "set.parquet")
+        pq.write_table(pa.table({"image": [b"\x89PNG\r\n\x1a\n" + content]}), tmp_path / "set.parquet")
         (tmp_path / "a.jpg").write_bytes(content)
         s3.upload_file(str(tmp_path / name), "lake", name)
 
@@ -149,7 +149,7 @@ def test_what_was_replaced_since_its_listing_is_never_read_under_the_old_version
     assert (reject.stage, reject.reason) == ("read", "changed_while_read")
     (shard,) = plan_shards(source.list())
     (datum,) = read_shard(shard, options=ReadOptions())
-    assert datum.data == b"new" * 1000
+    assert datum.data.endswith(b"new" * 1000)
 
 
 def test_a_tar_that_is_replaced_while_it_is_read_gives_nothing_of_its_new_state(s3, store, make_tar):
