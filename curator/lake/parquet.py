@@ -186,13 +186,13 @@ def _cells(
     """The wanted cells of batches of rows, of which the first has the number `first`, each with its label."""
     last = None if rows is None else max(rows)
     for batch in batches:
-        if last is not None and first > last:
-            return
         inside = [row for row in range(batch.num_rows) if rows is None or first + row in rows]
         labels = label.labels(batch) if label is not None and inside else [None] * batch.num_rows
         for row, place, content in contents(image, batch, inside, limit=limit):
             yield Cell(first + row, place), content, labels[row]
         first += batch.num_rows
+        if last is not None and first > last:
+            return
 
 
 def _datum(item: SourceObject, cell: Cell, content: Content, label: str | None) -> Datum | Reject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import sys
@@ -29,7 +30,9 @@ def place_of(path: Path, kind: str, data: bytes, member: str | None = None) -> I
 
 def in_parquet(path: Path, contents: list[bytes], **options) -> list[ImagePlace]:
     """A file with these images, and the place of each."""
-    pq.write_table(pa.table({"image": contents}), path, **options)
+    declared = json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})  # so its bytes may be any
+    table = pa.table({"image": contents}).replace_schema_metadata({"huggingface": declared})
+    pq.write_table(table, path, **options)
     return [place_of(path, "parquet", data, str(row)) for row, data in enumerate(contents)]
 
 
