@@ -36,7 +36,7 @@ def require_presence(layout: Layout) -> None:
 
 def is_new(layout: Layout) -> bool:
     """Whether nothing was ever written here by a run."""
-    return not has_ledger(layout) and not list(remains(layout)) and not list(broken_links(layout))
+    return not has_ledger(layout) and next(remains(layout), None) is None and not list(broken_links(layout))
 
 
 def has_ledger(layout: Layout) -> bool:
