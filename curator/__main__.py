@@ -6,13 +6,20 @@ import os
 import signal
 
 from curator.cli import cli
+from curator.cli.streams import End, guard_streams
 
 
 def main() -> None:
-    """Run the command line; errors become one line and the exit codes of `curator --help`."""
+    """Run the command line; errors become one line and the exit codes of `curator --help`. The process ends with it."""
     yield_idle_cores()
+    guard_streams()
+    end = End()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops a service means what Ctrl-C means
-    cli(prog_name="curator")
+    try:
+        cli(prog_name="curator")
+    except SystemExit as left:
+        end.code = left.code if isinstance(left.code, int) else int(left.code is not None)
+        raise
 
 
 def yield_idle_cores() -> None:

@@ -27,6 +27,12 @@ A datum that cannot be processed is not an error but a `Reject` (see types.py).
 
 from __future__ import annotations
 
+from typing import Literal
+
+# Whose fault a StoreError is: that of the statement, of a file, a disk or the memory. "broken": DuckDB has given up, as
+# it does for damage, and for some statements.
+StoreFault = Literal["statement", "damaged", "broken", "full", "refused", "memory"]
+
 
 class CuratorError(Exception):
     """Base of all errors. `message` is one line; `hint` says what to do and may name a command."""
@@ -67,7 +73,14 @@ class BackupError(WorkspaceError):
 
 
 class StoreError(WorkspaceError):
-    """DuckDB refused a statement; the message carries its first line."""
+    """DuckDB refused a statement; the message carries its first line, `detail` the others (candidates, the place)."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, kind: StoreFault = "statement", detail: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.detail = detail
 
 
 class MigrationChanged(StoreError):

@@ -28,6 +28,7 @@ LAYERS = [
         "printable",
         "urls",
         "ranges",
+        "paths",
     },
     {"store"},
     {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"}

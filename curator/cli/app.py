@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from curator.errors import CuratorError, RunInterrupted
+from curator.errors import CuratorError, RunInterrupted, StoreError
 from curator.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -30,19 +30,20 @@ class App:
 
         configure_logs(style=cast(Literal["human", "json"], self.log_format), verbosity=self.verbosity)
 
-    def complain(self, message: str, *, exit_code: int, hint: str | None = None) -> None:
+    def complain(self, message: str, *, exit_code: int, hint: str | None = None, detail: str | None = None) -> None:
         """One line on stderr that says why the exit code is not 0, for people or for the JSON log; with -v, after the
-        traceback of the error that is being handled."""
+        traceback of the error that is being handled. `detail`: what DuckDB adds to it, on lines of its own."""
         trace = traceback.format_exc() if self.verbosity > 0 and sys.exc_info()[0] else None
         if self.log_format == "json":
             from curator.workspace.logs import log
 
             self.start_logs()
-            fields = {"event": "exit", "exit_code": exit_code, "hint": hint, "traceback": trace}
+            fields = {"event": "exit", "exit_code": exit_code, "hint": hint, "detail": detail, "traceback": trace}
             log.error(message, extra={"fields": {key: value for key, value in fields.items() if value is not None}})
         else:
             text = printable(f"curator: {message}{f' ({hint})' if hint else ''}")
-            click.echo(printable_lines(trace or "") + text, err=True)
+            more = f"\n{printable_lines(detail)}" if detail else ""
+            click.echo(printable_lines(trace or "") + text + more, err=True)
 
     def open(self, overrides: Mapping[str, Any] | None = None) -> Workspace:
         """The workspace, with options from the command line on top of its configuration."""
@@ -55,18 +56,25 @@ class App:
 class ErrorGroup(click.Group):
     """Turns every CuratorError into one line on stderr and its exit code; -v shows the traceback as well."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except CuratorError as fault:  # of what is printed before there is a command: help, version
+            App(".", log_format="human", verbosity=0).complain(
+                fault.message, exit_code=fault.exit_code, hint=fault.hint
+            )
+            sys.exit(fault.exit_code)
+
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except CuratorError as fault:
-            self._app(context).complain(fault.message, exit_code=fault.exit_code, hint=fault.hint)
+            detail = fault.detail if isinstance(fault, StoreError) else None
+            self._app(context).complain(fault.message, exit_code=fault.exit_code, hint=fault.hint, detail=detail)
             sys.exit(fault.exit_code)
         except KeyboardInterrupt:  # before or after a run; a run says so itself
             self._app(context).complain("interrupted", exit_code=RunInterrupted.exit_code)
             sys.exit(RunInterrupted.exit_code)
-        except BrokenPipeError:
-            sys.stderr.close()  # the reader of our output has gone (`curator sql … | head`): nothing is wrong
-            sys.exit(0)
 
     @staticmethod
     def _app(context: click.Context) -> App:

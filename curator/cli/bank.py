@@ -10,7 +10,8 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import cell, echo_json, echo_pairs, echo_rows, say, write_file
+from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+from curator.cli.rows import cell
 
 if TYPE_CHECKING:
     from curator.workspace import AuditReport, DiffReport

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from curator.cli.rows import cell, encode, json_text, row_values
 from curator.errors import UsageError
-from curator.printable import printable, printable_json, printable_lines
+from curator.printable import printable, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import pyarrow as pa
 
@@ -27,30 +26,9 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable_lines(str(text)), err=err, nl=nl)
 
 
-def cell(value: Any) -> str:
-    """One value for a person's eye."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return printable(str(value))
-
-
 def echo_json(value: Any) -> None:
     """One JSON value on stdout."""
-    click.echo(_json_text(value))
-
-
-def _json_text(value: Any) -> str:
-    return printable_json(json.dumps(value, indent=2, default=_jsonable, ensure_ascii=False))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value)
+    click.echo(json_text(value))
 
 
 def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None = None) -> None:
@@ -59,16 +37,16 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
     if style is None:
         raise UsageError(f"{output}: no format has this suffix", hint="give --format table|csv|json|parquet")
     if output is not None:
-        write_file(output, _encode(table, style))
+        write_file(output, encode(table, style))
     elif style == "csv" and sys.stdout.isatty():  # as it is in a file or a pipe, it could steer the terminal
-        say(_encode(table, style).decode(), nl=False)
+        say(encode(table, style).decode(), nl=False)
     elif style == "table" and sys.stdout.isatty():
         _print_rich(table)
     elif style == "parquet" and sys.stdout.isatty():
         raise UsageError("parquet is no text", hint="add -o FILE.parquet or redirect the output")
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(_encode(table, style))
+        sys.stdout.buffer.write(encode(table, style))
         sys.stdout.buffer.flush()
 
 
@@ -78,31 +56,6 @@ def write_file(path: str, data: bytes) -> None:
         Path(path).write_bytes(data)
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
         raise UsageError(f"{path}: cannot be written: {getattr(fault, 'strerror', None) or fault}") from fault
-
-
-def _encode(table: pa.Table, style: str) -> bytes:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    if style == "table":
-        return _plain(table).encode()
-    if style == "json":
-        return (_json_text(_rows(table)) + "\n").encode()
-    sink = pa.BufferOutputStream()
-    if style == "csv":
-        pyarrow.csv.write_csv(table, sink)
-    else:
-        pyarrow.parquet.write_table(table, sink, compression="zstd")
-    return bytes(sink.getvalue())
-
-
-def _plain(table: pa.Table) -> str:
-    """Columns aligned by spaces, nothing cut: what a pipe or a file gets."""
-    rows = [list(map(printable, table.column_names)), *([cell(value) for value in row] for row in _cells(table))]
-    widths = [max(len(row[column]) for row in rows) for column in range(table.num_columns)]
-    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines) + "\n"
 
 
 def _print_rich(table: pa.Table) -> None:
@@ -115,28 +68,11 @@ def _print_rich(table: pa.Table) -> None:
     for name, column in zip(table.column_names, table.columns, strict=True):
         number = column.type in _number_types()
         shown.add_column(Text(printable(name)), justify="right" if number else "left", overflow="fold", no_wrap=number)
-    for row in _cells(table):
+    for row in row_values(table):
         shown.add_row(*(Text(cell(value)) for value in row))
     Console().print(shown)
     if table.num_rows == 0:
         say("(no rows)")
-
-
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Raises UsageError for values beyond those that Python has."""
-    import pyarrow as pa
-
-    try:
-        rows: list[dict[str, Any]] = table.to_pylist()
-    except (OverflowError, ValueError, pa.ArrowException) as fault:
-        raise UsageError(f"a value cannot be shown: {fault}", hint="cast it to varchar in the SQL") from fault
-    return rows
-
-
-def _cells(table: pa.Table) -> Iterator[list[Any]]:
-    """Row by row, also where columns share a name."""
-    unique = table.rename_columns([str(number) for number in range(table.num_columns)])
-    return (list(row.values()) for row in _rows(unique))
 
 
 def _number_types() -> set[Any]:

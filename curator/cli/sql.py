@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,20 +28,36 @@ def sql(
 
     Takes STATEMENT, a file, or standard input. Works while a scan writes.
     It reaches no other file, and spills to none; a DuckDB client of your own
-    can: open published/curator.duckdb read-only.
+    can: open published/curator.duckdb read-only. Ctrl-C ends it at once.
 
     \b
     Example:
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
+    text = sql_text(statement, file)
+    echo_rows(app.open().sql(text), style="json" if as_json else style, output=output)
+
+
+def sql_text(statement: str | None, file: str | None) -> str:
+    """The SQL from the argument, a file or standard input. Raises UsageError where there is none, or it is no text."""
     if statement is not None and file is not None:
         raise UsageError("give the SQL once: as an argument or as --input")
-    text = Path(file).read_text(encoding="utf-8") if file else statement
-    if text is None or text == "-":
-        text = sys.stdin.read()
+    where = file or "the SQL"
+    try:
+        if file:
+            data = Path(file).read_bytes()
+        elif statement in (None, "-"):
+            data, where = sys.stdin.buffer.read(), "standard input"
+        else:
+            data = os.fsencode(str(statement))
+        text = data.decode("utf-8-sig")
+    except OSError as fault:
+        raise UsageError(f"{where}: cannot be read: {fault.strerror}") from fault
+    except UnicodeError as fault:
+        raise UsageError(f"{where}: not UTF-8 text: {fault}", hint="save it as UTF-8") from fault
     if not text.strip():
         raise UsageError("there is no SQL to run", hint="give it as an argument, with --input, or on standard input")
-    echo_rows(app.open().sql(text), style="json" if as_json else style, output=output)
+    return text
 
 
 @click.command()

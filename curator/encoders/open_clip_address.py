@@ -20,6 +20,7 @@ from typing import Any
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
+from curator.paths import expanded
 from curator.types import Encoder
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -83,7 +84,7 @@ def locate(rest: str, access: Access) -> OpenClipModel:
     if rest.startswith(HUB):
         return _from_hub(Repository.parse(rest.removeprefix(HUB)), access)
     if rest.startswith(FOLDER):
-        return _from_folder(Path(rest.removeprefix(FOLDER)).expanduser(), access)
+        return _from_folder(expanded(rest.removeprefix(FOLDER)), access)
     architecture, weights = _split(rest)
     _fetch_text_files(architecture, access)
     seed = _seed(weights)
@@ -91,7 +92,7 @@ def locate(rest: str, access: Access) -> OpenClipModel:
         return OpenClipModel(architecture, seed=seed, preprocess=_shared_preprocess(architecture))
     if _tag(weights) in tags(architecture):
         return _from_tag(architecture, weights, access)
-    checkpoint = Path(weights).expanduser()
+    checkpoint = expanded(weights)
     if not checkpoint.is_file():
         raise WeightsMissing(
             f"{access.address}: there is no file {checkpoint} (sought from {Path.cwd()})",

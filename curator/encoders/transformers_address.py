@@ -8,6 +8,7 @@ from pathlib import Path
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
+from curator.paths import expanded
 from curator.types import Encoder
 
 CONFIG_NAME = "config.json"
@@ -51,7 +52,7 @@ class TransformersFamily:
 
 def locate(rest: str, access: Access) -> Path:
     """The folder of the model's files. A folder that exists goes before a repository of that name."""
-    folder = Path(rest).expanduser()
+    folder = expanded(rest)
     if not folder.is_dir() and not _is_path(rest):
         # The small file first: a repository without it is told apart before gigabytes are fetched.
         config, _ = snapshot(Repository.parse(rest), access, any_of=[CONFIG_NAME])

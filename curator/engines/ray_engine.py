@@ -34,7 +34,7 @@ from curator.engines.ray_workers import Job, ShardDecoder, ShardEncoder, WorkerS
 from curator.engines.settling import Settlement
 from curator.engines.stages import EncodedShard, Progress, ShardOutcome
 from curator.errors import CuratorError, EngineError
-from curator.store.database import first_line
+from curator.store.faults import first_line
 from curator.types import Shard
 
 SHARDS_A_LANE = 2  # one is encoded while the next is read

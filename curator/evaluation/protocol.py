@@ -10,11 +10,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from curator.errors import ConfigError, UsageError
 from curator.evaluation.figures import AVERAGES, Group
+from curator.paths import expanded
 from curator.resources import read_folder
 
 PublishedPositive: TypeAlias = Literal["id", "ood", "unstated"]
@@ -85,7 +85,7 @@ def load_protocol(address: str) -> Protocol:
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(shipped)}; or the path of a .toml file"
         raise UsageError(f"no protocol is called {address!r}", hint=hint)
     try:
-        return parse_protocol(Path(address).expanduser().read_text(encoding="utf-8"), where=address)
+        return parse_protocol(expanded(address).read_text(encoding="utf-8"), where=address)
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{address}: the protocol cannot be read: {fault}") from fault
 

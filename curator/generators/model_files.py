@@ -13,6 +13,7 @@ from pathlib import Path
 
 from curator.encoders.hub import Access, Repository, snapshot
 from curator.errors import EncoderError, GeneratorError
+from curator.paths import expanded
 
 PIPELINE_MARKER = "model_index.json"  # of a diffusers pipeline
 MODEL_MARKER = "config.json"  # of a transformers model
@@ -49,7 +50,7 @@ def model_folder(
 
 def local_folder(rest: str, *, address: str) -> Path | None:
     """The folder that `rest` names, or None for a repository. Raises GeneratorError for a folder that is not there."""
-    folder = Path(rest).expanduser()
+    folder = expanded(rest)
     if folder.is_dir():
         return folder
     if rest.startswith(("/", "./", "../", "~")) or rest.count("/") > 1:

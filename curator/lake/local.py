@@ -19,6 +19,7 @@ from curator.lake.globs import Glob, has_magic
 from curator.lake.kinds import could_be_a_member, kind_of
 from curator.lake.passed import FOLDER_LINK, PassedOver, suffix_heading
 from curator.lake.versions import local_version
+from curator.paths import expanded
 from curator.printable import readable
 from curator.types import ObjectKind, Reject, SourceObject
 
@@ -37,7 +38,7 @@ class LocalSource:
     @classmethod
     def find(cls, address: str) -> LocalSource:
         """Raises SourceError for what does not exist or may not be listed."""
-        path = os.path.abspath(Path(address).expanduser())  # noqa: PTH100  # a link keeps the name it was given
+        path = os.path.abspath(expanded(address))  # noqa: PTH100  # a link keeps the name it was given
         if has_magic(path) and not os.path.lexists(path):
             glob = Glob.parse(path)
             _check_folder(glob.root, address)

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from curator.errors import StoreError
 from curator.printable import readable
+from curator.store.faults import store_error
+from curator.store.interruption import interrupts, read
 from curator.store.queries import shipped_queries
 
 # No statement of ours touches other files, loads code, or takes a Python variable for a table. So none can.
@@ -32,12 +34,8 @@ SEALS = (
     "set disabled_filesystems = 'LocalFileSystem'",
     "set lock_configuration = true",
 )
+PLANNING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)  # nothing was run yet
 SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a scan must not end it
-
-
-def first_line(fault: BaseException) -> str:
-    """The first line of a foreign error's message."""
-    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
 
 
 def _sound(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -103,10 +101,11 @@ class Database:
         try:
             return cls(duckdb.connect(str(path), read_only=read_only, config=config))
         except duckdb.Error as fault:
-            raise StoreError(f"{path}: cannot open the ledger: {first_line(fault)}") from fault
+            raise store_error(fault, where=f"{path}: cannot open the ledger: ") from fault
 
     def close(self) -> None:
-        self._connection.close()
+        with suppress(duckdb.ResourceInUseException):  # a query was left behind; it closes what it used
+            self._connection.close()
 
     def __enter__(self) -> Database:
         return self
@@ -115,29 +114,53 @@ class Database:
         self.close()
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
-        """Run one statement. Raises StoreError with the first line of DuckDB's message."""
+        """Run one statement. Raises StoreError, and KeyboardInterrupt on Ctrl-C within it."""
         try:
-            return self._connection.execute(sql, _sound(parameters))
+            with interrupts():
+                return self._connection.execute(sql, _sound(parameters))
         except duckdb.Error as fault:
-            raise StoreError(first_line(fault)) from fault
+            raise store_error(fault) from fault
 
     def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run one query and fetch its rows as an Arrow table; a statement without rows gives an empty one."""
-        try:
-            relation = self._connection.sql(sql, params=_sound(parameters))
+        """Run one query and fetch its rows as an Arrow table; a statement without rows gives an empty one.
+
+        Raises StoreError, and KeyboardInterrupt on Ctrl-C within it, however long it would go on.
+        """
+
+        def fetch() -> pa.Table:
+            try:
+                relation = self._connection.sql(sql, params=_sound(parameters))
+            except PLANNING as fault:
+                raise self._with_place(sql, parameters, fault) from fault.__cause__
             return pa.table({}) if relation is None else relation.to_arrow_table()
+
+        try:
+            return read(self._connection, fetch)
         except duckdb.Error as fault:
-            raise StoreError(first_line(fault), hint=_what_to_do(fault)) from fault
+            raise store_error(fault, hint=_what_to_do(fault)) from fault
+
+    def _with_place(self, sql: str, parameters: Mapping[str, Any] | None, fault: duckdb.Error) -> duckdb.Error:
+        """The error with `LINE 1: … ^`, which DuckDB gives only where it would run a statement right away."""
+        try:
+            if len(self._connection.extract_statements(sql)) == 1:
+                self._connection.execute(sql, _sound(parameters))
+        except PLANNING as other:
+            return other
+        return fault
 
     def filtered_ids(self, view: str, condition: str) -> list[str]:
         """The image_id of each row of a view that meets an SQL condition, which cannot be more than a condition.
 
-        Raises StoreError with the first line of DuckDB's message.
+        Raises StoreError, and KeyboardInterrupt as `arrow`.
         """
+
+        def fetch() -> list[Any]:
+            return self._connection.table(view).filter(condition).project("image_id").fetchall()
+
         try:
-            rows = self._connection.table(view).filter(condition).project("image_id").fetchall()
+            rows = read(self._connection, fetch)
         except duckdb.Error as fault:
-            raise StoreError(f"--where {condition}: {first_line(fault)}") from fault
+            raise store_error(fault, where=f"--where {condition}: ") from fault
         return [str(image_id) for (image_id,) in rows]
 
     def run(self, name: str, /, **parameters: Any) -> None:
@@ -164,15 +187,17 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements inside commit together, or none does."""
-        self.execute("begin transaction")
+        """All statements inside commit together, or none does; on Ctrl-C within the commit, either."""
         try:
+            self.execute("begin transaction")
             yield
+            self.execute("commit")
         except BaseException:
-            with suppress(StoreError):  # after a fault of the disk DuckDB takes nothing any more, and nothing is kept
+            # After a fault of the disk DuckDB takes nothing any more, and nothing is kept; after the commit there is
+            # nothing to take back.
+            with suppress(StoreError):
                 self.execute("rollback")
             raise
-        self.execute("commit")
 
     @contextmanager
     def incoming(self, **tables: pa.Table) -> Iterator[None]:

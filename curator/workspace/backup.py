@@ -20,6 +20,7 @@ from typing import Any
 
 from curator.durable import sync
 from curator.errors import BackupError, CuratorError, UsageError
+from curator.paths import expanded
 from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
 from curator.workspace.backup_files import (
@@ -79,7 +80,7 @@ def make_backup(
     without_lost: also where files are lost that the ledger refers to; the manifest says which. Raises BackupError for
     such a workspace otherwise, and when the disk refuses; WorkspaceLocked while a run is writing.
     """
-    destination = destination.expanduser().resolve()
+    destination = expanded(destination).resolve()
     if destination == layout.root or layout.root in destination.parents:
         raise UsageError(f"{destination} lies in the workspace", hint="back up to another folder, better another disk")
     require_presence(layout)
@@ -107,7 +108,7 @@ def restore_backup(backup: Path, folder: Path) -> Layout:
 
     Every file is compared with the manifest. Raises BackupError for a backup that is not whole, and leaves no folder.
     """
-    backup, folder = backup.expanduser().resolve(), folder.expanduser().resolve()
+    backup, folder = expanded(backup).resolve(), expanded(folder).resolve()
     refuse_odd_bytes(folder)
     if not (backup / MANIFEST).is_file() and (found := list_backups(backup)):
         backup = found[-1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curator.errors import BackupError, WorkspaceError
+from curator.paths import expanded
 from curator.workspace.backup import lacking_files, refuse_remote_backup
 from curator.workspace.backup_files import MANIFEST, Manifest, disk_faults, is_as_written, list_backups
 from curator.workspace.layout import Layout
@@ -41,7 +42,7 @@ def verify_backups(place: Path | str) -> list[BackupCheck]:
     Raises BackupError where there is no backup.
     """
     refuse_remote_backup(place)
-    place = Path(place).expanduser().resolve()
+    place = expanded(place).resolve()
     backups = [place] if (place / MANIFEST).is_file() else list_backups(place)
     if not backups:
         raise BackupError(f"{place}: there is no backup", hint="name a backup, or a folder of backups")

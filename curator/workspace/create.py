@@ -10,6 +10,7 @@ from pathlib import Path
 from curator.banks import DEFAULT_SPEC, read_labels
 from curator.config import CONFIG_NAME, Config
 from curator.errors import ConfigError, UsageError, WorkspaceError
+from curator.paths import expanded
 from curator.workspace.layout import Layout, refuse_odd_bytes
 from curator.workspace.makefile import makefile_text
 
@@ -87,7 +88,7 @@ exports/
 def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encoder: str) -> Layout:
     """Write the files of a new workspace. An existing folder is fine and keeps what it has of them; an existing
     workspace is refused, and so are other labels than those that are there."""
-    layout = Layout(folder.expanduser().resolve())
+    layout = Layout(expanded(folder).resolve())
     refuse_odd_bytes(layout.root)
     if layout.config.exists():
         raise UsageError(f"{layout.root}: is a workspace already", hint=f"edit its {CONFIG_NAME} instead")
@@ -122,7 +123,7 @@ def config_text(encoder: str) -> str:
 
 def _labels(labels: Path | str | Sequence[str]) -> list[str]:
     if isinstance(labels, str | Path):
-        return read_labels(Path(labels).expanduser())
+        return read_labels(expanded(labels))
     names = list(dict.fromkeys(name.strip() for name in labels if name.strip()))
     if not names:
         raise ConfigError("there are no ID labels", hint="give at least one, better two or more")

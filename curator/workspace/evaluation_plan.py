@@ -16,6 +16,7 @@ from curator.lake import Source, open_source
 from curator.methods.registry import METHODS
 from curator.methods.spec import MethodSpec
 from curator.metrics import Positive
+from curator.paths import expanded
 from curator.workspace.context import Context
 from curator.workspace.scan import open_sources
 from curator.workspace.session import reading_or_empty
@@ -147,7 +148,7 @@ def _protocol_sources(
 def _in_folder(item: ImageList, data: Path | None) -> SourceNames:
     """Where a list lies in the data folder: a folder, tars or Parquet files of its name; none where it does not."""
     for ending in CONTAINERS if data else ():
-        address = str(Path(data or ".").expanduser() / f"{item.name}{ending}")
+        address = str(expanded(data or ".") / f"{item.name}{ending}")
         try:
             source = open_source(address)
             if any(True for _ in source.list()):
@@ -158,7 +159,7 @@ def _in_folder(item: ImageList, data: Path | None) -> SourceNames:
 
 
 def _missing_list(item: ImageList, data: Path | None, *, option: str) -> str:
-    where = f"looked for {data.expanduser() / item.name} (or .tar, .parquet)" if data else "no --data DIR was given"
+    where = f"looked for {expanded(data) / item.name} (or .tar, .parquet)" if data else "no --data DIR was given"
     address = "SRC" if option == "--id" else f"{item.name}=SRC"
     return f"list {item.name}: {item.title}, {item.images} images; {where}; or give {option} {address}"
 

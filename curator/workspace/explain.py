@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from curator.lake import read_datum
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.methods.exact_pass import LayerCosines
+from curator.paths import expanded
 from curator.printable import readable
 from curator.store import Database
 from curator.types import Vectors
@@ -51,7 +51,7 @@ def explain_image(
     with reading(context.layout) as database:
         encoder_id = context.encoder_id(database)
         row = find_vector(database, image, encoder_id)
-        if row and row["gone"] and Path(image).expanduser().is_file():
+        if row and row["gone"] and expanded(image).is_file():
             row = None  # what lies there now has not been scanned
         vector = vector_of_image(context, image, row, encoder_id)
         online = method is not None and ONLINE.fullmatch(method)

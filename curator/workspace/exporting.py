@@ -22,6 +22,7 @@ from curator.export.parts import Options
 from curator.export.rows import as_exported
 from curator.export.run import FORMATS, Outcome, Replace, export_into
 from curator.lake.files import connect, foreign_faults
+from curator.paths import expanded
 from curator.store.queries import NamedQuery
 from curator.urls import scheme_of
 from curator.workspace.context import Context
@@ -83,7 +84,7 @@ def run_export(context: Context, queries: Mapping[str, NamedQuery], request: Exp
     if request.format not in FORMATS:
         raise UsageError(f"no format is called {request.format!r}", hint=f"known: {', '.join(FORMATS)}")
     is_url = scheme_of(request.to) is not None
-    folder = _staging(context, request) if is_url else Path(request.to).expanduser().absolute()
+    folder = _staging(context, request) if is_url else expanded(request.to).absolute()
     if is_url and (folder / SENT).exists():
         outcome = Outcome(**Journal(folder).outcome())
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from curator.banks import checks
 from curator.config import CONFIG_NAME
 from curator.errors import UsageError, WorkspaceError
+from curator.paths import expanded
 from curator.printable import readable
 from curator.urls import refuse_secrets, scheme_of
 
@@ -135,7 +136,7 @@ def find_workspace(start: Path, *, even_broken: bool = False) -> Layout:
 
     even_broken: also one that has lost its configuration, which is refused otherwise.
     """
-    start = start.expanduser().resolve()
+    start = expanded(start).resolve()
     for folder in (start, *start.parents):
         layout = Layout(folder)
         had_runs = layout.ledger.is_file() or layout.snapshot.is_file()

@@ -18,6 +18,7 @@ from typing import Literal
 from curator import __version__
 from curator.durable import durable
 from curator.errors import CuratorError, UsageError
+from curator.paths import expanded
 from curator.store import Database
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
@@ -65,7 +66,7 @@ def metrics_path(layout: Layout, given: str) -> Path | None:
     """Where the file goes: as given, from the workspace. Raises UsageError before any work when there is no folder."""
     if not given:
         return None
-    path = layout.root / Path(given).expanduser()
+    path = layout.root / expanded(given)
     if not path.parent.is_dir() or path.is_dir():
         raise UsageError(f"{path}: metrics cannot be written there", hint="name a file in a folder that is there")
     return path

@@ -19,6 +19,7 @@ from curator.durable import durable
 from curator.errors import OutputError, UsageError
 from curator.lake.files import connect, foreign_faults, one_line
 from curator.lake.patience import CutShort, patiently
+from curator.paths import expanded
 from curator.urls import is_http, refuse_secrets, scheme_of
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
@@ -81,18 +82,18 @@ def configured_destination(layout: Layout) -> str:
     """The address in `publish.to`, empty where there is none; a relative path starts from the workspace folder."""
     to = config_at(layout).publish.to
     is_path = to and scheme_of(to) is None
-    return f"{layout.root / Path(to).expanduser()}{'/' * to.endswith('/')}" if is_path else to
+    return f"{layout.root / expanded(to)}{'/' * to.endswith('/')}" if is_path else to
 
 
 def _target(path: Path, address: str) -> str:
-    is_folder = scheme_of(address) is None and Path(address).expanduser().is_dir()
+    is_folder = scheme_of(address) is None and expanded(address).is_dir()
     return f"{address.rstrip('/')}/{path.name}" if path.is_file() and (address.endswith("/") or is_folder) else address
 
 
 def _put_file(file: Path, address: str) -> None:
     with _faults(address):
         if scheme_of(address) is None:
-            with durable(Path(address).expanduser()) as temporary:
+            with durable(expanded(address)) as temporary:
                 shutil.copyfile(file, temporary)
             return
         with foreign_faults():

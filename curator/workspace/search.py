@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from curator.decode import DecodeFailure, prepare
 from curator.errors import BankError, UsageError
 from curator.lake import open_source, read_datum
+from curator.paths import expanded
 from curator.printable import readable
 from curator.store import Database
 from curator.types import Bank, SourceObject, Vectors
@@ -166,7 +166,7 @@ def vector_of_image(context: Context, address: str, row: Mapping[str, Any] | Non
     """The vector (1, d) of an image of the lake, as stored at its `row` of find_vector; without one, of a file."""
     if row is not None:
         return read_rows(context.layout.vectors(encoder_id) / f"{row['vector_file']}.safetensors", [row["row_index"]])
-    if not Path(address).expanduser().is_file() and "://" not in address:
+    if not expanded(address).is_file() and "://" not in address:
         raise UsageError(f"{address}: neither in the lake nor a file", hint="see `curator query kept` for addresses")
     item = next(found for found in open_source(address).list() if isinstance(found, SourceObject))
     try:

@@ -14,7 +14,7 @@ from typing import Any
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted, WorkspaceError
 from curator.store import Database, Ledger, publish_snapshot
-from curator.store.database import first_line
+from curator.store.faults import first_line
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
 from curator.workspace.layout import Layout
@@ -76,8 +76,9 @@ def writing(
                     require_vectors(layout, database, config_at(layout).encoder.address)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
-                ledger.begin(command, arguments)
-                yield from _tracked(ledger)
+                with _tracked(ledger):
+                    ledger.begin(command, arguments)
+                    yield ledger
         except BaseException:
             if is_ours:
                 with _said_only("the snapshot is not published"):
@@ -112,9 +113,12 @@ def open_ledger(layout: Layout, *, replaces: bool = False) -> Iterator[Database]
         yield database
 
 
-def _tracked(ledger: Ledger) -> Iterator[Ledger]:
+@contextmanager
+def _tracked(ledger: Ledger) -> Iterator[None]:
+    """Write down how the run ends. A signal may come at any statement, that of the end itself among them."""
     try:
-        yield ledger
+        yield
+        ledger.finish("done")
     except KeyboardInterrupt as stop:
         with _said_only("the next run will say that this one was interrupted"):
             ledger.finish("interrupted")
@@ -126,8 +130,6 @@ def _tracked(ledger: Ledger) -> Iterator[Ledger]:
             ledger.finish("failed", error=first_line(fault))
         log.debug("run %s failed", ledger.run_id)
         raise
-    else:
-        ledger.finish("done")
 
 
 @contextmanager
@@ -151,7 +153,7 @@ def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
             raise WorkspaceError(f"{layout.snapshot} is missing", hint=PUBLISH)
         raise WorkspaceError(f"{layout.root}: nothing was scanned yet", hint="run `curator scan SOURCE`")
     with (
-        damage(layout.snapshot, remedy=PUBLISH),
+        damage(layout.snapshot, remedy=PUBLISH, ours=not sealed),
         Database.open_sealed(layout.snapshot) if sealed else Database.open_reader(layout.snapshot) as database,
     ):
         yield database
