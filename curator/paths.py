@@ -13,5 +13,5 @@ def expanded(path: Path | str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as fault:
         raise UsageError(
-            f"{path}: the home folder that `~` stands for is not known", hint="write the path in full"
+            f"{path}: its home folder is not known", hint="no such user, or no home: write the path in full"
         ) from fault

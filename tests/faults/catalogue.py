@@ -9,6 +9,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "kill at an event": deaths.kill_at_event,
     "terminate at an event": deaths.terminate_at_event,
     "interrupt at an event": deaths.interrupt_at_event,
+    "interrupt within a statement": deaths.interrupt_within_a_statement,
     "signal from outside": deaths.strike_from_outside,
     "full disk": disks.fill_disk,
     "file size limit": disks.limit_files,

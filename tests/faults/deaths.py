@@ -7,7 +7,8 @@ import random
 import signal
 import time
 
-from tests.faults.laboratory import COMMANDS, Laboratory, Trial
+from curator.store import Database
+from tests.faults.laboratory import COMMANDS, Laboratory, Trial, snapshot
 
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 
@@ -27,6 +28,25 @@ def strike(lab: Laboratory, command: str, event: int, number: signal.Signals) ->
             trial.expect_one_line(ended, "interrupted", status=130)
         lab.recover(trial, workspace, command)
     return trial
+
+
+def strike_within(lab: Laboratory, command: str, event: int, number: signal.Signals) -> Trial:
+    """A signal while DuckDB is at a statement, of a commit for one: the run was interrupted, and has not failed."""
+    trial = Trial(f"{number.name} within", f"{command}: event {event} of {lab.unbroken(command).events}")
+    with lab.workspace(COMMANDS[command].state) as workspace:
+        ended = lab.run(workspace, command, at=event, signal=int(number), within=True)
+        trial.expect_one_line(ended, "interrupted", status=130)
+        lab.recover(trial, workspace, command)
+        with Database.open_reader(snapshot(workspace)) as database:
+            statuses = database.arrow("select distinct status from run order by status")["status"].to_pylist()
+        trial.expect("failed" not in statuses, f"runs are {statuses}")
+    return trial
+
+
+def interrupt_within_a_statement(lab: Laboratory, rng: random.Random) -> Trial:
+    command = rng.choice(list(COMMANDS))
+    number = rng.choice([signal.SIGINT, signal.SIGTERM])
+    return strike_within(lab, command, rng.randint(1, lab.unbroken(command).events), number)
 
 
 def strike_at_random(lab: Laboratory, rng: random.Random, number: signal.Signals) -> Trial:

@@ -41,6 +41,19 @@ def test_scan_that_a_service_manager_stops_says_so_and_resumes(lab):
     held(deaths.strike(lab, "scan", lab.unbroken("scan").events // 2, signal.SIGTERM))
 
 
+@pytest.mark.parametrize("share", [0.35, pytest.param(0.6, marks=pytest.mark.slow)])
+def test_scan_stopped_while_duckdb_is_at_a_statement_is_interrupted_not_failed(share, lab):
+    held(deaths.strike_within(lab, "scan", int(lab.unbroken("scan").events * share), signal.SIGINT))
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_stopped_within_statements_all_over_is_interrupted_and_resumes(command, lab):
+    events = lab.unbroken(command).events
+    for event in sorted({1, 2, *range(5, events, max(events // 12, 1)), events - 1, events}):
+        held(deaths.strike_within(lab, command, event, signal.SIGTERM))
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_killed_at_events_all_over_equals_an_unbroken_one(command, lab):

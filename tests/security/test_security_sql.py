@@ -246,11 +246,6 @@ def test_the_command_says_what_is_refused_in_one_line(attacked, run_cli):
     assert result.output.count("\n") == 1 and "reaches no file" in result.output
 
 
-def test_values_that_python_has_no_form_for_are_an_error_not_a_crash(attacked, run_cli):
-    result = run_cli("sql", "select * from test_all_types()", folder=attacked.layout.root, code=2)
-    assert "cannot be shown" in result.output
-
-
 def test_a_query_of_the_command_line_in_its_own_process(attacked):
     """As an analyst runs it, with secrets in the environment."""
     environment = os.environ | {"AWS_SECRET_ACCESS_KEY": "top-secret"}

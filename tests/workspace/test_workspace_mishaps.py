@@ -1,0 +1,125 @@
+"""Damage, full disks and lack of memory are told by the class of an error, never by words that the user wrote."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+
+import duckdb
+import pytest
+
+from curator.errors import StoreError, WorkspaceError
+from curator.store import Database
+from curator.store.checks import read_everything
+from curator.store.faults import kind_of
+from curator.workspace.mishaps import damage, exhaustion
+
+WORDS = [
+    "checksum", "corrupt", "could not read", "is not a valid DuckDB database", "replaying WAL", "serialize", "INTERNAL",
+    "FATAL", "attempted", "No space left on device", "File too large", "failed to offload", "Permission denied",
+    "Read-only file system", "Out of Memory", "bad_alloc", "can't start new thread", "Corrupt database file",
+]  # fmt: skip
+MISTAKES = [
+    'select "{}" from run', 'select * from "{}"', "select '{}'::int", "select '{}'::date", "select error('{}')",
+    "selec '{}'", 'select "{}"(1)', "select json('{{{}')", "select strptime('{}', '%Y')", "select $x || '{}'",
+    'select 1 as "{}" from range(1) having nothing', "select 200::tinyint as a, '{}' as b", "set \"{}\" = 1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_in_a_statement_is_told_as_that_whatever_it_quotes(mistake, first_night):
+    for word in WORDS:
+        with pytest.raises(StoreError) as caught:
+            first_night[0].sql(mistake.format(word.replace("'", "''")))
+        assert caught.value.kind == "statement" and "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["checksum", "No space left on device", "bad_alloc"])
+def test_mistake_in_a_condition_is_told_as_that_too(word, first_night):
+    with pytest.raises(StoreError, match="--where") as caught:
+        first_night[0].score(where=f'"{word}" > 0')
+    assert caught.value.kind == "statement"
+
+
+def test_mistake_within_a_run_is_neither_a_full_disk_nor_damage(tmp_path):
+    text = 'select "No space left on device, FATAL: Corrupt database file, bad_alloc" from range(1)'
+    with (
+        Database.open(tmp_path / "ledger.duckdb") as database,
+        pytest.raises(StoreError) as caught,
+        exhaustion(tmp_path),
+        damage(tmp_path, remedy="none"),
+    ):
+        database.execute(text)
+    assert caught.value.kind == "statement"
+
+
+@pytest.mark.parametrize("harm", ["flipped", "cut", "no database"])
+def test_damage_of_a_file_is_told_as_that(harm, first_night):
+    layout = first_night[0].layout
+    path = shutil.copy(layout.ledger, layout.root / "checksum of nothing.duckdb")
+    data = bytearray(path.read_bytes())
+    if harm == "flipped":
+        data[len(data) // 2] ^= 255
+    elif harm == "cut":
+        del data[len(data) // 2 :]
+    elif harm == "no database":
+        data = bytearray(b"not a database at all " * 1000)
+    path.write_bytes(data)
+    with (
+        pytest.raises(WorkspaceError, match="is damaged") as caught,
+        damage(path, remedy="mend it"),
+        Database.open(path) as database,
+    ):
+        read_everything(database)
+    assert caught.value.hint == "mend it"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (duckdb.IOException('IO Error: Could not write file "/w/a.duckdb": No space left on device'), "full"),
+        (duckdb.IOException('IO Error: Cannot open file "/w/No space left on device/a": Permission denied'), "refused"),
+        (duckdb.IOException('IO Error: Cannot open file "/w/corrupt/a": No such file or directory'), "statement"),
+        (duckdb.IOException('IO Error: Could not set lock on file "/checksum"'), "statement"),
+        (duckdb.TransactionException("TransactionContext Error: Failed to commit: Disk quota exceeded"), "full"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: failed to offload data block"), "full"),
+        (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block"), "memory"),
+        (duckdb.FatalException('FATAL Error: …\nOriginal error: "No space left on device"'), "full"),
+        (duckdb.InternalException("INTERNAL Error: Attempted to access index 1"), "broken"),
+        (duckdb.SerializationException("Serialization Error: Failed to deserialize"), "broken"),
+        (duckdb.Error("Corrupt database file: computed checksum 1 does not match"), "damaged"),
+        (duckdb.ConversionException("Conversion Error: Corrupt database file"), "statement"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_kind_of_an_error(fault, kind):
+    assert kind_of(fault) == kind
+
+
+def test_statement_of_others_that_duckdb_gives_up_on_is_no_damage(tmp_path):
+    broken = StoreError("INTERNAL Error: a bug of DuckDB", kind="broken")
+    with pytest.raises(StoreError, match="a bug of DuckDB"), damage(tmp_path, remedy="none", ours=False):
+        raise broken
+    with pytest.raises(WorkspaceError, match="is damaged"), damage(tmp_path, remedy="none"):
+        raise broken
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OSError(errno.ENOSPC, "text of any kind"), "the disk is full"),
+        (OSError(errno.EROFS, "text of any kind", "/w/bad_alloc"), "/w/bad_alloc: cannot be written"),
+        (OSError(errno.ENOENT, "No space left on device"), None),
+        (OSError("index: No space left on device"), "the disk is full"),
+        (RuntimeError("Error in FAISS: No space left on device"), "the disk is full"),
+        (MemoryError(), "the memory of this process"),
+        (OSError(errno.ENOMEM, "text of any kind"), "the memory of this process"),
+        (StoreError("…", kind="memory"), "the database has used up its memory"),
+        (StoreError("bad_alloc, No space left on device"), None),
+    ],
+    ids=str,
+)
+def test_what_befalls_a_run_is_told_by_number_and_class(fault, told, tmp_path):
+    with pytest.raises(type(fault) if told is None else WorkspaceError, match=told) as caught, exhaustion(tmp_path):
+        raise fault
+    assert told is not None or caught.value is fault
