@@ -167,8 +167,7 @@ def test_sql_takes_files_and_standard_input(scanned, run_cli, tmp_path):
 def test_sql_cannot_write_or_reach_other_files(scanned, run_cli, statement):
     before = run_cli("sql", "select count(*) from image", folder=scanned).stdout
     result = run_cli("sql", statement, folder=scanned, code=1)
-    assert result.output.startswith("curator: ")
-    assert len(result.output.strip().splitlines()) == 1
+    assert result.output.startswith("curator: ") and "Traceback" not in result.output
     assert run_cli("sql", "select count(*) from image", folder=scanned).stdout == before
 
 
