@@ -208,4 +208,6 @@ class Database:
             yield
         finally:
             for name in tables:
-                self._connection.unregister(f"incoming_{name}")
+                # A transaction that was struck takes nothing but a rollback, which undoes this too.
+                with suppress(duckdb.TransactionException):
+                    self._connection.unregister(f"incoming_{name}")

@@ -30,11 +30,13 @@ def strike(lab: Laboratory, command: str, event: int, number: signal.Signals) ->
     return trial
 
 
-def strike_within(lab: Laboratory, command: str, event: int, number: signal.Signals) -> Trial:
-    """A signal while DuckDB is at a statement, of a commit for one: the run was interrupted, and has not failed."""
-    trial = Trial(f"{number.name} within", f"{command}: event {event} of {lab.unbroken(command).events}")
+def strike_within(lab: Laboratory, command: str, event: int, number: signal.Signals, *, statement: str = "") -> Trial:
+    """A signal while DuckDB is at a statement (that of an event, or the first with a text in it): the run was
+    interrupted, and has not failed."""
+    what = statement or f"event {event} of {lab.unbroken(command).events}"
+    trial = Trial(f"{number.name} within", f"{command}: {what}")
     with lab.workspace(COMMANDS[command].state) as workspace:
-        ended = lab.run(workspace, command, at=event, signal=int(number), within=True)
+        ended = lab.run(workspace, command, at=event, signal=int(number), within=True, statement=statement)
         trial.expect_one_line(ended, "interrupted", status=130)
         lab.recover(trial, workspace, command)
         with Database.open_reader(snapshot(workspace)) as database:

@@ -32,16 +32,21 @@ from curator.types import Datum
 class Strike:
     """A signal that a process sends itself at an event; `at` 0: never, the events are only counted.
 
-    within: a statement is not struck before it begins, but while DuckDB is at work for it.
+    within: a statement is not struck before it begins, but while DuckDB is at work for it; `statement` has the first
+    that holds this text struck, whichever event it is.
     """
 
     at: int
     signal: int
     within: bool = False
+    statement: str = ""
     events: int = 0
 
-    def is_due(self) -> bool:
+    def is_due(self, sql: str = "") -> bool:
         self.events += 1
+        if self.statement and self.statement in sql:
+            self.at = self.events
+            self.statement = ""
         return self.events == self.at
 
     def fall(self) -> None:
@@ -50,7 +55,12 @@ class Strike:
 
 def install(order: dict[str, Any]) -> Strike:
     """Make this process behave as ordered."""
-    strike = Strike(int(order.get("at", 0)), int(order.get("signal", signal.SIGKILL)), order.get("within", False))
+    strike = Strike(
+        at=int(order.get("at", 0)),
+        signal=int(order.get("signal", signal.SIGKILL)),
+        within=bool(order.get("within", False)),
+        statement=str(order.get("statement", "")),
+    )
     count_events(strike)
     if meanwhile := order.get("meanwhile"):
         act_at_datum(**meanwhile)
@@ -103,7 +113,7 @@ def struck_within(function: Callable[..., Any], strike: Strike) -> Callable[...,
     """
 
     def wrapper(self: Any, sql: str, *args: Any) -> Any:
-        if strike.is_due():
+        if strike.is_due(sql):
             if strike.within:
                 threading.Timer(0.1, strike.fall).start()
                 function(self, SLOW)

@@ -41,9 +41,9 @@ def test_scan_that_a_service_manager_stops_says_so_and_resumes(lab):
     held(deaths.strike(lab, "scan", lab.unbroken("scan").events // 2, signal.SIGTERM))
 
 
-@pytest.mark.parametrize("share", [0.35, pytest.param(0.6, marks=pytest.mark.slow)])
-def test_scan_stopped_while_duckdb_is_at_a_statement_is_interrupted_not_failed(share, lab):
-    held(deaths.strike_within(lab, "scan", int(lab.unbroken("scan").events * share), signal.SIGINT))
+@pytest.mark.parametrize("statement", ["insert into listing", "commit"])
+def test_scan_stopped_while_duckdb_is_within_a_transaction_is_interrupted_not_failed(statement, lab):
+    held(deaths.strike_within(lab, "scan", 0, signal.SIGINT, statement=statement))
 
 
 @pytest.mark.torture
