@@ -58,7 +58,7 @@ def test_own_query_that_is_no_text_is_one_line(first_night, run_cli):
     queries.mkdir(exist_ok=True)
     (queries / "mine.sql").write_bytes(b"-- name: mine\nselect '\xe9'\n")
     told = run_cli("query", folder=first_night[0].layout.root, code=2).stderr
-    assert told.count("\n") == 1 and "mine.sql: cannot be read as UTF-8 text" in told
+    assert told.count("\n") == 1 and "mine.sql: cannot be read: " in told
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])
