@@ -77,13 +77,18 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What the decoder learnt of an image: size as shown (EXIF orientation applied), container format, stored mode."""
+    """What the decoder learnt of an image: size as shown (EXIF orientation applied), container format, stored mode.
+
+    `remark` is what it chose or overlooked, where that is not the usual: `first 3 of 13 bands`, `scaled from 0..1`,
+    `no end mark`, `no palette`; empty for most.
+    """
 
     width: int
     height: int
     format: str
     mode: str
     animated: bool
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,3 +114,36 @@ def test_every_package_is_in_the_list_that_the_wheel_is_made_from():
         f"curator.sql.{path.name}" for path in (PACKAGE.parent / "sql").iterdir() if any(path.glob("*.sql"))
     }
     assert listed == {".".join(folder.parts) for folder in folders} | data
+
+
+DECODING = {"decode_image", "prepare", "look", "open_image"}
+# Where images may be decoded in the calling process: the package itself, what runs in decode processes, the default of
+# pictures that are trusted, and the photographs of the sample lake, which come with a package.
+MAY_DECODE = {"decode", "engines/decode_messages.py", "engines/decode_pool.py", "engines/decode_worker.py", "demo"}
+TASKS = {"generators/requests.py", "workspace/looking.py"}  # who name such a function as a task or as a default
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_images_are_decoded_in_processes_of_their_own_only(path):
+    name = str(path.relative_to(PACKAGE))
+    if part_of(path) in MAY_DECODE or name in MAY_DECODE:
+        return
+    tree = ast.parse(path.read_text())
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("curator.decode")
+        for alias in node.names
+    }
+    assert not imported & DECODING or name in TASKS
+    opened = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "open"]
+    assert not any(isinstance(node.value, ast.Name) and node.value.id in ("Image", "ImageFile") for node in opened)
+
+
+def test_pictures_of_a_workspace_are_never_decoded_in_its_process():
+    for path in (PACKAGE / "workspace").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Picture":
+                assert any(keyword.arg == "decode" for keyword in node.keywords), path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "DecodePool":
+                assert any(keyword.arg == "memory_limit_bytes" for keyword in node.keywords), path

@@ -4,14 +4,20 @@ Every image ends as 8-bit RGB as a person would see it: EXIF orientation applied
 or page, deep grey brought to 8 bits. `fit` then makes the square that an encoder wants, bit for bit as open_clip does.
 Bad bytes never raise anything but `DecodeFailure`, whose reason is a key of `REASONS`.
 
-    formats   which formats are opened, the pixel limit on their headers, and what unknown bytes are
-    colour    any mode of Pillow as 8-bit RGB
-    fitting   an RGB image as the square of an encoder
-    image     the steps in order, and the boundary where an exception becomes a failure
-    failures  the short list of reasons
+    metadata    cut out what says nothing about the pixels
+    formats     which formats are opened, and the pixel limit on their headers
+    undecoded   what bytes are that are not decoded
+    tiff        TIFFs of many bands and deep samples
+    jpeg_parts  the segments of a JPEG
+    jpeg_end    whether a JPEG without an end marker is whole
+    colour      any mode of Pillow as 8-bit RGB
+    fitting     an RGB image as the square of an encoder
+    looking     an image that is small enough to be looked at
+    image       the steps in order, and the boundary where an exception becomes a failure
+    failures    the short list of reasons
 
-Decode processes hold this package, so it imports Pillow and NumPy only. It starts no process and limits no memory
-(see `engines.decode_pool`), and it leaves Pillow's global settings as they are.
+Decode processes hold this package, so it imports Pillow and NumPy only, and tifffile on demand. It starts no process
+and limits no memory (see `engines.decode_pool`), and it leaves Pillow's global settings as they are.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from curator.decode.failures import REASONS, DecodeFailure
 from curator.decode.fitting import fit
 from curator.decode.formats import FORMATS
 from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, prepare
+from curator.decode.looking import look, looked_at
 
 __all__ = [
     "FORMATS",
@@ -30,6 +37,8 @@ __all__ = [
     "DecodeOptions",
     "decode_image",
     "fit",
+    "look",
+    "looked_at",
     "prepare",
     "to_rgb",
 ]

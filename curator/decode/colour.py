@@ -22,8 +22,20 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Transparency goes on white, which is what a page or a viewer shows; dropping alpha, as `convert("RGB")` does, would
     show whatever colours an editor left beneath. Raises ValueError for a mode that Pillow cannot convert.
     """
+    return shown(image)[0]
+
+
+def shown(image: Image.Image) -> tuple[Image.Image, str]:
+    """`to_rgb`, and a remark on what was chosen on the way; mostly empty."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _deep_grey(image).convert("RGB")
+        grey, remark = _deep_grey(image)
+        return grey.convert("RGB"), remark
+    if image.mode in ("P", "PA") and image.palette is None:
+        return image.convert("RGB"), "no palette"
+    return _shallow(image), ""
+
+
+def _shallow(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         # Pillow's typing allows None, which is returned only for `inPlace`.
         return ImageCms.applyTransform(image, _lab_to_srgb()) or image
@@ -43,15 +55,24 @@ def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float grey as 8 bits, by one linear map from [black, white] of `_grey_range` to [0, 255]."""
+def _deep_grey(image: Image.Image) -> tuple[Image.Image, str]:
     values = np.asarray(image)
-    black, white = _grey_range(*_extremes(values), floating=image.mode == "F")
-    grey = _scaled(values, black, white)
+    grey, remark = eight_bits(values)
     transparent = image.info.get("transparency")  # PNG: the one grey value that is transparent
     if isinstance(transparent, int):
         grey[values == transparent] = 255
-    return Image.fromarray(grey)
+    return Image.fromarray(grey), remark
+
+
+def eight_bits(values: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
+    """Samples (height, width, …) as 8 bits, and a remark that names the map.
+
+    Which is one linear map for all of them, from [black, white] of `_grey_range` to [0, 255]; none for bytes.
+    """
+    if values.dtype == np.uint8:
+        return values, ""
+    black, white = _grey_range(*_extremes(values), floating=values.dtype.kind == "f")
+    return _scaled(values, black, white), f"scaled from {black:g}..{white:g}"
 
 
 def _extremes(values: NDArray[Any]) -> tuple[float, float]:
@@ -80,8 +101,8 @@ def _grey_range(low: float, high: float, *, floating: bool) -> tuple[float, floa
 
 def _scaled(values: NDArray[Any], black: float, white: float) -> NDArray[np.uint8]:
     """Rounded to the nearest of 256 greys. Not-a-number is black, infinities are black and white."""
-    height, width = values.shape
-    grey = np.empty((height, width), np.uint8)
+    height, width = values.shape[:2]
+    grey = np.empty(values.shape, np.uint8)
     step = max(1, _STRIP_PIXELS // width)
     factor = 255.0 / (white - black) if white > black else 0.0
     for top in range(0, height, step):

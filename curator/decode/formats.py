@@ -1,4 +1,4 @@
-"""Which formats are opened, the pixel limit on their headers, and what the bytes are that no format claims.
+"""Which formats are opened, and the pixel limit on their headers.
 
 Pillow's `Image.open` is not used: it guesses among all of its plug-ins (some run interpreters, some are stubs), hides
 why a plug-in refused, and checks a pixel limit that is global state. The loop here asks the plug-ins of an allow-list
@@ -7,7 +7,6 @@ in turn, keeps the refusal of the one whose signature matched, and checks the ca
 
 from __future__ import annotations
 
-import codecs
 import io
 import struct
 from collections.abc import Mapping
@@ -16,7 +15,8 @@ from importlib import import_module
 
 from PIL import IcoImagePlugin, Image, ImageFile
 
-from curator.decode.failures import DecodeFailure, failure_of
+from curator.decode.failures import DecodeFailure, check_pixels, failure_of, has_room, no_memory
+from curator.decode.undecoded import is_cursor, text_of, what_is_not_decoded
 
 # Format to plug-in, in the order of asking. TGA is last: it has no signature and takes what looks like its header.
 # Left out: what runs an interpreter or draws (EPS, WMF, PDF), what holds measurements (FITS, HDF5, GRIB), game
@@ -45,22 +45,6 @@ FORMATS: Mapping[str, str] = {
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _HEIF_ADVICE = "HEIF: `pip install pillow-heif`, or convert it to JPEG or AVIF"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_OTHER_FORMATS = (  # offset, signature, what it is and what to do
-    (0, b"\xff\x0a", "JPEG XL: convert it to JPEG or AVIF"),
-    (0, b"\0\0\0\x0cJXL ", "JPEG XL: convert it to JPEG or AVIF"),
-    (0, b"%PDF", "PDF: render its pages to PNG"),
-    (0, b"%!PS", "PostScript: render it to PNG"),
-    (0, b"\xc5\xd0\xd3\xc6", "EPS: render it to PNG"),
-    (0, b"\xd7\xcd\xc6\x9a", "WMF: render it to PNG"),
-    (0, b"icns", "ICNS: extract its largest icon"),
-    (0, b"SIMPLE  =", "FITS: export it to TIFF"),
-    (0, b"\x76\x2f\x31\x01", "OpenEXR: export it to TIFF"),
-    (0, b"#?RADIANCE", "Radiance HDR: export it to TIFF"),
-    (128, b"DICM", "DICOM: export it to PNG or TIFF"),
-    (4, b"ftypisom", "MP4 video: extract its frames"),
-    (4, b"ftypmp4", "MP4 video: extract its frames"),
-    (4, b"ftypqt", "QuickTime video: extract its frames"),
-)
 
 
 def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
@@ -74,20 +58,26 @@ def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
     for name in plugins():
         factory, accept = Image.OPEN[name]
         verdict = accept is None or accept(prefix)  # a text says that this build of Pillow lacks the codec
-        if not verdict or isinstance(verdict, str):
+        if not verdict or isinstance(verdict, str) or (name == "TGA" and is_cursor(data)):
             continue
         try:
             if name == "ICO":  # the one plug-in that decodes while it opens
-                _check_pixels(*_icon_size(data), max_pixels)
+                check_pixels(*_icon_size(data), max_pixels)
+            if name == "WEBP":  # takes memory for its pixels while it opens
+                check_pixels(*_webp_size(data), max_pixels)
+                if not has_room(*_webp_size(data)):
+                    raise no_memory(name)
             image = factory(io.BytesIO(data), "")
-            _check_pixels(*image.size, max_pixels)
+            check_pixels(*image.size, max_pixels)
         except DecodeFailure:
             raise
         except Exception as fault:  # whatever a plug-in raises, it is its refusal; the next one may do better
             refusal = refusal or (failure_of(fault, format_=name) if accept else None)
             continue
         return image
-    raise _what_it_is(data) or refusal or _unknown(data)
+    if _lacks_heif(data):
+        raise DecodeFailure("unsupported_format", _HEIF_ADVICE)
+    raise what_is_not_decoded(data) or text_of(data) or refusal or _unknown(data)
 
 
 @cache
@@ -103,13 +93,6 @@ def plugins() -> tuple[str, ...]:
     return ("HEIF", *FORMATS)
 
 
-def _check_pixels(width: int, height: int, max_pixels: int) -> None:
-    if width < 1 or height < 1:
-        raise DecodeFailure("corrupt", f"the header says {width} x {height} pixels")
-    if width * height > max_pixels:
-        raise DecodeFailure("too_many_pixels", f"{width} x {height} is more than {max_pixels} pixels")
-
-
 def _icon_size(data: bytes) -> tuple[int, int]:
     """Size of the largest icon by its own header; the directory of an ICO cannot say more than 256 x 256."""
     offset = IcoImagePlugin.IcoFile(io.BytesIO(data)).entry[0].offset
@@ -122,27 +105,19 @@ def _icon_size(data: bytes) -> tuple[int, int]:
     return abs(width), abs(height) // 2 or 1  # the mask is stored below the picture
 
 
-def _what_it_is(data: bytes) -> DecodeFailure | None:
-    """Bytes that are surely something else than an image that is decoded here."""
-    head = data[:512]
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and "HEIF" not in plugins():
-        return DecodeFailure("unsupported_format", _HEIF_ADVICE)
-    for offset, signature, advice in _OTHER_FORMATS:
-        if head.startswith(signature, offset):
-            return DecodeFailure("unsupported_format", advice)
-    text = _text_of(head).lstrip("\ufeff \t\r\n")
-    if text.startswith(("<svg", "<?xml")) and "<svg" in text:
-        return DecodeFailure("unsupported_format", "SVG: render it to PNG")
-    return DecodeFailure("text", f"begins with {text[:60]!r}") if text else None
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the canvas, by its first chunk."""
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        (both,) = struct.unpack_from("<I", data, 21)
+        return 1 + (both & 0x3FFF), 1 + (both >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
 
 
-def _text_of(head: bytes) -> str:
-    """`head` as text; empty where it is none."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # its end may cut a character in two
-    except UnicodeDecodeError:
-        return ""
-    return text if all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text) else ""
+def _lacks_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS and "HEIF" not in plugins()
 
 
 def _unknown(data: bytes) -> DecodeFailure:

@@ -10,22 +10,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from curator.decode.colour import to_rgb
-from curator.decode.failures import DecodeFailure, failure_of
+from curator.decode.colour import shown
+from curator.decode.failures import DecodeFailure, failure_of, has_room, no_memory
 from curator.decode.fitting import Box, Reduced, fit
 from curator.decode.formats import open_image
+from curator.decode.jpeg_end import lacks_its_end_only
+from curator.decode.metadata import without_metadata
+from curator.decode.tiff import SIGNATURES as TIFF_SIGNATURES
+from curator.decode.tiff import NoDirectory, read_bands
+from curator.decode.undecoded import what_is_not_decoded
 from curator.types import ImageFacts, Preprocess
 
 SCALED_DRIFT = 1.0  # mean absolute difference of pixels (0-255) after `fit`, scaled against full decode
 
 _SCALABLE = ("JPEG", "MPO")
+_END_OF_JPEG = b"\xff\xd9"
+_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 258, 277, 339  # tags
+_SIGNED = 2
 _ANIMATING = ("GIF", "PNG", "WEBP", "AVIF")  # further frames of TIFF, MPO and PSD are pages, views and layers
 _TURNS = {  # the EXIF orientation of the stored image, and what makes it upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -88,8 +96,78 @@ def _failing() -> Iterator[None]:
 def _decode(
     data: bytes, options: DecodeOptions, target_size: int | None
 ) -> tuple[Image.Image, ImageFacts, Reduced | None]:
-    image = open_image(data, max_pixels=options.max_pixels)
-    (width, height), mode, format_ = image.size, image.mode, str(image.format)
+    stored = _stored(without_metadata(data), options, target_size)
+    (width, height), orientation, image = stored.full_size, stored.orientation, stored.image
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    if orientation >= 5:
+        width, height = height, width
+    reduced = Reduced((width, height), _turned(stored.drafted, image.size, orientation)) if stored.drafted else None
+    facts = ImageFacts(width, height, stored.format, stored.mode, stored.animated, stored.remark)
+    return image, facts, reduced
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """An image in mode RGB as it is stored, its `orientation` still to be applied. `drafted`: where it is, reduced."""
+
+    image: Image.Image
+    full_size: tuple[int, int]
+    format: str
+    mode: str
+    animated: bool = False
+    orientation: int = 1
+    drafted: Box | None = None
+    remark: str = ""
+
+
+def _stored(data: bytes, options: DecodeOptions, target_size: int | None) -> _Stored:
+    try:
+        image = open_image(data, max_pixels=options.max_pixels)
+    except DecodeFailure as refusal:
+        if not data.startswith(TIFF_SIGNATURES):
+            raise
+        try:
+            return _stored_bands(data, options)
+        except NoDirectory:
+            raise refusal from None
+    if _is_misread(image):
+        with suppress(DecodeFailure, NoDirectory):  # then as Pillow reads it
+            return _stored_bands(data, options)
+    try:
+        return _loaded(image, options, target_size)
+    except DecodeFailure as failure:
+        if failure.reason == "truncated" and image.format == "JPEG" and lacks_its_end_only(data):
+            ended = _loaded(open_image(data + _END_OF_JPEG, max_pixels=options.max_pixels), options, target_size)
+            return replace(ended, remark=_remarks("no end mark", ended.remark))
+        raise (what_is_not_decoded(data) if failure.reason == "corrupt" else None) or failure from None
+
+
+def _stored_bands(data: bytes, options: DecodeOptions) -> _Stored:
+    try:
+        bands = read_bands(data, max_pixels=options.max_pixels)
+    except (DecodeFailure, NoDirectory):
+        raise
+    except Exception as fault:  # tifffile raises what it likes, as Pillow does
+        raise failure_of(fault, format_="TIFF") from fault
+    return _Stored(
+        bands.image, bands.image.size, "TIFF", bands.mode, orientation=bands.orientation, remark=bands.remark
+    )
+
+
+def _is_misread(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow takes a TIFF for what it is not: signed bytes for unsigned ones, and of many deep bands the upper
+    bytes for all there is."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    return (bits == 8 and _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, ())) or (
+        bits > 8 and bool(_bands_left_out(image))
+    )
+
+
+def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int | None) -> _Stored:
+    size, mode, format_ = image.size, image.mode, str(image.format)
     animated = format_ in _ANIMATING and _has_frames(image)
     drafted = None
     if options.scaled and target_size and format_ in _SCALABLE:
@@ -98,15 +176,22 @@ def _decode(
     try:
         image.load()
     except Exception as fault:
-        raise failure_of(fault, format_=format_) from fault
-    orientation = _orientation(image)
-    shown = to_rgb(image)
-    if orientation in _TURNS:
-        shown = shown.transpose(_TURNS[orientation])
-    if orientation >= 5:
-        width, height = height, width
-    reduced = Reduced((width, height), _turned(drafted[1], shown.size, orientation)) if drafted else None
-    return shown, ImageFacts(width, height, format_, mode, animated), reduced
+        failure = failure_of(fault, format_=format_)
+        raise (failure if has_room(*size) else no_memory(format_)) from fault
+    rgb, remark = shown(image)
+    remark = _remarks(_bands_left_out(image), remark)
+    return _Stored(rgb, size, format_, mode, animated, _orientation(image), drafted and drafted[1], remark)
+
+
+def _bands_left_out(image: ImageFile.ImageFile) -> str:
+    """A remark on bands of a TIFF that Pillow leaves out: those after red, green and blue that are no alpha."""
+    count = image.tag_v2.get(_SAMPLES_PER_PIXEL, 1) if isinstance(image, TiffImagePlugin.TiffImageFile) else 0
+    bands = len(image.getbands())
+    return f"first {bands} of {count} bands" if count > bands else ""
+
+
+def _remarks(*remarks: str) -> str:
+    return ", ".join(filter(None, remarks))
 
 
 def _turned(box: Box, size: tuple[int, int], orientation: int) -> Box:

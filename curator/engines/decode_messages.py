@@ -131,6 +131,7 @@ def _outcome(bad: Any, what: Any) -> ImageFacts | DecodeFault:
         sides = (outcome.width, outcome.height)
         good = all(type(side) is int and 0 < side < 1 << 31 for side in sides) and type(outcome.animated) is bool
         good = good and _is_line(outcome.format, NAME_CHARACTERS) and _is_line(outcome.mode, NAME_CHARACTERS)
+        good = good and _is_line(outcome.remark, DETAIL_CHARACTERS)
     if not good:
         raise BadReply("an outcome that cannot be")
     return outcome

@@ -27,10 +27,10 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from curator.decode import DecodeOptions, prepare
-from curator.decode.failures import one_line
+from curator.decode.failures import no_memory, one_line
 from curator.engines.decode_messages import BadReply, DecodeFault, Job, Prepare, Reply, TaskBroken, receive, send
 from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
-from curator.engines.decode_worker import decode_batch
+from curator.engines.decode_worker import OUT_OF_MEMORY, decode_batch
 from curator.errors import CuratorError
 from curator.types import ImageFacts, Pixels, Preprocess
 
@@ -174,6 +174,8 @@ def _death(status: int, job: Job) -> _WorkerFailed:
     """Of a process that ended by itself. `status` is its exit status, negative for a signal."""
     if status == -signal.SIGPROF:
         return _WorkerFailed("decoder_timeout", f"took more than {job.cpu_seconds_per_image:g} s of processor time")
+    if status == OUT_OF_MEMORY:
+        return _WorkerFailed("out_of_memory", no_memory().detail)
     with contextlib.suppress(ValueError):
         return _WorkerFailed("decoder_crashed", f"killed its decode process by {signal.Signals(-status).name}")
     return _WorkerFailed("decoder_crashed", f"its decode process ended with status {status}")

@@ -15,7 +15,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,18 +50,23 @@ def _stacked(pixels: list[Pixels], size: int) -> Pixels:
 # Decode processes yield to the encoder: its threads wait for the slowest of them, so it loses more by a core that comes
 # late than decoding loses by waiting.
 YIELDING = 19
+OUT_OF_MEMORY = 71  # the exit status that says so
 
 
 def serve(descriptor: int) -> None:
     """Answer batches that come over the socket until it closes, which it does when the parent ends, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     channel = socket.socket(fileno=descriptor)
-    with suppress(EOFError, ConnectionError):
+    try:
         job = _confined(Job.receive(channel))
         send(channel, "ready")
         while True:
             _, parts = receive(channel)
             _answer(channel, [bytes(part) for part in parts], job)
+    except MemoryError:  # bytes or pixels that there is no room for, outside of any one image
+        os._exit(OUT_OF_MEMORY)
+    except (EOFError, ConnectionError):
+        return
 
 
 def _answer(channel: socket.socket, batch: Sequence[bytes], job: Job) -> None:

@@ -1,7 +1,6 @@
 """Pictures as models see them: decoded by curator's own decoder, upright, in RGB, and no larger than is useful.
 
 Models scale what they see to some hundred pixels a side, so more than LONGEST_SIDE costs upload and memory for nothing.
-Decoding silences warnings through process-wide filters: call these functions from one thread only.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import io
 from PIL import Image
 
 from curator.decode.failures import DecodeFailure
-from curator.decode.image import DecodeOptions, decode_image
 from curator.errors import SourceError
 from curator.generators.requests import Picture
 
@@ -34,15 +32,12 @@ class PictureFault(ValueError):
 def open_picture(picture: Picture, *, longest_side: int = LONGEST_SIDE) -> Image.Image:
     """The picture in mode RGB, EXIF orientation applied, its longest side at most that. Raises PictureFault."""
     try:
-        image, _ = decode_image(picture.load(), options=DecodeOptions(), target_size=longest_side)
+        return picture.decode(picture.load(), side=longest_side)
     except DecodeFailure as fault:
         why = f"image {picture.image_id} cannot be read: {fault.reason}, {fault.detail}"
         raise PictureFault(why, final=True) from fault
     except (OSError, SourceError) as fault:  # the file went away or was changed, or the store is out of reach
         raise PictureFault(f"image {picture.image_id} cannot be loaded: {fault}", final=False) from fault
-    if max(image.size) > longest_side:
-        image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
-    return image
 
 
 def data_url(picture: Picture) -> str:

@@ -16,23 +16,38 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from curator.decode import DecodeOptions, look, looked_at
 from curator.generators.prompts import Prompt, Slot
+from curator.types import Preprocess
 
 Role: TypeAlias = Literal["describer", "reasoner", "painter"]
 Speaker: TypeAlias = Literal["user", "assistant"]
+
+
+class Decode(Protocol):
+    def __call__(self, data: bytes, *, side: int) -> Image.Image: ...
+
+
+def decode_here(data: bytes, *, side: int) -> Image.Image:
+    """In this process: for pictures that are trusted."""
+    return looked_at(*look(data, Preprocess(side), DecodeOptions()))
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An image that a request shows. `image_id` names its content; `vector` (d,) is its unit vector, where it is known.
 
-    `load` reads its bytes when a model wants to see them: an embedded default never does.
+    `load` reads its bytes when a model wants to see them: an embedded default never does. `decode` makes an image of
+    mode RGB of them, its longer side at most `side`, or raises DecodeFailure; pictures of a lake are decoded in a
+    process of their own.
     """
 
     image_id: str
     load: Callable[[], bytes] = field(compare=False, repr=False)
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    decode: Decode = field(default=decode_here, kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
-from PIL import Image
 
 from curator.banks.audit import Audit, Doubt, audit_bank, nearest
 from curator.banks.diff import BankDiff, Change, diff_banks, dotted
 from curator.banks.storage import load_bank
 from curator.banks.wordnet import load_wordnet
+from curator.decode import DecodeFailure
 from curator.errors import BankError
 from curator.methods.cosines import on_grid
 from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
@@ -24,6 +24,7 @@ from curator.store import Database
 from curator.types import Bank, LabelRole
 from curator.workspace.bank_flags import FlagChanges, flag_changes
 from curator.workspace.context import Context
+from curator.workspace.logs import log
 from curator.workspace.session import reading
 
 THUMBNAIL = 256
@@ -181,19 +182,22 @@ def _page_labels(
 
 
 def _page_picture(context: Context, row: dict[str, Any], *, shown: bool) -> PagePicture:
-    """A small picture with its provenance; one whose file is gone is shown without it."""
+    """A small picture with its provenance; one whose file is gone, or is no picture, is shown without it."""
     path = context.layout.generated / row["artefact"]
-    data = thumbnail(path) if shown and path.suffix != ".safetensors" and path.is_file() else None
+    data = _thumbnail(context, path) if shown and path.suffix != ".safetensors" and path.is_file() else None
     provenance = {key: row[key] for key in ("model", "revision", "prompt", "seed")}
     return PagePicture(row["label"], data, provenance | json.loads(row["inputs"])["slots"])
 
 
-def thumbnail(path: Path) -> bytes:
+def _thumbnail(context: Context, path: Path) -> bytes | None:
     """A picture that a painter made, as a JPEG of at most THUMBNAIL pixels a side."""
+    try:
+        picture = context.looker.picture(path.read_bytes(), side=THUMBNAIL)
+    except DecodeFailure as failure:
+        log.info("generated/%s cannot be shown: %s: %s", path.name, failure.reason, failure.detail)
+        return None
     buffer = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        picture.convert("RGB").save(buffer, "JPEG", quality=85)
+    picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
 

@@ -18,6 +18,7 @@ from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
+from curator.workspace.looking import Looker
 from curator.workspace.reference import load_reference
 from curator.workspace.scoring import Scorer, bind_reference
 
@@ -29,6 +30,7 @@ class Context:
     layout: Layout
     config: Config
     _encoder: Encoder | None = field(default=None, repr=False)
+    _looker: Looker | None = field(default=None, repr=False)
 
     @property
     def encoder(self) -> Encoder:
@@ -68,6 +70,13 @@ class Context:
     @property
     def decode_options(self) -> DecodeOptions:
         return DecodeOptions(max_pixels=self.config.decode.max_pixels, scaled=self.config.decode.scaled)
+
+    @property
+    def looker(self) -> Looker:
+        """Decodes single images in processes of their own."""
+        if self._looker is None:
+            self._looker = Looker(self.decode_options, memory_limit_bytes=self.config.decode.memory_limit_bytes)
+        return self._looker
 
     @property
     def read_options(self) -> ReadOptions:

@@ -174,7 +174,7 @@ def _thumbnail(context: Context, database: Database, image: str, image_id: str |
         found = thumbnail(context, database, image_id, side=THUMBNAIL)
         return {"thumbnail": found.data, "thumbnail_fault": found.reason}
     try:
-        data = thumbnail_of(read_datum(image, "file"), context.decode_options, side=THUMBNAIL)
+        data = thumbnail_of(context, read_datum(image, "file"), side=THUMBNAIL)
     except (DecodeFailure, SourceError) as fault:
         return {"thumbnail_fault": str(fault)}
     return {"thumbnail": data}

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from curator.decode import DecodeFailure, prepare
+from curator.decode import DecodeFailure
 from curator.errors import GeneratorError
 from curator.generators.asking import Call
 from curator.generators.requests import Picture
@@ -21,7 +21,7 @@ def painted_picture(learner: Learner, call: Call) -> Picture:
     """The picture of a painter's call, with the vector that it has, or is."""
     data = learner.asking.artefact(call)
     (vector,) = painted_vectors(learner, [call])[:1]
-    return Picture(content_id(data), lambda: data, vector)
+    return Picture(content_id(data), lambda: data, vector, decode=learner.world.context.looker.picture)
 
 
 def painted_vectors(learner: Learner, calls: Sequence[Call]) -> Vectors:
@@ -49,7 +49,7 @@ def stored_vectors(data: bytes, call: Call) -> Vectors:
 def encoded(learner: Learner, data: bytes, call: Call) -> Vectors:
     context = learner.world.context
     try:
-        pixels, _ = prepare(data, context.encoder.preprocess, context.decode_options)
+        pixels = context.looker.square(data, context.encoder.preprocess)
     except DecodeFailure as failure:
         raise GeneratorError(f"generated/{call.artefact}: {failure.reason}: {failure.detail}") from failure
     return context.encoder.encode_images(pixels[None])

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from PIL import Image
 
-from curator.decode import DecodeFailure, DecodeOptions, decode_image
+from curator.decode import DecodeFailure
 from curator.errors import CuratorError, SourceError
 from curator.lake import ImagePlace, read_image, read_images
 from curator.report.blocks import Thumbnail
@@ -63,15 +62,14 @@ def _thumbnail(context: Context, data: bytes | CuratorError, side: int) -> Thumb
     if isinstance(data, CuratorError):
         return Thumbnail(None, data.message)
     try:
-        return Thumbnail(thumbnail_of(data, context.decode_options, side=side))
+        return Thumbnail(thumbnail_of(context, data, side=side))
     except DecodeFailure as failure:
         return Thumbnail(None, f"{failure.reason}: {failure.detail}")
 
 
-def thumbnail_of(data: bytes, options: DecodeOptions, *, side: int = SIDE) -> bytes:
+def thumbnail_of(context: Context, data: bytes, *, side: int = SIDE) -> bytes:
     """A WebP of at most `side` pixels a side. Raises DecodeFailure."""
-    picture, _ = decode_image(data, options=options, target_size=side)
-    picture.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    picture = context.looker.picture(data, side=side)
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=QUALITY, method=2)
     return buffer.getvalue()

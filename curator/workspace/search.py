@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curator.decode import DecodeFailure, prepare
+from curator.decode import DecodeFailure
 from curator.errors import BankError, UsageError
 from curator.lake import open_source, read_datum
 from curator.paths import expanded
@@ -170,7 +170,7 @@ def vector_of_image(context: Context, address: str, row: Mapping[str, Any] | Non
         raise UsageError(f"{address}: neither in the lake nor a file", hint="see `curator query kept` for addresses")
     item = next(found for found in open_source(address).list() if isinstance(found, SourceObject))
     try:
-        pixels, _ = prepare(read_datum(item.path, "file"), context.encoder.preprocess, context.decode_options)
+        pixels = context.looker.square(read_datum(item.path, "file"), context.encoder.preprocess)
     except DecodeFailure as failure:
         raise UsageError(f"{address}: {failure.reason}: {failure.detail}") from failure
     return context.encoder.encode_images(pixels[None])

@@ -65,7 +65,8 @@ def take_sample(context: Context, objects: Sequence[SourceObject], wanted: int) 
                 data.append(item.data)
     read = time.perf_counter() - started
     preprocess = context.encoder.preprocess
-    with DecodePool(workers=1, preprocess=preprocess, options=context.decode_options) as pool:
+    limit = context.config.decode.memory_limit_bytes
+    with DecodePool(workers=1, preprocess=preprocess, options=context.decode_options, memory_limit_bytes=limit) as pool:
         batch = pool.submit(data).result()
     good = [item for item in batch.items if isinstance(item, Decoded)]
     empty = np.zeros((0, preprocess.size, preprocess.size, 3), np.uint8)

@@ -157,7 +157,7 @@ class World:
         with self._finding:
             if image_id not in self._found:
                 self._to_find.append(image_id)
-        return Picture(image_id, partial(self._read, image_id), vector)
+        return Picture(image_id, partial(self._read, image_id), vector, decode=self.context.looker.picture)
 
     def _read(self, image_id: str) -> bytes:
         """The bytes of a picture. The first that is looked at finds the places of all that were made before."""

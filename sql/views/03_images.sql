@@ -14,6 +14,7 @@ select
     image.format,
     image.mode,
     image.animated,
+    image.remark,
     first_location.source_label,
     first_location.first_seen,
     first_location.first_run_id

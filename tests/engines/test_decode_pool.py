@@ -136,6 +136,29 @@ def test_a_real_picture_that_does_not_fit_is_a_reject():
         assert shades(pool.submit([buffer.getvalue()]).result()) == [0]
 
 
+def noise(format_: str, **parameters: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (2500, 2500), (9, 8, 7)).save(buffer, format_, **parameters)
+    return buffer.getvalue()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_limit_that_a_library_hits_without_a_word_is_no_damage():
+    settings = SETTINGS | {"options": DecodeOptions(scaled=False)}
+    data = [noise("JPEG", progressive=True), noise("WEBP"), noise("JPEG2000"), picture(4)]
+    with DecodePool(workers=1, memory_limit_bytes=45 << 20, **settings) as pool:
+        batch = pool.submit(data).result()
+    assert shades(batch) == ["out_of_memory"] * 3 + [4]
+    assert all("decode.memory_limit_bytes" in item.detail for item in batch.items[:3])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_bytes_that_do_not_fit_into_a_process_are_out_of_memory():
+    with DecodePool(workers=1, memory_limit_bytes=20 << 20, **SETTINGS) as pool:
+        batch = pool.submit([picture(1), bytes(60 << 20), picture(2)]).result()
+    assert shades(batch) == [1, "out_of_memory", 2]
+
+
 def test_an_image_that_brings_a_bug_to_light_is_a_reject_that_names_it(crash_on_magic):
     with DecodePool(workers=1, task=crash_on_magic, **SETTINGS) as pool:
         batch = pool.submit([picture(1), b"RAISE", picture(2)]).result()
@@ -178,7 +201,7 @@ def message(header, *parts, sizes=None):
     return struct.pack(f"<{len(sizes) + 1}Q", len(sizes), *sizes) + b"".join(pieces)
 
 
-FACTS = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "animated": False}
+FACTS = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "animated": False, "remark": ""}
 SQUARE = bytes(32 * 32 * 3)
 ONE = {"outcomes": [[False, FACTS]], "cpu_seconds": 0.0}
 NONSENSE = {
@@ -202,6 +225,7 @@ NONSENSE = {
         {"outcomes": [[False, FACTS | {"format": "\ud800"}]], "cpu_seconds": 0.0}, SQUARE
     ),
     "a truth value that is none": message({"outcomes": [[False, FACTS | {"animated": 3}]], "cpu_seconds": 0.0}, SQUARE),
+    "a remark of two lines": message({"outcomes": [[False, FACTS | {"remark": "a\nb"}]], "cpu_seconds": 0.0}, SQUARE),
     "unknown facts": message({"outcomes": [[False, FACTS | {"x": 1}]], "cpu_seconds": 0.0}, SQUARE),
     "no time": message({"outcomes": [[False, FACTS]], "cpu_seconds": float("nan")}, SQUARE),
 }

@@ -15,7 +15,7 @@ TABLES = {
     "source_object": "object_uri, role, kind, byte_size, version, encoder_id, data_count, gone_run_id is null",
     "location": "uri, role, object_uri, object_version, member, byte_offset, byte_size, source_label, image_id, "
     "shard_id",
-    "image": "image_id, byte_size, width, height, format, mode, animated",
+    "image": "image_id, byte_size, width, height, format, mode, animated, remark",
     "reject": "uri, role, object_uri, object_version, member, stage, reason, detail, image_id",
     "passed_member": "object_uri, role, heading, files",
     "vector": "image_id, encoder_id, vector_file, row_index",
