@@ -146,7 +146,7 @@ def noise(format_: str, **parameters: object) -> bytes:
 def test_a_limit_that_a_library_hits_without_a_word_is_no_damage():
     settings = SETTINGS | {"options": DecodeOptions(scaled=False)}
     data = [noise("JPEG", progressive=True), noise("WEBP"), noise("JPEG2000"), picture(4)]
-    with DecodePool(workers=1, memory_limit_bytes=45 << 20, **settings) as pool:
+    with DecodePool(workers=1, memory_limit_bytes=36 << 20, **settings) as pool:
         batch = pool.submit(data).result()
     assert shades(batch) == ["out_of_memory"] * 3 + [4]
     assert all("decode.memory_limit_bytes" in item.detail for item in batch.items[:3])

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tifffile
 from PIL import Image
 
 from curator.banks.spec import DEFAULT_SPEC, read_spec
@@ -61,7 +62,8 @@ def enter_decoder(data: bytes) -> None:
     else:
         assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
         assert 0 < facts.width * facts.height <= MAX_PIXELS
-        assert facts.format.isprintable() and facts.mode.isprintable()
+        assert facts.format.isprintable() and facts.mode.isprintable() and facts.remark.isprintable()
+        assert len(facts.mode) <= 40 and len(facts.remark) <= 200  # as decode processes may answer
 
 
 def image_seeds() -> tuple[bytes, ...]:
@@ -72,7 +74,30 @@ def image_seeds() -> tuple[bytes, ...]:
     moving: dict[str, object] = {"save_all": True, "append_images": [image.rotate(90).resize(image.size)]}
     kinds += [("JPEG", {"exif": exif, "progressive": True}), ("PNG", moving | {"exif": exif}), ("GIF", moving),
               ("WEBP", moving), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"compression": "jpeg"})]  # fmt: skip
-    return tuple(_saved(image, format_, parameters) for format_, parameters in kinds)
+    saved = [_saved(image, format_, parameters) for format_, parameters in kinds]
+    endless = [_saved(image, "JPEG", {"progressive": progressive})[:-2] for progressive in (False, True)]
+    text = b"iTXt" + b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(3_000))
+    png = _saved(image.convert("P"), "PNG", {})
+    texted = png[:33] + struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text)) + png[33:]
+    return (*saved, *endless, texted, *_banded_tiffs())
+
+
+def _banded_tiffs() -> tuple[bytes, ...]:
+    values = np.random.default_rng(4).integers(0, 4000, (16, 16, 5))
+    layouts: list[tuple[str, dict[str, object]]] = [
+        ("uint16", {}),
+        ("float32", {"tile": (16, 16)}),
+        ("float64", {"compression": "zlib"}),
+        ("int16", {"bigtiff": True}),
+        ("uint8", {"byteorder": ">"}),
+    ]
+    seeds = []
+    for kind, layout in layouts:
+        buffer = io.BytesIO()
+        contig = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None}
+        tifffile.imwrite(buffer, values.astype(kind), **contig | layout)
+        seeds.append(buffer.getvalue())
+    return tuple(seeds)
 
 
 def _saved(image: Image.Image, format_: str, parameters: dict[str, object]) -> bytes:
