@@ -22,7 +22,8 @@ def look(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[N
     image, facts = decode_image(data, options=options, target_size=side)
     width, height = looked_size(facts, side)
     square = np.zeros((side, side, 3), np.uint8)
-    square[:height, :width] = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    square[:height, :width] = np.asarray(small)
     return square, facts
 
 

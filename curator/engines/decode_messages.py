@@ -48,6 +48,7 @@ class Job:
 
     memory_limit_bytes: address space that it may take beyond what it holds once it has started.
     cpu_seconds_per_image: processor time after which an image ends it.
+    yielding: it leaves the cores to others, as a process of a scan; not where somebody waits for one picture.
     """
 
     preprocess: Preprocess
@@ -55,13 +56,14 @@ class Job:
     task: Prepare = prepare
     memory_limit_bytes: int | None = None
     cpu_seconds_per_image: float | None = None
+    yielding: bool = True
 
     def send(self, channel: socket.socket) -> None:
         fields = {
             "preprocess": asdict(self.preprocess),
             "options": asdict(self.options),
             "task": [self.task.__module__, self.task.__qualname__],
-            "limits": [self.memory_limit_bytes, self.cpu_seconds_per_image],
+            "limits": [self.memory_limit_bytes, self.cpu_seconds_per_image, self.yielding],
         }
         send(channel, fields)
 

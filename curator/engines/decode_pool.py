@@ -67,6 +67,7 @@ class DecodePool:
     `decode_patience` counts them.
     None of these holds with `workers=0`.
     task: what decodes one image; must be importable by its name, and raise DecodeFailure only.
+    yielding: see `Job`.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class DecodePool:
         cpu_seconds_per_image: float | None = CPU_SECONDS_PER_IMAGE,
         idle_looks: int = IDLE_LOOKS,
         task: Prepare = prepare,
+        yielding: bool = True,
     ) -> None:
-        self._job = Job(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image)
+        self._job = Job(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image, yielding)
         self._workers = [_Worker(self._job, idle_looks) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:

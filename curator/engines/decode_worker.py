@@ -82,7 +82,8 @@ def _answer(channel: socket.socket, batch: Sequence[bytes], job: Job) -> None:
 
 def _confined(job: Job) -> Job:
     """Make this process silent, bounded, and a user of one core; `job` with its task bounded in time."""
-    os.nice(YIELDING)
+    if job.yielding:
+        os.nice(YIELDING)
     plugins()  # before the limit, so that it counts what images take only
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # other processes decode on the other cores
     silence = os.open(os.devnull, os.O_WRONLY)  # libtiff writes its complaints to stderr; they are in the rejects

@@ -60,6 +60,7 @@ class Looker:
                     memory_limit_bytes=self._memory_limit_bytes,
                     cpu_seconds_per_image=self._cpu_seconds_per_image,
                     task=task,
+                    yielding=False,
                 )
             return self._pools[task, preprocess]
 

@@ -52,7 +52,7 @@ def workspace(root, monkeypatch):
     monkeypatch.setattr(looking, "prepare", tasks.prepare_or_crash)
     workspace = Workspace.open(root / "workspace")
     context = workspace._context
-    context._looker = looking.Looker(context.decode_options, memory_limit_bytes=1 << 30, cpu_seconds_per_image=1.0)
+    context._looker = looking.Looker(context.decode_options, memory_limit_bytes=1 << 30, cpu_seconds_per_image=0.3)
     yield workspace
     context._looker.close()
 
