@@ -77,6 +77,7 @@ class ScanSection:
     max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes")] = 268_435_456  # larger images are rejected unread
     exclude: tuple[Annotated[str, TEXT], ...] = ()  # names below sources to pass over: cache · *.tif · 2025/**
     include: tuple[Annotated[str, TEXT], ...] = ()  # to read though excluded, hidden or in a system folder: @eaDir
+    max_reject_rate: Annotated[float, Range(0, 1, "of the data of a run, for one reason; 1: off")] = 0.5  # else exit 3
     metrics_file: Annotated[str, FILE] = ""  # where each scan leaves its figures for Prometheus; from the workspace
 
 

@@ -32,7 +32,7 @@ Exit codes:
   0 done                      4 a condition of --fail-on held
   1 failed                    5 workspace locked by another run
   2 usage or configuration    130 interrupted; the same command resumes
-  3 more rejects than --max-reject-rate
+  3 too many rejects
 
 \b
 Example:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import format_option, json_option, output_option
+from curator.cli.options import FiniteRange, format_option, json_option, output_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
 from curator.cli.rows import cell
 
@@ -29,7 +29,7 @@ def bank() -> None:
 @click.argument("name", default="base")
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0,
     metavar="SECONDS",
     help="Wait so long for another run to end.  [default: 0]",
@@ -102,7 +102,7 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
 @bank.command()
 @click.argument("address", default="base")
 @click.option(
-    "--min-cosine", type=click.FloatRange(-1, 1), help="A negative is near an ID label from here.  [default: a rule]"
+    "--min-cosine", type=FiniteRange(-1, 1), help="A negative is near an ID label from here.  [default: a rule]"
 )
 @click.option(
     "--fail-on",

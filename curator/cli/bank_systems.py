@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import json_option
+from curator.cli.options import FiniteRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 from curator.printable import printable
 
@@ -24,7 +24,7 @@ def learning_options(command: Command) -> Command:
     """What all of these commands take."""
     for option in (
         json_option,
-        click.option("--wait", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="For another run."),
+        click.option("--wait", type=FiniteRange(min=0), default=0, metavar="SECONDS", help="For another run."),
         click.option("--force", is_flag=True, help="Keep a version that flags more held-out ID images."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Send at most N calls."),

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import encoder_options, encoder_overrides, format_option, json_option
+from curator.cli.options import FiniteRange, encoder_options, encoder_overrides, format_option, json_option
 from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from curator.workspace import CalibrationCheck, CalibrationSummary
 
 EXIT_CONDITION = 4  # as of `curator scan --fail-on`
-SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
 bank_option = click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
 method_option = click.option("--method", metavar="NAME", help="Calibrate for this method.")
 wait_option = click.option(
     "--wait",
     "wait_seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0,
     metavar="SECONDS",
     help="Wait so long for another run.",

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import column_options, column_overrides, encoder_options, encoder_overrides, json_option
+from curator.cli.options import (
+    FiniteRange,
+    column_options,
+    column_overrides,
+    encoder_options,
+    encoder_overrides,
+    json_option,
+)
 from curator.cli.output import bytes_text, echo_json, passed_over_text, say
 from curator.cli.progress import ScanProgress
 from curator.printable import printable
@@ -52,12 +59,12 @@ Example:
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="This machine, or a Ray cluster.")
-@click.option("--max-reject-rate", type=click.FloatRange(0, 1), help="Exit with 3 when more of the data are rejects.")
+@click.option("--max-reject-rate", type=FiniteRange(0, 1), help="Exit with 3 when more of the data are rejects.")
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")
 @click.option(
     "--wait",
     "wait_seconds",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0,
     metavar="SECONDS",
     help="Wait so long for another run.",
@@ -96,6 +103,9 @@ def scan(
     overrides |= column_overrides(image_column, label_column)
     workspace = app.open(overrides | encoder_overrides(**encoder))
     if dry_run:
+        from curator.workspace.conditions import Limits
+
+        Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
         counts = workspace.preview(
             *sources, rehash=rehash, retry_rejects=retry_rejects, exclude=exclude, include=include
         )

@@ -23,12 +23,16 @@ from curator.methods.maths import Cosines, Scores, log_odds_of_mix, sigmoid
 from curator.methods.memory import SampleProxies
 from curator.methods.neglabel import NegLabel, neglabel_log_odds
 from curator.methods.spec import (
+    Count,
     DefaultRule,
+    Factor,
     NamedMethod,
+    Natural,
+    Weight,
     balanced_cut,
     bank_scale,
+    check_parameters,
     require_negatives,
-    require_positive,
 )
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
@@ -75,18 +79,16 @@ class AdaNeg(NamedMethod):
 
     name: ClassVar[str] = "adaneg"
     formula: ClassVar[Any] = staticmethod(adaneg_score)
-    scale: float
+    scale: Factor
     mode: Literal["task", "sample"] = "task"
-    beta: float | None = None
-    static_weight: float = STATIC_WEIGHT
-    group_count: int = GROUP_COUNT
+    beta: Factor | None = None
+    static_weight: Weight = STATIC_WEIGHT
+    group_count: Count = GROUP_COUNT
     remainder: Remainder = "drop"
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        require_positive(self, "scale", "beta", "group_count")
-        if self.static_weight < 0 or self.seed < 0:
-            raise UsageError("adaneg: static_weight and seed must not be negative")
+        check_parameters(self)
         if self.mode == "task" and self.beta is not None:
             raise UsageError("adaneg: beta is for the mode sample")
 

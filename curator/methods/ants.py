@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from curator.methods.grouping import Permutation
 from curator.methods.layers import Layer, negatives_from
 from curator.methods.maths import Cosines, Scores, log_odds_of_mix, sigmoid
 from curator.methods.neglabel import NegLabel, neglabel_log_odds
-from curator.methods.spec import DefaultRule, ProbabilityMethod, balanced_cut, bank_scale, require_positive
+from curator.methods.spec import Count, DefaultRule, Factor, Natural, ProbabilityMethod, Share, balanced_cut, bank_scale
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
 
@@ -142,23 +142,12 @@ class ANTS(ProbabilityMethod):
 
     name: ClassVar[str] = "ants"
     formula: ClassVar[Any] = staticmethod(ants_score)
-    scale: float
-    weight: float = EVEN_WEIGHT
+    scale: Factor
+    weight: Share = EVEN_WEIGHT
     variant: Variant = "ada"
-    group_size: int = GROUP_SIZE
+    group_size: Count = GROUP_SIZE
     base: Literal["none", "shared"] = "none"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "scale", "group_size")
-        if self.variant not in get_args(Variant):
-            raise UsageError(
-                f"ants: variant cannot be {self.variant!r}", hint=f"one of: {', '.join(get_args(Variant))}"
-            )
-        if not 0 <= self.weight <= 1:
-            raise UsageError(f"ants: weight must lie between 0 and 1, not {self.weight}")
-        if self.seed < 0:
-            raise UsageError(f"ants: seed must not be negative, not {self.seed}")
+    seed: Natural = 0
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from curator.methods.maths import Cosines, Scores
-from curator.methods.spec import PlainMethod, require_positive
+from curator.methods.spec import Factor, PlainMethod
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -28,10 +28,7 @@ class Energy(PlainMethod):
 
     name: ClassVar[str] = "energy"
     formula: ClassVar[Any] = staticmethod(energy_score)
-    temperature: float = 0.01
-
-    def __post_init__(self) -> None:
-        require_positive(self, "temperature")
+    temperature: Factor = 0.01
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

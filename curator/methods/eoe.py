@@ -15,20 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
 from curator.errors import BankError, UsageError
 from curator.methods.grouping import ONE_GROUP
 from curator.methods.maths import Cosines, Scores, log_sigmoid, sigmoid
-from curator.methods.spec import (
-    DefaultRule,
-    NamedMethod,
-    no_natural_threshold,
-    require_negatives,
-    require_positive,
-)
+from curator.methods.spec import DefaultRule, Factor, NamedMethod, Share, no_natural_threshold, require_negatives
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -66,15 +60,8 @@ class EOE(NamedMethod):
     name: ClassVar[str] = "eoe"
     formula: ClassVar[Any] = staticmethod(eoe_score)
     variant: Variant = "eoe"
-    beta: float = 0.25
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "temperature")
-        if self.variant not in get_args(Variant):
-            raise UsageError(f"eoe: variant cannot be {self.variant!r}", hint=f"one of: {', '.join(get_args(Variant))}")
-        if not 0 <= self.beta <= 1:
-            raise UsageError(f"eoe: beta must lie between 0 and 1, not {self.beta}")
+    beta: Share = 0.25
+    temperature: Factor = 1.0
 
     @classmethod
     def of(cls, *, variant: Variant = "eoe", beta: float = 0.25, temperature: float | None = None) -> Self:

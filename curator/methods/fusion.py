@@ -16,7 +16,7 @@ from curator.methods.grouping import Permutation, Remainder
 from curator.methods.knn import DEFAULT_K, KNN, knn_score
 from curator.methods.maths import Cosines, Scores
 from curator.methods.neglabel import NegLabel, neglabel_log_odds
-from curator.methods.spec import PlainMethod, require_negatives, require_positive
+from curator.methods.spec import Count, Factor, Natural, PlainMethod, Positive, Share, require_negatives
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
 
@@ -66,24 +66,19 @@ class Fusion(PlainMethod):
 
     name: ClassVar[str] = "fusion"
     formula: ClassVar[Any] = staticmethod(fusion_score)
-    scale: float
-    temperature: float = 1.0
-    group_count: int | None = None
-    group_size: int | None = None
+    scale: Factor
+    temperature: Factor = 1.0
+    group_count: Count | None = None
+    group_size: Count | None = None
     remainder: Remainder = "drop"
-    seed: int = 0
-    weight: float = 0.5
-    k: int = DEFAULT_K
+    seed: Natural = 0
+    weight: Share = 0.5
+    k: Count = DEFAULT_K
     reference: str = ""
     text_mean: float = 0.0
-    text_deviation: float = 1.0
+    text_deviation: Positive = 1.0
     image_mean: float = 0.0
-    image_deviation: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "k", "text_deviation", "image_deviation")
-        if not 0 <= self.weight <= 1:
-            raise UsageError(f"fusion: weight must lie between 0 and 1, not {self.weight}")
+    image_deviation: Positive = 1.0
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
@@ -120,4 +115,4 @@ class Fusion(PlainMethod):
 
     @property
     def image(self) -> KNN:
-        return KNN(k=self.k)
+        return KNN(k=self.k, precision=self.precision)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,10 +30,10 @@ from curator.errors import UsageError
 from curator.methods.cosines import check_norms
 from curator.methods.grouping import ONE_GROUP, Groups
 from curator.methods.integers import PARTS, IntegerVectors, integer_buffer, multiply, to_integers
+from curator.methods.spec import Precision
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Vectors
 
-Precision: TypeAlias = Literal["fast", "full"]
 Masses: TypeAlias = Mapping[float, torch.Tensor]  # by scale
 
 TILE = 16_384  # labels at a time

@@ -15,7 +15,7 @@ import numpy as np
 
 from curator.errors import UsageError
 from curator.methods.maths import Cosines, Scores
-from curator.methods.spec import PlainMethod, require_positive
+from curator.methods.spec import Count, PlainMethod
 from curator.methods.statistics import Needs, Statistics, nearest_first
 from curator.types import Bank
 
@@ -44,11 +44,8 @@ class KNN(PlainMethod):
 
     name: ClassVar[str] = "knn"
     formula: ClassVar[Any] = staticmethod(knn_score)
-    k: int = DEFAULT_K
+    k: Count = DEFAULT_K
     reference: str = ""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "k")
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

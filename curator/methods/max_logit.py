@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from curator.methods.maths import Cosines, Scores
-from curator.methods.spec import PlainMethod, require_positive
+from curator.methods.spec import Factor, PlainMethod
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -27,10 +27,7 @@ class MaxLogit(PlainMethod):
 
     name: ClassVar[str] = "max_logit"
     formula: ClassVar[Any] = staticmethod(max_logit_score)
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "scale")
+    scale: Factor = 1.0
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 from curator.errors import BankError, UsageError
 from curator.methods.maths import Cosines, Scores
-from curator.methods.spec import DefaultRule, ProbabilityMethod, bank_scale, no_natural_threshold, require_positive
+from curator.methods.spec import DefaultRule, Factor, ProbabilityMethod, bank_scale, no_natural_threshold
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -42,11 +42,8 @@ class MCM(ProbabilityMethod):
 
     name: ClassVar[str] = "mcm"
     formula: ClassVar[Any] = staticmethod(mcm_score)
-    scale: float
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        require_positive(self, "scale", "temperature")
+    scale: Factor
+    temperature: Factor = 1.0
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

@@ -16,7 +16,7 @@ from curator.errors import BankError, UsageError
 from curator.methods.eoe import EOE
 from curator.methods.layers import Layer, negatives_from
 from curator.methods.maths import Cosines, Scores, log_odds_of_mix
-from curator.methods.spec import DefaultRule, NamedMethod, no_natural_threshold, require_positive
+from curator.methods.spec import DefaultRule, Factor, NamedMethod, Share, check_parameters, no_natural_threshold
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
 
@@ -54,16 +54,12 @@ class MMOOD(NamedMethod):
     name: ClassVar[str] = "mmood"
     formula: ClassVar[Any] = staticmethod(mmood_score)
     mix: Mix = "labels"
-    near_weight: float | None = None
-    beta: float = 0.25
-    temperature: float = 1.0
+    near_weight: Share | None = None
+    beta: Share = 0.25
+    temperature: Factor = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(self, "temperature")
-        if not 0 <= self.beta <= 1:
-            raise UsageError(f"mmood: beta must lie between 0 and 1, not {self.beta}")
-        if self.near_weight is not None and not 0 <= self.near_weight <= 1:
-            raise UsageError(f"mmood: near_weight must lie between 0 and 1, not {self.near_weight}")
+        check_parameters(self)
         if self.mix == "labels" and self.near_weight is not None:
             raise UsageError("mmood: near_weight is for mix=scores; mixed labels are mixed in the bank")
 

@@ -20,12 +20,15 @@ from curator.errors import UsageError
 from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping, Permutation, Remainder, checked_permutation
 from curator.methods.maths import Cosines, Scores, log_odds_of_mean
 from curator.methods.spec import (
+    Count,
     DefaultRule,
+    Factor,
+    Natural,
     ProbabilityMethod,
     balanced_cut,
     bank_scale,
+    check_parameters,
     require_negatives,
-    require_positive,
 )
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
@@ -73,17 +76,15 @@ class NegLabel(ProbabilityMethod):
 
     name: ClassVar[str] = "neglabel"
     formula: ClassVar[Any] = staticmethod(neglabel_score)
-    scale: float
-    temperature: float = 1.0
-    group_count: int | None = None
-    group_size: int | None = None
+    scale: Factor
+    temperature: Factor = 1.0
+    group_count: Count | None = None
+    group_size: Count | None = None
     remainder: Remainder = "drop"
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        require_positive(self, "scale", "temperature", "group_count", "group_size")
-        if self.seed < 0:
-            raise UsageError(f"{self.name}: seed must not be negative, not {self.seed}")
+        check_parameters(self)
         self.grouping.sizes(1)  # refuses what makes no groups
 
     @classmethod

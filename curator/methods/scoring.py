@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ from curator.methods.exact_pass import ExactPass
 from curator.methods.layers import WHOLE, Layer, layer_vectors
 from curator.methods.maths import Scores
 from curator.methods.projection import Projection
-from curator.methods.spec import Method, needs_of
+from curator.methods.spec import Method, Precision, needs_of, precision_of
 from curator.methods.statistics import Needs, Statistics, gathered
 from curator.types import Bank, Vectors
 
 if TYPE_CHECKING:
-    from curator.methods.kernel import Kernel, Precision
+    from curator.methods.kernel import Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,19 @@ class Pass(Protocol):
 class BankScorer:
     """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
-    precision: see kernel.py; layers of up to 256 labels are scored exactly. device: auto, cpu or a CUDA device. Raises
-    BankError or UsageError when a method does not work on the bank, EncoderError for a device that is not there.
+    precision: as the methods have it unless given, see kernel.py; layers of up to 256 labels are scored exactly.
+    device: auto, cpu or a CUDA device. Raises BankError or UsageError when a method does not work on the bank or the
+    methods have not one precision, EncoderError for a device that is not there.
     """
 
     def __init__(
-        self, bank: Bank, methods: Sequence[Method], *, precision: Precision = "fast", device: str = "cpu"
+        self, bank: Bank, methods: Sequence[Method], *, precision: Precision | None = None, device: str = "cpu"
     ) -> None:
         if not methods:
             raise UsageError("there is no method to score with")
-        if precision not in ("fast", "full"):
-            raise UsageError(f"scan.precision cannot be {precision!r}", hint="one of: fast, full")
+        precision = precision or precision_of(methods)
+        if precision not in get_args(Precision):
+            raise UsageError(f"the precision cannot be {precision!r}", hint=f"one of: {', '.join(get_args(Precision))}")
         self.bank, self.methods, self._id_count = bank, tuple(methods), bank.id_count
         asked = needs_of(methods)
         self.needs = asked[WHOLE]
@@ -139,7 +141,7 @@ def ready_pass(bank: Bank, layer: Layer, needs: Needs, precision: Precision, dev
 
 
 def score_vectors(
-    vectors: Vectors, bank: Bank, method: Method, *, precision: Precision = "fast", device: str = "cpu"
+    vectors: Vectors, bank: Bank, method: Method, *, precision: Precision | None = None, device: str = "cpu"
 ) -> ScoreTable:
     """The scores of vectors by one method that needs no reference images. See `BankScorer`."""
     require_fit(vectors, bank)

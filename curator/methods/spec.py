@@ -6,20 +6,27 @@ The id names every parameter, defaults included, so that scores in the store sta
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_type_hints
 
 from curator.errors import BankError, UsageError
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, sigmoid
 from curator.methods.registry import METHODS
 from curator.methods.statistics import Needs, Statistics
+from curator.ranges import Range, read_value
 from curator.types import Bank
 
 Parameter: TypeAlias = float | int | str
+Precision: TypeAlias = Literal["fast", "full"]  # of cosines, see kernel.py
+Factor: TypeAlias = Annotated[float, Range(1e-6, 1e6)]  # of cosines; far beyond, exponentials say nothing any more
+Count: TypeAlias = Annotated[int, Range(1, 1_000_000_000)]
+Share: TypeAlias = Annotated[float, Range(0, 1)]
+Natural: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
+Weight: TypeAlias = Annotated[float, Range(0, 1e6)]
+Positive: TypeAlias = Annotated[float, Range(0, above=True)]
 DefaultRule: TypeAlias = Literal["even_odds", "label_for_label"]
 SPEC_TEXT = re.compile(r"(?P<name>[\w-]+)(?:\((?P<closed>.*)\)|:(?P<open>.*))?")
 
@@ -29,6 +36,10 @@ class Method(Protocol):
 
     name: ClassVar[str]
     formula: ClassVar[Callable[..., Scores]]  # the pure form, see registry.score
+
+    @property
+    def precision(self) -> Literal["full"] | None:
+        """Of the cosines that it scores by, as its id has it; None is fast."""
 
     @property
     def method_id(self) -> str:
@@ -64,8 +75,18 @@ class Method(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedMethod:
-    """For all methods: the id is made of the fields, and what is asked for is asked of the whole bank."""
+    """For all methods: the id is made of the fields, and what is asked for is asked of the whole bank.
+
+    `precision` is one of the fields, so that scores of cosines of 8 and of 15 bits are never taken for each other; that
+    of the fast ones is unmarked. A method that has nothing to check but its fields needs no `__post_init__` of its own.
+    """
+
+    precision: Literal["full"] | None = None
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
 
     @property
     def method_id(self) -> str:
@@ -164,42 +185,63 @@ def resolve_method(method: str | MethodSpec, bank: Bank) -> Method:
     """
     spec = MethodSpec.parse(method) if isinstance(method, str) else method
     kind: type[Method] = METHODS.get(spec.name)
-    return kind.for_bank(bank, checked_parameters(kind, spec.parameters))
+    parameters = checked_parameters(kind, spec.parameters)
+    full = parameters.pop("precision", None) is not None
+    found = kind.for_bank(bank, parameters)
+    return with_precision(found, "full") if full else found
+
+
+def check_method(text: str) -> None:
+    """Raises UsageError for a text that is no method on any bank: its name, a parameter, or a value out of range."""
+    spec = MethodSpec.parse(text)
+    checked_parameters(METHODS.get(spec.name), spec.parameters)
+
+
+def with_precision(method: Method, precision: Precision) -> Method:
+    """The method on cosines of that precision."""
+    marked: Method = replace(method, precision="full" if precision == "full" else None)  # type: ignore[type-var]
+    return marked
+
+
+def precision_of(methods: Sequence[Method]) -> Precision:
+    """The one precision of all of them. Raises UsageError for methods of both: one pass over the labels has one."""
+    found = {method.precision for method in methods}
+    if len(found) > 1:
+        raise UsageError(
+            "methods of both precisions cannot be scored in one pass", hint="name them in two calls of the command"
+        )
+    return "full" if found == {"full"} else "fast"
 
 
 def checked_parameters(kind: type[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters as the types that the method's fields declare. Raises UsageError."""
-    hints = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+    """The given parameters as the method's fields declare them, type and range. Raises UsageError."""
+    hints = parameter_hints(kind)
     for name in parameters:
         if name not in hints:
             known = ", ".join(sorted(hints))
             raise UsageError(f"method {kind.name} has no parameter {name!r}", hint=f"known: {known}")
-    return {name: convert(f"{kind.name}: {name}", str(value), hints[name]) for name, value in parameters.items()}
+    return {
+        name: read_value(value if isinstance(value, str) else str(value), hints[name], place=f"{kind.name}: {name}")
+        for name, value in parameters.items()
+    }
 
 
-def convert(where: str, text: str, hint: Any) -> Parameter:
-    """The text as the type of a field: float, int, one of a Literal, or either of these or None."""
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
-    if get_origin(hint) is Literal:
-        if text in kinds:
-            return text
-        raise UsageError(f"{where} cannot be {text!r}", hint=f"one of: {', '.join(map(str, kinds))}")
-    kind = kinds[0] if kinds else hint
-    try:
-        number: Parameter = kind(text)
-    except ValueError as error:
-        raise UsageError(f"{where} must be a number of type {kind.__name__}, not {text!r}") from error
-    if isinstance(number, float) and not math.isfinite(number):
-        raise UsageError(f"{where} must be finite, not {text}")
-    return number
+def check_parameters(method: Any) -> None:
+    """Raises UsageError unless the fields of a method are of the type and in the range that they declare."""
+    for name, hint in parameter_hints(type(method)).items():
+        if (value := getattr(method, name)) is not None:
+            read_value(value, hint, place=f"{method.name}: {name}")
 
 
-def require_positive(method: Any, *names: str) -> None:
-    """Raises UsageError unless each of these fields is above zero or None."""
-    for name in names:
-        value = getattr(method, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"{method.name}: {name} must be above 0, not {value}")
+def parameter_hints(kind: Any) -> dict[str, Any]:
+    """What each parameter of a method may be, less the None of those that need not be given."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: _given(hints[field.name]) for field in fields(kind)}
+
+
+def _given(hint: Any) -> Any:
+    kinds = get_args(hint)
+    return kinds[0] if type(None) in kinds else hint
 
 
 def format_parameter(value: Parameter) -> str:

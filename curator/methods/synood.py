@@ -22,12 +22,15 @@ from curator.methods.maths import Cosines, Scores
 from curator.methods.neglabel import NegLabel, neglabel_score
 from curator.methods.projection import NAMES, Projection
 from curator.methods.spec import (
+    Count,
     DefaultRule,
+    Factor,
+    Natural,
     ProbabilityMethod,
     balanced_cut,
     bank_scale,
+    check_parameters,
     require_negatives,
-    require_positive,
 )
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
@@ -62,17 +65,17 @@ class SynOOD(ProbabilityMethod):
 
     name: ClassVar[str] = "synood"
     formula: ClassVar[Any] = staticmethod(synood_score)
-    scale: float
-    temperature: float = 1.0
+    scale: Factor
+    temperature: Factor = 1.0
     projection: Literal["on", "off"] = "on"
     labels: Literal["tuned", "fixed"] = "tuned"
-    group_count: int = 1
+    group_count: Count = 1
     remainder: Remainder = "drop"
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        require_positive(self, "scale", "temperature", "group_count")
-        _ = self.text  # refuses a bad seed or remainder
+        check_parameters(self)
+        _ = self.text  # refuses a bad remainder
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

@@ -24,11 +24,12 @@ from curator.methods.grouping import ONE_GROUP, Chunks, Groups
 from curator.methods.maths import Cosines, Scores, log_odds_of_mean
 from curator.methods.spec import (
     DefaultRule,
+    Factor,
+    Natural,
     ProbabilityMethod,
     balanced_cut,
     bank_scale,
     require_negatives,
-    require_positive,
 )
 from curator.methods.statistics import Needs, Statistics, exact_statistics
 from curator.types import Bank
@@ -54,13 +55,8 @@ class TANL(ProbabilityMethod):
 
     name: ClassVar[str] = "tanl"
     formula: ClassVar[Any] = staticmethod(tanl_score)
-    scale: float
-    step: int = 1
-
-    def __post_init__(self) -> None:
-        require_positive(self, "scale")
-        if self.step < 0:
-            raise UsageError(f"tanl: step must not be negative, not {self.step}")
+    scale: Factor
+    step: Natural = 1
 
     @classmethod
     def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:

@@ -8,14 +8,16 @@ fdr    Benjamini-Hochberg: of what one night flags, at most this share is ID, on
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from curator.errors import UsageError
-from curator.policy.calibration import MINIMUM_TAIL, Calibration, calibrate
+from curator.policy.calibration import MINIMUM_TAIL, Calibration, calibrate, small_tail_warning
 from curator.policy.classes import class_minimum
-from curator.policy.conformal import Scores, alpha_cut, rank_within
+from curator.policy.conformal import Scores, alpha_cut
+from curator.policy.discoveries import fewest_discoveries, references_for_one
 
 RuleKind = Literal["keep", "alpha", "fdr"]
 SPOKEN = {"keep": "share of ID images to keep", "alpha": "false-flag rate", "fdr": "false-discovery rate"}
@@ -70,14 +72,34 @@ class Rule:
             return calibrate(reference, keep=self.level).min_log_odds
         return alpha_cut(reference, self.level)
 
-    def warning(self, n: int) -> str | None:
-        """A sentence when n references are too few for the level."""
+    @property
+    def fewest(self) -> int:
+        """With fewer references than so many, no score is low enough to be flagged: 1 / (n + 1) is above the level."""
+        return math.ceil(round(1 / self.tail, 6)) - 1
+
+    def warning(self, n: int, *, classes: Sequence[int] = (), night: int | None = None) -> str | None:
+        """A sentence when the references are too few for the level.
+
+        n: those of all classes without a cut of their own. classes: those of each class that has one. night: how many
+        images a night brings, for the rule `fdr`: how many must be strange together depends on it.
+        """
+        if few := [size for size in classes if size < self.fewest]:
+            return (
+                f"{len(few)} of {len(classes)} classes with a cut of their own cannot flag anything at {self.level:g}, "
+                f"with {min(few)} references or a few more: use {self.fewest} or more for each"
+            )
         if self.kind == "keep":
-            return None  # says `calibrate`
-        if rank_within(self.level, n) == 0:
-            needed = math.ceil(round(1 / self.level, 6)) - 1
-            return f"{n} reference images cannot flag anything at {self.level:g}: use {needed} or more"
-        if n + 1 < (needed := math.ceil(round(MINIMUM_TAIL / self.level, 6))):
+            return small_tail_warning(n, Fraction(repr(float(self.level)))) if n else None
+        if n and n < self.fewest:
+            return f"{n} reference images cannot flag anything at {self.level:g}: use {self.fewest} or more"
+        least = min(size for size in (n, *classes) if size)
+        if self.kind == "fdr" and night and (together := fewest_discoveries(night, least, self.level)) > 1:
+            return (
+                f"{least} reference images are few for fdr {self.level:g}: of a night of {night} images nothing is "
+                f"flagged unless {together} or more score below every reference; use "
+                f"{references_for_one(night, self.level)} or more for one to be flagged alone, or --alpha"
+            )
+        if n and n + 1 < (needed := math.ceil(round(MINIMUM_TAIL / self.level, 6))):
             return (
                 f"{n} reference images are few for {self.kind} {self.level:g}: the share of ID images flagged may be "
                 f"far from it, use {needed - 1} or more"

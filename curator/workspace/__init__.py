@@ -46,6 +46,7 @@ from curator.workspace.learning import (
     run_learning,
 )
 from curator.workspace.makefile import dependency_rules
+from curator.workspace.named import check_names
 from curator.workspace.night import run_night
 from curator.workspace.night_report import NightReport, report_night
 from curator.workspace.nightly import preview_scan
@@ -114,7 +115,9 @@ class Workspace:
         """
         refuse_remote(folder)
         layout = find_workspace(Path(folder))
-        return cls(layout, Config.resolve(layout.config, overrides=overrides))
+        config = Config.resolve(layout.config, overrides=overrides)
+        check_names(config)
+        return cls(layout, config)
 
     # Writing
 
@@ -135,13 +138,15 @@ class Workspace:
         Only what is new or changed since the last scan is read. A killed scan is resumed by the same call.
         `exclude` and `include` are patterns of names below the sources, besides those of the configuration: see
         curator/lake/filters.py.
-        `max_reject_rate` and `fail_on` (`flag_rate>0.2`: see curator/workspace/conditions.py) say when the night is not
+        `max_reject_rate` (of all rejects; else `scan.max_reject_rate` holds, for those of one reason and unless rejects
+        are what is read) and `fail_on` (`flag_rate>0.2`: see curator/workspace/conditions.py) say when the night is not
         all right: the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
 
         Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
         `wait_seconds`.
         """
-        limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
+        one_reason_rate = 1.0 if retry_rejects else self.config.scan.max_reject_rate
+        limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on, one_reason_rate=one_reason_rate)
         request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, wait_seconds, exclude, include)
         return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
 

@@ -34,6 +34,7 @@ from curator.workspace.nightly import take_in
 from curator.workspace.scan import ScanRequest, ScanWatcher, open_sources
 from curator.workspace.scoring import Scorer, score_stored
 from curator.workspace.session import writing
+from curator.workspace.shortage import shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def run_calibration(
         judge_nights(ledger, policy, scorer.method)
         select(ledger, scorer.bank, scorer.method, policy)
         counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        measured = replace(measured, warning=shortage(ledger.database, policy))
         return _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
 
 

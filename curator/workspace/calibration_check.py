@@ -33,6 +33,7 @@ from curator.workspace.decisions import policy_of, scored_by
 from curator.workspace.night_cuts import scores_by_class
 from curator.workspace.scan import ScanWatcher, open_sources
 from curator.workspace.session import reading, writing
+from curator.workspace.shortage import shortage
 
 ALPHAS = (0.01, 0.05, 0.1)
 UNLIKELY = 0.01  # as a probability: what is rarer by chance is warned of
@@ -143,18 +144,20 @@ def check_calibration(
     if not opened:
         with reading(context.layout) as database:
             found = _calibrated(database, _selected(database))
+            few = shortage(database, found.policy)
             drift = _newest_night(database, found)
         held, calibrating = _halves(found.reference)
-        return _check(found, calibrating, held, alphas, drift, left_out=0, named=False)
+        return _check(found, calibrating, held, alphas, drift, few, left_out=0, named=False)
     with writing(context.layout, "calibrate check", {"sources": [item.name for item in opened]}) as ledger:
         scorer, given = reference_scores(context, ledger, opened, watcher, role="evaluation")
         found = _calibrated(ledger.database, scored_by(scorer.bank, scorer.method))
+        few = shortage(ledger.database, found.policy)
     held = _without(given, found.reference)
     if not held.image_ids:
         raise UsageError("no image is held out: all of them set the threshold", hint="name other ID images")
     drift = _drift("the held-out images", found.reference.log_odds, held.log_odds)
     left_out = len(given.image_ids) - len(held.image_ids)
-    return _check(found, found.reference, held, alphas, drift, left_out=left_out, named=True)
+    return _check(found, found.reference, held, alphas, drift, few, left_out=left_out, named=True)
 
 
 def _selected(database: Database) -> dict[str, str]:
@@ -203,6 +206,7 @@ def _check(
     held: ReferenceScores,
     alphas: Sequence[float],
     drift: Drift | None,
+    few: str | None,
     *,
     left_out: int,
     named: bool,
@@ -211,7 +215,7 @@ def _check(
         _checked(rule, name, calibrating, held, found.labels) for name, rule in _rules(found, calibrating, alphas)
     )
     count = len(found.reference.image_ids)
-    said = [Rule("alpha", alpha).warning(count) for alpha in alphas]
+    said = [few and f"policy {found.policy.name}: {few}", *(Rule("alpha", alpha).warning(count) for alpha in alphas)]
     check = CalibrationCheck(
         policy=found.policy.name,
         calibration_id=found.calibration_id,

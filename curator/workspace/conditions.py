@@ -18,6 +18,7 @@ from curator.errors import UsageError
 from curator.workspace.scan import ScanSummary
 
 EXIT_REJECTS, EXIT_CONDITION = 3, 4
+FEWEST_DATA = 20  # of fewer, a share says little of what is wrong with a lake
 
 FIGURES = {
     "data": "data read: images + duplicates + rejects",
@@ -90,7 +91,7 @@ class Condition:
         match = _FORM.fullmatch(text)
         try:
             name, sign, bound = match.groups() if match else ("", "", "")
-            if name in known:
+            if name in known and math.isfinite(float(bound)):
                 return cls(text.strip(), name, sign, float(bound))
         except ValueError:
             name = ""
@@ -104,29 +105,44 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What is asked of a night. `max_reject_rate` has an exit code of its own, which goes before that of conditions:
-    with many rejects the other figures are of what is left."""
+    with many rejects the other figures are of what is left.
+
+    Where it is None, `one_reason_rate` holds: the share of the data of a run that may be rejected for one and the same
+    reason. That many are more likely a fault of the options, the disk or the sender than of the images. It asks nothing
+    of runs of fewer than FEWEST_DATA data.
+    """
 
     max_reject_rate: float | None = None
+    one_reason_rate: float = 1.0
     fail_on: tuple[Condition, ...] = ()
 
     @classmethod
-    def resolve(cls, *, max_reject_rate: float | None, fail_on: Sequence[str]) -> Self:
+    def resolve(cls, *, max_reject_rate: float | None, fail_on: Sequence[str], one_reason_rate: float = 1.0) -> Self:
         """Raises UsageError for a bad condition or a rate outside [0, 1]."""
         if max_reject_rate is not None and not 0 <= max_reject_rate <= 1:
             raise UsageError(f"max_reject_rate is {max_reject_rate}, expected 0 to 1")
-        return cls(max_reject_rate, tuple(Condition.parse(text) for text in fail_on))
+        return cls(max_reject_rate, one_reason_rate, tuple(Condition.parse(text) for text in fail_on))
 
     def judge(self, summary: ScanSummary) -> tuple[int, tuple[str, ...]]:
         """The exit code of a night that was done, and a line for each limit that it broke."""
         figures = figures_of(summary)
-        lines: list[str] = []
-        code = 0
-        if self.max_reject_rate is not None and figures["reject_rate"] > self.max_reject_rate:
-            code = EXIT_REJECTS
-            lines.append(f"{summary.rejects} of {summary.data_read} data are rejects: see curator query rejects")
-        held = conditions_held(self.fail_on, figures)
-        code = code or (EXIT_CONDITION if held else 0)
-        return code, (*lines, *(f"{line}; the results are kept" for line in held))
+        rejects = self._too_many_rejects(summary, figures["reject_rate"])
+        held = [f"{line}; the results are kept" for line in conditions_held(self.fail_on, figures)]
+        if rejects is not None:
+            return EXIT_REJECTS, (rejects, *held)
+        return EXIT_CONDITION if held else 0, tuple(held)
+
+    def _too_many_rejects(self, summary: ScanSummary, reject_rate: float) -> str | None:
+        if self.max_reject_rate is not None:
+            said = f"{summary.rejects} of {summary.data_read} data are rejects: see curator query rejects"
+            return said if reject_rate > self.max_reject_rate else None
+        reason, count = max(summary.reject_reasons.items(), key=lambda item: item[1], default=("", 0))
+        if summary.data_read < FEWEST_DATA or count <= self.one_reason_rate * summary.data_read:
+            return None
+        return (
+            f"{count} of {summary.data_read} data ({count / summary.data_read:.0%}) are rejected as {reason}: see "
+            "curator query rejects; the results are kept, and --max-reject-rate 1 lets such a night pass"
+        )
 
 
 def conditions_held(conditions: Sequence[Condition], figures: Mapping[str, float]) -> list[str]:

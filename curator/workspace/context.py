@@ -12,7 +12,7 @@ from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import BankError
 from curator.lake import ColumnNames, ReadOptions
-from curator.methods import resolve_method
+from curator.methods import MethodSpec, resolve_method
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
@@ -182,17 +182,29 @@ class Context:
             raise BankError(f"banks take labels from each other: {circle}", hint="name a version: name@<digest>")
         return self.build_bank(ledger, address, within=within)
 
+    def method_spec(self, asked: str | None) -> MethodSpec:
+        """A method as it was asked for (None: the configured one), on cosines of the precision that is configured."""
+        spec = MethodSpec.parse(asked or self.config.scan.method)
+        full = {"precision": "full"} if self.config.scan.precision == "full" else {}
+        return MethodSpec(spec.name, {**spec.parameters, **full})
+
     def scorer(
-        self, bank: Bank, *methods: str | None, database: Database, reference_ids: Collection[str] | None = None
+        self,
+        bank: Bank,
+        *methods: str | MethodSpec | None,
+        database: Database,
+        reference_ids: Collection[str] | None = None,
     ) -> Scorer:
         """The bank with methods (None: the configured one), and the reference images where a method needs them.
 
+        A method that comes as a spec is taken as it stands, one that comes as text as it is configured.
         `reference_ids`: take only these of the reference images.
         """
-        resolved = tuple(resolve_method(method or self.config.scan.method, bank) for method in methods or (None,))
+        specs = [item if isinstance(item, MethodSpec) else self.method_spec(item) for item in methods or (None,)]
+        resolved = tuple(resolve_method(spec, bank) for spec in specs)
         reference = None
         if any(method.needs.neighbours for method in resolved):
             folder = self.layout.vectors(bank.encoder_id)
             reference = load_reference(database, folder, bank.encoder_id, among=reference_ids)
-            resolved = bind_reference(resolved, reference, bank, precision=self.config.scan.precision)
-        return Scorer(bank, resolved, reference, self.config.scan.precision, self.config.encoder.device)
+            resolved = bind_reference(resolved, reference, bank)
+        return Scorer(bank, resolved, reference, self.config.encoder.device)

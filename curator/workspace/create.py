@@ -31,6 +31,7 @@ method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
 # read_threads = 8    # for loose files on slow storage
 # exclude = []        # names that are passed over: ["cache", "*.tif", "2025/**"]
 # include = []        # names that are read though they are excluded, hidden or in a system folder: ["@eaDir"]
+# max_reject_rate = 0.5 # more data of a run rejected for one reason: exit 3; 1: off
 # metrics_file = ""   # where each scan leaves its figures for Prometheus; from this folder
 
 [columns]             # of Parquet files, by address, where the images or labels are not found by themselves

@@ -11,6 +11,7 @@ import numpy as np
 
 from curator.errors import UsageError
 from curator.methods import Method
+from curator.methods.spec import with_precision
 from curator.policy import Policy, default_policy
 from curator.store import Database, Ledger
 from curator.store.ledger import utc_now
@@ -62,12 +63,21 @@ def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy 
     policy = policy_of(found, scored_by(bank, method))
     note = f"flagged below id_score {found['min_id_score']:.4g}"
     if policy.rule is None:
-        return policy, f"{note}, a default ({policy.provenance['rule']}); see `curator calibrate`"
+        other = _calibrated_on_the_other_precision(ledger, bank, method)
+        seen = f"policy {other} judges scores of the other precision only, " if other else ""
+        return policy, f"{note}, a default ({policy.provenance['rule']}); {seen}see `curator calibrate`"
     if policy.rule.kind == "fdr":
         return policy, f"flagged so that {policy.rule.level:g} of the flags of a night are false (policy {policy.name})"
     if math.isinf(policy.min_log_odds) and not policy.rule.by_class:
         return policy, f"nothing can be flagged: policy {policy.name} has too few references"
     return policy, f"{note}{', by class' if policy.rule.by_class else ''} (policy {policy.name})"
+
+
+def _calibrated_on_the_other_precision(ledger: Ledger, bank: Bank, method: Method) -> str | None:
+    """The policy that was calibrated for the same method on cosines of the other precision, if there is one."""
+    other = with_precision(method, "fast" if method.precision else "full")
+    found = ledger.database.row("find_policy", **scored_by(bank, other))
+    return str(found["name"]) if found and policy_of(found, scored_by(bank, other)).rule is not None else None
 
 
 def select(ledger: Ledger, bank: Bank, method: Method, policy: Policy | None) -> None:

@@ -31,6 +31,7 @@ from curator.workspace.presence import (
 )
 from curator.workspace.review_findings import review_findings
 from curator.workspace.session import reading
+from curator.workspace.shortage import selected_shortage
 
 PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
 GENERATOR_PACKAGES = {"endpoint": ("openai", "endpoint"), "diffusers": ("diffusers", "diffusion")}
@@ -55,6 +56,7 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("ledger", _ledger),
         ("vectors", _vector_files),
         ("reviews", review_findings),
+        ("calibration", _references),
     ]
     if check and not is_new(context.layout):
         subjects += [*INTEGRITY, ("checks", _checks)]
@@ -208,6 +210,17 @@ def _vector_files(context: Context) -> Iterator[Finding]:
         )
     else:
         yield Finding("vectors", "ok", f"{len(names)} vector files")
+
+
+def _references(context: Context) -> Iterator[Finding]:
+    """Whether the policy in force has references enough to flag anything."""
+    if not context.layout.snapshot.is_file():
+        return
+    with reading(context.layout) as database:
+        if found := selected_shortage(database):
+            name, sentence = found
+            hint = "curator calibrate --reference SRC, with more images that are known to be ID"
+            yield Finding("calibration", "warning", f"policy {name}: {sentence}", hint)
 
 
 def _checks(context: Context) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ class _Field:
             fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
             for method in methods:
                 try:
-                    fitting.setdefault(resolve_method(method, bank).method_id, method)
+                    fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
             if fitting:

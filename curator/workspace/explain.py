@@ -11,6 +11,7 @@ import numpy as np
 from curator.decode import DecodeFailure
 from curator.errors import BankError, SourceError, UsageError
 from curator.lake import read_datum
+from curator.methods import MethodSpec
 from curator.methods.attribution import Attribution, LabelPart, attribute, scale_of
 from curator.methods.cosines import exact_cosines, on_grid
 from curator.methods.exact_pass import LayerCosines
@@ -87,7 +88,10 @@ def find_scorer(context: Context, database: Database, bank: str | None, method: 
         raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
     if method is None and bank is None and shown:
         method = str(shown["method_id"])
-    return context.scorer(found, method and without_measured(method), database=database)
+    if method is None or not method.endswith(")"):
+        return context.scorer(found, method, database=database)
+    # The id of a scoring says of which precision its scores are, whatever is configured now.
+    return context.scorer(found, MethodSpec.parse(without_measured(method)), database=database)
 
 
 def _name_of(database: Database, digest: str) -> str:

@@ -61,7 +61,8 @@ def guard_figures(
     if len(held_out) < FEWEST:
         return None
     vectors = world.reference_vectors(held_out)
-    before, now = resolve_method(method, previous), resolve_method(method, bank)
+    asked = world.context.method_spec(method)
+    before, now = resolve_method(asked, previous), resolve_method(asked, bank)
     (scored_before,) = BankScorer(previous, [before]).score(vectors)
     scores_before, scores_now = scored_before.log_odds, log_odds(bank, now, vectors)
     common = ruling_cut(world.database, previous, before, scores_before)

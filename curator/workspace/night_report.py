@@ -32,6 +32,7 @@ from curator.workspace.night_map import NightMap, map_night
 from curator.workspace.night_reasons import reasons_of
 from curator.workspace.pictures import thumbnails
 from curator.workspace.session import reading
+from curator.workspace.shortage import selected_shortage
 
 NIGHTS = 30
 GALLERY = 24
@@ -93,7 +94,7 @@ def _facts(database: Database, night: Data, selection: Data, arrivals: Arrivals)
     nights = database.rows("list_night_rates", run_number=night["run_number"], nights=NIGHTS)
     return {
         "night": {key: _plain(night[key]) for key in times},
-        "decided_by": _decided_by(selection),
+        "decided_by": _decided_by(selection) | {"policy_warning": (selected_shortage(database) or (None, None))[1]},
         "accounting": {key: _plain(night[key]) for key in ACCOUNTING},
         "lake": _row(database.row("accounting", limit=1) or {}),
         "flags": {"scored": flags.whole, "flagged": flags.part} | _rate(flags.part, flags.whole),

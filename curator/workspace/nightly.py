@@ -17,6 +17,7 @@ from curator.workspace.decisions import bank_label, policy_in_force, select
 from curator.workspace.duplicates import find_near_duplicates
 from curator.workspace.engine import check_engine, open_engine
 from curator.workspace.logs import log, log_event, stage, stage_seconds
+from curator.workspace.named import check_surroundings
 from curator.workspace.night_cuts import judge_nights
 from curator.workspace.repair import forget_lost_vectors
 from curator.workspace.scan import (
@@ -37,6 +38,7 @@ from curator.workspace.session import reading_or_empty, writing
 def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
     """What a scan would read, without reading or writing anything."""
     sources = _open_sources(context, request)
+    check_surroundings(context)
     with reading_or_empty(context.layout) as database:
         known = database.row("find_encoder", address=context.config.encoder.address)
         encoder_id = str(known["encoder_id"]) if known else ""
@@ -58,6 +60,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
     """Scan the sources into the lake, score, and flag under the policy in force."""
     started = time.perf_counter()
     sources = _open_sources(context, request)
+    check_surroundings(context)
     arguments = {"sources": [source.name for source in sources]} | _patterns(context, request)
     with writing(
         context.layout,

@@ -19,7 +19,7 @@ from curator.banks import TextCache, build_bank
 from curator.banks.spec import parse_spec
 from curator.durable import write_durably
 from curator.errors import BankError, UsageError
-from curator.methods import Method, resolve_method
+from curator.methods import Method, MethodSpec, resolve_method
 from curator.store import Database
 from curator.types import Bank
 from curator.workspace.context import Context
@@ -118,7 +118,7 @@ def _write_spec(path: Path, text: str) -> None:
 
 def _proposal(context: Context, database: Database, parent: Bank, request: ProposalRequest) -> BankProposal:
     world = World(context, database, parent)
-    asked = request.method or context.config.scan.method
+    asked = context.method_spec(request.method)
     method = resolve_method(asked, parent)
     if method.needs.neighbours:
         raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="--method neglabel")
@@ -197,7 +197,7 @@ def _is_even(name: str) -> bool:
     return int(name[-1], 16) % 2 == 0
 
 
-def _try_out(parent: Bank, method: str, cut: float, candidates: Sequence[Candidate], sides: Sides) -> None:
+def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[Candidate], sides: Sides) -> None:
     """Take candidates in one by one, in order; one that does not help, or does harm, gets that as its outcome."""
     removed: list[str] = []
     added: list[Candidate] = []
@@ -221,7 +221,7 @@ def _try_out(parent: Bank, method: str, cut: float, candidates: Sequence[Candida
 
 
 def _tried(
-    parent: Bank, method: str, cut: float, sides: Sides, removed: Sequence[str], added: Sequence[Candidate]
+    parent: Bank, method: MethodSpec, cut: float, sides: Sides, removed: Sequence[str], added: Sequence[Candidate]
 ) -> tuple[Figures, float]:
     bank = varied(parent, removed, added)
     scores = log_odds(bank, resolve_method(method, bank), sides.vectors)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +30,6 @@ class Scorer:
     bank: Bank
     methods: tuple[Method, ...]
     reference: ReferenceSet | None = None
-    precision: str = "fast"
     device: str = "auto"
 
     @property
@@ -41,8 +39,7 @@ class Scorer:
 
     @cached_property
     def kernel(self) -> BankScorer:
-        precision = cast(Literal["fast", "full"], self.precision)
-        return BankScorer(self.bank, self.methods, precision=precision, device=self.device)
+        return BankScorer(self.bank, self.methods, device=self.device)
 
     def neighbours(self, image_ids: Sequence[str], vectors: Vectors) -> NDArray[np.float32] | None:
         """Cosines of the nearest reference images, (n, k); None where no method needs them."""
@@ -81,16 +78,14 @@ class Scorer:
         )
 
 
-def bind_reference(
-    methods: Sequence[Method], reference: ReferenceSet, bank: Bank, *, precision: str
-) -> tuple[Method, ...]:
+def bind_reference(methods: Sequence[Method], reference: ReferenceSet, bank: Bank) -> tuple[Method, ...]:
     """The methods with the reference set named in them, so that another set gives other scores; fusion is fitted."""
     bound: list[Method] = []
     for method in methods:
         if isinstance(method, KNN | Fusion):
             method = replace(method, reference=reference.digest)
         if isinstance(method, Fusion):
-            method = fitted(method, Scorer(bank, (method.text, method.image), reference, precision))
+            method = fitted(method, Scorer(bank, (method.text, method.image), reference))
         bound.append(method)
     return tuple(bound)
 

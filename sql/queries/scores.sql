@@ -113,6 +113,15 @@ order by id_label;
 insert into policy_night
 select * from incoming_policy_night;
 
+-- name: find_night_size
+-- How many images the middle one of all nights brought that brought any; of those that are still in the lake.
+select cast(median(nights.images) as bigint) as images
+from (
+    select first_run_id, count(*) as images
+    from report.images
+    group by first_run_id
+) as nights;
+
 -- name: list_unjudged
 -- Images of the lake whose night has no cut yet under a policy. night: the scan that was done with them, which goes on
 -- with what interrupted scans before it took in; null for the one that is running. In any order.

@@ -42,6 +42,15 @@ def test_a_row_holds_scores_and_the_nearest_labels(bank, vectors):
     }
 
 
+@pytest.mark.parametrize("text", ["neglabel", "mcm", "csp", "eoe"])
+def test_a_method_marked_full_is_scored_on_finer_cosines(bank, vectors, text):
+    marked = resolve_method(f"{text}:precision=full", bank)
+    assert "precision=full" in marked.method_id and resolve_method(marked.method_id, bank) == marked
+    plain, fine = resolve_method(text, bank), score_vectors(vectors, bank, marked)
+    same(fine, score_vectors(vectors, bank, plain, precision="full"))
+    assert (fine.log_odds != score_vectors(vectors, bank, plain).log_odds).any()
+
+
 @pytest.mark.parametrize("precision", ["fast", "full"])
 def test_a_named_label_comes_with_its_own_cosine_whatever_the_precision(bank, vectors, precision):
     table = score_vectors(vectors, bank, resolve_method("neglabel", bank), precision=precision)

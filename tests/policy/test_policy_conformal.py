@@ -16,7 +16,13 @@ from curator.errors import UsageError
 from curator.policy import Policy, Rule, calibrate
 from curator.policy.classes import POOLED, categories, class_minimum, own_classes
 from curator.policy.conformal import alpha_cut, cut_of_rank, p_values, rank_within, ranks, sorted_scores
-from curator.policy.discoveries import benjamini_hochberg, discovery_limit, rank_at
+from curator.policy.discoveries import (
+    benjamini_hochberg,
+    discovery_limit,
+    fewest_discoveries,
+    rank_at,
+    references_for_one,
+)
 from curator.policy.policy import rule_of
 
 SCORES = st.floats(-50, 50) | st.integers(-3, 3).map(float)
@@ -182,3 +188,41 @@ def test_keep_is_what_it_was_and_alpha_flags_no_more_than_it(reference, level):
     kept = calibrate(reference, keep=level)
     assert Rule("keep", level).calibrate(reference) == kept
     assert Rule("alpha", float(1 - Fraction(repr(level)))).cut(reference) <= kept.min_log_odds
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([0.01, 0.05, 0.1, 0.2, 0.5]))
+def test_fewer_images_than_said_are_never_flagged_together_and_so_many_are(night, references, q):
+    """The images that are strange score below every reference, all others above."""
+    together = fewest_discoveries(night, references, q)
+    for strange in {together - 1, together} - {0}:
+        if strange <= night:
+            p = [Fraction(1, references + 1)] * strange + [Fraction(1)] * (night - strange)
+            assert sum(benjamini_hochberg(p, q)) == (strange if strange == together else 0)
+
+
+@given(st.integers(1, 10**6), st.sampled_from([0.01, 0.05, 0.1, 0.2, 0.5]))
+def test_with_so_many_references_one_image_is_flagged_alone_and_with_one_fewer_it_is_not(night, q):
+    enough = references_for_one(night, q)
+    assert fewest_discoveries(night, enough, q) == 1
+    assert enough == 0 or fewest_discoveries(night, enough - 1, q) > 1
+
+
+def test_a_false_discovery_rate_with_few_references_says_how_many_a_night_needs():
+    warning = Rule("fdr", 0.1).warning(500, night=5000)
+    assert warning == (
+        "500 reference images are few for fdr 0.1: of a night of 5000 images nothing is flagged unless 100 or more "
+        "score below every reference; use 49999 or more for one to be flagged alone, or --alpha"
+    )
+    assert Rule("fdr", 0.1).warning(500, night=50) is None
+    assert Rule("fdr", 0.1).warning(500) is None, "of nights nothing is known yet"
+    assert "cannot flag anything at 0.1: use 9 or more" in str(Rule("fdr", 0.1).warning(8, night=50))
+
+
+@pytest.mark.parametrize(("kind", "level", "needed"), [("alpha", 0.01, 99), ("fdr", 0.05, 19), ("keep", 0.9, 9)])
+def test_classes_with_too_few_references_to_flag_anything_are_counted(kind, level, needed):
+    rule = Rule.chosen(**{kind: level}, by_class=True, minimum=2)
+    warning = rule.warning(5000, classes=(needed, needed - 1, 4))
+    assert warning is not None
+    assert f"2 of 3 classes with a cut of their own cannot flag anything at {level:g}" in warning
+    assert f"use {needed} or more for each" in warning
+    assert rule.warning(5000, classes=(needed,)) is None

@@ -365,3 +365,19 @@ def test_on_real_images_the_false_flag_rate_is_within_its_interval(tmp_path, sha
     assert all(rule.inside for rule in halves.rules)
     strangers = workspace.check_calibration(shared_data / "cartoons")
     assert strangers.tripped == {"coverage", "drift"}
+
+
+def test_a_rate_that_can_flag_nothing_says_so_wherever_the_policy_is_shown(workspace, places):
+    """75 references and a night of 32: at 0.1 five have to score below all of them, and 319 would do for one."""
+    workspace.scan(places["monday"].parent)
+    wanted = "of a night of 32 images nothing is flagged unless 5 or more score below every reference; use 319 or more"
+    summary = workspace.calibrate(places["known"], fdr=0.1)
+    assert wanted in str(summary.warning)
+    warnings = workspace.check_calibration().warnings
+    assert any(warning.startswith("policy fdr-0.1: 75") and wanted in warning for warning in warnings)
+    found = [item for item in workspace.doctor() if item.subject == "calibration"]
+    assert [item.state for item in found] == ["warning"]
+    assert wanted in found[0].message
+    assert wanted in workspace.report(pictures=False).data["decided_by"]["policy_warning"]
+    workspace.calibrate(places["known"], alpha=0.2)
+    assert [item for item in workspace.doctor() if item.subject == "calibration"] == []

@@ -8,7 +8,7 @@ import pytest
 
 from curator.errors import UsageError
 from curator.store import ListingCounts
-from curator.workspace import ScanSummary
+from curator.workspace import ScanSummary, Workspace
 from curator.workspace.conditions import FIGURES, Condition, Limits, figures_of
 
 LISTING = ListingCounts("/lake", 80, 60, 5, 15, 20, 800, 650, {})
@@ -45,7 +45,8 @@ def test_condition_holds_or_not(text, holds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "flag_rate", "flag_rate>", ">0.2", "flag_rate=0.2", "flag_rate>nan", "flag_rate>20%", "images<-1",
+    "text", ["", "flag_rate", "flag_rate>", ">0.2", "flag_rate=0.2", "flag_rate>nan", "flag_rate>inf",
+             "flag_rate>1e999", "flag_rate>20%", "images<-1",
              "flag_rate>0.2 or images<1", "flag_rate>1.2.3", "__class__>1"],
 )  # fmt: skip
 def test_anything_else_is_refused(text):
@@ -78,6 +79,55 @@ def test_no_condition_holds_on_a_rate_of_nothing(sign):
 def test_exit_code_of_a_night(max_reject_rate, fail_on, code, lines):
     found, said = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on).judge(NIGHT)
     assert (found, len(said)) == (code, lines)
+
+
+def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
+    rejects = sum(reasons.values())
+    return replace(NIGHT, data_read=data, images=data - rejects, duplicates=0, rejects=rejects, reject_reasons=reasons)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "data", "code"),
+    [
+        ({"corrupt": 21, "truncated": 2}, 40, 3),
+        ({"corrupt": 20, "truncated": 20}, 40, 0),  # at half nothing is broken, and two reasons are not one fault
+        ({"too_large": 40}, 40, 3),
+        ({"too_large": 20}, 20, 3),
+        ({"too_large": 19}, 19, 0),  # too few to say more than that these images are bad
+        ({"corrupt": 1}, 1, 0),
+        ({}, 0, 0),
+    ],
+)
+def test_most_of_a_night_rejected_for_one_reason_is_no_success(reasons, data, code):
+    limits = Limits.resolve(max_reject_rate=None, fail_on=(), one_reason_rate=0.5)
+    found, lines = limits.judge(night_of(reasons, data))
+    assert (found, len(lines)) == (code, 1 if code else 0)
+
+
+def test_the_line_names_the_reason_the_share_and_what_to_do():
+    limits = Limits.resolve(max_reject_rate=None, fail_on=(), one_reason_rate=0.5)
+    _, (line,) = limits.judge(night_of({"too_large": 30, "corrupt": 1}, 40))
+    assert line.startswith("30 of 40 data (75%) are rejected as too_large: see curator query rejects;")
+    assert line.endswith("--max-reject-rate 1 lets such a night pass")
+
+
+@pytest.mark.parametrize("limits", [{"max_reject_rate": 1}, {"max_reject_rate": None, "one_reason_rate": 1.0}])
+def test_a_rate_of_one_lets_every_night_pass(limits):
+    assert Limits.resolve(fail_on=(), **limits).judge(night_of({"corrupt": 40}, 40)) == (0, ())
+
+
+def test_a_night_of_rejects_exits_with_3_unless_rejects_are_what_it_reads(workspace, tmp_path):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.png").write_bytes(b"no picture %d" % number)
+    first = workspace.scan(folder)
+    assert (first.exit_code, first.rejects) == (3, 20)
+    assert workspace.scan(folder).exit_code == 0  # nothing is read again
+    assert workspace.scan(folder, retry_rejects=True).exit_code == 0
+    assert workspace.scan(folder, rehash=True, max_reject_rate=1).exit_code == 0
+    lenient = Workspace.open(workspace.layout.root, overrides={"scan.max_reject_rate": 1})
+    assert lenient.scan(folder, rehash=True).exit_code == 0
 
 
 def test_line_says_what_held_and_by_how_much():
