@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, format_option, json_option, output_option
+from curator.cli.options import FiniteRange, WholeRange, format_option, json_option, output_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
 from curator.cli.rows import cell
 
@@ -74,7 +74,7 @@ def list_(app: App, style: str | None, output: str | None, as_json: bool) -> Non
 @bank.command()
 @click.argument("address", default="base")
 @click.option("--role", type=click.Choice(["id", "negative"]), help="Only labels of this role.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Labels of each role.")
+@click.option("-n", "--limit", type=WholeRange(min=1), default=20, show_default=True, help="Labels of each role.")
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as a page, with its pictures.")
 @json_option
 @pass_app
@@ -107,7 +107,7 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
 @click.option(
     "--fail-on",
     "most_same_names",
-    type=click.IntRange(min=0),
+    type=WholeRange(min=0),
     metavar="N",
     help="Exit with 4 if more than N negatives are equal or synonymous to an ID label.",
 )
@@ -159,7 +159,7 @@ def _echo_audit_summary(report: AuditReport) -> None:
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Changes shown; --json has all."
+    "-n", "--limit", type=WholeRange(min=1), default=50, show_default=True, help="Changes shown; --json has all."
 )
 @json_option
 @pass_app

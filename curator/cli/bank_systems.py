@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, json_option
+from curator.cli.options import FiniteRange, WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 from curator.printable import printable
 
@@ -27,7 +27,7 @@ def learning_options(command: Command) -> Command:
         click.option("--wait", type=FiniteRange(min=0), default=0, metavar="SECONDS", help="For another run."),
         click.option("--force", is_flag=True, help="Keep a version that flags more held-out ID images."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
-        click.option("--max-calls", type=click.IntRange(min=0), metavar="N", help="Send at most N calls."),
+        click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
         click.option("--painter", metavar="ADDRESS", help="features, diffusers:ID  [default: curator.toml's]"),
         click.option("--reasoner", metavar="ADDRESS", help="wordnet, transformers:ID, endpoint:MODEL"),
         click.option("--describer", metavar="ADDRESS", help="vocabulary, transformers:ID, endpoint:MODEL"),

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, encoder_options, encoder_overrides, format_option, json_option
+from curator.cli.options import FiniteRange, WholeRange, encoder_options, encoder_overrides, format_option, json_option
 from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 
@@ -42,9 +42,7 @@ wait_option = click.option(
 @click.option("--alpha", type=SHARE, help="Flag p-values up to this.")
 @click.option("--fdr", type=SHARE, help="Share of a night's flags that may be false.")
 @click.option("--by-class", is_flag=True, help="A cut for each class that has references enough.")
-@click.option(
-    "--class-minimum", type=click.IntRange(min=1), help="How many are enough.  [default: for 5 below the cut]"
-)
+@click.option("--class-minimum", type=WholeRange(min=1), help="How many are enough.  [default: for 5 below the cut]")
 @click.option("--name", metavar="NAME", help="Name of the policy.  [default: as keep-0.95]")
 @bank_option
 @method_option

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import encoder_options, encoder_overrides, format_option, json_option, output_option
+from curator.cli.options import (
+    WholeRange,
+    encoder_options,
+    encoder_overrides,
+    format_option,
+    json_option,
+    output_option,
+)
 from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 from curator.errors import UsageError
@@ -43,10 +50,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--labels-map", "label_map", type=FILE, help="CSV or TSV of key,label: names for source labels.")
 @click.option("--protocol", metavar="NAME", help="Follow a published protocol: its name, or a .toml file.")
 @click.option("--data", type=FOLDER, help="Where the protocol's lists lie, each under its name.")
-@click.option(
-    "--bootstrap", "replicates", type=click.IntRange(min=0), default=1000, show_default=True, help="Resamples."
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the resampling.")
+@click.option("--bootstrap", "replicates", type=WholeRange(min=0), default=1000, show_default=True, help="Resamples.")
+@click.option("--seed", type=WholeRange(min=0), default=0, show_default=True, help="Of the resampling.")
 @encoder_options
 @format_option
 @output_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import json_option
+from curator.cli.options import WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
 from curator.errors import SourceError, UsageError
 from curator.printable import printable
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.argument("image")
 @click.option("--bank", metavar="NAME", help="Under this bank: NAME or NAME@DIGEST.  [default: as the views judge]")
 @click.option("--method", metavar="NAME", help="By this method.  [default: as the views judge]")
-@click.option(
-    "-k", "count", type=click.IntRange(min=1), default=5, show_default=True, help="Of each kind of neighbour."
-)
+@click.option("-k", "count", type=WholeRange(min=1), default=5, show_default=True, help="Of each kind of neighbour.")
 @click.option("--thumbnail", metavar="FILE", help="Write the image here, small; -: into the JSON, in base64.")
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as a page, with the image.")
 @json_option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import json_option
+from curator.cli.options import WholeRange, json_option
 from curator.cli.output import bytes_text, echo_json, say
 from curator.cli.sql import parameter_pair
 from curator.errors import UsageError
@@ -41,12 +41,12 @@ Example:
 @click.option("--format", "style", type=click.Choice(FORMATS), required=True, metavar="FORMAT", help="See above.")
 @click.option("--where", metavar="SQL", help="Only those that meet a condition on report.scores.")
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="So many at most: the lowest scores first.")
+@click.option("-n", "--limit", type=WholeRange(min=0), help="So many at most: the lowest scores first.")
 @click.option("--group-representatives", is_flag=True, help="One image of each group of near-duplicates.")
 @click.option("--flat", is_flag=True, help="symlinks: one folder, not one for each label.")
 @click.option(
     "--tar-bytes",
-    type=click.IntRange(min=1),
+    type=WholeRange(min=1),
     default=TAR_BYTES,
     metavar="BYTES",
     help="webdataset: of images in a tar.",

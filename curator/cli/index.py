@@ -7,7 +7,7 @@ from typing import Literal, cast
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import format_option, json_option, output_option
+from curator.cli.options import WholeRange, format_option, json_option, output_option
 from curator.cli.output import echo_rows
 
 
@@ -48,7 +48,7 @@ def list_(app: App, as_json: bool) -> None:
 @click.argument("text", required=False)
 @click.option("--image", metavar="FILE", help="Search by an image: a file, or the address of one in the lake.")
 @click.option("--label", metavar="NAME", help="Search by a label of the bank.")
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("-k", type=WholeRange(min=1), default=10, show_default=True, help="How many.")
 @click.option(
     "--in",
     "among",

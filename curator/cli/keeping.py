@@ -7,7 +7,7 @@ import sys
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import json_option
+from curator.cli.options import WholeRange, json_option
 from curator.cli.output import bytes_text, echo_json, say
 from curator.errors import UsageError
 
@@ -40,7 +40,7 @@ def gc(app: App, delete: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("destination", type=click.Path(file_okay=False))
-@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Then remove all but the newest N backups there.")
+@click.option("--keep", type=WholeRange(min=1), metavar="N", help="Then remove all but the newest N backups there.")
 @click.option("--without-lost", is_flag=True, help="Also where files are lost that the ledger refers to.")
 @click.option("--verify", is_flag=True, help="Make none: compare every file of those there with its manifest.")
 @json_option

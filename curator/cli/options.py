@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,13 +10,26 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+LARGEST = 10**12  # of any number on the command line: more is a slip, and too large for what counts in 64 bits
+
+
 class FiniteRange(click.FloatRange):
     """A range of numbers, without those that are none: every comparison with nan is false, so click lets it pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         found = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value} is not a finite number.", param, ctx)
+        if not abs(found) <= LARGEST:
+            self.fail(f"{value} is not a finite number of at most {LARGEST:,}.", param, ctx)
+        return found
+
+
+class WholeRange(click.IntRange):
+    """A range of whole numbers, none of them too large to count with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if found > LARGEST:
+            self.fail(f"{found} is larger than {LARGEST:,}.", param, ctx)
         return found
 
 
@@ -52,7 +64,7 @@ def encoder_options(command: Command) -> Command:
     """How the encoder runs, on top of the workspace's configuration."""
     for option in (
         click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
-        click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time through the encoder."),
+        click.option("--batch-size", type=WholeRange(min=1), help="Images at a time through the encoder."),
         click.option("--compile/--no-compile", "compiled", default=None, help="torch.compile the image tower."),
         click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), help="Of the encoder."),
         click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: auto]"),

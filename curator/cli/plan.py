@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, encoder_options, encoder_overrides, json_option
+from curator.cli.options import FiniteRange, WholeRange, encoder_options, encoder_overrides, json_option
 from curator.cli.output import bytes_text, echo_json, say
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True)
-@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Machines.")
-@click.option("--cores", type=click.IntRange(min=1), help="Of each machine.  [default: those of this one]")
-@click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="Of each machine.")
+@click.option("--nodes", type=WholeRange(min=1), default=1, show_default=True, help="Machines.")
+@click.option("--cores", type=WholeRange(min=1), help="Of each machine.  [default: those of this one]")
+@click.option("--gpus", type=WholeRange(min=0), default=0, show_default=True, help="Of each machine.")
 @click.option("--gpu-rate", type=FiniteRange(min=0, min_open=True), help="Images/s of one GPU, not measured here.")
 @click.option(
-    "--images", type=click.IntRange(min=1), multiple=True, help="Size of a lake; repeatable.  [10 million, 1 billion]"
+    "--images", type=WholeRange(min=1), multiple=True, help="Size of a lake; repeatable.  [10 million, 1 billion]"
 )
-@click.option("--sample", type=click.IntRange(min=1), default=256, show_default=True, help="Images to measure with.")
+@click.option("--sample", type=WholeRange(min=1), default=256, show_default=True, help="Images to measure with.")
 @encoder_options
 @json_option
 @pass_app

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import json_option
+from curator.cli.options import WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ format_of_files = click.option(
 )
 reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decides.  [default: the user]")
 limit_option = click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=200, show_default=True, help="So many groups, the first."
+    "-n", "--limit", type=WholeRange(min=1), default=200, show_default=True, help="So many groups, the first."
 )
 
 
@@ -98,7 +98,7 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
 
 
 @review.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On this port.  [default: a free one]")
+@click.option("--port", type=WholeRange(0, 65535), default=0, help="On this port.  [default: a free one]")
 @limit_option
 @reviewer_option
 @pass_app

@@ -11,6 +11,7 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.options import (
     FiniteRange,
+    WholeRange,
     column_options,
     column_overrides,
     encoder_options,
@@ -57,7 +58,7 @@ Example:
 @click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless; see above. Repeatable.")
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
-@click.option("--workers", type=click.IntRange(min=0), help="Decode processes.  [default: one for each core]")
+@click.option("--workers", type=WholeRange(min=0), help="Decode processes.  [default: one for each core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="This machine, or a Ray cluster.")
 @click.option("--max-reject-rate", type=FiniteRange(0, 1), help="Exit with 3 when more of the data are rejects.")
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import format_option, json_option, output_option
+from curator.cli.options import WholeRange, format_option, json_option, output_option
 from curator.cli.output import echo_rows, say
 from curator.errors import UsageError
 
@@ -63,7 +63,7 @@ def sql_text(statement: str | None, file: str | None) -> str:
 @click.command()
 @click.argument("name", required=False)
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
-@click.option("-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows at most.")
+@click.option("-n", "--limit", type=WholeRange(min=0), default=20, show_default=True, help="Rows at most.")
 @format_option
 @output_option
 @json_option
