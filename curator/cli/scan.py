@@ -60,7 +60,11 @@ Example:
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=WholeRange(min=0), help="Decode processes.  [default: one for each core]")
 @click.option("--engine", type=click.Choice(["local", "ray"]), help="This machine, or a Ray cluster.")
-@click.option("--max-reject-rate", type=FiniteRange(0, 1), help="Exit with 3 when more of the data are rejects.")
+@click.option(
+    "--max-reject-rate",
+    type=FiniteRange(0, 1),
+    help="Exit with 3 when more of the data are rejects.  [default: half, for one reason]",
+)
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")
 @click.option(
     "--wait",
