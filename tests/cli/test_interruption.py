@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import BRAKE_SECONDS
+
 # Says `begun` when a query of others is handed to DuckDB.
 PROGRAM = """
 import signal
@@ -43,7 +45,7 @@ def strike(root: Path, *words: object, number: signal.Signals = signal.SIGINT, a
     try:
         assert struck.stdout is not None and struck.stdout.readline() == "begun\n", struck.communicate()
         struck.send_signal(number)
-        _, said = struck.communicate(timeout=120)
+        _, said = struck.communicate(timeout=BRAKE_SECONDS)
     finally:
         struck.kill()
     return struck.returncode, said

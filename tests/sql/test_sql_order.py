@@ -171,10 +171,17 @@ def in_order(table: pa.Table) -> list[str]:
     return sorted(map(str, table.to_pylist()))
 
 
+IMAGE = """
+insert into image by name
+select 'i' as image_id, 9 as byte_size, 4 as width, 4 as height, 'PNG' as format, 'RGB' as mode, false as animated,
+    'r' as run_id
+"""
+
+
 def test_the_first_place_of_an_image_is_told_whole_though_another_one_has_more_to_tell():
     with Database.open(":memory:") as database:
         migrate(database)
-        database.execute("insert into image values ('i', 10, 4, 4, 'PNG', 'RGB', false, 'r')")
+        database.execute(IMAGE)
         for uri, kind, member, offset in (("/a.png", "file", "null", "null"), ("/b.tar#1.png", "tar", "'1.png'", 512)):
             name = uri.partition("#")[0]
             database.execute(
