@@ -227,15 +227,14 @@ class Workspace:
         spec = read_system_spec(path) if path.is_file() else None
         if spec is not None:
             return learn_as_specified(self._context, spec, wait_seconds=wait_seconds)
-        arguments = {"name": name}
-        with writing(self.layout, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
+        with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
             return self._context.build_bank(ledger, name)
 
     def publish(self, *, to: str | None = None, replace: bool = False) -> Path:
         """Publish the ledger as it is now. Every writing call does this by itself at its end.
 
-        `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up the runs that the published
-        snapshot has and the ledger lacks. Raises OutputError where it cannot be written.
+        `to`: a folder or URL that gets a whole copy. `replace`: give up runs that the snapshot has and the ledger lacks.
+        Raises OutputError where it cannot be written.
         """
         with writing(self.layout, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
             pass
@@ -254,9 +253,7 @@ class Workspace:
 
     def backup(self, destination: Path | str, *, keep: int | None = None, without_lost: bool = False) -> BackupSummary:
         """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there.
-
-        `without_lost`: also a workspace that has lost files that its ledger refers to; the summary names them.
-        """
+        `without_lost`: also a workspace that has lost files that its ledger refers to; the summary names them."""
         refuse_remote_backup(destination)
         return make_backup(self.layout, Path(destination), keep=keep, without_lost=without_lost)
 
