@@ -19,11 +19,11 @@ from curator.generators.asking import PlannedCalls
 from curator.policy import Policy, Rule
 from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
-from curator.systems.spec import read_system_spec
 from curator.types import Bank
 from curator.workspace.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
 from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
 from curator.workspace.baselines import pin_baseline
+from curator.workspace.building import build_bank
 from curator.workspace.calibration import CalibrationSummary, run_calibration, use_policy
 from curator.workspace.calibration_check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.conditions import Limits
@@ -38,13 +38,7 @@ from curator.workspace.exporting import ExportRequest, ExportSummary, run_export
 from curator.workspace.findings import Finding
 from curator.workspace.housekeeping import Leftovers, collect_garbage
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
-from curator.workspace.learning import (
-    LearnRequest,
-    LearnSummary,
-    learn_as_specified,
-    plan_learning,
-    run_learning,
-)
+from curator.workspace.learning import LearnRequest, LearnSummary, plan_learning, run_learning
 from curator.workspace.makefile import dependency_rules
 from curator.workspace.named import check_names
 from curator.workspace.night import run_night
@@ -223,17 +217,12 @@ class Workspace:
 
         Raises WorkspaceLocked when another run still holds the workspace after `wait_seconds`.
         """
-        path = self.layout.bank_spec(name)
-        spec = read_system_spec(path) if path.is_file() else None
-        if spec is not None:
-            return learn_as_specified(self._context, spec, wait_seconds=wait_seconds)
-        with writing(self.layout, "bank build", {"name": name}, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
-            return self._context.build_bank(ledger, name)
+        return build_bank(self._context, name, wait_seconds=wait_seconds)
 
     def publish(self, *, to: str | None = None, replace: bool = False) -> Path:
         """Publish the ledger as it is now. Every writing call does this by itself at its end.
 
-        `to`: a folder or URL that gets a whole copy. `replace`: give up runs that the snapshot has and the ledger lacks.
+        `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
         with writing(self.layout, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
