@@ -107,22 +107,18 @@ def scan(
     overrides["scan.metrics_file"] = str(Path(metrics_file).absolute()) if metrics_file else None
     overrides |= column_overrides(image_column, label_column)
     workspace = app.open(overrides | encoder_overrides(**encoder))
+    which: dict[str, Any] = {"rehash": rehash, "retry_rejects": retry_rejects, "exclude": exclude, "include": include}
     if dry_run:
         from curator.workspace.conditions import Limits
 
         Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
-        counts = workspace.preview(
-            *sources, rehash=rehash, retry_rejects=retry_rejects, exclude=exclude, include=include
-        )
+        counts = workspace.preview(*sources, **which)
         echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
         return
     with ScanProgress(quiet=app.verbosity < 0, plain=app.log_format == "json") as progress:
         summary = workspace.scan(
             *sources,
-            rehash=rehash,
-            retry_rejects=retry_rejects,
-            exclude=exclude,
-            include=include,
+            **which,
             max_reject_rate=max_reject_rate,
             fail_on=fail_on,
             wait_seconds=wait_seconds,
