@@ -73,13 +73,13 @@ def read_tar(item: SourceObject, options: ReadOptions, passed: PassedOver | None
     except TooMuchContent as fault:
         failure = _container_reject(item, "expands_too_far", fault)
     except ARCHIVE_FAULTS as fault:
-        failure = _container_reject(item, _reason(fault), fault)
+        failure = _container_reject(item, archive_reason(fault), fault)
     yield from sample.flush()
     if failure is not None:
         yield failure
 
 
-def _reason(fault: BaseException) -> str:
+def archive_reason(fault: BaseException) -> str:
     if isinstance(fault, BytesAfterEnd):
         return "bytes_after_end"
     return "truncated_archive" if isinstance(fault, EOFError) or CUT_SHORT in str(fault) else "unreadable_archive"
@@ -166,7 +166,7 @@ class _Archive:
                         raise tarfile.ReadError(CUT_SHORT)
                     yield replace(member, inside=outer.name)
         except HEADER_FAULTS as fault:
-            yield self._reject(outer, _reason(fault), one_line(fault))
+            yield self._reject(outer, archive_reason(fault), one_line(fault))
             return
         if is_empty:
             self._passed.note(EMPTY_TAR)

@@ -65,9 +65,9 @@ def reasons_in_the_source() -> set[str]:
     found: set[str] = set()
     for node in nodes():
         parts: list[ast.AST] = []
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MAKERS:
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in MAKERS:
             parts = [*node.args]
-        elif isinstance(node, ast.FunctionDef) and node.name == "failure_reason":
+        elif isinstance(node, ast.FunctionDef) and node.name in ("failure_reason", "archive_reason"):
             parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "damaged":
             parts = [node.value]
