@@ -62,6 +62,7 @@ def site(tmp_path_factory) -> Workspace:
         paint(root / "known" / colour / f"{number}.png", colour, number)
     workspace = Workspace.create(root / "workspace", labels=["red", "green"], encoder="fake")
     workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
+    (root / "lake" / "notes.txt").write_text("passed over")
     workspace.scan(root / "lake")
     workspace.calibrate(root / "known", keep=0.75)
     for number in range(60, 66):
