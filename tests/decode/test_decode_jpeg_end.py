@@ -91,3 +91,14 @@ def test_what_is_no_jpeg_of_huffman_codes_is_never_accepted():
     without_tables = whole[:table] + whole[whole.index(b"\xff\xda") : -2]
     for data in (b"", b"\xff\xd8", whole, arithmetic, without_tables, whole[:-2] + END, whole[:table]):
         assert not lacks_its_end_only(data)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_many_blocks_is_told_without_walking_it(large_photograph, progressive, monkeypatch):
+    whole = jpeg(large_photograph, progressive=progressive)
+    walked = []
+    monkeypatch.setattr("curator.decode.jpeg_end._is_whole", lambda data: bool(walked.append(len(data))) or True)
+    for share in (0.3, 0.6, 0.9):
+        assert not lacks_its_end_only(whole[: int(share * len(whole))])
+    assert walked == []
+    assert lacks_its_end_only(whole[:-2]) and len(walked) == 1
