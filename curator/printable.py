@@ -9,7 +9,8 @@ with escapes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 OF_LINES = "\t\n\r"  # the only control characters that a text of several lines may have
@@ -77,6 +78,15 @@ def printable_lines(text: str) -> str:
 def printable_json(text: str) -> str:
     """The same for the text of a JSON document, which stays the same document."""
     return "\n".join(_escaped(line, lambda character: json.dumps(character)[1:-1]) for line in text.split("\n"))
+
+
+def finite(value: Any) -> Any:
+    """A value with None for NaN and the infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(item) for name, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:

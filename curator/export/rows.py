@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from curator.printable import finite
+
 VERSION = 1  # of SCHEMA; a column that is added, renamed or changed raises it
 SCHEMA = pa.schema(
     [
@@ -72,7 +74,7 @@ def plain(value: Any) -> Any:
 
 def json_line(value: Any) -> bytes:
     """One value as one line of UTF-8; a line break in a text is an escape."""
-    return json.dumps(value, ensure_ascii=False, default=plain).encode() + b"\n"
+    return json.dumps(finite(value), ensure_ascii=False, default=plain).encode() + b"\n"
 
 
 def digest_of(table: pa.Table) -> str:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
-from curator.printable import printable
+from curator.printable import finite, printable
 
 log = logging.getLogger("curator")
 _run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
@@ -71,7 +71,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        return json.dumps(line, default=str)
+        return json.dumps(finite(line), default=str)
 
 
 class HumanFormatter(logging.Formatter):

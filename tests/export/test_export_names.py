@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from curator.export import links
 from curator.export.links import clean, link_places
 from curator.export.parts import Options
-from curator.export.rows import SCHEMA
+from curator.export.rows import SCHEMA, json_line
 from curator.export.tables import CSV, FILES, JSONL, PARQUET
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
@@ -139,3 +139,8 @@ def test_parquet_carries_the_version_of_its_schema_and_nights_are_folders(tmp_pa
     assert json.loads(head.metadata[b"curator"]) == {"export_schema": 1}
     assert head.names == [name for name in SCHEMA.names if name != "night"]
     assert pq.ParquetFile(paths[0]).metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_what_json_has_no_number_for_is_null():
+    line = json_line({"score": float("nan"), "bounds": [float("-inf"), 1.5], "deep": {"rate": float("inf")}})
+    assert line == b'{"score": null, "bounds": [null, 1.5], "deep": {"rate": null}}\n'
