@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from curator.cli.output import say
 from curator.errors import CuratorError, OutputError
 
 KEPT = "only what was to be printed is lost; what the command did is kept"
@@ -78,7 +79,7 @@ class End:
             sys.stdout.flush()
         except CuratorError as fault:
             self.code = self.code or fault.exit_code
-            print(f"curator: {fault}", file=sys.stderr)
+            say(f"curator: {fault}", err=True)
         except SystemExit:  # the reader has gone
             pass
         finally:

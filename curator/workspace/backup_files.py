@@ -72,8 +72,13 @@ class Manifest:
 
 
 def list_backups(destination: Path) -> list[Path]:
-    """The whole backups of a folder, the oldest first."""
-    return sorted(path.parent for path in destination.glob(f"[!.]*/{MANIFEST}"))
+    """The whole backups of a folder, the oldest first. Names tell the second, manifests the order within it."""
+    found = destination.glob(f"[!.]*/{MANIFEST}")
+    return [path.parent for path in sorted(found, key=lambda path: (_second(path.parent), path.stat().st_mtime_ns))]
+
+
+def _second(backup: Path) -> str:
+    return backup.name.partition("-")[0]
 
 
 def files_of(root: Path, *, destination: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from curator.banks.labels import read_labels
 from curator.banks.spec import parse_spec
-from curator.cli.output import _encode
+from curator.cli.rows import encode
 from curator.errors import CuratorError
 from curator.evaluation.labels import read_label_map
 from curator.lake import ReadOptions, plan_shards, read_shard
@@ -226,7 +226,7 @@ def _check_kept(text: str) -> None:
     with _memory().incoming(text=table):
         assert _memory().execute("select x from incoming_text").fetchall() == [(text,)]
     for style in ("table", "csv", "json"):
-        shown = _encode(table, style).decode()
+        shown = encode(table, style).decode()
         assert style == "csv" or all(line.isprintable() for line in shown.split("\n"))
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curator.cli import output
+from curator.cli.rows import encode
 from curator.printable import printable, printable_json, printable_lines
 from curator.workspace import Workspace
 from curator.workspace.logs import HumanFormatter
@@ -131,7 +132,7 @@ def test_a_terminal_gets_no_control_characters_in_any_format(monkeypatch, capsys
 
 def test_columns_of_one_name_are_all_shown():
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["n", "n"])
-    assert output._plain(table) == "n  n\n1  2\n"
+    assert encode(table, "table") == b"n  n\n1  2\n"
 
 
 @given(st.text())

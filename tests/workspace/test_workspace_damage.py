@@ -50,6 +50,13 @@ def change(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def change_end(path: Path) -> None:
+    """A byte behind the head of a file, however long that is."""
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
 def garble(path: Path) -> None:
     """Blocks in the middle, whichever of them is in use."""
     data = bytearray(path.read_bytes())
@@ -166,7 +173,7 @@ DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "ledger newer": (harm(ledger, newer), "the ledger has schema"),
     "snapshot absent": (harm(snapshot, remove), "curator.duckdb is missing"),
     "vectors linked to nowhere": (harm(part("vectors"), unlink_to), "is a link to /nowhere/at/all"),
-    "vector file changed": (harm(vector_file, change), "checksum does not match"),
+    "vector file changed": (harm(vector_file, change_end), "checksum does not match"),
     "vector file of other images": (vectors_of_other_images, "holds other images than the ledger says"),
     "bank version absent": (harm(bank, remove), "there is no bank in"),
     "another bank version": (another_version_of_the_bank, "holds another version"),

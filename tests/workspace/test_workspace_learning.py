@@ -270,9 +270,8 @@ def test_what_cannot_be_is_said_before_any_call(scanned, scripted, request_, err
 
 
 def test_an_unknown_generator_is_refused_before_any_work(scanned):
-    workspace = Workspace.open(scanned.layout.root, overrides={"generators.reasoner": "oracle"})
     with pytest.raises(UsageError, match="oracle"):
-        workspace.learn_bank(ants())
+        Workspace.open(scanned.layout.root, overrides={"generators.reasoner": "oracle"})
 
 
 def test_an_empty_lake_is_said(workspace):
