@@ -5,6 +5,7 @@ Whatever a door lets in has to fit into all that keeps it or shows it: UTF-8, Ar
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import json
@@ -216,7 +217,9 @@ def _in_a_query(text: str) -> None:
 
 @cache
 def _memory() -> Database:
-    return Database.open(":memory:")
+    database = Database.open(":memory:")
+    atexit.register(database.close)  # what is open when the interpreter goes, its bindings complain of
+    return database
 
 
 def _check_kept(text: str) -> None:
