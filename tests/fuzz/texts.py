@@ -217,9 +217,8 @@ def _in_a_query(text: str) -> None:
 
 @cache
 def _memory() -> Database:
-    database = Database.open(":memory:")
-    atexit.register(database.close)  # what is open when the interpreter goes, its bindings complain of
-    return database
+    atexit.register(_memory.cache_clear)  # the bindings complain of what is left when the interpreter goes
+    return Database.open(":memory:")
 
 
 def _check_kept(text: str) -> None:
