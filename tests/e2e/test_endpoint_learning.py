@@ -201,7 +201,8 @@ def injected(number: int, received: faults.Received) -> Any:
 
 
 def test_what_a_picture_says_becomes_an_escaped_label_and_changes_nothing_else(ants, folder, server, run_cli, tmp_path):
-    before = sql(folder, "select text from label where bank_digest = (select bank_digest from bank)")
+    base = "select text from label where bank_digest = (select bank_digest from bank where name = 'base') order by all"
+    before = sql(folder, base)
     server.script = injected
     summary = json.loads(ants("--json").stdout)
     labels = [row["label"] for row in sql(folder, "select label from report.generated_labels")]
@@ -215,10 +216,7 @@ def test_what_a_picture_says_becomes_an_escaped_label_and_changes_nothing_else(a
     page = (tmp_path / "ants.html").read_text()
     assert page.count("<script") == 1, "the page's own"
     assert "&lt;script&gt;drop table label" in page and "<img" not in page
-    assert sql(folder, "select text from label where bank_digest = (select bank_digest from bank where name = 'base')")
-    assert before == sql(
-        folder, "select text from label where bank_digest = (select bank_digest from bank where name = 'base')"
-    )
+    assert before and sql(folder, base) == before
     asked = [question(received) for received in server.received]
     assert not any("drop table" in text for text in asked), "no model is told what another said here"
     assert run_cli("bank", "show", "ants", folder=folder).exit_code == 0 and healthy(folder)
