@@ -83,7 +83,7 @@ def _generated(context: Context) -> Iterator[Finding]:
         banks = database.table("list_banks_of_pictures", artefacts=list(kept.lost))["name"].to_pylist()
     again = [f"paint them again by `curator bank build {name}`" for name in banks]
     hint = "; or ".join([*again, FROM_BACKUP])
-    yield _told(kept, hint, "each as it was made", state="warning")
+    yield _told(kept, hint, "files, each as it was made", state="warning")
 
 
 def _told(kept: Kept, hint: str | None, whole: str, *, state: Literal["failed", "warning"] = "failed") -> Finding:
