@@ -23,7 +23,7 @@ from curator.lake.columns import ImageColumn, LabelColumn, label_column
 from curator.lake.files import confirm_unchanged, container_reason, one_line, open_seekable, read_no_further
 from curator.lake.options import ReadOptions
 from curator.lake.parquet_look import BUFFER_BYTES, NoImageColumn, choose_column, leaf_paths, reader_of
-from curator.lake.parquet_pages import Implausible, check_claims, rows_at_a_time, start_of
+from curator.lake.parquet_pages import Implausible, Pages, check_claims, rows_at_a_time
 from curator.lake.passed import TABLE, PassedOver
 from curator.lake.tar_members import TooMuchContent, most_content
 from curator.types import Datum, Reject, SourceObject
@@ -152,14 +152,15 @@ def _rows_of_groups(
     file: pq.ParquetFile, source: BinaryIO, item: SourceObject, wanted: _Wanted, limit: int
 ) -> Iterator[Datum | Reject]:
     """Raises NoImageColumn, TooMuchContent, Implausible or one of FILE_FAULTS."""
-    image = choose_column(file, source, wanted.image)
+    pages = Pages.of(file, source)
+    image = choose_column(file, pages, wanted.image)
     label = label_column(file.schema_arrow, wanted.label, image=image)
     reader = reader_of(file, source, image)
     leaves = [*image.leaves(leaf_paths(file)), *([label.name] if label is not None else [])]
     for group, first, rows in wanted.groups(file.metadata):
         if wanted.row_group is not None or rows is not None:
-            read_no_further(source, _end_of(file.metadata.row_group(group)))
-        size = rows_at_a_time(source, file, group, leaves, most=BATCH_ROWS)
+            read_no_further(source, pages.end_of(group))
+        size = rows_at_a_time(pages, file, group, leaves, most=BATCH_ROWS)
         batches = reader.iter_batches(batch_size=size, row_groups=[group], columns=leaves, use_threads=False)
         given, most = 0, most_content(item.byte_size)
         for cell, content, text in _cells(batches, first, image, label, rows, limit):
@@ -167,12 +168,6 @@ def _rows_of_groups(
             if item.byte_size and given > most:
                 raise TooMuchContent(most)
             yield _datum(item, Cell(cell.row, cell.place, wanted.image), content, text)
-
-
-def _end_of(group: pq.RowGroupMetaData) -> int:
-    """Where in the file the last page of a row group ends, as its footer has it."""
-    columns = [group.column(number) for number in range(group.num_columns)]
-    return max((start_of(column) + int(column.total_compressed_size) for column in columns), default=0)
 
 
 def _cells(

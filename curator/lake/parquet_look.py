@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from curator.lake.cells import Content, Unfit, contents
 from curator.lake.columns import IMAGE_NAMES, SHAPES, ImageColumn, described, holds_bytes, image_columns
 from curator.lake.files import container_reason
-from curator.lake.parquet_pages import rows_at_a_time
+from curator.lake.parquet_pages import Pages, rows_at_a_time
 from curator.lake.signatures import HEAD, looks_like_image
 from curator.printable import printable
 
@@ -39,7 +39,7 @@ class NoImageColumn(Exception):
         self.is_table = is_table
 
 
-def choose_column(file: pq.ParquetFile, source: BinaryIO, wanted: str | None) -> ImageColumn:
+def choose_column(file: pq.ParquetFile, pages: Pages, wanted: str | None) -> ImageColumn:
     """The column of the images. Raises NoImageColumn, and OSError of the store; damage is left to the reader."""
     candidates = image_columns(file.schema_arrow)
     if wanted is not None:
@@ -54,12 +54,12 @@ def choose_column(file: pq.ParquetFile, source: BinaryIO, wanted: str | None) ->
     texts = [item for item in among if item.shape == "text"][:LOOK_COLUMNS]
     binaries = [item for item in among if item.shape != "text"][:LOOK_COLUMNS]
     is_table = not holds_bytes(file.schema_arrow)
-    verdicts = [_looks(file, source, item) for item in binaries]
+    verdicts = [_looks(file, pages, item) for item in binaries]
     images = [item for item, verdict in zip(binaries, verdicts, strict=True) if verdict]
     if not images and None in verdicts:  # rows without images may come first
         best = _best(binaries)
         images = [best] if verdicts[binaries.index(best)] is None else []
-    images = images or [item for item in texts if _looks(file, source, item)]
+    images = images or [item for item in texts if _looks(file, pages, item)]
     if not images:
         there = described(file.schema_arrow)
         raise NoImageColumn(f"no column holds images; if one does, {ADVICE}; there are {there}", is_table=is_table)
@@ -93,13 +93,13 @@ def _best(candidates: Sequence[ImageColumn]) -> ImageColumn:
     raise NoImageColumn(f"several columns may be the image: {ADVICE}; there are {names}")
 
 
-def _looks(file: pq.ParquetFile, source: BinaryIO, column: ImageColumn) -> bool | None:
+def _looks(file: pq.ParquetFile, pages: Pages, column: ImageColumn) -> bool | None:
     """Whether the first values look like images; None where there is none, or none that can be read."""
     verdict: bool | None = None
     try:
-        reader = reader_of(file, source, column)
+        reader = reader_of(file, pages.source, column)
         for group in range(min(LOOK_GROUPS, file.num_row_groups)):
-            for content in _first(reader, source, column, group):
+            for content in _first(reader, pages, column, group):
                 if isinstance(content, bytes) and (column.shape == "pixels" or looks_like_image(content[:HEAD])):
                     return True
                 says_nothing = not content or (isinstance(content, Unfit) and content.reason in UNKNOWN)
@@ -114,9 +114,9 @@ def _looks(file: pq.ParquetFile, source: BinaryIO, column: ImageColumn) -> bool 
     return verdict
 
 
-def _first(reader: pq.ParquetFile, source: BinaryIO, column: ImageColumn, group: int) -> Iterator[Content]:
+def _first(reader: pq.ParquetFile, pages: Pages, column: ImageColumn, group: int) -> Iterator[Content]:
     leaves = column.leaves(leaf_paths(reader))
-    size = rows_at_a_time(source, reader, group, leaves, most=LOOK_ROWS, only_first_page=True)
+    size = rows_at_a_time(pages, reader, group, leaves, most=LOOK_ROWS, only_first_page=True)
     batches = reader.iter_batches(batch_size=size, row_groups=[group], columns=leaves, use_threads=False)
     batch = next(batches, None)
     if batch is not None:

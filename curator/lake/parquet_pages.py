@@ -7,12 +7,15 @@ Thrift's compact protocol, and their claims bound how many rows are asked for at
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curator.lake.tar_members import most_content
+from curator.lake.thrift import LISTS, Compact
 
 MAX_PAGE_BYTES = 256 << 20  # that a page may expand to whatever it has stored; beyond, so many times what it has
 MAX_PAGE_EXPANSION = 20
@@ -24,6 +27,9 @@ MAX_PAGES = 100_000  # of one column chunk
 MAX_LIST_VALUES = 4_000_000  # of a column of lists in one row group; a few bytes may claim billions in one row
 MAX_ROW_GROUPS = 10_000
 FREE_ROWS = 100_000  # that a file may have beyond one for each of its bytes: rows without an image take almost none
+ROW_GROUPS, COLUMNS = 4, 1  # fields of a footer, and of a row group in it
+SIZE, DATA_PAGE, DICTIONARY_PAGE = (3, 7), (3, 9), (3, 11)  # of a column chunk, in its metadata
+MAGIC_BYTES = 4
 HEADER_BYTES = 64 << 10  # that the header of a page may take; it holds two values of its column, cut by most writers
 
 
@@ -40,21 +46,74 @@ def check_claims(metadata: pq.FileMetaData, byte_size: int) -> None:
         raise Implausible(f"it claims {metadata.num_rows} rows in {byte_size} bytes")
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where the pages of one column of a row group lie in the file."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The bytes of a file, and of each row group the chunks of its columns, in the order of the leaves."""
+
+    source: BinaryIO
+    chunks: list[list[Chunk]]
+
+    @classmethod
+    def of(cls, file: pq.ParquetFile, source: BinaryIO) -> Pages:
+        """From the footer as Arrow has read it. Asked for a chunk itself, Arrow checks statistics that nobody wants
+        here, and ends the process where they do not hold. Raises ValueError for a footer that is none."""
+        sink = pa.BufferOutputStream()
+        file.metadata.write_metadata_file(sink)
+        try:
+            chunks = list(_row_groups(Compact(sink.getvalue().to_pybytes(), MAGIC_BYTES)))
+        except IndexError as fault:
+            raise ValueError("its footer ends too early") from fault
+        if len(chunks) != file.num_row_groups or any(len(group) != len(file.schema) for group in chunks):
+            raise ValueError("its row groups have not the columns of its schema")
+        return cls(source, chunks)
+
+    def end_of(self, group: int) -> int:
+        """Where the last page of a row group ends."""
+        return max((chunk.end for chunk in self.chunks[group]), default=0)
+
+
+def _row_groups(footer: Compact) -> Iterator[list[Chunk]]:
+    for field, kind in footer.fields():
+        if field == ROW_GROUPS and kind in LISTS:
+            for _ in footer.items():
+                yield [chunk for place, inner in footer.fields() for chunk in _chunks(footer, place, inner)]
+        elif kind > 2:
+            footer.skip(kind)
+
+
+def _chunks(footer: Compact, field: int, kind: int) -> Iterator[Chunk]:
+    if field == COLUMNS and kind in LISTS:
+        for _ in footer.items():
+            found = footer.numbers()
+            dictionary, data = found.get(DICTIONARY_PAGE, 0), found.get(DATA_PAGE, 0)
+            start = dictionary if 0 < dictionary < data else data
+            yield Chunk(start, start + found.get(SIZE, 0))
+    elif kind > 2:
+        footer.skip(kind)
+
+
 def rows_at_a_time(
-    source: BinaryIO, file: pq.ParquetFile, group: int, leaves: list[str], *, most: int, only_first_page: bool = False
+    pages: Pages, file: pq.ParquetFile, group: int, leaves: list[str], *, most: int, only_first_page: bool = False
 ) -> int:
     """How many rows of a row group may be asked for at once, at most `most`; of lists, one. Raises Implausible.
 
     only_first_page: no more than lie in the first page of each column, of which alone the header is read then; columns
     of lists are looked through all the same, since a row of theirs may go on in the next page.
     """
-    metadata = file.metadata.row_group(group)
     rows = most
-    for number in range(metadata.num_columns):
-        chunk, column = metadata.column(number), file.schema.column(number)
-        if any(chunk.path_in_schema == leaf or chunk.path_in_schema.startswith(f"{leaf}.") for leaf in leaves):
+    for number, chunk in enumerate(pages.chunks[group]):
+        column = file.schema.column(number)
+        if any(column.path == leaf or column.path.startswith(f"{leaf}.") for leaf in leaves):
             is_list = column.max_repetition_level > 0
-            found = _check_pages(source, chunk, most_pages=1 if only_first_page and not is_list else MAX_PAGES)
+            found = _check_pages(pages.source, chunk, most_pages=1 if only_first_page and not is_list else MAX_PAGES)
             if is_list and found.values > MAX_LIST_VALUES:
                 raise Implausible(f"a column of lists with {found.values} values in one row group")
             width = column.length if column.physical_type == FIXED else 0
@@ -66,17 +125,17 @@ def rows_at_a_time(
 
 
 @dataclass(slots=True)
-class _Pages:
+class _Claims:
     """What the pages of a column chunk claim: the size of the dictionary, and the number of values."""
 
     dictionary: int = 0
     values: int = 0
 
 
-def _check_pages(source: BinaryIO, chunk: pq.ColumnChunkMetaData, *, most_pages: int) -> _Pages:
+def _check_pages(source: BinaryIO, chunk: Chunk, *, most_pages: int) -> _Claims:
     """Of so many data pages and the dictionary before them. Raises Implausible."""
-    position, end = start_of(chunk), start_of(chunk) + int(chunk.total_compressed_size)
-    found = _Pages()
+    position, end = chunk.start, chunk.end
+    found = _Claims()
     total = data_pages = 0
     for _ in range(MAX_PAGES):
         page = None if data_pages == most_pages else _page_at(source, position, end)
@@ -94,12 +153,6 @@ def _check_pages(source: BinaryIO, chunk: pq.ColumnChunkMetaData, *, most_pages:
     raise Implausible(f"a column of more than {MAX_PAGES} pages")
 
 
-def start_of(chunk: pq.ColumnChunkMetaData) -> int:
-    """Where the first page of a column chunk begins."""
-    dictionary, data = int(chunk.dictionary_page_offset or 0), int(chunk.data_page_offset)
-    return dictionary if 0 < dictionary < data else data
-
-
 @dataclass(frozen=True, slots=True)
 class _Page:
     kind: int
@@ -114,7 +167,7 @@ def _page_at(file: BinaryIO, position: int, end: int) -> _Page | None:
     if not 0 <= position < end:
         return None
     file.seek(position)
-    header = _Compact(file.read(min(HEADER_BYTES, end - position)))
+    header = Compact(file.read(min(HEADER_BYTES, end - position)))
     try:
         sizes = header.numbers()
     except (IndexError, RecursionError, ValueError):  # damage, of which Arrow knows more to say
@@ -124,56 +177,3 @@ def _page_at(file: BinaryIO, position: int, end: int) -> _Page | None:
         return None
     values = max(0, *(sizes.get(place, 0) for place in VALUE_COUNTS))
     return _Page(sizes.get((1,), -1), unpacked, stored, values, position + header.position + stored)
-
-
-class _Compact:
-    """A struct in Thrift's compact protocol."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.position = 0
-
-    def numbers(self, *within: int) -> dict[tuple[int, ...], int]:
-        """Its fields that are whole numbers, by their ids from the outermost struct; other kinds are passed over."""
-        if len(within) > 8:
-            raise ValueError("nested too deeply")
-        found: dict[tuple[int, ...], int] = {}
-        field = 0
-        while (head := self._byte()) != 0:
-            kind, step = head & 15, head >> 4
-            field = field + step if step else self._zigzag()
-            if 4 <= kind <= 6:
-                found[(*within, field)] = self._zigzag()
-            elif kind == 12:
-                found |= self.numbers(*within, field)
-            elif kind > 2:  # 1 and 2 are truth values, which have no bytes of their own
-                self._skip(kind)
-        return found
-
-    def _skip(self, kind: int) -> None:
-        if kind in (3, 7):
-            self.position += 1 if kind == 3 else 8
-        elif kind == 8:
-            self.position += self._varint()
-        else:  # lists, sets and maps, none of which a page header has
-            raise ValueError(f"a field of kind {kind}")
-
-    def _byte(self) -> int:
-        value = self._data[self.position]
-        self.position += 1
-        return value
-
-    def _varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-            if shift > 63:
-                raise ValueError("a number without an end")
-
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)

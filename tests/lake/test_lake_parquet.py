@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -281,3 +284,45 @@ def test_data_beyond_what_is_stored_end_the_row_group(write, read_all, monkeypat
 def test_a_label_longer_than_a_label_is_none(write, read_all):
     path = write({"image": images(b"a", b"b"), "label": ["x" * 5000, "y"]})
     assert [item.source_label for item in read_all(path)] == [None, "y"]
+
+
+def test_chunks_lie_where_arrow_says_and_the_page_headers_are_read_to_their_end(tmp_path):
+    rows = 400
+    table = pa.table(
+        {
+            "image": pa.array([{"bytes": b"%d" % row * 30, "path": f"{row}.jpg"} for row in range(rows)]),
+            "label": pa.array(["cat", "dog"] * (rows // 2)).dictionary_encode(),
+            "tags": pa.array([["a"] * (row % 3) for row in range(rows)]),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=150, data_page_size=500, write_page_index=True)
+    with (tmp_path / "a.parquet").open("rb") as source, pq.ParquetFile(source) as file:
+        pages = parquet_pages.Pages.of(file, source)
+        assert len(pages.chunks) == file.num_row_groups == 3
+        for number, chunks in enumerate(pages.chunks):
+            group = file.metadata.row_group(number)
+            for place, chunk in enumerate(chunks):
+                told = group.column(place)
+                start = told.dictionary_page_offset or told.data_page_offset
+                assert (chunk.start, chunk.end) == (start, start + told.total_compressed_size)
+                claims = parquet_pages._check_pages(source, chunk, most_pages=parquet_pages.MAX_PAGES)
+                assert claims.values == told.num_values and bool(claims.dictionary) == told.has_dictionary_page
+
+
+def test_statistics_that_do_not_hold_do_not_end_the_process(tmp_path):
+    """Arrow ends it when it is asked for a chunk with the sizes of byte arrays in a column of another type."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"note": [b"a", b"b"], "image": [PNG + b"1", PNG + b"2"]}), path)
+    data = path.read_bytes()
+    (size,) = struct.unpack("<I", data[-8:-4])
+    footer = data[-8 - size : -8]
+    assert footer.count(b"\x15\x0c") >= 2, "the type of the column, in the schema and in its chunk"
+    path.write_bytes(data[: -8 - size] + footer.replace(b"\x15\x0c", b"\x15\x00", 1) + data[-8:])
+    program = (
+        "import sys\n"
+        "from curator.lake import ReadOptions, open_source, plan_shards, read_shard\n"
+        "(shard,) = plan_shards(list(open_source(sys.argv[1]).list()), files_per_shard=1)\n"
+        "print([type(item).__name__ for item in read_shard(shard, options=ReadOptions())])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "['Datum', 'Datum']\n"), ended.stderr
