@@ -30,6 +30,7 @@ from curator.errors import WorkspaceError, WorkspaceLocked
 from curator.workspace.logs import log
 
 RETRY_SECONDS = 0.1
+NAMELESS_SECONDS = 2.0  # from taking the lock to writing a name, or back, on a busy machine
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0  # twelve beats: a holder whose storage hangs for longer writes nothing either
 
@@ -93,12 +94,15 @@ def hold_lock(path: Path, *, command: str, run_id: str, wait_seconds: float = 0.
 
 
 def _take(descriptor: int, path: Path, *, deadline: float) -> None:
-    """Tries until the deadline: a blocking flock could not be given one. Who comes first is not who gets it first."""
+    """Tries until the deadline: a blocking flock could not be given one. Who comes first is not who gets it first.
+
+    A holder without a name has just come, or is about to go: another look tells who it is, or gets the lock.
+    """
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline + (0.0 if read_holder(path) else NAMELESS_SECONDS):
                 raise _locked(path) from fault
         except OSError as fault:
             raise WorkspaceError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -48,6 +49,19 @@ def test_second_writer_is_told_who_holds_the_lock(holder):
         pass
     assert caught.value.exit_code == 5
     assert is_locked(path)
+
+
+def test_second_writer_waits_for_the_name_of_one_who_has_just_come(tmp_path, monkeypatch):
+    path = tmp_path / ".lock"
+    with path.open("wb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+
+        def write_name(_: float) -> None:
+            path.write_text(json.dumps(asdict(Holder.me("scan", "r1"))))
+
+        monkeypatch.setattr(lock_module.time, "sleep", write_name)
+        with pytest.raises(WorkspaceLocked, match="locked by run r1"), hold_lock(path, command="scan", run_id="r2"):
+            pass
 
 
 def test_lock_of_a_killed_process_is_free_at_once(holder):
