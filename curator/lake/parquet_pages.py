@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -59,7 +60,7 @@ class Pages:
     """The bytes of a file, and of each row group the chunks of its columns, in the order of the leaves."""
 
     source: BinaryIO
-    chunks: list[list[Chunk]]
+    chunks: tuple[tuple[Chunk, ...], ...]
 
     @classmethod
     def of(cls, file: pq.ParquetFile, source: BinaryIO) -> Pages:
@@ -67,10 +68,7 @@ class Pages:
         here, and ends the process where they do not hold. Raises ValueError for a footer that is none."""
         sink = pa.BufferOutputStream()
         file.metadata.write_metadata_file(sink)
-        try:
-            chunks = list(_row_groups(Compact(sink.getvalue().to_pybytes(), MAGIC_BYTES)))
-        except IndexError as fault:
-            raise ValueError("its footer ends too early") from fault
+        chunks = _chunks_of(sink.getvalue().to_pybytes())
         if len(chunks) != file.num_row_groups or any(len(group) != len(file.schema) for group in chunks):
             raise ValueError("its row groups have not the columns of its schema")
         return cls(source, chunks)
@@ -80,11 +78,20 @@ class Pages:
         return max((chunk.end for chunk in self.chunks[group]), default=0)
 
 
-def _row_groups(footer: Compact) -> Iterator[list[Chunk]]:
+@lru_cache(maxsize=4)
+def _chunks_of(footer: bytes) -> tuple[tuple[Chunk, ...], ...]:
+    """Of each row group. Kept for the next: each row group of a file is read by itself, and opens it anew."""
+    try:
+        return tuple(_row_groups(Compact(footer, MAGIC_BYTES)))
+    except IndexError as fault:
+        raise ValueError("its footer ends too early") from fault
+
+
+def _row_groups(footer: Compact) -> Iterator[tuple[Chunk, ...]]:
     for field, kind in footer.fields():
         if field == ROW_GROUPS and kind in LISTS:
             for _ in footer.items():
-                yield [chunk for place, inner in footer.fields() for chunk in _chunks(footer, place, inner)]
+                yield tuple(chunk for place, inner in footer.fields() for chunk in _chunks(footer, place, inner))
         elif kind > 2:
             footer.skip(kind)
 

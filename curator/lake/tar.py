@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from curator.lake.encodings import GZIP_MAGIC
 from curator.lake.files import confirm_unchanged, container_reason, one_line, open_stream
 from curator.lake.kinds import kind_of
 from curator.lake.options import ReadOptions
@@ -45,7 +46,6 @@ MAX_SAMPLE_BYTES = 64 << 20
 MAX_IMAGES = 1_000_000  # of one tar: the rows and vectors of a shard are held until it is done
 MAX_NOTED = 64 << 20  # characters of names and labels of one tar, for the same reason
 LARGEST = 2**63 - 1  # of a size in the ledger; a header may claim more
-GZIP_MAGIC = b"\x1f\x8b"
 # On hostile headers the standard library raises what its arithmetic happens to raise.
 HEADER_FAULTS = (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError)
 ARCHIVE_FAULTS = (*HEADER_FAULTS, EOFError, zlib.error)
