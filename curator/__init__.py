@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curator.errors import CuratorError
+from curator.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from curator.workspace import Workspace
 
 __all__ = ["CuratorError", "__version__", "create", "open"]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def create(folder: Path | str, *, labels: Path | str | Sequence[str], encoder: str = "mini") -> Workspace:

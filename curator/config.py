@@ -70,7 +70,7 @@ class ScanSection:
     bank: Annotated[str, BANK] = "base"
     method: Annotated[str, METHOD] = "neglabel"
     engine: Literal["local", "ray"] = "local"  # local: this machine · ray: the machines of a cluster, see [ray]
-    precision: Literal["fast", "full"] = "fast"  # of the scores' cosines, see curator/methods/kernel.py
+    precision: Literal["fast", "full"] = "fast"  # of the scores' cosines, see curator/methods/kernels/float_pass.py
     files_per_shard: Annotated[int, Range(1, 1_000_000)] = 1024  # the unit of work and of resume for loose files
     decode_workers: Annotated[int, Range(-1, 1024, "processes; -1: one a core, 0: decode in the main process")] = -1
     read_threads: Annotated[int, Range(1, 1024, "threads")] = 8  # for loose files on slow storage

@@ -29,10 +29,10 @@ LAYERS = [
         "urls",
         "ranges",
         "paths",
+        "version",
     },
     {"store"},
-    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"}
-    | {"generators", "streams"},
+    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"} | {"generators"},
     {"engines", "systems", "report", "export", "review"},
     {"workspace"},
     {"cli", "__main__", "__init__"},
@@ -141,7 +141,7 @@ def test_images_are_decoded_in_processes_of_their_own_only(path):
 
 
 def test_pictures_of_a_workspace_are_never_decoded_in_its_process():
-    for path in (PACKAGE / "workspace").glob("*.py"):
+    for path in (PACKAGE / "workspace").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Picture":
                 assert any(keyword.arg == "decode" for keyword in node.keywords), path

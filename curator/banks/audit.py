@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from curator.banks.kinship import Kin, Kinship
 from curator.banks.wordnet.lexicon import WordNet, word_key
-from curator.methods.cosines import exact_cosines, on_grid
+from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.types import Bank, LabelRole, Vectors
 
 Reason: TypeAlias = Literal["equal", "synonym", "same_text", "same_vector", "hyponym", "hypernym", "near"]

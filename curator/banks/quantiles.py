@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.banks.spec import MiningSpec, Statistic
-from curator.methods.cosines import exact_cosines, on_grid
+from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.types import Vectors
 
 BLOCK_CELLS = 1 << 23  # 64 MiB of float64 cosines

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from curator.banks.quantiles import Statistics, between, exclude, mining_statistics, position_of
 from curator.banks.spec import MiningSpec
-from curator.methods.cosines import NORM_TOLERANCE, on_grid
+from curator.methods.kernels.cosines import NORM_TOLERANCE, on_grid
 from curator.types import Vectors
 
 if TYPE_CHECKING:

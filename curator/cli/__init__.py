@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import click
 
-from curator import __version__
 from curator.cli.app import App, ErrorGroup
 from curator.cli.bank import bank
 from curator.cli.bank_systems import SYSTEM_COMMANDS
@@ -26,6 +25,7 @@ from curator.cli.report import baseline, report
 from curator.cli.review import propose, review
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
+from curator.version import VERSION
 
 EPILOG = """\b
 Exit codes:
@@ -41,7 +41,7 @@ Example:
 
 
 @click.group(cls=ErrorGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version", prog_name="curator")
+@click.version_option(VERSION, "-V", "--version", prog_name="curator")
 @click.option(
     "-w",
     "--workspace",

@@ -15,7 +15,7 @@ from curator.cli.rows import cell
 
 if TYPE_CHECKING:
     from curator.workspace import AuditReport, DiffReport
-    from curator.workspace.bank_flags import FlagChanges
+    from curator.workspace.look.bank_flags import FlagChanges
 
 EXIT_FAILED_ON = 4
 

@@ -78,7 +78,7 @@ def backup(app: App, destination: str, keep: int | None, without_lost: bool, ver
 
 
 def _verify(app: App, place: str, *, as_json: bool) -> None:
-    from curator.workspace.backup_check import verify_backups
+    from curator.workspace.keep.backup_check import verify_backups
 
     app.start_logs()
     found = verify_backups(place)
@@ -130,7 +130,7 @@ def recover(app: App, anew: bool, as_json: bool) -> None:
     Example:
       curator recover
     """
-    from curator.workspace.recover import recover_workspace
+    from curator.workspace.keep.recover import recover_workspace
 
     app.start_logs()
     done = recover_workspace(app.folder, anew=anew)

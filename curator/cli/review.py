@@ -150,7 +150,7 @@ def propose(
     Example:
       curator bank propose --parent base
     """
-    from curator.workspace.proposing import ProposalRequest
+    from curator.workspace.review.propose import ProposalRequest
 
     request = ProposalRequest(parent=parent, name=name, method=method, write=write, build=build)
     found = app.open().reviews.propose(request)

@@ -109,7 +109,7 @@ def scan(
     workspace = app.open(overrides | encoder_overrides(**encoder))
     which: dict[str, Any] = {"rehash": rehash, "retry_rejects": retry_rejects, "exclude": exclude, "include": include}
     if dry_run:
-        from curator.workspace.conditions import Limits
+        from curator.workspace.night.conditions import Limits
 
         Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
         counts = workspace.preview(*sources, **which)

@@ -12,12 +12,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
+from curator.encoders.open_clip_model import OpenClipModel
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
@@ -27,21 +28,6 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 HUB, FOLDER = "hf-hub:", "local-dir:"
 CONFIG_NAME = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenClipModel:
-    """What open_clip is to build.
-
-    name: an architecture, or `local-dir:<folder>`. checkpoint: the weights; None where the folder holds them, and for
-    random weights, which `seed` then is for. preprocess: keys of open_clip's PreprocessCfg that overrule its own.
-    """
-
-    name: str
-    checkpoint: Path | None = None
-    seed: int | None = None
-    quick_gelu: bool = False
-    preprocess: Mapping[str, Any] = field(default_factory=dict)
 
 
 class OpenClipFamily:

@@ -13,7 +13,7 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
 from curator.encoders.hub import no_network
-from curator.encoders.open_clip_address import OpenClipModel
+from curator.encoders.open_clip_model import OpenClipModel
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
 from curator.errors import EncoderError

@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from curator import __version__
 from curator.engines.known import KnownContents
 from curator.engines.lanes import Allotment, RayOptions, allot
 from curator.engines.ray_workers import Job, ShardDecoder, ShardEncoder, WorkerSetup
@@ -36,6 +35,7 @@ from curator.engines.stages import EncodedShard, Progress, ShardOutcome
 from curator.errors import CuratorError, EngineError
 from curator.store.faults import first_line
 from curator.types import Shard
+from curator.version import VERSION
 
 SHARDS_A_LANE = 2  # one is encoded while the next is read
 ATTEMPTS = 5  # of a shard whose workers are lost; then it is likely the shard that kills them
@@ -296,8 +296,8 @@ def _await_ready(actors: list[Any], job: Job, allotted: Allotment) -> list[str]:
         answers = [str(_result(reference)).split("/") for reference in references]
     except _WorkerLost as loss:
         raise EngineError(f"a worker of the cluster cannot start: {loss}", hint="see `ray status`") from loss
-    if others := {version for _, version in answers} - {__version__}:
-        raise EngineError(f"nodes of the cluster have curator {', '.join(others)}, this one has {__version__}")
+    if others := {version for _, version in answers} - {VERSION}:
+        raise EngineError(f"nodes of the cluster have curator {', '.join(others)}, this one has {VERSION}")
     return [node for node, _ in answers]
 
 

@@ -21,7 +21,6 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from curator import __version__
 from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
@@ -31,6 +30,7 @@ from curator.errors import EngineError
 from curator.lake import PassedOver, ReadOptions
 from curator.types import Encoder, Pixels, Preprocess, Reject, Shard, Vectors
 from curator.vectors import at_rest
+from curator.version import VERSION
 
 CHUNKS_AHEAD = 4  # decoded before the encoder asks for them; as many again wait in the stream
 
@@ -176,4 +176,4 @@ def check_node() -> str:
     """This node and the version of curator on it: `<node id>/<version>`."""
     import ray
 
-    return f"{ray.get_runtime_context().get_node_id()}/{__version__}"
+    return f"{ray.get_runtime_context().get_node_id()}/{VERSION}"

@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 DESCRIBERS = Registry(
     "describer",
     {
-        "endpoint": "curator.generators.endpoint:make_endpoint",
-        "transformers": "curator.generators.local_chat:make_local_chat",
-        "vocabulary": "curator.generators.vocabulary:make_describer",
+        "endpoint": "curator.generators.chat.endpoint:make_endpoint",
+        "transformers": "curator.generators.chat.local:make_local_chat",
+        "vocabulary": "curator.generators.embedded.describer:make_describer",
     },
 )
 REASONERS = Registry(
     "reasoner",
     {
-        "endpoint": "curator.generators.endpoint:make_endpoint",
-        "transformers": "curator.generators.local_chat:make_local_chat",
-        "wordnet": "curator.generators.wordnet_reasoner:make_reasoner",
+        "endpoint": "curator.generators.chat.endpoint:make_endpoint",
+        "transformers": "curator.generators.chat.local:make_local_chat",
+        "wordnet": "curator.generators.embedded.reasoner:make_reasoner",
     },
 )
 PAINTERS = Registry(
     "painter",
     {
-        "diffusers": "curator.generators.diffusers_painter:make_painter",
-        "features": "curator.generators.feature_painter:make_painter",
+        "diffusers": "curator.generators.diffusion.painter:make_painter",
+        "features": "curator.generators.embedded.painter:make_painter",
     },
 )
 ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "painter": PAINTERS}

@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from typing import Any, BinaryIO
 
-from curator.lake.tar_members import TooMuchContent
+from curator.lake.expansion import TooMuchContent
 
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 20

@@ -22,9 +22,9 @@ import fsspec
 
 from curator.errors import CuratorError, MissingExtra, SourceError
 from curator.lake.encodings import copied, copied_unpacked
+from curator.lake.expansion import most_content
 from curator.lake.patience import CutShort, client_settings, patiently
 from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_archived, is_s3
-from curator.lake.tar_members import most_content
 from curator.lake.versions import ChangedWhileRead, confirm_version, local_version, version_of
 from curator.urls import is_http, refuse_secrets, scheme_of, without_secrets
 

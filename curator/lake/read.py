@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from curator.errors import SourceError
 from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
 from curator.lake.options import ReadOptions
-from curator.lake.parquet import FILE_FAULTS, Cell, read_cells, read_parquet
+from curator.lake.parquet.reading import FILE_FAULTS, Cell, read_cells, read_parquet
 from curator.lake.passed import PassedOver
-from curator.lake.tar import read_tar
+from curator.lake.tar.reading import read_tar
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
 
 MAX_WAITING_BYTES = 256 << 20

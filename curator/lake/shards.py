@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from curator.errors import UsageError
-from curator.lake.parquet import count_row_groups
+from curator.lake.parquet.reading import count_row_groups
 from curator.types import ObjectKind, Shard, SourceObject
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curator.methods.exact_pass import Sides
+from curator.methods.kernels.exact_pass import Sides
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, log_sum_exp
 from curator.methods.spec import Method, needs_of

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
-from curator.methods.exact_pass import even_statistics
+from curator.methods.kernels.exact_pass import even_statistics
 from curator.methods.spec import DefaultRule, Method
 from curator.policy.calibration import Calibration
 from curator.policy.rule import Rule

@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from curator import __version__
 from curator.printable import readable, readable_json
 from curator.store.database import Database
 from curator.store.tables import Columns, Row, object_table, reject_row
 from curator.types import Bank, Encoder, Reject, SourceObject
+from curator.version import VERSION
 
 
 def utc_now() -> datetime:
@@ -106,7 +106,7 @@ class Ledger:
             run_id=self.run_id,
             command=command,
             started_at=now,
-            version=__version__,
+            version=VERSION,
             host=socket.gethostname(),
             process_id=os.getpid(),
             arguments=readable_json(dict(arguments)),

@@ -15,14 +15,14 @@ import numpy as np
 from curator.banks import checks
 from curator.banks.checks import Check, read_table
 from curator.errors import BankError
-from curator.methods.adaneg import BETA, GROUP_COUNT, STATIC_WEIGHT
+from curator.methods.members.adaneg import BETA, GROUP_COUNT, STATIC_WEIGHT
 from curator.methods.spec import bank_scale
-from curator.streams import adaneg as adaneg_stream
-from curator.streams import tanl as tanl_stream
-from curator.streams.adaneg import AdaNegStream
-from curator.streams.tanl import TanlStream
+from curator.systems.adaneg import stream as adaneg_stream
+from curator.systems.adaneg.stream import AdaNegStream
 from curator.systems.limits import check_fields, number, out_of, positive_count, positive_number
 from curator.systems.proposals import Learned, Proposal
+from curator.systems.tanl import stream as tanl_stream
+from curator.systems.tanl.stream import TanlStream
 from curator.types import Bank, Label, Pixels, Vectors
 
 Mode: TypeAlias = Literal["frozen", "online"]
@@ -34,7 +34,7 @@ class AdaNegSettings:
     """Zhang and Zhang, NeurIPS 2024. sample: images of the lake to learn from when frozen, 0 for all; batch: images at
     a time; orders: how many other orders are tried when online. proxies: by class (task) or by image (sample).
 
-    slots, threshold, gap, static_weight, group_count, beta, adaptive_gap, window: see curator.streams.adaneg.
+    slots, threshold, gap, static_weight, group_count, beta, adaptive_gap, window: see curator.systems.adaneg.stream.
     """
 
     mode: Mode = "frozen"
@@ -72,7 +72,7 @@ class AdaNegSettings:
 class TanlSettings:
     """candidates: the negatives of the parent bank, or the whole corpus that they were mined from, as published.
 
-    mode, sample, batch, orders: see AdaNegSettings; the others curator.streams.tanl.
+    mode, sample, batch, orders: see AdaNegSettings; the others curator.systems.tanl.stream.
     """
 
     mode: Mode = "frozen"

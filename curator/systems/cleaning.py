@@ -21,7 +21,7 @@ from curator.banks.checks import Check, read_table
 from curator.banks.id_names import DropReason, id_name_keys, name_keys, written_forms
 from curator.banks.prompts import lines_of
 from curator.banks.wordnet.lexicon import Synset, WordNet, word_key
-from curator.methods.cosines import on_grid
+from curator.methods.kernels.cosines import on_grid
 from curator.systems.limits import between
 from curator.systems.proposals import Proposal
 from curator.types import Vectors

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from curator.methods.maths import Scores, logit
-from curator.streams import Stream, batches
+from curator.systems.stream import Stream, batches
 from curator.types import Vectors
 
 LARGEST = 1.0 - 2.0**-53  # what rounds to 1 has no log-odds

@@ -28,10 +28,10 @@ SETTINGS = Registry(
     "system",
     {
         "adaneg": "curator.systems.adaptive:AdaNegSettings",
-        "ants": "curator.systems.ants:AntsSettings",
-        "eoe": "curator.systems.eoe:EoeSettings",
-        "mmood": "curator.systems.mmood:MmoodSettings",
-        "synood": "curator.systems.synood:SynoodSettings",
+        "ants": "curator.systems.ants.learn:AntsSettings",
+        "eoe": "curator.systems.eoe.learn:EoeSettings",
+        "mmood": "curator.systems.mmood.learn:MmoodSettings",
+        "synood": "curator.systems.synood.learn:SynoodSettings",
         "tanl": "curator.systems.adaptive:TanlSettings",
     },
 )

@@ -20,35 +20,34 @@ from curator.policy import Policy, Rule
 from curator.store import CheckResult, ListingCounts, run_checks
 from curator.store.queries import NamedQuery, parse_queries, report_queries
 from curator.types import Bank
-from curator.workspace.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
-from curator.workspace.bank_reports import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
-from curator.workspace.baselines import pin_baseline
-from curator.workspace.building import build_bank
-from curator.workspace.calibration import CalibrationSummary, run_calibration, use_policy
-from curator.workspace.calibration_check import ALPHAS, CalibrationCheck, check_calibration
-from curator.workspace.conditions import Limits
+from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
+from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
+from curator.workspace.calibrate.run import CalibrationSummary, run_calibration, use_policy
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
-from curator.workspace.doctor import examine
-from curator.workspace.evaluate import run_evaluation
-from curator.workspace.evaluation_plan import EvaluationRequest
-from curator.workspace.explain import explain_image
-from curator.workspace.explanation import Explanation
-from curator.workspace.exporting import ExportRequest, ExportSummary, run_export
-from curator.workspace.findings import Finding
-from curator.workspace.housekeeping import Leftovers, collect_garbage
+from curator.workspace.evaluate.plan import EvaluationRequest
+from curator.workspace.evaluate.run import run_evaluation
+from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
+from curator.workspace.keep.doctor import examine
+from curator.workspace.keep.findings import Finding
+from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
-from curator.workspace.learning import LearnRequest, LearnSummary, plan_learning, run_learning
+from curator.workspace.learn.build import build_bank
+from curator.workspace.learn.run import LearnRequest, LearnSummary, plan_learning, run_learning
+from curator.workspace.look.banks import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
+from curator.workspace.look.explain import Explanation, explain_image
+from curator.workspace.look.export import ExportRequest, ExportSummary, run_export
+from curator.workspace.look.search import build_indexes, list_indexes, search_images, search_labels
 from curator.workspace.makefile import dependency_rules
-from curator.workspace.named import check_names
-from curator.workspace.night import run_night
-from curator.workspace.night_report import NightReport, report_night
-from curator.workspace.nightly import preview_scan
-from curator.workspace.planning import PlanRequest, ScanPlan, plan_scan
-from curator.workspace.rescoring import ScoreSummary, run_scoring
-from curator.workspace.reviews import Reviews
-from curator.workspace.scan import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
-from curator.workspace.search import build_indexes, list_indexes, search_images, search_labels
+from curator.workspace.names import check_names
+from curator.workspace.night.baselines import pin_baseline
+from curator.workspace.night.conditions import Limits
+from curator.workspace.night.report import NightReport, report_night
+from curator.workspace.night.run import run_night
+from curator.workspace.review.facade import Reviews
+from curator.workspace.scan.plan import PlanRequest, ScanPlan, plan_scan
+from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
+from curator.workspace.scan.run import preview_scan
 from curator.workspace.session import reading, writing
 
 __all__ = [
@@ -131,10 +130,10 @@ class Workspace:
 
         Only what is new or changed since the last scan is read. A killed scan is resumed by the same call.
         `exclude` and `include` are patterns of names below the sources, besides those of the configuration: see
-        curator/lake/filters.py.
+        curator/lake/sources/filters.py.
         `max_reject_rate` (of all rejects; else `scan.max_reject_rate` holds, for those of one reason and unless rejects
-        are what is read) and `fail_on` (`flag_rate>0.2`: see curator/workspace/conditions.py) say when the night is not
-        all right: the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
+        are what is read) and `fail_on` (`flag_rate>0.2`: see night/conditions.py) say when the night is not all right:
+        the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
 
         Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
         `wait_seconds`.

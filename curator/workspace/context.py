@@ -16,11 +16,11 @@ from curator.methods import MethodSpec, resolve_method
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
+from curator.workspace.judge.reference import load_reference
+from curator.workspace.judge.scoring import Scorer, bind_reference
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
 from curator.workspace.looking import Looker
-from curator.workspace.reference import load_reference
-from curator.workspace.scoring import Scorer, bind_reference
 
 
 @dataclass(slots=True)

@@ -137,3 +137,13 @@ def _faults(address: str) -> Iterator[None]:
     except OSError as fault:
         hint = "check the network, the free space and the credentials"
         raise OutputError(f"{address}: cannot be written: {one_line(fault)}", hint=hint) from fault
+
+
+def metrics_path(layout: Layout, given: str) -> Path | None:
+    """Where the file goes: as given, from the workspace. Raises UsageError before any work when there is no folder."""
+    if not given:
+        return None
+    path = layout.root / expanded(given)
+    if not path.parent.is_dir() or path.is_dir():
+        raise UsageError(f"{path}: metrics cannot be written there", hint="name a file in a folder that is there")
+    return path

@@ -6,9 +6,12 @@ and the snapshot is published in every case, so readers see what is true now.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from curator.durable import durable, remove_leftovers
@@ -22,7 +25,7 @@ from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log, run_context
 from curator.workspace.mishaps import damage, exhaustion
 from curator.workspace.outputs import check_destination, config_at, configured_destination, put_snapshot
-from curator.workspace.presence import (
+from curator.workspace.stored.presence import (
     PUBLISH,
     RECOVER,
     has_ledger,
@@ -31,7 +34,6 @@ from curator.workspace.presence import (
     require_presence,
     require_vectors,
 )
-from curator.workspace.temporary import temporary_files
 
 
 def new_run_id() -> str:
@@ -169,3 +171,20 @@ def reading_or_empty(layout: Layout) -> Iterator[Database]:
     else:
         with reading(layout) as database:
             yield database
+
+
+@contextmanager
+def temporary_files(folder: Path) -> Iterator[None]:
+    """Within it, Python's temporary files are made in `folder`, which is there only for that time.
+
+    Ours have no name at all (`tempfile.TemporaryFile`), so even a killed run leaves none; packages may make others.
+    """
+    before = tempfile.tempdir
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        with contextlib.suppress(OSError):  # what another run in this process, or a package, has left in it stays
+            folder.rmdir()

@@ -169,8 +169,8 @@ def test_a_locked_workspace_is_exit_code_five(bank, folder):
 
 def test_a_version_that_is_worse_is_refused_and_kept_with_force(bank, folder, monkeypatch):
     """The guard's figures are its own matter: see tests of the workspace. Here every later version is worse."""
-    from curator.workspace import learning
-    from curator.workspace.guard import GuardFigures
+    from curator.workspace.learn import run as learning
+    from curator.workspace.learn.guard import GuardFigures
 
     def worse(world: Any, now: Any, previous: Any, method: str, *, used: Any) -> GuardFigures:
         return GuardFigures(now.digest, previous.digest, method, 0.0, 30, 1, 9)

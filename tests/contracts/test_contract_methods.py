@@ -10,9 +10,9 @@ import pytest
 from curator.errors import BankError, CuratorError, UsageError
 from curator.methods import METHODS, BankScorer, ScoreTable, resolve_method, score
 from curator.methods.attribution import attribute
-from curator.methods.cosines import exact_cosines, on_grid
-from curator.methods.exact_pass import LayerCosines, even_statistics
 from curator.methods.grouping import Grouping
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.kernels.exact_pass import LayerCosines, even_statistics
 from curator.methods.layers import WHOLE
 from curator.methods.spec import MethodSpec, needs_of
 from curator.types import Bank, Label

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from curator.cli import cli
-from curator.workspace.conditions import Condition
+from curator.workspace.night.conditions import Condition
 from tests.patience import BRAKE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def test_every_exit_code_has_its_row():
 
 
 def test_metrics_in_the_guide_are_those_that_are_written():
-    source = (ROOT / "curator" / "workspace" / "night_metrics.py").read_text(encoding="utf-8")
+    source = (ROOT / "curator" / "workspace" / "night" / "metrics.py").read_text(encoding="utf-8")
     written = {f"curator_{name}" for name in re.findall(r'_(?:gauge|by)\("([a-z_]+)"', source)}
     written |= set(re.findall(r'Metric\(\s*"([a-z_]+)"', source)) - {"curator_info"}
     table = OPERATIONS.partition("## Metrics")[2].partition("A process that is killed")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from curator.workspace.night_drift import DRIFT_FIGURES, FIGURES
+from curator.workspace.night.drift import DRIFT_FIGURES, FIGURES
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "night-report.md").read_text(encoding="utf-8")
 

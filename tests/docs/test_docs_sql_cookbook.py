@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from curator.workspace import EvaluationRequest, LearnRequest, Workspace
-from curator.workspace.world import World
+from curator.workspace.learn.world import World
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from curator.generators import endpoint
 from curator.generators.asking import TRIES
+from curator.generators.chat import endpoint
 from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server as faults

@@ -30,7 +30,7 @@ from curator.lake import ReadOptions, open_source, plan_shards
 from curator.store import Database
 from curator.types import Shard, SourceObject
 from curator.workspace import ScanSummary, Workspace
-from curator.workspace.scoring import Scorer
+from curator.workspace.judge.scoring import Scorer
 from tests.patience import BRAKE_SECONDS, wait_for
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ import pytest
 from curator.export.parts import Options, Part
 from curator.export.rows import SCHEMA
 from curator.export.run import FORMATS
-from curator.lake import content_id, parquet
+from curator.lake import content_id
+from curator.lake.parquet import reading as parquet
 
 CONTENTS = [b"GIF89a" + random.Random(number).randbytes(64) for number in range(150)]
 

@@ -23,8 +23,10 @@ import faiss
 
 import curator.store.database as database
 import curator.store.ledger as ledger
-from curator.lake import parquet, read, tar
-from curator.lake.local import LocalSource
+from curator.lake import read
+from curator.lake.parquet import reading as parquet
+from curator.lake.sources.local import LocalSource
+from curator.lake.tar import reading as tar
 from curator.types import Datum
 
 

@@ -31,8 +31,8 @@ from curator.errors import ConfigError, CuratorError, SourceError
 from curator.generators.answers import Answer, AnswerFault, read_answer
 from curator.generators.prompts import AnswerKind, Prompt
 from curator.lake import ColumnNames, ReadOptions, plan_shards, read_datum, read_shard
-from curator.lake.filters import PathFilter
-from curator.lake.globs import Glob
+from curator.lake.sources.filters import PathFilter
+from curator.lake.sources.globs import Glob
 from curator.systems.spec import SETTINGS, read_system_spec, spec_text
 from curator.types import Datum, ObjectKind, Preprocess, Reject, SourceObject
 from tests.fuzz.texts import TEXT_SEEDS, enter_reviews, enter_texts, review_seeds

@@ -33,7 +33,7 @@ from curator.review.reviews import FIELDS, LONGEST, Review, checked_reviewer, so
 from curator.review.tables import csv_bytes, jsonl_bytes
 from curator.store import Database
 from curator.types import Datum, ObjectKind, SourceObject
-from curator.workspace.reviewing import READERS
+from curator.workspace.review.record import READERS
 
 NOW = datetime(2026, 1, 31, 12)
 A, B, C = "a" * 32, "b" * 32, "c" * 32

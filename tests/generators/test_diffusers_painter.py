@@ -15,7 +15,8 @@ from PIL import Image
 from curator.banks.text_cache import TextCache
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError, MissingExtra, SourceError, UsageError
-from curator.generators import GeneratorOptions, diffusion_pipelines, make_generator
+from curator.generators import GeneratorOptions, make_generator
+from curator.generators.diffusion import pipelines as diffusion_pipelines
 from curator.generators.painter_settings import DrawSettings, InpaintSettings, read_settings
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
@@ -291,7 +292,7 @@ def test_an_encoder_fault_and_an_exhausted_gpu_are_one_line(paint, monkeypatch):
     def exhausted(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2 GiB")
 
-    monkeypatch.setattr("curator.generators.inpainting.Inpainter.paint", exhausted)
+    monkeypatch.setattr("curator.generators.diffusion.inpainting.Inpainter.paint", exhausted)
     with pytest.raises(GeneratorError, match="too little memory to paint 1 at once") as caught:
         list(paint("inpaint").replies([inpaint()], allow=always))
     assert "batch_size" in caught.value.hint

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curator.generators.centring import FEWEST_IMAGES, Centring, unit_rows
+from curator.generators.embedded.centring import FEWEST_IMAGES, Centring, unit_rows
 
 
 def test_centring_takes_the_gap_out_and_needs_enough_images():

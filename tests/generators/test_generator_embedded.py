@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from curator.generators.embedded import one_torch_thread
+from curator.generators.embedded.answering import one_torch_thread
 
 
 def test_torch_gets_its_threads_back_even_after_a_fault():

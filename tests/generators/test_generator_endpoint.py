@@ -22,10 +22,11 @@ import pytest
 from PIL import Image
 
 from curator.errors import GeneratorError, MissingExtra, UsageError
-from curator.generators import GeneratorOptions, endpoint, make_generator
+from curator.generators import GeneratorOptions, make_generator
 from curator.generators.answers import AnswerFault, read_answer, schema_of
 from curator.generators.asking import Budget
-from curator.generators.endpoint import pause_seconds
+from curator.generators.chat import endpoint
+from curator.generators.chat.endpoint import pause_seconds
 from curator.generators.prompts import Prompt
 from curator.generators.requests import Picture, Reply, Request, Turn
 from tests.patience import BRAKE_SECONDS, wait_for

@@ -11,9 +11,9 @@ from safetensors.numpy import load
 from curator.banks.text_cache import TextCache
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
-from curator.generators.centring import unit_rows
-from curator.generators.embedded import Refused
-from curator.generators.feature_painter import (
+from curator.generators.embedded.answering import Refused
+from curator.generators.embedded.centring import unit_rows
+from curator.generators.embedded.painter import (
     SynthesisSettings,
     boundary_rows,
     knn_distance,

@@ -12,8 +12,8 @@ from curator.banks.text_cache import TextCache
 from curator.decode.fitting import fit
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import EncoderError, GeneratorError, UsageError
-from curator.generators.guide_address import guide_revision, split_guide
-from curator.generators.guides import Fitting, make_guide, read_fitting
+from curator.generators.diffusion.guide_address import guide_revision, split_guide
+from curator.generators.diffusion.guides import Fitting, make_guide, read_fitting
 from curator.generators.surroundings import Surroundings
 from curator.types import Preprocess
 from tests.generators import tiny_diffusion as tiny

@@ -20,8 +20,9 @@ import torch
 from PIL import Image
 
 from curator.errors import GeneratorError, MissingExtra, UsageError
-from curator.generators import GeneratorOptions, chat_model, make_generator
+from curator.generators import GeneratorOptions, make_generator
 from curator.generators.asking import Budget
+from curator.generators.chat import model as chat_model
 from curator.generators.prompts import Prompt
 from curator.generators.requests import Picture, Reply, Request, Turn
 
@@ -79,7 +80,7 @@ def first_scores(generator: Any, request: Request) -> torch.Tensor:
     """The scores of the first token of the answer, through the product's own preparation."""
     answers(generator, [request])
     from curator.generators.answers import messages_with_form
-    from curator.generators.local_chat import _as_parts
+    from curator.generators.chat.local import _as_parts
 
     loaded = generator._loaded
     inputs = loaded.inputs([[_as_parts(message) for message in messages_with_form(request)]])

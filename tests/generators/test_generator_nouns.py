@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from curator.generators.nouns import (
+from curator.generators.embedded.nouns import (
     PEOPLE,
     PLACES,
     UNFIT,

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.banks.wordnet import load_wordnet
-from curator.generators.centring import unit_rows
-from curator.generators.nouns import senses_of
-from curator.generators.wordnet_relatives import Groups, Senses, branch_of, shared_kinds, words_of
+from curator.generators.embedded.centring import unit_rows
+from curator.generators.embedded.nouns import senses_of
+from curator.generators.embedded.relatives import Groups, Senses, branch_of, shared_kinds, words_of
 
 ID = ("golden retriever", "tabby cat", "garbage truck", "French horn", "golf ball", "strawberry", "church", "zebra")
 

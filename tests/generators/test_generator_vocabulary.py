@@ -14,11 +14,11 @@ from curator.decode import fit
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
 from curator.generators.answers import read_answer
-from curator.generators.nouns import PLACES, Vocabulary, common_nouns, holds_name, keys_of
+from curator.generators.embedded.describer import ADJECTIVES, VocabularyDescriber, composed, make_describer
+from curator.generators.embedded.nouns import PLACES, Vocabulary, common_nouns, holds_name, keys_of
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
 from curator.generators.surroundings import Surroundings
-from curator.generators.vocabulary import ADJECTIVES, VocabularyDescriber, composed, make_describer
 
 WORDS = {
     *("apple", "banana", "bench", "boat", "bridge", "car", "cat", "church", "city", "cup", "dog"),

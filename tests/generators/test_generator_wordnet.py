@@ -13,15 +13,15 @@ from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
 from curator.generators.answers import read_answer
 from curator.generators.asking import Asker
-from curator.generators.embedded import ANY_MORE, OPENINGS, Question, Refused
-from curator.generators.nouns import ALIKE, Vocabulary, common_nouns, holds_name, keys_of, kinds_of, senses_of
+from curator.generators.embedded.answering import ANY_MORE, OPENINGS, Question, Refused
+from curator.generators.embedded.nouns import ALIKE, Vocabulary, common_nouns, holds_name, keys_of, kinds_of, senses_of
+from curator.generators.embedded.reasoner import WordNetReasoner, make_reasoner
+from curator.generators.embedded.relatives import Words
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request, Turn
 from curator.generators.surroundings import Surroundings
-from curator.generators.wordnet_reasoner import WordNetReasoner, make_reasoner
-from curator.generators.wordnet_relatives import Words
 from curator.systems.cleaning import Cleaner, CleaningRules
-from curator.systems.eoe import EoeSettings, learn_eoe
+from curator.systems.eoe.learn import EoeSettings, learn_eoe
 from tests.generators.scripted import MemoryCalls
 
 ID = ("golden retriever", "tabby cat", "garbage truck", "French horn", "golf ball", "strawberry", "church", "zebra")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from curator.errors import GeneratorError, UsageError
-from curator.generators.guide_losses import (
+from curator.generators.diffusion.guide_losses import (
     LossChoice,
     code_energy,
     code_msp,

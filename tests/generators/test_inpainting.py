@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from curator.errors import GeneratorError, UsageError
-from curator.generators.diffusion_pipelines import load_for_inpainting
-from curator.generators.guide_losses import LossChoice, make_loss
-from curator.generators.guides import ClassifierGuide
-from curator.generators.inpainting import Inpainter, Task, moved, seeded, to_image
-from curator.generators.latents import StableDiffusionLatents
+from curator.generators.diffusion.guide_losses import LossChoice, make_loss
+from curator.generators.diffusion.guides import ClassifierGuide
+from curator.generators.diffusion.inpainting import Inpainter, Task, moved, seeded, to_image
+from curator.generators.diffusion.latents import StableDiffusionLatents
+from curator.generators.diffusion.pipelines import load_for_inpainting
 from curator.generators.painter_settings import InpaintSettings
 from tests.generators import tiny_diffusion as tiny
 

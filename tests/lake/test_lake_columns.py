@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.decode import DecodeOptions, decode_image
-from curator.lake import ColumnNames, ImagePlace, content_id, parquet_look, read_datum, read_images
+from curator.lake import ColumnNames, ImagePlace, content_id, read_datum, read_images
 from curator.lake.options import ReadOptions
-from curator.lake.parquet import Cell
+from curator.lake.parquet import look as parquet_look
+from curator.lake.parquet.reading import Cell
 from curator.types import Reject
 
 PICTURES = [b"\x89PNG\r\n\x1a\n" + bytes([number]) * 40 for number in range(4)]
@@ -255,13 +256,13 @@ def read_all_lazily(path):
 
 
 def test_a_list_of_more_values_than_a_row_group_honestly_holds_is_implausible(write, read_all, monkeypatch):
-    monkeypatch.setattr("curator.lake.parquet_pages.MAX_LIST_VALUES", 100)
+    monkeypatch.setattr("curator.lake.parquet.pages.MAX_LIST_VALUES", 100)
     (reject,) = read_all(write({"images": lists([PICTURES[0]] * 101)}))
     assert reject.reason == "implausible"
 
 
 def test_fixed_values_too_wide_for_memory_are_implausible(write, read_all, monkeypatch):
-    monkeypatch.setattr("curator.lake.parquet_pages.MAX_PAGE_BYTES", 1000)
+    monkeypatch.setattr("curator.lake.parquet.pages.MAX_PAGE_BYTES", 1000)
     (reject,) = read_all(write({"image": pa.array([None, None], pa.binary(2000))}))
     assert reject.reason == "implausible"
 

@@ -9,8 +9,8 @@ import pytest
 
 from curator.errors import CuratorError
 from curator.lake import open_source
-from curator.lake.filters import PathFilter
 from curator.lake.passed import MAX_HEADINGS, OTHER, PassedOver, passed_as, suffix_heading
+from curator.lake.sources.filters import PathFilter
 
 SYSTEM = ["@eaDir", "#recycle", "$RECYCLE.BIN", "@Recycle", "System Volume Information", "lost+found", "__MACOSX",
           "#snapshot", "@Recently-Snapshot", "~snapshot", "Network Trash Folder"]  # fmt: skip

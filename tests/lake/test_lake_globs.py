@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.errors import SourceError
-from curator.lake.globs import Glob, has_magic
+from curator.lake.sources.globs import Glob, has_magic
 
 PARTS = st.sampled_from(["a", "b", "ab", "a1", "2026-01"])
 PATTERN_PARTS = st.sampled_from(["a", "*", "a*", "?", "[ab]", "**", "2026-*"])

@@ -18,7 +18,7 @@ import pytest
 
 from curator.errors import MissingExtra, SourceError
 from curator.lake import ImagePlace, ReadOptions, content_id, images, path_of, read_image, read_images
-from curator.lake.parquet import BATCH_ROWS
+from curator.lake.parquet.reading import BATCH_ROWS
 
 OPTIONS = ReadOptions()
 

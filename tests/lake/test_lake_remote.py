@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.errors import MissingExtra, SourceError
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard, tar_members
+from curator.lake import ReadOptions, expansion, open_source, plan_shards, read_datum, read_shard
 from curator.types import Datum, SourceObject
 
 
@@ -266,8 +266,8 @@ def test_encoded_web_objects_are_decoded_and_read_again(serve_encoded, make_tar,
 def test_an_encoded_web_object_that_expands_beyond_reason_is_one_reject(serve_encoded, read_all, monkeypatch):
     url, contents = serve_encoded
     contents["/a.jpg"] = contents["/c.parquet"] = bytes(2_000_000)
-    monkeypatch.setattr(tar_members, "EXPANSION_FREE", 100_000)
-    monkeypatch.setattr(tar_members, "MAX_EXPANSION", 2)
+    monkeypatch.setattr(expansion, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(expansion, "MAX_EXPANSION", 2)
     (reject,) = read_all(f"{url}/a.jpg", max_object_bytes=1_000_000)
     assert (reject.reason, reject.byte_size) == ("too_large", 1_000_001)
     (reject,) = read_all(f"{url}/c.parquet")

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.errors import SourceError
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard, tar_members
+from curator.lake import ReadOptions, expansion, open_source, plan_shards, read_datum, read_shard
 from curator.types import Reject
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -208,8 +208,8 @@ def test_a_content_encoding_that_is_not_true_does_no_harm(s3, read_all):
 def test_an_encoded_object_that_expands_beyond_reason_is_one_reject(s3, read_all, rejects_of, monkeypatch):
     encoded(s3, "a.jpg", bytes(2_000_000))
     encoded(s3, "c.parquet", bytes(2_000_000))
-    monkeypatch.setattr(tar_members, "EXPANSION_FREE", 100_000)
-    monkeypatch.setattr(tar_members, "MAX_EXPANSION", 2)
+    monkeypatch.setattr(expansion, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(expansion, "MAX_EXPANSION", 2)
     found = read_all("s3://lake", max_object_bytes=1_000_000)
     assert [(item.reason, item.byte_size) for item in found[:1]] == [("too_large", 1_000_001)]
     assert rejects_of(found[1:]) == [("expands_too_far", None)]

@@ -99,7 +99,7 @@ def test_a_parquet_file_without_row_groups_is_one_shard_that_says_why(tmp_path, 
         pq.ParquetWriter(path, pa.schema([("image", pa.binary())])).close()
     item = SourceObject(str(path), str(path), "parquet", 27, "")
     with pytest.MonkeyPatch.context() as patch:
-        from curator.lake.parquet import count_row_groups
+        from curator.lake.parquet.reading import count_row_groups
 
         patch.setattr(shards_module, "count_row_groups", count_row_groups)
         (shard,) = plan_shards([item])

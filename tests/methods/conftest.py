@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
 def way() -> Iterator[None]:
     """By the kernel, however few the labels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("curator.methods.exact_pass.LABELS", 0)
+        patch.setattr("curator.methods.kernels.exact_pass.LABELS", 0)
         yield
 
 

@@ -11,8 +11,10 @@ from hypothesis.extra.numpy import arrays
 
 from curator.errors import UsageError
 from curator.methods import score
-from curator.methods.adaneg import AdaNeg
-from curator.methods.ants import (
+from curator.methods.kernels.projection import projected
+from curator.methods.maths import log_odds_of_mix, log_sigmoid, sigmoid
+from curator.methods.members.adaneg import AdaNeg
+from curator.methods.members.ants import (
     ANTS,
     adaptive_weight,
     ants_score,
@@ -21,11 +23,9 @@ from curator.methods.ants import (
     side_log_odds,
     side_score,
 )
-from curator.methods.maths import log_odds_of_mix, log_sigmoid, sigmoid
-from curator.methods.mmood import MMOOD
-from curator.methods.neglabel import neglabel_log_odds
-from curator.methods.projection import projected
-from curator.methods.tanl import TANL, tanl_log_odds
+from curator.methods.members.mmood import MMOOD
+from curator.methods.members.neglabel import neglabel_log_odds
+from curator.methods.members.tanl import TANL, tanl_log_odds
 
 ID = np.array([[0.28, 0.21, 0.19], [0.20, 0.22, 0.17], [0.25, 0.24, 0.18], [0.15, 0.19, 0.16]])
 NEGATIVE = np.array(

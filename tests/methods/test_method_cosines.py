@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import EncoderError
-from curator.methods.cosines import exact_cosines, on_grid
+from curator.methods.kernels.cosines import exact_cosines, on_grid
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))

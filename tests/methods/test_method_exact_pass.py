@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.errors import EncoderError, UsageError
-from curator.methods import BankScorer, ScoreTable, exact_pass, resolve_method, score
-from curator.methods.exact_pass import ExactPass
+from curator.methods import BankScorer, ScoreTable, resolve_method, score
+from curator.methods.kernels import exact_pass
+from curator.methods.kernels.exact_pass import ExactPass
 
 METHODS = ("neglabel:group_count=1", "neglabel:group_size=7,remainder=join", "mcm", "energy", "eoe", "max_logit")
 

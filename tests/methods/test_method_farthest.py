@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curator.generators.centring import unit_rows
-from curator.methods.farthest import farthest_points
+from curator.generators.embedded.centring import unit_rows
+from curator.methods.kernels.farthest import farthest_points
 
 
 def test_farthest_points_are_those_of_a_square():

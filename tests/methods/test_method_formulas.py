@@ -12,7 +12,7 @@ from curator.errors import UsageError
 from curator.methods import score
 from curator.methods.grouping import Grouping, group_sizes
 from curator.methods.maths import sigmoid
-from curator.methods.neglabel import neglabel_log_odds
+from curator.methods.members.neglabel import neglabel_log_odds
 
 ID = np.array([[0.28, 0.21, 0.19], [0.20, 0.22, 0.17], [0.25, 0.24, 0.18], [0.15, 0.19, 0.16]])
 NEGATIVE = np.array(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from curator.errors import EncoderError, UsageError
 from curator.methods import BankScorer, ScoreTable, resolve_method
-from curator.methods import integers as integer_module
-from curator.methods import kernel as kernel_module
 from curator.methods.grouping import Grouping
-from curator.methods.integers import PARTS, to_integers
-from curator.methods.kernel import Kernel
+from curator.methods.kernels import float_pass as kernel_module
+from curator.methods.kernels import integers as integer_module
+from curator.methods.kernels.float_pass import Kernel
+from curator.methods.kernels.integers import PARTS, to_integers
 from curator.methods.statistics import Needs, exact_statistics
 
 TEXTS = [

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from curator.errors import BankError, EncoderError
 from curator.methods import BankScorer, ScoreTable, resolve_method, score_vectors
-from curator.methods import exact_pass as exact_module
 from curator.methods.attribution import attribute, scale_of
-from curator.methods.cosines import GRID, on_grid
-from curator.methods.exact_pass import ExactPass, LayerCosines, even_statistics
+from curator.methods.kernels import exact_pass as exact_module
+from curator.methods.kernels.cosines import GRID, on_grid
+from curator.methods.kernels.exact_pass import ExactPass, LayerCosines, even_statistics
+from curator.methods.kernels.projection import Projection, on_weight_grid, projected
+from curator.methods.kernels.scoring import ready_pass
 from curator.methods.layers import WHOLE, Layer, layer_vectors, negatives_from
-from curator.methods.projection import Projection, on_weight_grid, projected
-from curator.methods.scoring import ready_pass
+from curator.methods.members.tanl import tanl_log_odds
 from curator.methods.spec import needs_of
 from curator.methods.statistics import Needs
-from curator.methods.tanl import tanl_log_odds
 
 D = 32
 TEXTS = ["synood", "adaneg", "adaneg:mode=sample", "ants", "tanl:step=2", "mmood:mix=scores", "neglabel"]
@@ -162,7 +162,7 @@ def test_a_row_is_the_same_bit_for_bit_in_every_layer(bank, vectors, monkeypatch
 @pytest.mark.parametrize("step", [1, 7, 100, 299, 1000])
 def test_the_kernel_sums_consecutive_negatives_whatever_its_tiles(bank, vectors, monkeypatch, step, tile):
     """A last smaller chunk, chunks of one, and chunks larger than a tile or than the bank."""
-    monkeypatch.setattr("curator.methods.kernel.TILE", tile)
+    monkeypatch.setattr("curator.methods.kernels.float_pass.TILE", tile)
     method = resolve_method(f"tanl:step={step}", bank)
     cosines = vectors.astype(np.float64) @ bank.vectors.T.astype(np.float64)
     expected = tanl_log_odds(cosines[:, :5], cosines[:, 5:], scale=30.0, step=step)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curator.methods import score
-from curator.methods.csp import CSP
-from curator.methods.energy import Energy
-from curator.methods.eoe import EOE
-from curator.methods.fusion import Fusion
 from curator.methods.grouping import Grouping, group_sizes
-from curator.methods.knn import KNN
 from curator.methods.maths import log_odds_of_mean, log_sigmoid, log_sum_exp, logit, sigmoid
-from curator.methods.max_logit import MaxLogit
-from curator.methods.mcm import MCM
-from curator.methods.neglabel import NegLabel, neglabel_log_odds
+from curator.methods.members.csp import CSP
+from curator.methods.members.energy import Energy
+from curator.methods.members.eoe import EOE
+from curator.methods.members.fusion import Fusion
+from curator.methods.members.knn import KNN
+from curator.methods.members.max_logit import MaxLogit
+from curator.methods.members.mcm import MCM
+from curator.methods.members.neglabel import NegLabel, neglabel_log_odds
 from curator.methods.statistics import exact_statistics
 
 COSINES = st.floats(-1, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from curator.errors import EncoderError, UsageError
 from curator.methods import BankScorer, ScoreTable, resolve_method, score, score_vectors
-from curator.methods import kernel as kernel_module
+from curator.methods.kernels import float_pass as kernel_module
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from curator.errors import UsageError
 from curator.review.reviews import sort_lines
 from curator.store.ledger import utc_now
 from curator.workspace import Workspace
-from curator.workspace.reviewing import READERS
+from curator.workspace.review.record import READERS
 
 SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "fiftyone": "", "label-studio": ".json"}
 

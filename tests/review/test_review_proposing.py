@@ -13,11 +13,11 @@ import pytest
 from curator.banks.spec import read_spec
 from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError, ConfigError, UsageError
-from curator.generators.nouns import Vocabulary
+from curator.generators.embedded.nouns import Vocabulary
 from curator.workspace import Workspace
-from curator.workspace.proposal_evidence import Candidate, Judged, ranked
-from curator.workspace.proposal_judgement import Figures, Sides, judge, shortfall
-from curator.workspace.proposing import ProposalRequest
+from curator.workspace.review.evidence import Candidate, Judged, ranked
+from curator.workspace.review.judgement import Figures, Sides, judge, shortfall
+from curator.workspace.review.propose import ProposalRequest
 
 WORDS = ("blue whale", "red squirrel", "red wolf", "sea horse", "white pepper")
 
@@ -27,7 +27,7 @@ def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A vocabulary of a few words in place of 6,700, which take seconds."""
     lemmas = {word.text: word for word in load_wordnet().lemmas("noun")}
     small = partial(Vocabulary, words=tuple(lemmas[text] for text in WORDS))
-    monkeypatch.setattr("curator.workspace.proposal_evidence.Vocabulary", small)
+    monkeypatch.setattr("curator.workspace.review.evidence.Vocabulary", small)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_label_that_flags_more_rightly_than_wrongly_stays(workspace, decide, i
 def test_a_proposal_that_worsens_is_not_written(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", red="id")
     worse = Figures(4, 3, 0, 0, None)
-    monkeypatch.setattr("curator.workspace.proposing.judge", lambda before, after: judge(before, worse))
+    monkeypatch.setattr("curator.workspace.review.propose.judge", lambda before, after: judge(before, worse))
     assert workspace.reviews.propose(ProposalRequest()).verdict == "it flags 3 of 4 ID images, before 2"
     with pytest.raises(BankError, match="not written: it flags 3 of 4 ID images, before 2"):
         workspace.reviews.propose(ProposalRequest(build=True))
@@ -167,7 +167,7 @@ def test_removing_a_label_changes_the_digest_and_naming_none_does_not(workspace)
 def test_the_halves_are_given_by_hashes_and_need_enough_witnesses(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", blue="ood", red="id", green="id", magenta="id")
     assert workspace.reviews.propose(ProposalRequest()).held_out is False
-    monkeypatch.setattr("curator.workspace.proposing.FEWEST", 2)
+    monkeypatch.setattr("curator.workspace.review.propose.FEWEST", 2)
     found = workspace.reviews.propose(ProposalRequest())
     assert found.held_out is True
     even = [name for name, images in groups_of(workspace).items() if int(name[-1], 16) % 2 == 0 for _ in range(images)]

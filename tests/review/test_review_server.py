@@ -19,7 +19,7 @@ from curator.errors import UsageError
 from curator.review.server import ReviewServer
 from curator.workspace import Workspace
 from curator.workspace.context import Context
-from curator.workspace.review_desk import ReviewDesk, serve_review
+from curator.workspace.review.desk import ReviewDesk, serve_review
 from curator.workspace.session import writing
 from tests.patience import BRAKE_SECONDS
 

@@ -12,7 +12,7 @@ from curator.errors import UsageError
 from curator.review.journal import ASIDE
 from curator.workspace import Workspace
 from curator.workspace.context import Context
-from curator.workspace.review_desk import ReviewDesk
+from curator.workspace.review.desk import ReviewDesk
 from tests.patience import BRAKE_SECONDS
 from tests.review.test_review_server import JSON, decision, items_of, serving
 

@@ -15,8 +15,7 @@ from curator.durable import durable, write_durably
 from curator.errors import CuratorError, UsageError
 from curator.workspace.create import GITIGNORE_TEXT
 from curator.workspace.layout import Layout, slug
-from curator.workspace.session import writing
-from curator.workspace.temporary import temporary_files
+from curator.workspace.session import temporary_files, writing
 
 NO_NAMES = [
     "",

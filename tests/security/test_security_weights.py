@@ -17,9 +17,9 @@ import torch
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import EncoderError, GeneratorError
 from curator.generators import GeneratorOptions
-from curator.generators.chat_model import load_chat_model
-from curator.generators.diffusion_pipelines import load_for_drawing
-from curator.generators.guides import ClassifierGuide
+from curator.generators.chat.model import load_chat_model
+from curator.generators.diffusion.guides import ClassifierGuide
+from curator.generators.diffusion.pipelines import load_for_drawing
 
 TESTS = Path(__file__).parents[1]
 

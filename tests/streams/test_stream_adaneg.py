@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import UsageError
-from curator.methods.cosines import on_grid
-from curator.methods.memory import SampleProxies
-from curator.streams import score_stream
-from curator.streams.adaneg import AdaNegSettings, AdaNegStream, adaptive_cuts
+from curator.methods.kernels.cosines import on_grid
+from curator.methods.kernels.memory import SampleProxies
+from curator.systems.adaneg.stream import AdaNegSettings, AdaNegStream, adaptive_cuts
+from curator.systems.stream import score_stream
 
 T4_ID, T4_NEGATIVE = [[1, 0, 0.2], [0, 1, 0.2]], [[0.3, 0.3, 1], [-0.2, 0.4, 1]]
 T4_IMAGES = [[1, 0.1, 0.4], [0.2, 0.3, 1], [0.9, 0.2, 0.3], [0.05, 0.25, 1]]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curator.methods.ants import adaptive_weight, balanced_scores, side_score
-from curator.streams import score_stream
-from curator.streams.ants import Activation, AntsSettings, AntsStream
+from curator.methods.members.ants import adaptive_weight, balanced_scores, side_score
+from curator.systems.ants.stream import Activation, AntsSettings, AntsStream
+from curator.systems.stream import score_stream
 
 SCALE = 20.0
 

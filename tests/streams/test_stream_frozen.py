@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from curator.methods import resolve_method, score_vectors
-from curator.methods.ants import side_score
-from curator.streams import batches, score_stream
-from curator.streams.adaneg import AdaNegSettings, AdaNegStream
-from curator.streams.ants import AntsSettings, AntsStream
-from curator.streams.tanl import TanlSettings, TanlStream
+from curator.methods.members.ants import side_score
+from curator.systems.adaneg.stream import AdaNegSettings, AdaNegStream
+from curator.systems.ants.stream import AntsSettings, AntsStream
+from curator.systems.stream import batches, score_stream
+from curator.systems.tanl.stream import TanlSettings, TanlStream
 from curator.types import Bank, Label
 
 SCALE = 20.0

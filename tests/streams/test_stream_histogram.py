@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curator.methods.ants import negative_threshold
-from curator.streams.histogram import ScoreHistory, ScoreQueue, two_class_threshold
+from curator.methods.members.ants import negative_threshold
+from curator.systems.histogram import ScoreHistory, ScoreQueue, two_class_threshold
 
 HISTORY = np.array(
     [0.98, 0.97, 0.99, 0.96, 0.95, 0.93, 0.91, 0.88, 0.72, 0.55, 0.41, 0.36, 0.33, 0.28, 0.12, 0.97]

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curator.methods.tanl import tanl_score
-from curator.streams import score_stream
-from curator.streams.histogram import two_class_threshold
-from curator.streams.tanl import (
+from curator.methods.members.tanl import tanl_score
+from curator.systems.histogram import two_class_threshold
+from curator.systems.stream import score_stream
+from curator.systems.tanl.stream import (
     ActivationQueue,
     TanlSettings,
     TanlStream,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from curator.errors import BankError, ConfigError
-from curator.methods.ants import adaptive_weight, negative_threshold, side_score
-from curator.methods.cosines import exact_cosines, on_grid
-from curator.systems.ants import (
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.members.ants import adaptive_weight, negative_threshold, side_score
+from curator.systems.ants.learn import (
     ENS,
     VSNL,
     AntsSettings,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, BudgetSpent, ConfigError
-from curator.systems.eoe import EoeSettings, Thread, learn_eoe, within_goals
+from curator.systems.eoe.learn import EoeSettings, Thread, learn_eoe, within_goals
 from curator.systems.proposals import Proposal
 
 IDS = ("brambling", "zebra", "moped")

@@ -8,15 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, ConfigError
-from curator.methods.farthest import farthest_points
-from curator.systems.mmood import (
-    FAR,
-    NEAR,
-    OTHERS,
-    MmoodSettings,
-    learn_mmood,
-    round_robin,
-)
+from curator.methods.kernels.farthest import farthest_points
+from curator.systems.mmood.learn import FAR, NEAR, OTHERS, MmoodSettings, learn_mmood, round_robin
 
 IDS = ("zebra", "moped", "brambling")
 GROUPS = {"beasts": ["Zebra", "brambling", "unicorn"], "machines": ["moped", "zebra"]}

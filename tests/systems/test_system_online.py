@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.streams import batches
 from curator.systems.online import Streamed, movement, shuffled, stream_lake
+from curator.systems.stream import batches
 
 IDS = [f"{number:032x}" for number in range(10)]
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from curator.errors import BankError, ConfigError
 from curator.generators.painter_settings import InpaintSettings, read_settings
 from curator.generators.prompts import load_prompt
+from curator.methods.kernels.projection import Projection
 from curator.methods.layers import tuned_vectors
-from curator.methods.projection import Projection
-from curator.systems.synood import (
+from curator.systems.synood.learn import (
     SynoodSettings,
     SynoodTools,
     assign_labels,
@@ -283,7 +283,7 @@ def test_settings_name_what_is_wrong(table, named):
 
 def test_labels_are_in_the_same_order_whatever_the_hash_seed():
     code = (
-        "import numpy as np; from curator.systems.synood import assign_labels; "
+        "import numpy as np; from curator.systems.synood.learn import assign_labels; "
         "draw = np.random.default_rng(0); unit = lambda x: (x / np.linalg.norm(x, axis=1)[:, None]).astype('f4'); "
         "found = assign_labels(unit(draw.normal(size=(40, 8))), unit(draw.normal(size=(30, 8)))); "
         "print(found.labels.tolist(), found.rows.tolist())"

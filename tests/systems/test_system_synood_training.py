@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from curator.errors import BankError
-from curator.methods.projection import projected
-from curator.systems.synood_settings import SynoodSettings
-from curator.systems.synood_training import (
+from curator.methods.kernels.projection import projected
+from curator.systems.synood.settings import SynoodSettings
+from curator.systems.synood.training import (
     LARGEST_ROW,
     contrast_loss,
     exact_rows,

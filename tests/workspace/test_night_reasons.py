@@ -11,10 +11,10 @@ import pytest
 
 from curator.methods.attribution import Attribution, LabelPart
 from curator.workspace import LearnRequest, Workspace
-from curator.workspace.night_reasons import part_to_show
-from curator.workspace.night_report import distinct_names
-from curator.workspace.ruling import Cuts, Ruling
-from curator.workspace.world import World
+from curator.workspace.judge.ruling import Cuts, Ruling
+from curator.workspace.learn.world import World
+from curator.workspace.night.reasons import part_to_show
+from curator.workspace.night.report import distinct_names
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 

@@ -17,8 +17,8 @@ from curator.errors import UsageError, WorkspaceError
 from curator.store import Database, publish_snapshot
 from curator.vectors.shards import write_shard
 from curator.workspace import Workspace
-from curator.workspace.night_drift import DRIFT_FIGURES, FIGURES
-from curator.workspace.night_report import figures_of
+from curator.workspace.night.drift import DRIFT_FIGURES, FIGURES
+from curator.workspace.night.report import figures_of
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from curator.errors import BackupError, UsageError, WorkspaceError, WorkspaceLocked
 from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.backup_files import MANIFEST, digest_of, list_backups
+from curator.workspace.keep.backup_files import MANIFEST, digest_of, list_backups
 from curator.workspace.lock import hold_lock
 from tests.patience import BRAKE_SECONDS
 

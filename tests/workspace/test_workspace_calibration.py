@@ -17,7 +17,7 @@ from curator.errors import UsageError
 from curator.policy.conformal import p_values, sorted_scores
 from curator.policy.discoveries import benjamini_hochberg
 from curator.workspace import Workspace
-from curator.workspace.scan import SilentWatcher
+from curator.workspace.scan.request import SilentWatcher
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 40), "blue": (40, 40, 200), "yellow": (210, 200, 40)}
 

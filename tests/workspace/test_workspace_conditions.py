@@ -9,7 +9,7 @@ import pytest
 from curator.errors import UsageError
 from curator.store import ListingCounts
 from curator.workspace import ScanSummary, Workspace
-from curator.workspace.conditions import FIGURES, Condition, Limits, figures_of
+from curator.workspace.night.conditions import FIGURES, Condition, Limits, figures_of
 
 LISTING = ListingCounts("/lake", 80, 60, 5, 15, 20, 800, 650, {})
 NIGHT = ScanSummary(

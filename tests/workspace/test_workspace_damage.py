@@ -21,7 +21,7 @@ from curator.banks.storage import checksum
 from curator.store import Database
 from curator.vectors import read_shard, write_shard
 from curator.workspace import Workspace
-from curator.workspace.backup import make_backup
+from curator.workspace.keep.backup import make_backup
 from tests.conftest import make_lake
 
 NEWER = "insert into schema_migration select max(number) + 1, 'later', 'x', now()::timestamp from schema_migration"

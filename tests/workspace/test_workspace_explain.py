@@ -15,8 +15,8 @@ from curator.methods import resolve_method, score
 from curator.methods.attribution import attribute
 from curator.types import Bank, Label
 from curator.workspace import LearnRequest, Workspace
-from curator.workspace.ruling import Ruling
-from curator.workspace.world import World
+from curator.workspace.judge.ruling import Ruling
+from curator.workspace.learn.world import World
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 

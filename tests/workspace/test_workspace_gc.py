@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from curator.errors import WorkspaceError, WorkspaceLocked
 from curator.store.generated import record_calls, record_origin
 from curator.workspace import Workspace
-from curator.workspace.call_store import LedgerCalls
 from curator.workspace.lock import hold_lock
 from curator.workspace.session import writing
+from curator.workspace.stored.calls import LedgerCalls
 
 OLD = time.time() - 86_400
 

@@ -22,7 +22,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from curator.cli import cli
-from curator.lake import ReadOptions, parquet_pages, read_shard, tar_members
+from curator.lake import ReadOptions, read_shard
+from curator.lake.parquet import pages as parquet_pages
+from curator.lake.tar import members as tar_members
 from curator.types import Reject, Shard, SourceObject
 from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK

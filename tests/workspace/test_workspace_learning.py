@@ -13,9 +13,9 @@ from PIL import Image
 
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import LearnRequest, Workspace
-from curator.workspace.guard import guard_figures
+from curator.workspace.learn.guard import guard_figures
+from curator.workspace.learn.world import World
 from curator.workspace.session import reading
-from curator.workspace.world import World
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 

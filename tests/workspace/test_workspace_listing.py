@@ -14,8 +14,9 @@ from curator.store import Database
 from curator.store.migrate import migrate
 from curator.store.tables import object_table
 from curator.types import Reject, SourceObject
-from curator.workspace import scan
-from curator.workspace.scan import ScanRequest, list_source
+from curator.workspace.scan import listing as scan
+from curator.workspace.scan.listing import list_source
+from curator.workspace.scan.request import ScanRequest
 
 ENCODER = "fake-0123"
 # Around the separator, and beyond the plane in which UTF-16 sorts otherwise.

@@ -15,8 +15,8 @@ from curator.errors import UsageError
 from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Picture
 from curator.workspace import Workspace, looking
-from curator.workspace.pictures import thumbnails
-from curator.workspace.review_desk import ReviewDesk
+from curator.workspace.look.pictures import thumbnails
+from curator.workspace.review.desk import ReviewDesk
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
 

@@ -10,7 +10,7 @@ import pytest
 from curator.errors import SourceError, UsageError, WorkspaceLocked
 from curator.workspace import Workspace
 from curator.workspace.lock import hold_lock
-from curator.workspace.night_metrics import Metric
+from curator.workspace.night.metrics import Metric
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
@@ -114,7 +114,7 @@ def test_configured_place_is_taken_from_the_workspace(workspace, lake):
 
 
 def test_disk_that_refuses_at_the_end_costs_a_warning_and_not_the_night(watched, lake, metrics_file, monkeypatch):
-    import curator.workspace.night_metrics as module
+    import curator.workspace.night.metrics as module
 
     def full(_):
         raise OSError(28, "No space left on device")

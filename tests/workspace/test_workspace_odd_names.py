@@ -17,7 +17,7 @@ from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
 from curator.workspace import ExportRequest, LearnRequest, Workspace
-from curator.workspace.pictures import thumbnails
+from curator.workspace.look.pictures import thumbnails
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server

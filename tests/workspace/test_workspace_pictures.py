@@ -20,8 +20,8 @@ from PIL import Image
 from curator.errors import SourceError
 from curator.store import Database
 from curator.workspace import LearnRequest, Workspace
+from curator.workspace.learn.world import World
 from curator.workspace.session import reading
-from curator.workspace.world import World
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server, tiny_chat_models, tiny_diffusion
 

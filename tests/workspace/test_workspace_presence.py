@@ -12,7 +12,7 @@ import pytest
 from curator.errors import UsageError, WorkspaceError
 from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.recover import recover_workspace
+from curator.workspace.keep.recover import recover_workspace
 
 RUNS = "select count(*) as runs from run"
 

@@ -1,0 +1,1 @@
+"""Diffusion models as painters: pipelines of diffusers, and inpainting that a guide steers."""

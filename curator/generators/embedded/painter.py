@@ -1,0 +1,266 @@
+"""The embedded painter: outliers synthesised among the vectors themselves, without an image (NPOS).
+
+Non-Parametric Outlier Synthesis (Tao et al., ICLR 2023) looks for the ID vectors at the boundary, those far from their
+k-th nearest neighbour, adds Gaussian noise to them, and keeps what is still further out. Here an image that a method
+wants repainted gives the vector that noise is added to, its class gives the boundary, and a text steers by a little of
+its own direction. What comes back are the vectors that an image encoder would have made of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from curator.banks.prompts import fill
+from curator.banks.text_cache import encode_prompts
+from curator.generators.embedded.answering import (
+    Refused,
+    answer_each,
+    digest_of,
+    picture_vector,
+    refuse_address,
+    text_slot,
+)
+from curator.generators.embedded.centring import unit_rows
+from curator.generators.painter_settings import TASKS
+from curator.generators.requests import Reply, Request, Role
+from curator.generators.surroundings import Surroundings
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.types import Vectors
+
+FORMAT = 2  # raised whenever the same request may get another artefact
+BLOCK_CELLS = 1 << 22  # 32 MiB of float64 cosines
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisSettings:
+    """How outliers are made. A request's `settings` may set each of them, by these names.
+
+    k: the neighbour whose distance says how isolated a vector is. boundary_share: of a class, its most isolated images,
+    0–1. noise: expected length of the Gaussian noise that is added to a unit vector (NPOS gives its deviation in each
+    dimension; the length means the same in every space). candidates: vectors tried a round. widenings: rounds with
+    noise 1.5 times as long when all candidates of a round lie among ID images. count: vectors kept. context_weight:
+    length of the step in the direction of the text, small, so that the picture and not the text says where the outlier
+    is. Defaults are for spaces of unit vectors; they were looked at with curator-mini.
+    """
+
+    k: int = 5
+    boundary_share: float = 0.1
+    noise: float = 0.5
+    candidates: int = 200
+    widenings: int = 6
+    count: int = 1
+    context_weight: float = 0.15
+
+    @classmethod
+    def resolve(cls, prompt: str, given: Mapping[str, Any]) -> SynthesisSettings:
+        """From the settings of a request with that prompt. What a diffusion model would be told there (size, steps) is
+        passed over: systems send it to whatever painter there is. Raises Refused for any other key, and a bad value."""
+        known = [item.name for item in fields(cls)]
+        passed_over = [item.name for item in fields(TASKS[prompt])] if prompt in TASKS else []
+        if unknown := sorted(given.keys() - {*known, *passed_over}):
+            raise Refused(f"{prompt} has no setting {', '.join(unknown)}: known are {', '.join(known)}")
+        own = {name: given[name] for name in known if name in given}
+        for name, value in own.items():
+            whole = isinstance(getattr(cls(), name), int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise Refused(f"the setting {name} cannot be {value!r}")
+        settings = cls(**own)
+        least = {"k": 1, "candidates": 1, "count": 1, "widenings": 0, "noise": 1e-6, "context_weight": 0}
+        low = [name for name, bound in least.items() if getattr(settings, name) < bound]
+        wrong = not 0 < settings.boundary_share <= 1 or settings.count > settings.candidates
+        if low or wrong:
+            raise Refused(f"the settings {own} are out of range")
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """Synthesised vectors (n, d) unit norm, the most isolated first, with their k-NN distances to the ID vectors (n,).
+
+    `tried`: candidates over all rounds. `noise`: length of the noise of the round that gave them.
+    """
+
+    vectors: Vectors
+    distances: NDArray[np.float64]
+    tried: int
+    noise: float
+
+
+def knn_distance(
+    queries: NDArray[np.floating], reference: NDArray[np.floating], k: int, *, apart: bool = False
+) -> NDArray[np.float64]:
+    """Euclidean distance to the k-th nearest reference vector, (n,), in [0, 2]; the same in any batch.
+
+    queries: (n, d), reference: (m, d), unit norm. `apart`: they are the same, and no vector is its own neighbour.
+    Where there are fewer than k neighbours the furthest counts. Raises ValueError without any.
+    """
+    neighbours = len(reference) - apart
+    if neighbours < 1:
+        raise ValueError("no vector to measure a distance to")
+    columns, found = on_grid(reference), np.zeros(len(queries))
+    step = max(1, BLOCK_CELLS // len(reference))
+    for start in range(0, len(queries), step):
+        cosines = exact_cosines(on_grid(queries[start : start + step]), columns)
+        if apart:
+            rows = np.arange(len(cosines))
+            cosines[rows, start + rows] = -np.inf
+        place = len(reference) - min(k, neighbours)
+        kth = np.partition(cosines, place, axis=1)[:, place]
+        found[start : start + step] = np.sqrt(np.clip(2.0 - 2.0 * kth, 0.0, None))
+    return found
+
+
+def boundary_rows(distances: NDArray[np.float64], share: float) -> NDArray[np.intp]:
+    """The rows with the largest of the k-NN distances (n,), at least one, the largest first, ties in order."""
+    count = max(1, round(share * len(distances)))
+    return np.argsort(-distances, kind="stable")[:count]
+
+
+def synthesise_outliers(
+    origin: NDArray[np.floating],
+    reference: NDArray[np.floating],
+    boundary: float,
+    draws: np.random.Generator,
+    settings: SynthesisSettings,
+    *,
+    step: NDArray[np.floating] | None = None,
+) -> Outliers | None:
+    """Vectors around `origin` (d,) whose k-NN distance to the ID vectors `reference` (m, d) is at least `boundary`.
+
+    Each candidate is origin + step + noise, brought back to unit norm; those too near to ID are rejected and the
+    furthest of the others kept. `step` (d,): the way in which all candidates are moved. None when every round's
+    candidates lie among ID vectors. Fewer than `count` vectors are given where fewer are outside.
+    """
+    d = origin.shape[0]
+    centre = origin if step is None else origin + step
+    for widening in range(settings.widenings + 1):
+        noise = settings.noise * 1.5**widening
+        moved = centre + draws.standard_normal((settings.candidates, d)) * (noise / np.sqrt(d))
+        candidates = unit_rows(moved).astype(np.float32)
+        distances = knn_distance(candidates, reference, settings.k)
+        order = np.argsort(-distances, kind="stable")[: settings.count]
+        kept = order[distances[order] >= boundary]
+        if kept.size:
+            return Outliers(candidates[kept], distances[kept], (widening + 1) * settings.candidates, noise)
+    return None
+
+
+class FeaturePainter:
+    """Vectors in place of pictures. Implements `Generator`."""
+
+    model = "features"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    @cached_property
+    def revision(self) -> str:
+        around = self._surroundings
+        images = [] if len(self._images) else [around.image_vectors()]
+        labels = around.id_image_labels()
+        shaping = (around.encoder_id, around.template, around.id_texts, around.id_vectors, self._images, labels)
+        return digest_of(FORMAT, *shaping, *images)
+
+    def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
+        return answer_each(requests, allow, self._answer)
+
+    def close(self) -> None:
+        """Nothing is held that is worth freeing."""
+
+    def _answer(self, request: Request) -> Reply:
+        painted = {"inpaint": self._inpaint, "draw": self._draw}.get(request.prompt.name)
+        if painted is None:
+            raise Refused(f"{self.model} does not know the prompt {request.prompt.name}")
+        if len(self._images) < 2:
+            raise Refused("there are no ID images to keep away from")
+        settings = SynthesisSettings.resolve(request.prompt.name, request.settings)
+        # Each request draws from its own stream: neither its place nor its neighbours change what it gets.
+        draws = np.random.default_rng([abs(request.seed), int(request.digest, 16)])
+        boundary, found = painted(request, settings, draws)
+        if found is None:
+            raise Refused("every vector that was tried lies among ID images")
+        facts = {
+            "knn_distances": [round(distance, 6) for distance in found.distances.tolist()],
+            "boundary_distance": round(boundary, 6),
+            "candidates": found.tried,
+            "noise": found.noise,
+        }
+        return Reply(0, artefact=save({"vectors": found.vectors}), suffix=".safetensors", facts=facts)
+
+    def _inpaint(
+        self, request: Request, settings: SynthesisSettings, draws: np.random.Generator
+    ) -> tuple[float, Outliers | None]:
+        """Around the picture's vector, moved a little as the context says, beyond the boundary of its class."""
+        origin = unit_rows(picture_vector(request)[None])[0]
+        step = settings.context_weight * self._direction(text_slot(request, "context"))
+        nearest = int(exact_cosines(on_grid(origin[None]), on_grid(self._images)).argmax())
+        boundary = self._boundary(settings, int(self._labels[nearest]))
+        return boundary, synthesise_outliers(origin, self._images, boundary, draws, settings, step=step)
+
+    def _draw(
+        self, request: Request, settings: SynthesisSettings, draws: np.random.Generator
+    ) -> tuple[float, Outliers | None]:
+        """Around where images of that label should be: its text, moved by the way from texts to images."""
+        around = self._surroundings
+        [text] = encode_prompts(around.encoder(), [fill(around.template, text_slot(request, "label"))])
+        origin = unit_rows((text + self._image_mean - self._text_mean)[None])[0]
+        boundary = self._boundary(settings, None)
+        return boundary, synthesise_outliers(origin, self._images, boundary, draws, settings)
+
+    def _boundary(self, settings: SynthesisSettings, label: int | None) -> float:
+        """The least k-NN distance among the boundary rows of a class, or of all ID images for None."""
+        if settings.k not in self._distances:
+            self._distances[settings.k] = knn_distance(self._images, self._images, settings.k, apart=True)
+        own = np.ones(len(self._images), bool) if label is None else self._labels == label
+        distances = self._distances[settings.k][own]
+        return float(distances[boundary_rows(distances, settings.boundary_share)].min())
+
+    def _direction(self, context: str) -> NDArray[np.float64]:
+        """(d,) unit: what sets that text apart from the ID labels, which holds for images as for texts."""
+        around = self._surroundings
+        [text] = encode_prompts(around.encoder(), [context])
+        direction: NDArray[np.float64] = unit_rows((text - self._text_mean)[None])[0]
+        return direction
+
+    @cached_property
+    def _distances(self) -> dict[int, NDArray[np.float64]]:
+        return {}
+
+    @cached_property
+    def _images(self) -> Vectors:
+        vectors = self._surroundings.id_image_vectors()
+        return unit_rows(vectors).astype(np.float32) if len(vectors) else vectors
+
+    @cached_property
+    def _labels(self) -> NDArray[np.integer]:
+        labels: NDArray[np.integer] = self._surroundings.id_image_labels()
+        return labels
+
+    @cached_property
+    def _present(self) -> NDArray[np.integer]:
+        return np.unique(self._labels)
+
+    @cached_property
+    def _image_mean(self) -> NDArray[np.float64]:
+        """The mean of the classes' means: of images and of texts the same classes, each once."""
+        means = [self._images[self._labels == label].mean(axis=0, dtype=np.float64) for label in self._present]
+        mean: NDArray[np.float64] = np.stack(means).mean(axis=0)
+        return mean
+
+    @cached_property
+    def _text_mean(self) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = self._surroundings.id_vectors[self._present].mean(axis=0, dtype=np.float64)
+        return mean
+
+
+def make_painter(rest: str, role: Role, options: Any, surroundings: Surroundings) -> FeaturePainter:
+    """The painter `features`. Raises GeneratorError in another role, or for something behind the name."""
+    refuse_address(rest, role, "painter", FeaturePainter.model)
+    return FeaturePainter(surroundings)

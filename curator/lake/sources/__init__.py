@@ -1,0 +1,1 @@
+"""What a user names, listed without opening anything: folders, files, globs, URLs."""

@@ -1,0 +1,1 @@
+"""Tar archives as sources of images: headers that are not trusted, and their members."""

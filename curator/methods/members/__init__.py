@@ -1,0 +1,1 @@
+"""The methods, one published score a file."""

@@ -1,0 +1,1 @@
+"""AdaNeg: a memory of confident images beside the labels."""

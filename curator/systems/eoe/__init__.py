@@ -1,0 +1,1 @@
+"""EOE: outlier classes that a language model imagines."""

@@ -1,0 +1,1 @@
+"""SynOOD: painted images near the boundary, a projection layer and tuned label features."""

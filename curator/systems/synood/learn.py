@@ -1,0 +1,373 @@
+"""SynOOD: images of the ID classes repainted until they no longer belong, and what is learnt at that boundary.
+
+SynOOD, ICCV 2025 (arXiv 2507.10225), after its code (commit e13114e); where the paper has it otherwise it is said. The
+negatives of the parent bank stay as they are. Stages:
+
+    select     per class the images with the most bytes a pixel
+    contexts   what each of them shows besides its subject
+    paint      the image again under that text, away from its class
+    assign     each painted image to its nearest negative label
+    learn      a projection of images, and new vectors of the assigned labels (see synood_training.py)
+
+All that costs much is a call, so a run that was cut off goes on where it stopped; learning takes minutes on a CPU.
+Not taken over: ratios sorted as strings, labels in the order of a hash, an answer cut in the middle of a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.banks.audit import nearest
+from curator.errors import BankError
+from curator.generators.asking import Asking, Call
+from curator.generators.prompts import Prompt, load_prompt
+from curator.generators.requests import Picture, Request
+from curator.methods.kernels.cosines import on_grid
+from curator.methods.kernels.projection import BIAS, GAIN, SHIFT, WEIGHT
+from curator.methods.layers import TUNED_LABELS, TUNED_VECTORS
+from curator.systems.conversations import nothing_left, seed_of, tally
+from curator.systems.proposals import Learned
+from curator.systems.synood.settings import SynoodSettings as SynoodSettings
+from curator.types import Bank, Vectors
+
+if TYPE_CHECKING:
+    from curator.systems.synood.training import Projection, Tuned
+
+MARKER = re.compile(r"\((?:a|p|ip)\)(?!\w)|[\[\]]")  # WordNet's of adjectives; its brackets where they were left over
+WORD = re.compile(r"[^\W_]+")
+SHORTEST_WORD = 3  # of a class name that is looked for: `bird of paradise` is not recognised by `of`
+FAINT_WORDS = frozenset({"the", "and", "with", "for"})
+
+
+class IdPhoto(Protocol):
+    """An ID image as stage 1 sees it: `id_label` is the index of its ID label, `pixels` is width times height."""
+
+    @property
+    def image_id(self) -> str: ...
+    @property
+    def id_label(self) -> int: ...
+    @property
+    def pixels(self) -> int: ...
+    @property
+    def byte_size(self) -> int: ...
+
+
+Photo = TypeVar("Photo", bound=IdPhoto)
+
+
+@dataclass(frozen=True)
+class SynoodTools:
+    """What learning needs of the world around it.
+
+    vectors_of: of ID images by id, (n, d). picture: an image to look at, with its vector. painted_vectors: of what
+    painter's calls made, one for each call, (n, d): an encoded image, or the vectors that the embedded painter gives.
+    text_features: of prompts, (n, d), as the text tower gives them, of any norm.
+    """
+
+    vectors_of: Callable[[Sequence[str]], Vectors]
+    picture: Callable[[str, Vectors], Picture]
+    painted_vectors: Callable[[Sequence[Call]], Vectors]
+    text_features: Callable[[list[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """labels: (M',) the negatives in use, ascending. rows: (n,) of each image the index into `labels`, -1 where it is
+    not used. cosines: (n,) to its nearest negative."""
+
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    cosines: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Images of one or more painters' calls that were answered. sources: (n,) the ID label each was painted from."""
+
+    photos: tuple[IdPhoto, ...]
+    pictures: tuple[Picture, ...]
+    calls: tuple[Call, ...]
+    vectors: Vectors
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        return np.array([photo.id_label for photo in self.photos], dtype=np.int64)
+
+    @property
+    def own_vectors(self) -> Vectors:
+        """(n, d) of the images that were painted over."""
+        return np.array([picture.vector for picture in self.pictures], dtype=np.float32)
+
+    def take(self, kept: NDArray[np.bool_]) -> Painted:
+        places = np.flatnonzero(kept).tolist()
+        photos, pictures = [self.photos[place] for place in places], [self.pictures[place] for place in places]
+        return Painted(tuple(photos), tuple(pictures), tuple(self.calls[place] for place in places), self.vectors[kept])
+
+
+def learn_synood(
+    asking: Asking, images: Sequence[IdPhoto], parent: Bank, settings: SynoodSettings, tools: SynoodTools
+) -> Learned:
+    """The projection and the tuned labels; all negatives of the parent are inherited, so that "tuned.labels" are
+    places among its labels and among those of the bank alike.
+
+    An image without context, or whose call was rejected or failed, is left out and counted. Raises BankError for a
+    parent without negatives, without ID images, and when nothing was painted.
+    """
+    check_possible(images, parent)
+    photos = select_images(images, settings.per_class)
+    account: dict[str, Any] = {"selected": len(photos), "classes": len({photo.id_label for photo in photos})}
+    painted = paint_all(asking, photos, parent, settings, tools, account)
+    assigned = assign_labels(
+        painted.vectors,
+        parent.negative_vectors,
+        id_vectors=parent.id_vectors,
+        sources=painted.sources,
+        require_nearer=settings.require_nearer,
+    )
+    used = assigned.rows >= 0
+    account |= {"assigned": int(used.sum()), "not_nearer": int((~used).sum()), "labels_used": len(assigned.labels)}
+    if not used.any():
+        raise BankError("synood: every painted image is nearer to its own class than to any negative label")
+    places = parent.id_count + assigned.labels
+    painted, rows = painted.take(used), assigned.rows[used]
+    projection, tuned = learn(parent, painted, places, rows, settings, tools)
+    account |= {"projection_losses": list(projection.losses), "tuning_losses": list(tuned.losses)}
+    return Learned(
+        (),
+        parameters={
+            WEIGHT: projection.weight,
+            BIAS: projection.bias,
+            GAIN: projection.gain,
+            SHIFT: projection.shift,
+            TUNED_LABELS: places,
+            TUNED_VECTORS: tuned.vectors,
+        },
+        facts={"scale": scale_of(parent, settings), "tuned_labels": len(places)},
+        account=account,
+        pictures=tuple(picture_rows(parent, painted, places[rows])),
+        used_images=frozenset(photo.image_id for photo in photos),
+        inherited=tuple(range(parent.id_count, len(parent.labels))),
+    )
+
+
+def check_possible(images: Sequence[IdPhoto], parent: Bank) -> None:
+    """Raises BankError, before anything is asked, where nothing could be learnt."""
+    if parent.id_count == len(parent.labels):
+        raise BankError(f"synood: bank {parent.name} has no negative labels to assign", hint="give another --parent")
+    if not images:
+        raise BankError("synood: there are no ID images to paint", hint="give some with --reference")
+
+
+def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    """What each painted image shows: the negative label that it was assigned to, and the class it was painted from."""
+    for place, photo, call in zip(places.tolist(), painted.photos, painted.calls, strict=True):
+        texts = {"label": parent.labels[place].text, "group": parent.labels[photo.id_label].text}
+        yield {**texts, "call_id": call.call_id, "artefact": call.artefact}
+
+
+def paint_all(
+    asking: Asking,
+    photos: Sequence[IdPhoto],
+    parent: Bank,
+    settings: SynoodSettings,
+    tools: SynoodTools,
+    account: dict[str, Any],
+) -> Painted:
+    """Stages 2 and 3 for the chosen images. Raises BankError when nothing was painted."""
+    own = tools.vectors_of([photo.image_id for photo in photos])
+    pictures = [tools.picture(photo.image_id, vector) for photo, vector in zip(photos, own, strict=True)]
+    names = names_of(parent)
+    subjects = [(picture, names[photo.id_label]) for picture, photo in zip(pictures, photos, strict=True)]
+    contexts, asked = learn_contexts(asking, subjects, settings)
+    with_context = [place for place, context in enumerate(contexts) if context]
+    calls = paint(asking, [(pictures[place], contexts[place]) for place in with_context], settings)
+    account["contexts"] = {**tally(asked), "without": len(photos) - len(with_context)}
+    account["painted"] = tally(calls)
+    done = [(place, call) for place, call in zip(with_context, calls, strict=True) if call.status == "answered"]
+    if not done:
+        raise nothing_left("synood", [*asked, *calls])
+    vectors = tools.painted_vectors([call for _, call in done])
+    if len(vectors) != len(done):
+        raise BankError(f"synood: {len(done)} painted images have {len(vectors)} vectors instead of one each")
+    return Painted(
+        tuple(photos[place] for place, _ in done),
+        tuple(pictures[place] for place, _ in done),
+        tuple(call for _, call in done),
+        vectors,
+    )
+
+
+def learn(
+    parent: Bank,
+    painted: Painted,
+    places: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    settings: SynoodSettings,
+    tools: SynoodTools,
+) -> tuple[Projection, Tuned]:
+    """Stages 5 and 6. places: (M',) of the labels in use in the bank; rows: (n,) of each image, into `places`.
+
+    The text vectors of stage 5 are the bank's own, so that images are projected for what they are compared with.
+    """
+    from curator.systems.synood.training import train_projection, tune_labels
+
+    scale = scale_of(parent, settings)
+    texts = np.concatenate([parent.id_vectors, parent.vectors[places]])
+    projection = train_projection(
+        painted.own_vectors, painted.sources, painted.vectors, parent.id_count + rows, texts, scale, settings
+    )
+    prompts = [parent.labels[place].prompt or parent.labels[place].text for place in places.tolist()]
+    features = tools.text_features([without_markers(prompt) for prompt in prompts])
+    return projection, tune_labels(painted.vectors, rows, features, scale, settings)
+
+
+def scale_of(parent: Bank, settings: SynoodSettings) -> float:
+    return parent.logit_scale if settings.scale is None else settings.scale
+
+
+def names_of(parent: Bank) -> list[tuple[str, ...]]:
+    """Each ID label with its other names, as far as the bank knows them."""
+    synonyms = parent.lineage.get("id", {}).get("synonyms", {})
+    return [(label.text, *synonyms.get(label.text, ())) for label in parent.labels[: parent.id_count]]
+
+
+# Stage 1
+
+
+def select_images(images: Iterable[Photo], per_class: int) -> list[Photo]:
+    """Of each class the images with the most bytes a pixel, the first ones `per_class`; of equal ones by id.
+
+    Classes in the order of their labels. Ratios are numbers: the code sorts them as strings, 9.5 above 10.
+    """
+    by_class: dict[int, list[Photo]] = defaultdict(list)
+    for image in images:
+        by_class[image.id_label].append(image)
+    return [
+        image
+        for label in sorted(by_class)
+        for image in sorted(
+            by_class[label], key=lambda image: (-image.byte_size / max(image.pixels, 1), image.image_id)
+        )[:per_class]
+    ]
+
+
+# Stage 2
+
+
+def learn_contexts(
+    asking: Asking, subjects: Sequence[tuple[Picture, tuple[str, ...]]], settings: SynoodSettings
+) -> tuple[list[str], list[Call]]:
+    """subjects: pictures with the names of what they are of. The context of each, empty where there is none, and calls.
+
+    Where the answer holds nothing but the subject it is asked for once more, with another seed.
+    """
+    contexts = [""] * len(subjects)
+    calls: list[Call] = []
+    prompt = load_prompt("list-elements")
+    for attempt in range(2):
+        left = [place for place, context in enumerate(contexts) if not context]
+        if attempt:
+            left = [place for place in left if calls[place].status == "answered"]
+        requests = [
+            Request(
+                prompt,
+                {"label": subjects[place][1][0], "count": settings.elements},
+                pictures=(subjects[place][0],),
+                seed=settings.seed + attempt,
+            )
+            for place in left
+        ]
+        found = asking.ask("describer", requests) if requests else []
+        calls += found
+        for place, call in zip(left, found, strict=True):
+            elements = call.labels[: settings.elements]
+            contexts[place] = context_of(elements, subjects[place][1], most=settings.context_characters)
+    return contexts, calls
+
+
+def context_of(elements: Iterable[str], names: Iterable[str], *, most: int = 73) -> str:
+    """The elements that hold no word of the class's names, joined by commas, in at most so many characters.
+
+    What does not fit is cut between words: the code cuts the model's whole answer at 73 characters, where it falls.
+    """
+    own = {stem for name in names for stem in stems(name) if len(stem) >= SHORTEST_WORD and stem not in FAINT_WORDS}
+    joined = ", ".join(element.strip(" ,") for element in elements if not stems(element) & own and element.strip(" ,"))
+    if len(joined) <= most:
+        return joined
+    cut = joined[: most + 1].rpartition(" ")[0]
+    return cut.rstrip(" ,")
+
+
+def stems(text: str) -> set[str]:
+    """Its words without case and plural ending."""
+    words = WORD.findall(text.casefold())
+    return {word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word for word in words}
+
+
+# Stage 3
+
+
+def paint(asking: Asking, shown: Sequence[tuple[Picture, str]], settings: SynoodSettings) -> list[Call]:
+    """A call for each picture with its context. The seed is the picture's own, whatever else is painted with it."""
+    prompt = painter_prompt(settings.template)
+    requests = [
+        Request(
+            prompt,
+            {"context": context},
+            pictures=(picture,),
+            seed=seed_of(settings.seed, picture.image_id),
+            settings=settings.painter,
+        )
+        for picture, context in shown
+    ]
+    return asking.ask("painter", requests) if requests else []
+
+
+def painter_prompt(template: str) -> Prompt:
+    """The shipped prompt, or the same with a wording of one's own."""
+    shipped = load_prompt("inpaint")
+    return shipped if template.strip() == shipped.text.strip() else replace(shipped, text=template)
+
+
+# Stage 4
+
+
+def assign_labels(
+    vectors: Vectors,
+    negative_vectors: Vectors,
+    *,
+    id_vectors: Vectors | None = None,
+    sources: NDArray[np.int64] | None = None,
+    require_nearer: bool = False,
+) -> Assigned:
+    """vectors: (n, d), negative_vectors: (M, d), unit norm. The nearest of all M negatives, of equal ones the first.
+
+    require_nearer leaves out images that are not nearer to it than to their own class (`sources` (n,), rows of
+    `id_vectors` (C, d)): the painter moved them too little. Published without. Which labels are in use is returned in
+    ascending order and kept with the bank; the code's order is that of a set of strings, another one in every process.
+    """
+    grid = on_grid(vectors)
+    chosen, best = nearest(grid, on_grid(negative_vectors))
+    used = np.ones(len(vectors), dtype=bool)
+    if require_nearer:
+        if id_vectors is None or sources is None:
+            raise ValueError("require_nearer needs the ID vectors and each image's class")
+        used = best > np.einsum("nd,nd->n", grid, on_grid(id_vectors[sources]))
+    labels = np.unique(chosen[used]).astype(np.int64)
+    rows = np.where(used, np.searchsorted(labels, chosen), -1).astype(np.int64)
+    return Assigned(labels, rows, best)
+
+
+def without_markers(prompt: str) -> str:
+    """A prompt without what WordNet writes at words: `[rhizoidal`, or the (p) of adjectives that only follow a noun.
+
+    The released list holds twelve of them, one of which got 1,819 of 50,000 images.
+    """
+    return "\n".join(" ".join(MARKER.sub("", line).split()) for line in prompt.split("\n"))

@@ -1,0 +1,1 @@
+"""TANL: the candidates that OOD images activate most."""

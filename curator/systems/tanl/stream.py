@@ -1,0 +1,163 @@
+"""TANL on a stream: which of very many candidates are the negatives, and in which order, follows what activates them.
+
+Zhang et al., CVPR 2026, as published in OpenOOD-VLM (`activated_neg`). The activation of a candidate by an image is its
+softmax probability over ID labels and all candidates. Two queues hold the activations of images taken for ID and for
+OOD; candidates are ordered by the difference of their means. For each batch: order by the queues, score, divide the
+batch at a threshold between two classes of recent scores, order again with the batch's own confident images, score
+again.
+
+Where code and paper differ: `alpha` 0 is the code's default, by which a batch with confident images forgets the queues;
+other scripts of the authors use 0.95. `step` 1 is the paper's formula. The paper's start from noise images is kept, but
+they come encoded, so that they can be drawn with a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.maths import Cosines, Scores, log_sum_exp
+from curator.methods.members.tanl import tanl_score
+from curator.systems.histogram import ScoreQueue, Ties
+from curator.types import Vectors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TanlSettings:
+    """`scale` of the logits; `negatives` taken of the candidates; `queue`: activations kept of either side.
+
+    `gap` of the confident images to the threshold, in [0, 1]; `alpha` in [0, 1]: weight of the queues against the
+    batch; `step` as in the method; `score_queue`: scores that the threshold is found among, `ties` how.
+    """
+
+    scale: float
+    negatives: int = 1000
+    queue: int = 300
+    gap: float = 0.5
+    alpha: float = 0.0
+    step: int = 1
+    score_queue: int = 20_000
+    ties: Ties = "middle"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TanlFrozen:
+    """What a bank keeps: `order`, the activated candidates, the most activated first, and by how much, (M',)."""
+
+    order: NDArray[np.intp]
+    relevance: NDArray[np.float64]
+    threshold: float
+
+
+class ActivationQueue:
+    """The newest `limit` rows of activations (limit, U), float32, and their sum."""
+
+    def __init__(self, limit: int, width: int) -> None:
+        self._rows = np.zeros((limit, width), dtype=np.float32)
+        self._sum = np.zeros(width)
+        self._next, self._size = 0, 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, activations: NDArray[np.floating]) -> None:
+        """(n, U), the oldest first; they push the oldest rows out."""
+        limit = len(self._rows)
+        rows = activations[-limit:].astype(np.float32)
+        places = (self._next + np.arange(len(rows))) % limit
+        self._sum += rows.sum(axis=0, dtype=np.float64) - self._rows[places].sum(axis=0, dtype=np.float64)
+        self._rows[places] = rows
+        self._next = (self._next + len(rows)) % limit
+        self._size = min(limit, self._size + len(rows))
+
+    def mean(self) -> NDArray[np.float64]:
+        """(U,); zeros while the queue is empty."""
+        return self._sum / max(self._size, 1)
+
+
+class TanlStream:
+    """id_vectors: (C, d), candidates: (U, d), noise: (k, d) encoded noise images, all of unit norm; k may be 0."""
+
+    def __init__(self, id_vectors: Vectors, candidates: Vectors, settings: TanlSettings, *, noise: Vectors) -> None:
+        self.settings = settings
+        self._ids, self._candidates = on_grid(id_vectors), on_grid(candidates)
+        self.positive, self.negative = (ActivationQueue(settings.queue, len(candidates)) for _ in range(2))
+        self.scores = ScoreQueue(settings.score_queue)
+        self.threshold = 0.5
+        start = np.random.default_rng(settings.seed).permutation(len(id_vectors))[: settings.queue]
+        self.positive.add(self._activations(self._ids[np.sort(start)]))
+        if len(noise):
+            self.negative.add(self._activations(on_grid(noise)))
+        seen = np.concatenate([self._ids, on_grid(noise)]) if len(noise) else self._ids
+        self.scores.add(self._score(seen, self._order(self._difference())))
+
+    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
+        """Order the candidates by what is known and by the batch, then score it: (n,) in [0, 1]."""
+        rows = on_grid(vectors)
+        reference = self._score(rows, self._order(self._difference()))
+        self.scores.add(reference)
+        self.threshold = self.scores.threshold(self.settings.ties)
+        upper, lower = confident_cuts(self.threshold, self.settings.gap)
+        high, low = (self._activations(rows[chosen]) for chosen in (reference > upper, reference < lower))
+        positive = mixed_mean(self.positive.mean(), high, self.settings.alpha)
+        negative = mixed_mean(self.negative.mean(), low, self.settings.alpha)
+        scores = self._score(rows, self._order(negative - positive))
+        self.positive.add(high)
+        self.negative.add(low)
+        return scores
+
+    def frozen(self) -> TanlFrozen:
+        """By the queues alone: the last batch weighs no more than the others that are still in them."""
+        difference = self._difference()
+        order = self._order(difference)
+        return TanlFrozen(order, difference[order], self.threshold)
+
+    def _difference(self) -> NDArray[np.float64]:
+        return self.negative.mean() - self.positive.mean()
+
+    def _order(self, difference: NDArray[np.float64]) -> NDArray[np.intp]:
+        return ranked(difference, self.settings.negatives)
+
+    def _score(self, rows: NDArray[np.float64], order: NDArray[np.intp]) -> Scores:
+        inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates[order])
+        return tanl_score(inside, outside, scale=self.settings.scale, step=self.settings.step)
+
+    def _activations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Only for rows that enter a queue: all others never meet all candidates."""
+        inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates)
+        return activations(inside, outside, scale=self.settings.scale)
+
+
+def activations(id_cosines: Cosines, candidate_cosines: Cosines, *, scale: float) -> NDArray[np.float64]:
+    """The softmax over ID labels and candidates, at the candidates: (n, C) and (n, U) to (n, U)."""
+    logits = scale * np.asarray(candidate_cosines, dtype=np.float64)
+    masses = [log_sum_exp(scale * np.asarray(id_cosines, dtype=np.float64)), log_sum_exp(logits.copy())]
+    shares: NDArray[np.float64] = np.exp(logits - np.logaddexp(*masses)[:, None])
+    return shares
+
+
+def confident_cuts(threshold: float, gap: float) -> tuple[float, float]:
+    """Above the first an image counts as ID, below the second as OOD."""
+    return threshold + gap * (1 - threshold), threshold - gap * threshold
+
+
+def mixed_mean(kept: NDArray[np.float64], batch: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    """alpha * kept + (1 - alpha) * mean of the batch's rows (n, U); `kept` (U,) alone where there are none."""
+    return alpha * kept + (1 - alpha) * batch.mean(axis=0) if len(batch) else kept
+
+
+def ranked(difference: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Places of the `count` largest (all, if fewer), the largest first; of equal ones the first. Sorts only these."""
+    count = min(count, len(difference))
+    if not count:
+        return np.zeros(0, dtype=np.intp)
+    least = np.partition(difference, -count)[-count]
+    above, equal = np.flatnonzero(difference > least), np.flatnonzero(difference == least)
+    chosen = np.sort(np.concatenate([above, equal[: count - len(above)]]))
+    order: NDArray[np.intp] = chosen[np.argsort(-difference[chosen], kind="stable")]
+    return order

@@ -1,0 +1,1 @@
+"""Calibrations: thresholds from reference images, whether they hold, and stored vectors under other banks."""

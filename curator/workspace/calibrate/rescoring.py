@@ -1,0 +1,100 @@
+"""Rescoring: stored vectors under other banks and methods. Embeds no image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from curator.errors import UsageError
+from curator.store import Ledger
+from curator.types import Bank
+from curator.workspace.context import Context
+from curator.workspace.judge.night_cuts import judge_nights
+from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by, select
+from curator.workspace.judge.scoring import score_stored
+from curator.workspace.session import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """One bank and method: how many images were newly scored, how many of the lake's have a score, and are flagged."""
+
+    bank: str
+    bank_digest: str
+    method_id: str
+    rescored: int
+    scored: int
+    flagged: int
+    policy: str
+    policy_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSummary:
+    """What a rescoring did. `shown`: the report views show it now."""
+
+    run_id: str
+    scorings: tuple[Scoring, ...]
+    shown: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_scoring(
+    context: Context, *, banks: Sequence[str], methods: Sequence[str], where: str | None = None
+) -> ScoreSummary:
+    """Score the stored vectors under each bank with each method, all methods of a bank in one pass.
+
+    `where`: an SQL condition on report.scores; other images are left out. The report views then show what they showed,
+    as they do when there are several scorings: `report.compare` has them side by side.
+    """
+    only = None if where is None else matching_images(context, where)
+    arguments = {"banks": list(banks), "methods": list(methods), "where": where}
+    shown = only is None and len(banks) < 2 and len(methods) < 2
+    with writing(context.layout, "score", arguments) as ledger:
+        encoder_id = context.encoder_id(ledger.database)
+        scorings: list[Scoring] = []
+        for address in banks or (context.config.scan.bank,):
+            bank = context.bank_for(ledger, address, encoder_id=encoder_id)
+            scorings += score_bank(context, ledger, bank, methods, only, shown=shown)
+    return ScoreSummary(ledger.run_id, tuple(scorings), shown)
+
+
+def score_bank(
+    context: Context, ledger: Ledger, bank: Bank, methods: Sequence[str], only: frozenset[str] | None, *, shown: bool
+) -> list[Scoring]:
+    """The scorings of one bank."""
+    scorer = context.scorer(bank, *methods, database=ledger.database)
+    counts = score_stored(ledger, scorer, context.layout.vectors(bank.encoder_id), only=only)
+    scorings = []
+    for method in scorer.methods:
+        policy, note = policy_in_force(ledger, bank, method)
+        if only is None:
+            judge_nights(ledger, policy, method)
+        if shown:
+            select(ledger, bank, method, policy)
+        found = ledger.database.row("count_flags_of", **scored_by(bank, method)) or {}
+        scorings.append(
+            Scoring(
+                bank=bank_label(ledger.database, bank),
+                bank_digest=bank.digest,
+                method_id=method.method_id,
+                rescored=counts[method.method_id],
+                scored=int(found["scored"]),
+                flagged=int(found["flagged"]),
+                policy=policy.name if policy else "none",
+                policy_note=note,
+            )
+        )
+    return scorings
+
+
+def matching_images(context: Context, where: str) -> frozenset[str]:
+    """Images of the published report.scores that meet an SQL condition. Raises UsageError when there are none."""
+    with reading(context.layout, sealed=True) as database:
+        found = database.filtered_ids("report.scores", where)
+    if not found:
+        raise UsageError(f"no image meets the condition {where!r}", hint="it is on the columns of report.scores")
+    return frozenset(found)

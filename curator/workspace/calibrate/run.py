@@ -1,0 +1,257 @@
+"""Calibration: reference images that are known to be ID are scored, kept as a version, and give a policy its cuts.
+
+Scores and references are rows, so that another rule, another level or the policy of last week is a query and a row, and
+embeds and scores nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from curator.errors import UsageError
+from curator.lake import Source
+from curator.methods import Method, resolve_method
+from curator.policy import Calibration, Policy, Rule, calibrated_policy
+from curator.policy.classes import POOLED, own_classes
+from curator.policy.conformal import Scores, sorted_scores
+from curator.store import Ledger
+from curator.store.ledger import utc_now
+from curator.store.tables import uri_table
+from curator.workspace.context import Context
+from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
+from curator.workspace.judge.policies import policy_of, record_policy, scored_by, select
+from curator.workspace.judge.scoring import Scorer, score_stored
+from curator.workspace.judge.shortage import shortage
+from curator.workspace.look.explain import without_measured
+from curator.workspace.scan.listing import open_sources
+from curator.workspace.scan.request import ScanRequest, ScanWatcher
+from curator.workspace.scan.run import take_in
+from curator.workspace.session import writing
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSummary:
+    """A threshold and where it comes from. `min_id_score` and `min_log_odds` are None where nothing can be flagged, and
+    for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own."""
+
+    run_id: str
+    policy_id: str
+    policy: str
+    rule: str
+    level: float
+    by_class: bool
+    own_cuts: int
+    calibration_id: str
+    keep: float
+    kept_share: float
+    reference_images: int
+    min_id_score: float | None
+    min_log_odds: float | None
+    warning: str | None
+    flagged: int
+    scored: int
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceScores:
+    """What reference images scored under one bank and method, in the order of their ids; `id_labels`: the nearest."""
+
+    image_ids: tuple[str, ...]
+    log_odds: Scores
+    id_labels: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> ReferenceScores:
+        columns = (table[name].to_numpy() for name in ("log_odds", "id_label"))
+        return cls(tuple(table["image_id"].to_pylist()), *columns)
+
+    @property
+    def digest(self) -> str:
+        """Names the set of images, as methods that measure against reference images do."""
+        return hashlib.sha256("\n".join(self.image_ids).encode()).hexdigest()[:12]
+
+    def calibration_id(self, scoring: dict[str, str]) -> str:
+        """32 hexadecimal digits: the same images with the same scores under the same scoring, the same id."""
+        head = json.dumps([scoring, self.image_ids], sort_keys=True).encode()
+        body = self.log_odds.astype("<f8").tobytes() + self.id_labels.astype("<i4").tobytes()
+        return hashlib.sha256(head + body).hexdigest()[:32]
+
+
+def run_calibration(
+    context: Context,
+    sources: Sequence[str],
+    watcher: ScanWatcher,
+    *,
+    rule: Rule,
+    name: str | None,
+    wait_seconds: float = 0.0,
+) -> CalibrationSummary:
+    """Score reference ID images, all that are there unless sources are named, and let a policy of the rule decide.
+
+    Raises UsageError when there are none.
+    """
+    opened = open_sources(sources, context.config.scan)
+    names = [item.name for item in opened]
+    arguments = {"sources": names, "rule": rule.as_json()}
+    with writing(context.layout, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
+        scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference")
+        values = sorted_scores(reference.log_odds)
+        calibration_id = reference.calibration_id(scored_by(scorer.bank, scorer.method))
+        own, pooled = _classes(rule, reference, scorer.bank.id_count)
+        measured = _measured(rule, values, own, pooled)
+        policy = calibrated_policy(
+            scorer.bank,
+            scorer.method,
+            measured,
+            name=name or rule.name,
+            rule=rule,
+            calibration_id=calibration_id,
+            reference={"sources": names, "images": values.size, "run_id": ledger.run_id},
+        )
+        with ledger.database.transaction():
+            _record_calibration(ledger, scorer, reference, calibration_id, names)
+            record_policy(ledger, policy, scorer.method)
+            _record_classes(ledger, policy, scorer.method, rule, own)
+        judge_nights(ledger, policy, scorer.method)
+        select(ledger, scorer.bank, scorer.method, policy)
+        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        measured = replace(measured, warning=shortage(ledger.database, policy))
+        return _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
+
+
+def _summary(
+    run_id: str, policy: Policy, method: Method, measured: Calibration, own_cuts: int, counts: Mapping[str, int]
+) -> CalibrationSummary:
+    rule, calibration_id = policy.rule, policy.calibration_id
+    assert rule is not None and calibration_id is not None
+    cut = policy.min_log_odds if math.isfinite(policy.min_log_odds) else None
+    return CalibrationSummary(
+        run_id=run_id,
+        policy_id=policy.policy_id,
+        policy=policy.name,
+        rule=rule.kind,
+        level=rule.level,
+        by_class=rule.by_class,
+        own_cuts=own_cuts,
+        calibration_id=calibration_id,
+        keep=measured.keep,
+        kept_share=measured.kept_share,
+        reference_images=measured.n,
+        min_id_score=None if cut is None else float(method.id_score(np.array([cut]))[0]),
+        min_log_odds=cut,
+        warning=measured.warning,
+        flagged=int(counts["flagged"]),
+        scored=int(counts["scored"]),
+    )
+
+
+def use_policy(context: Context, name: str) -> Policy:
+    """Let a policy that was made before decide again: one row. Raises UsageError for one that is not there."""
+    with writing(context.layout, "calibrate use", {"name": name}) as ledger:
+        found = ledger.database.row("find_named_policy", name=name)
+        if found is None:
+            raise UsageError(f"no policy is called {name!r}", hint="see `curator calibrate list`")
+        scoring = {key: str(found[key]) for key in ("encoder_id", "bank_digest", "method_id")}
+        if not found["selected"]:
+            raise UsageError(
+                f"policy {name} is of {found['method_id']} on bank {found['bank_name']}, which the views do not show",
+                hint=f"show them: curator score --bank {found['bank_name']}@{found['bank_digest'][:12]} --method NAME",
+            )
+        policy = policy_of(found, scoring)
+        if policy.rule is not None and policy.rule.kind == "fdr":
+            bank = context.known_bank(ledger.database, f"{found['bank_name']}@{found['bank_digest']}")
+            judge_nights(ledger, policy, resolve_method(without_measured(policy.method_id), bank))
+        ledger.select(**scoring, policy_id=policy.policy_id)
+    return policy
+
+
+def reference_scores(
+    context: Context, ledger: Ledger, sources: Sequence[Source], watcher: ScanWatcher, *, role: str
+) -> tuple[Scorer, ReferenceScores]:
+    """Take the sources in and score them, under the bank and method configured; without sources, what is there."""
+    database = ledger.database
+    if sources:
+        request = ScanRequest(tuple(item.name for item in sources), role=role)
+        bank, listed = take_in(context, ledger, sources, request, watcher)
+    else:
+        bank = context.bank_for(ledger, context.config.scan.bank, encoder_id=context.encoder_id(database))
+    scorer = context.scorer(bank, database=database)
+    score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id))
+    scoring = scored_by(scorer.bank, scorer.method)
+    if not sources:
+        return scorer, ReferenceScores.of(database.table("list_reference_scores", **scoring))
+    with database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
+        return scorer, ReferenceScores.of(database.table("list_scores_in_sources", role=role, **scoring))
+
+
+def _classes(rule: Rule, reference: ReferenceScores, label_count: int) -> tuple[dict[int, Scores], Scores]:
+    """The sorted scores of the classes with a cut of their own, and of the rest."""
+    own = own_classes(reference.id_labels, minimum=rule.minimum, label_count=label_count) if rule.by_class else ()
+    found = scores_by_class(reference.log_odds, reference.id_labels, own)
+    pooled = found.pop(POOLED)
+    return found, pooled
+
+
+def _measured(rule: Rule, values: Scores, own: dict[int, Scores], pooled: Scores) -> Calibration:
+    """The cut of what has none of its own, and what all cuts together keep of the reference."""
+    measured = rule.calibrate(pooled if pooled.size else values)
+    if not own:
+        return measured
+    kept = int((pooled >= measured.min_log_odds).sum())
+    kept += sum(int((scores >= rule.cut(scores)).sum()) for scores in own.values())
+    return replace(measured, n=values.size, kept_share=kept / values.size)
+
+
+def _record_calibration(
+    ledger: Ledger, scorer: Scorer, reference: ReferenceScores, calibration_id: str, sources: Sequence[str]
+) -> None:
+    count = len(reference.image_ids)
+    rows = pa.table(
+        {
+            "calibration_id": pa.array([calibration_id] * count, pa.string()),
+            "image_id": pa.array(reference.image_ids, pa.string()),
+            "log_odds": pa.array(reference.log_odds, pa.float64()),
+            "id_label": pa.array(reference.id_labels, pa.int32()),
+            "run_id": pa.array([ledger.run_id] * count, pa.string()),
+        }
+    )
+    with ledger.database.incoming(calibration_score=rows):
+        ledger.database.run("insert_calibration_scores")
+    ledger.database.run(
+        "insert_calibration",
+        calibration_id=calibration_id,
+        **scored_by(scorer.bank, scorer.method),
+        reference_digest=reference.digest,
+        image_count=count,
+        sources=json.dumps(list(sources)),
+        created_at=utc_now(),
+        run_id=ledger.run_id,
+    )
+
+
+def _record_classes(ledger: Ledger, policy: Policy, method: Method, rule: Rule, own: dict[int, Scores]) -> None:
+    cuts = {label: rule.cut(scores) for label, scores in own.items()}
+    rows = [
+        {
+            "policy_id": policy.policy_id,
+            "id_label": label,
+            "image_count": own[label].size,
+            "min_log_odds": cut,
+            "min_id_score": float(method.id_score(np.array([cut]))[0]),
+        }
+        for label, cut in cuts.items()
+    ]
+    with ledger.database.incoming(policy_class=ledger.rows_table("policy_class", rows)):
+        ledger.database.run("insert_policy_classes")

@@ -1,0 +1,1 @@
+"""Evaluations on images whose side is known."""

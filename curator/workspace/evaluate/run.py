@@ -1,0 +1,284 @@
+"""Evaluation: images whose side is known are embedded once, scored under each bank and method, and measured.
+
+They have the role `evaluation`, so they are never in the views of the lake. Vectors and scores are stored like all
+others: a second evaluation of the same images embeds nothing, and one with another method only scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from curator.banks.wordnet.lexicon import word_key
+from curator.errors import BankError, StoreError, UsageError
+from curator.evaluation.figures import Scores, figures_of
+from curator.evaluation.labels import id_label_accuracy, label_of
+from curator.evaluation.sets import EvaluationSets, Found, ImageSet, choose_sets
+from curator.evaluation.summary import EvaluationSummary, Measured, Row, SetCounts
+from curator.lake import Source
+from curator.methods import Method, resolve_method
+from curator.store import Ledger
+from curator.store.tables import uri_table
+from curator.types import Bank
+from curator.workspace.context import Context
+from curator.workspace.evaluate.plan import EvaluationPlan, EvaluationRequest, plan_evaluation
+from curator.workspace.judge.policies import scored_by
+from curator.workspace.judge.scoring import Scorer, score_stored
+from curator.workspace.scan.listing import ListedSource
+from curator.workspace.scan.request import ScanRequest, ScanWatcher
+from curator.workspace.scan.run import take_in
+from curator.workspace.session import writing
+
+
+def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWatcher) -> EvaluationSummary:
+    """Measure banks and methods on images whose side is known, and store the figures.
+
+    Raises UsageError, before anything is read, for a request that cannot be; and when a set turns out to be empty.
+    """
+    plan = plan_evaluation(context, request)
+    arguments = {"sources": [source.name for source in plan.sources], "protocol": request.protocol}
+    with writing(context.layout, "evaluate", arguments) as ledger:
+        if plan.reference:
+            known = ScanRequest(tuple(source.name for source in plan.reference), role="reference")
+            _, reference = take_in(
+                context, ledger, plan.reference, known, watcher, bank=next(iter(request.banks), None)
+            )
+        field = _Field.find(context, ledger, request)
+        listed = _take_in(context, ledger, plan, field.contenders[0], watcher)
+        if context.encoder_id(ledger.database) != field.encoder_id:  # reading has shown that its weights changed
+            field = _Field.find(context, ledger, request)
+        sets = _sets(ledger, plan, listed)
+        if plan.reference:
+            among = _reference_ids(ledger, plan, listed, reference)
+            field = _Field.find(context, ledger, request, reference_ids=among)
+        measured = [item for contender in field.contenders for item in _measure(context, ledger, plan, sets, contender)]
+        totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
+        summary = EvaluationSummary(
+            run_id=ledger.run_id,
+            encoder_id=field.encoder_id,
+            protocol=plan.protocol.name if plan.protocol else None,
+            positive=request.positive,
+            replicates=request.replicates,
+            seed=request.seed,
+            embedded=int(totals["images"]),
+            sets=tuple(_counts(plan, sets)),
+            measured=tuple(measured),
+            published=plan.protocol.published if plan.protocol else (),
+            warnings=(*field.passed_over, *_warnings(context, plan, sets, measured)),
+        )
+        _record(ledger, summary)
+    return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    """A bank with the methods that fit it, which are scored in one pass. address, asked: as they were asked for."""
+
+    address: str
+    scorer: Scorer
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What is measured; `passed_over`: pairs of bank and method that do not fit each other."""
+
+    contenders: tuple[_Contender, ...]
+    passed_over: tuple[str, ...]
+
+    @classmethod
+    def find(
+        cls,
+        context: Context,
+        ledger: Ledger,
+        request: EvaluationRequest,
+        *,
+        reference_ids: frozenset[str] | None = None,
+    ) -> _Field:
+        """Raises BankError for a method that none of the banks fits."""
+        encoder_id = context.encoder_id(ledger.database)
+        methods = request.methods or (context.config.scan.method,)
+        faults: dict[str, list[BankError]] = {method: [] for method in methods}
+        contenders: dict[str, _Contender] = {}
+        addresses = request.banks or (context.config.scan.bank,)
+        for address in addresses:
+            bank = context.bank_for(ledger, address, encoder_id=encoder_id)
+            fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
+            for method in methods:
+                try:
+                    fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
+                except BankError as fault:
+                    faults[method].append(fault)
+            if fitting:
+                wanted = tuple(fitting.values())
+                scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
+                contenders.setdefault(bank.digest, _Contender(address, scorer, wanted))
+        for met in faults.values():
+            if len(met) == len(addresses):
+                raise met[0]
+        said = (f"not measured: {fault.message}" for met in faults.values() for fault in met)
+        return cls(tuple(contenders.values()), tuple(said))
+
+    @property
+    def encoder_id(self) -> str:
+        return self.contenders[0].scorer.bank.encoder_id
+
+
+def _take_in(
+    context: Context, ledger: Ledger, plan: EvaluationPlan, contender: _Contender, watcher: ScanWatcher
+) -> dict[str, ListedSource]:
+    """Embed what is new in the sources. Returns what each of them listed, by its name."""
+    wanted = ScanRequest(tuple(source.name for source in plan.sources), role="evaluation")
+    _, listed = take_in(context, ledger, plan.sources, wanted, watcher, bank=contender.address)
+    return {item.source.name: item for item in listed}
+
+
+def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSource]) -> EvaluationSets:
+    """The image sets, out of what lies in the sources now. Raises UsageError for an empty one."""
+
+    def found(sources: Sequence[Source]) -> list[Found]:
+        return _found(ledger, plan, [listed[source.name] for source in sources], role="evaluation")
+
+    sets = choose_sets(
+        found(plan.id_sources),
+        {name: found(sources) for name, sources in plan.ood_sources.items()},
+        id_labels=plan.id_labels,
+        rest_name=plan.request.ood_rest,
+    )
+    for item in (sets.id, *sets.ood.values()):
+        if not item.image_ids:
+            why = "every one of its images is an ID image as well" if item.excluded else "no image in its sources"
+            hint = "do the labels of its images stand in --id-labels?" if plan.id_labels else "see --id and --ood"
+            raise UsageError(f"the set {item.name} is empty: {why}", hint=hint)
+    return sets
+
+
+def _found(ledger: Ledger, plan: EvaluationPlan, listed: Sequence[ListedSource], *, role: str) -> list[Found]:
+    """The data that lie in sources just listed, with the labels they came with."""
+    with ledger.database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
+        rows = ledger.database.rows("list_evaluated_data", role=role)
+    labels = (label_of(row["uri"], row["source_label"], row["kind"]) for row in rows)
+    names = (None if label is None else plan.label_map.name_of(label) for label in labels)
+    return [Found(row["image_id"], name) for row, name in zip(rows, names, strict=True)]
+
+
+def _reference_ids(
+    ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSource], reference: Sequence[ListedSource]
+) -> frozenset[str]:
+    """The images of the reference sources, without those whose label makes an image of the ID sources OOD."""
+    data = _found(ledger, plan, [listed[source.name] for source in plan.id_sources], role="evaluation")
+    ids = {word_key(label) for label in plan.id_labels or ()}
+    ood = {word_key(item.label) for item in data if item.label is not None} - ids if ids else set[str]()
+    found = _found(ledger, plan, reference, role="reference")
+    kept = (item for item in found if item.label is None or word_key(item.label) not in ood)
+    return frozenset(item.image_id for item in kept if item.image_id is not None)
+
+
+def _measure(
+    context: Context, ledger: Ledger, plan: EvaluationPlan, sets: EvaluationSets, contender: _Contender
+) -> Iterator[Measured]:
+    """Score what has no score yet under a bank and its methods, and measure each of them."""
+    bank, methods = contender.scorer.bank, contender.scorer.methods
+    every = {image_id for item in (sets.id, *sets.ood.values()) for image_id in item.image_ids}
+    score_stored(ledger, contender.scorer, context.layout.vectors(bank.encoder_id), only=every)
+    id_labels = [label.text for label in bank.labels if label.role == "id"]
+    replicates, seed = plan.request.replicates, plan.request.seed
+    for asked, method in zip(contender.asked, methods, strict=True):
+        log_odds, nearest = _scores_of(ledger, bank, method, sets.id)
+        ood_scores = {name: _scores_of(ledger, bank, method, item)[0] for name, item in sets.ood.items()}
+        correct, labelled = id_label_accuracy(nearest, sets.id.labels, id_labels)
+        figures = figures_of(log_odds, ood_scores, plan.groups, replicates=replicates, seed=seed)
+        yield Measured(
+            bank=f"{bank.name}@{bank.digest[:8]}",
+            bank_digest=bank.digest,
+            method=asked,
+            method_id=method.method_id,
+            figures=tuple(figures),
+            labelled=labelled,
+            correct=correct,
+        )
+
+
+def _scores_of(ledger: Ledger, bank: Bank, method: Method, images: ImageSet) -> tuple[Scores, list[int]]:
+    """Log-odds, because id_score saturates, and nearest ID labels of a set's images: (n,) each, in its order."""
+    positions = np.arange(len(images.image_ids))
+    wanted = pa.table({"position": positions, "image_id": pa.array(images.image_ids, pa.string())})
+    with ledger.database.incoming(evaluated=wanted):
+        found = ledger.database.table("list_evaluated_scores", **scored_by(bank, method))
+    if not np.array_equal(found["position"].to_numpy(), positions):
+        raise StoreError(
+            f"{found.num_rows} scores for the {len(positions)} images of {images.name} under {method.method_id}",
+            hint="see `curator doctor --check`",
+        )
+    return found["log_odds"].to_numpy(), found["id_label"].to_pylist()
+
+
+def _counts(plan: EvaluationPlan, sets: EvaluationSets) -> list[SetCounts]:
+    sources = {"id": plan.id_sources, **plan.ood_sources}
+    return [
+        SetCounts(
+            side="id" if item is sets.id else "ood",
+            name=item.name,
+            near_far=plan.groups.get(item.name),
+            sources=tuple(source.name for source in sources.get(item.name, plan.id_sources)),
+            data=item.data,
+            images=len(item.image_ids),
+            copies=item.copies,
+            unreadable=item.unreadable,
+            excluded=item.excluded,
+            expected=plan.expected.get(item.name),
+        )
+        for item in (sets.id, *sets.ood.values())
+    ]
+
+
+def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, measured: Sequence[Measured]) -> list[str]:
+    """What a reader of the figures must know."""
+    said = []
+    for item in (sets.id, *sets.ood.values()):
+        expected = plan.expected.get(item.name, item.data)
+        if item.data != expected:
+            said.append(f"{item.name} holds {item.data} images, the protocol's list {expected}")
+        if item.excluded:
+            said.append(f"{item.name}: {item.excluded} images left out, they are ID images as well")
+        if item.unlabelled:
+            said.append(f"{item.unlabelled} images of the ID sources came without a label and are in no set")
+    if plan.protocol and plan.protocol.encoder != context.config.encoder.address:
+        said.append(
+            f"the published figures are for the encoder {plan.protocol.encoder}, these for "
+            f"{context.config.encoder.address}: they cannot be compared"
+        )
+    if measured and not any(item.labelled for item in measured):
+        said.append("no ID image came with a label of the bank, so there is no label accuracy: see --labels-map")
+    return said
+
+
+def _record(ledger: Ledger, summary: EvaluationSummary) -> None:
+    sets: list[Row] = [
+        {
+            "side": item.side,
+            "name": item.name,
+            "near_far": item.near_far,
+            "sources": json.dumps(item.sources),
+            "data_count": item.data,
+            "image_count": item.images,
+            "copy_count": item.copies,
+            "unreadable_count": item.unreadable,
+            "excluded_count": item.excluded,
+            "expected_count": item.expected,
+        }
+        for item in summary.sets
+    ]
+    ledger.record_evaluation(
+        encoder_id=summary.encoder_id,
+        protocol=summary.protocol,
+        positive=summary.positive,
+        replicates=summary.replicates,
+        seed=summary.seed,
+        sets=sets,
+        metrics=summary.metric_rows(),
+    )

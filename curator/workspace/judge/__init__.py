@@ -1,0 +1,1 @@
+"""Scores, and which policy and cuts say what they mean."""

@@ -1,0 +1,1 @@
+"""What keeps a workspace whole: backups, checks, clearing up, and the way back."""

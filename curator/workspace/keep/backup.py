@@ -1,0 +1,204 @@
+"""Backups: a copy of the workspace that is whole or not there, and the way back.
+
+A backup is taken under the workspace's lock, with the ledger closed, so it is the state between two runs. It is put
+together under a hidden name and renamed, so a killed one leaves nothing that looks like a backup. All that the ledger
+refers to is read before, and looked for in the copy after: what is damaged or left out must not push good backups out.
+Vector files, banks and painted files never change and are named by their content: the ones that the last backup has
+are linked from there and cost no space, once their bytes have been compared with its manifest: rot must not pass from
+one backup to the next. What can be made again (indexes, text embeddings, the published snapshot) is left out, and the
+snapshot is published anew by `restore`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from curator.durable import sync
+from curator.errors import BackupError, CuratorError, UsageError
+from curator.paths import expanded
+from curator.store import Database, publish_snapshot
+from curator.store.checks import read_everything
+from curator.workspace.keep.backup_files import (
+    MAKING,
+    MANIFEST,
+    Manifest,
+    StoredFile,
+    copy_file,
+    disk_faults,
+    files_of,
+    is_as_written,
+    link_file,
+    list_backups,
+    never_changes,
+)
+from curator.workspace.layout import Layout, refuse_odd_bytes, refuse_remote
+from curator.workspace.lock import hold_lock
+from curator.workspace.logs import log
+from curator.workspace.mishaps import damage
+from curator.workspace.session import new_run_id, open_ledger
+from curator.workspace.stored.losses import all_kept, referred_files
+from curator.workspace.stored.presence import has_ledger, require_presence
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """A backup that was made. `linked` of its files were in the one before; `renewed` ones were damaged there, and
+    copied afresh; `lost` ones the workspace itself does not have any more."""
+
+    path: str
+    files: int
+    byte_size: int
+    linked: int
+    copied_bytes: int
+    renewed: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()  # older backups, beyond those to be kept
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def refuse_remote_backup(place: Path | str) -> None:
+    """Raises WorkspaceError for a URL: what is linked from the backup before needs a file system."""
+    refuse_remote(
+        place,
+        why="a backup is a folder on this machine, because files that have not changed are linked from the one before",
+        hint="copy whole backups to object storage, and back, with the tools of the store",
+    )
+
+
+def make_backup(
+    layout: Layout, destination: Path, *, keep: int | None = None, without_lost: bool = False
+) -> BackupSummary:
+    """Back the workspace up into a new folder of `destination`; then keep only the newest `keep` backups there.
+
+    without_lost: also where files are lost that the ledger refers to; the manifest says which. Raises BackupError for
+    such a workspace otherwise, and when the disk refuses; WorkspaceLocked while a run is writing.
+    """
+    destination = expanded(destination).resolve()
+    if destination == layout.root or layout.root in destination.parents:
+        raise UsageError(f"{destination} lies in the workspace", hint="back up to another folder, better another disk")
+    require_presence(layout)
+    name = new_run_id()
+    with disk_faults(destination), hold_lock(layout.lock, command="backup", run_id=name):
+        destination.mkdir(parents=True, exist_ok=True)
+        with hold_lock(destination / ".lock", command="backup", run_id=name):
+            for left in destination.glob(f"{MAKING}*"):
+                shutil.rmtree(left)
+            wanted, lost = _close_ledger(layout)
+            if lost and not without_lost:
+                raise _refusal(lost)
+            making = destination / f"{MAKING}{name}"
+            try:
+                summary = _copy_workspace(layout, making, destination, lost=tuple(lost), wanted=wanted)
+                making.rename(destination / name)
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+            sync(destination)
+            return _thin_out(destination, replace(summary, path=str(destination / name)), keep=keep)
+
+
+def restore_backup(backup: Path, folder: Path) -> Layout:
+    """Make the workspace of a backup (or of the newest one in a folder of backups) at `folder`, which must be new.
+
+    Every file is compared with the manifest. Raises BackupError for a backup that is not whole, and leaves no folder.
+    """
+    backup, folder = expanded(backup).resolve(), expanded(folder).resolve()
+    refuse_odd_bytes(folder)
+    if not (backup / MANIFEST).is_file() and (found := list_backups(backup)):
+        backup = found[-1]
+    manifest = Manifest.read(backup)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already", hint="restore into a new folder, and swap the two by hand")
+    making = folder.parent / f"{MAKING}{folder.name}-{new_run_id()}"
+    with disk_faults(folder):
+        try:
+            for name, stored in manifest.files.items():
+                copy_file(backup / name, making / name, expected=stored)
+            layout = Layout(making)
+            if layout.ledger.is_file():
+                publish_snapshot(layout.ledger, layout.snapshot)
+            making.replace(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        sync(folder.parent)
+    if lacks := lacking_files(Layout(folder), manifest):
+        log.warning("the backup lacks %d files that its ledger refers to, first %s", len(lacks), lacks[0])
+    return Layout(folder)
+
+
+def lacking_files(layout: Layout, manifest: Manifest) -> list[str]:
+    """What the ledger of a backup, or of what was restored from it, refers to and the backup does not have."""
+    if not has_ledger(layout):
+        return sorted(manifest.lost)
+    with damage(layout.ledger, remedy="name another backup"), Database.open_reader(layout.ledger) as database:
+        return sorted(referred_files(layout, database) - manifest.files.keys() | set(manifest.lost))
+
+
+def _close_ledger(layout: Layout) -> tuple[set[str], dict[str, CuratorError]]:
+    """Bring what a killed run left in DuckDB's log into the file, and read all of it and all that it refers to. The
+    lock is ours, so nobody has it open. Returns the files that a backup must have, and what is lost of them."""
+    if not has_ledger(layout):
+        return set(), {}  # a new workspace
+    with open_ledger(layout) as database:
+        read_everything(database)
+        wanted = {layout.ledger.name, *referred_files(layout, database)}
+        lost = {kept.paths[name]: fault for kept in all_kept(layout, database) for name, fault in kept.lost.items()}
+    return {file for file in wanted if file.removesuffix("/bank.json") not in lost}, lost
+
+
+def _refusal(lost: Mapping[str, CuratorError]) -> BackupError:
+    first = next(iter(lost.values()))
+    more = f", and {len(lost) - 1} more are lost" if len(lost) > 1 else ""
+    return BackupError(
+        f"{first.message}{more}: the ledger refers to it",
+        hint="`curator doctor --check` says how it comes back; or back up without it, by --without-lost",
+    )
+
+
+def _copy_workspace(
+    layout: Layout, making: Path, destination: Path, *, lost: tuple[str, ...], wanted: set[str]
+) -> BackupSummary:
+    before = next(reversed(list_backups(destination)), None)
+    known = _known_files(before)
+    files: dict[str, StoredFile] = {}
+    linked, renewed = 0, [] if known is not None or before is None else [MANIFEST]
+    for path in files_of(layout.root, destination=destination):
+        relative = path.relative_to(layout.root).as_posix()
+        stored = (known or {}).get(relative)
+        if before and stored and never_changes(relative) and path.stat().st_size == stored.byte_size:
+            if is_as_written(before / relative, stored):
+                linked += link_file(before / relative, making / relative, stored)
+                files[relative] = stored
+                continue
+            renewed.append(relative)
+        files[relative] = copy_file(path, making / relative)
+    if absent := sorted(wanted - files.keys()):
+        raise BackupError(f"{absent[0]}, and {len(absent) - 1} more, did not get into the backup", hint="try again")
+    Manifest(files, lost).write(making)
+    for folder in {path.parent for path in making.rglob("*")}:
+        sync(folder)
+    byte_size = sum(stored.byte_size for stored in files.values())
+    copied = sum(stored.byte_size for file, stored in files.items() if (known or {}).get(file) != stored)
+    return BackupSummary(str(making), len(files), byte_size, linked, copied, tuple(renewed), lost)
+
+
+def _known_files(before: Path | None) -> Mapping[str, StoredFile] | None:
+    """The files of the last backup; None where there is none that can be read: then all are copied."""
+    with suppress(BackupError):
+        return Manifest.read(before).files if before else None
+    return None
+
+
+def _thin_out(destination: Path, summary: BackupSummary, *, keep: int | None) -> BackupSummary:
+    """Remove the older backups beyond the newest `keep`; each disappears at once, then its files."""
+    removed = list_backups(destination)[:-keep] if keep else []
+    for path in removed:
+        hidden = path.rename(destination / f"{MAKING}gone-{path.name}")
+        shutil.rmtree(hidden)
+    return replace(summary, removed=tuple(path.name for path in removed))

@@ -1,0 +1,1 @@
+"""Banks that systems learn from the lake."""

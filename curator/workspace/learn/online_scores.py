@@ -1,0 +1,55 @@
+"""Keeps the scores that a stream gave in passing: rows under a method id that names the stream, `ants-online(…)`.
+
+They cannot be computed again for one image: the id says which images passed, in which order and in which batches. The
+views go on showing what they showed; `report.compare` has these scores beside all others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from curator.errors import UsageError
+from curator.methods import BankScorer, Method, resolve_method
+from curator.methods.spec import MethodSpec
+from curator.policy import Policy, default_policy
+from curator.store import Ledger
+from curator.store.tables import score_table
+from curator.systems.online import Streamed, movement
+from curator.systems.stream import batches
+from curator.types import Bank
+from curator.workspace.judge.policies import record_policy
+from curator.workspace.learn.world import World
+
+ROWS = 4096
+
+
+def record_streamed(world: World, ledger: Ledger, bank: Bank, system: str, streamed: Streamed) -> dict[str, Any]:
+    """Stores the scores that are not stored yet, and the cut that would rule. Returns what a user is told."""
+    method = resolve_method(system, bank)
+    method_id = MethodSpec(f"{system}-online", {"batch": streamed.batch, "stream": streamed.digest}).method_id
+    names = {"encoder_id": bank.encoder_id, "bank_digest": bank.digest, "method_id": method_id}
+    lacking = {row["image_id"] for row in ledger.database.rows("list_unscored", **names)}
+    scores = dict(zip(streamed.image_ids, zip(streamed.scores, streamed.log_odds, strict=True), strict=True))
+    scorer = BankScorer(bank, [method], device=world.context.config.encoder.device)
+    with ledger.database.transaction():
+        for ids in batches([image_id for image_id in streamed.image_ids if image_id in lacking], ROWS):
+            (table,) = scorer.score(world.lake_vectors(ids))
+            columns = {name: getattr(table, name) for name in type(table).__slots__}
+            online = np.array([scores[image_id] for image_id in ids])
+            columns |= {"id_score": online[:, 0], "log_odds": online[:, 1]}
+            ledger.insert_scores(score_table(ids, columns, run_id=ledger.run_id, **names))
+    cut = _record_cut(ledger, bank, method, method_id)
+    return {"method_id": method_id, "images": len(streamed.image_ids), "other_orders": movement(streamed, cut)}
+
+
+def _record_cut(ledger: Ledger, bank: Bank, method: Method, method_id: str) -> float:
+    """The default cut of the frozen form rules for the online scores as well; returned on the scale of `id_score`."""
+    try:
+        policy: Policy = replace(default_policy(bank, method, rule="label_for_label"), method_id=method_id)
+    except UsageError:
+        return 0.5
+    record_policy(ledger, policy, method)
+    return float(method.id_score(np.array([policy.min_log_odds]))[0])

@@ -1,0 +1,362 @@
+"""Banks that systems make: one run from the spec to an immutable version with its evidence, or a plan of its calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curator.banks import bank_digest, checks, load_bank, save_bank
+from curator.banks.diff import dotted
+from curator.banks.quantiles import mining_statistics
+from curator.banks.spec import MiningSpec
+from curator.errors import BankError, UsageError
+from curator.generators import check_address
+from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
+from curator.generators.requests import Role
+from curator.lake import Source
+from curator.registry import Registry
+from curator.store import Ledger
+from curator.store.generated import record_origin
+from curator.systems.proposals import Learned, Proposal
+from curator.systems.settings import as_table
+from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, roles_of, spec_text
+from curator.types import Bank, Label, Vectors
+from curator.workspace.context import Context
+from curator.workspace.learn.guard import GuardFigures, guard_figures, refuse_if_worse
+from curator.workspace.learn.online_scores import record_streamed
+from curator.workspace.learn.world import Learner, World
+from curator.workspace.logs import log
+from curator.workspace.scan.listing import open_sources
+from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
+from curator.workspace.scan.run import take_in
+from curator.workspace.session import reading, writing
+from curator.workspace.stored.calls import LedgerCalls
+
+LEARNERS = Registry(
+    "system", {name: f"curator.workspace.learn.learners:learn_{name}_bank" for name in SETTINGS.names()}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnRequest:
+    """Which bank a system is to make, and what it may cost.
+
+    settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no limit.
+    force: keep a version that the guard would refuse.
+    """
+
+    system: str
+    name: str
+    parent: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reference: tuple[str, ...] = ()
+    max_calls: int | None = None
+    force: bool = False
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LearnSummary:
+    """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
+
+    guard: the figures on held-out ID images, guard_note a line about them. online: the method id of the scores that the
+    lake got in passing, and how far other orders moved them.
+    """
+
+    run_id: str
+    system: str
+    bank: str
+    bank_digest: str
+    method: str
+    id_labels: int
+    negative_labels: int
+    sent: int
+    calls: Mapping[str, int]
+    account: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    guard: Mapping[str, Any] | None
+    guard_note: str
+    online: Mapping[str, Any] | None
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) -> LearnSummary:
+    """Make a version of the bank. Raises UsageError or ConfigError before any work for a request that cannot be,
+    BankError for a version that the guard refuses; what generators answered is kept in every case."""
+    started = time.perf_counter()
+    spec = spec_of(context, request)
+    settings = spec.settings(request.settings)
+    check_generators(context)
+    sources = open_sources(request.reference, context.config.scan)
+    arguments = {"name": spec.name, "parent": spec.parent, "settings": as_table(settings)}
+    with writing(context.layout, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
+        if sources:
+            take_in_reference(context, ledger, sources, watcher)
+        budget = Budget(request.max_calls)
+        parent = parent_of(context, ledger, spec)
+        summary = _learn(context, ledger, spec, settings, parent, budget, force=request.force)
+    return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
+
+
+def learn_as_specified(context: Context, spec: SystemSpec, *, wait_seconds: float = 0.0) -> Bank:
+    """The bank of a system's spec, as `curator bank build` makes it; its summary goes to the log."""
+    summary = run_learning(context, LearnRequest(spec.system, spec.name, wait_seconds=wait_seconds), SilentWatcher())
+    log.info("bank %s: %s; %d calls sent", summary.bank, summary.guard_note, summary.sent)
+    return load_bank(context.layout.bank_versions(spec.name) / summary.bank_digest)
+
+
+def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
+    """The calls that a run would make now, without making or writing any. Reads the published snapshot.
+
+    Stages that build on answers which are not there yet are not in it.
+    """
+    spec = spec_of(context, request)
+    settings = spec.settings(request.settings)
+    check_generators(context)
+    with reading(context.layout) as database:
+        parent = context.find_bank(database, spec.parent, encoder_id=context.encoder_id(database))
+        if parent is None:
+            raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
+        world = World(context, database, parent)
+        asker = DryAsker(world.generator, LedgerCalls(Ledger(database, ""), context.layout.generated))
+        try:
+            LEARNERS.get(spec.system)(Learner(world, asker), settings)
+        except BankError as fault:  # nothing is left where nothing was answered
+            if not asker.plan():
+                raise
+            log.debug("the plan ends early: %s", fault)
+    return asker.plan()
+
+
+def spec_of(context: Context, request: LearnRequest) -> SystemSpec:
+    """The spec in banks/NAME.toml, or the defaults where there is none. Raises UsageError for another system's, and for
+    what is no name of a bank: it becomes that of a file and a folder."""
+    for check, given in ((checks.name, request.name), (checks.bank_address, request.parent or "base")):
+        try:
+            check(given)
+        except ValueError as fault:
+            raise UsageError(f"bank {given!r} is none", hint=str(fault)) from fault
+    path = context.layout.bank_spec(request.name)
+    found = read_system_spec(path) if path.is_file() else SystemSpec(request.name, request.system)
+    if found is None or found.system != request.system:
+        kind = "mined" if found is None else found.system
+        raise UsageError(
+            f"{path} is the spec of a {kind} bank, not of {request.system}", hint="give the bank another name"
+        )
+    return found if request.parent is None else replace(found, parent=request.parent)
+
+
+def check_generators(context: Context) -> None:
+    """Raises UsageError for an address in the configuration that names no generator."""
+    section = context.config.generators
+    roles: dict[Role, str] = {
+        "describer": section.describer,
+        "reasoner": section.reasoner,
+        "painter": section.painter,
+    }
+    for role, address in roles.items():
+        check_address(role, address)
+
+
+def take_in_reference(context: Context, ledger: Ledger, sources: Sequence[Source], watcher: ScanWatcher) -> None:
+    """Embed ID images that a system is to work with."""
+    wanted = ScanRequest(tuple(source.name for source in sources), role="reference")
+    take_in(context, ledger, sources, wanted, watcher)
+
+
+def parent_of(context: Context, ledger: Ledger, spec: SystemSpec) -> Bank:
+    """The bank that the system starts from; a bank without a version for the encoder is built now."""
+    return context.parent_bank(ledger, spec.parent, within=(spec.name,))
+
+
+def _learn(
+    context: Context,
+    ledger: Ledger,
+    spec: SystemSpec,
+    settings: Any,
+    parent: Bank,
+    budget: Budget,
+    *,
+    force: bool,
+) -> LearnSummary:
+    world = World(context, ledger.database, parent)
+    learned = _ask(world, ledger, spec, settings, budget)
+    bank = assemble(spec, settings, parent, learned, world.encode)
+    previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
+    figures, note = _guard(world, bank, previous, spec.system, learned, force=force)
+    bank, version = _keep(context, ledger, bank, learned, figures)
+    streamed = learned.streamed
+    online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
+    write_spec(context.layout.bank_spec(spec.name), spec)
+    calls = ledger.database.rows("count_calls_of_run", run_id=ledger.run_id)
+    return LearnSummary(
+        run_id=ledger.run_id,
+        system=spec.system,
+        bank=f"{spec.name} v{version}",
+        bank_digest=bank.digest,
+        method=spec.system,
+        id_labels=bank.id_count,
+        negative_labels=len(bank.labels) - bank.id_count,
+        sent=0,
+        calls={row["status"]: row["calls"] for row in calls},
+        account=learned.account,
+        facts=learned.facts,
+        guard=figures.row() if figures else None,
+        guard_note=note,
+        online=online,
+        seconds=0.0,
+    )
+
+
+def _ask(world: World, ledger: Ledger, spec: SystemSpec, settings: Any, budget: Budget) -> Learned:
+    """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
+    it. The counts of every step go to the log."""
+    store = LedgerCalls(ledger, world.context.layout.generated)
+    asker = Asker(world.generator, store, budget, progress=CallProgress().say)
+    try:
+        asker.prepare(*roles_of(spec.system, settings))
+        learned: Learned = LEARNERS.get(spec.system)(Learner(world, asker), settings)
+    finally:
+        asker.release()
+    counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
+    log.info("bank %s: %s", spec.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
+    return learned
+
+
+def _keep(
+    context: Context, ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None
+) -> tuple[Bank, int]:
+    """Store the version with its evidence. Returns it as loaded again, and its number."""
+    bank = load_bank(save_bank(bank, context.layout.bank_versions(bank.name)))
+    ledger.record_encoder(context.encoder, context.config.encoder.address)
+    version = ledger.record_bank(bank)
+    record_evidence(ledger, bank, learned, figures)
+    negatives = len(bank.labels) - bank.id_count
+    log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
+    return bank, version
+
+
+def _guard(
+    world: World, bank: Bank, previous: Bank | None, method: str, learned: Learned, *, force: bool
+) -> tuple[GuardFigures | None, str]:
+    """The figures and a line for the user. Raises BankError for a version that is refused."""
+    if previous is None:
+        return None, "first version: nothing to compare it with"
+    if previous.digest == bank.digest:
+        return None, "the same as the version before"
+    figures = guard_figures(world, bank, previous, method, used=learned.used_images)
+    if figures is None:
+        return None, "not compared: too few ID images are held out; see `curator calibrate --reference`"
+    if not force:
+        refuse_if_worse(figures, bank.name)
+    figures = replace(figures, forced=figures.worse)
+    note = (
+        f"flags {figures.flagged_now} of {figures.image_count} held-out ID images, the version before "
+        f"{figures.flagged_before}"
+    )
+    return figures, f"{note}; kept because it was forced" if figures.forced else note
+
+
+def assemble(
+    spec: SystemSpec,
+    settings: Any,
+    parent: Bank,
+    learned: Learned,
+    encode: Callable[[Sequence[str]], Vectors],
+) -> Bank:
+    """The bank: the parent's ID labels, what is inherited of its negatives, then what was learnt, in order."""
+    ids = parent.labels[: parent.id_count]
+    inherited = tuple(
+        replace(parent.labels[place], source=learned.inherited_source + parent.labels[place].source)
+        for place in learned.inherited
+    )
+    vectors = encode([item.prompt for item in learned.negatives]) if learned.negatives else parent.vectors[:0]
+    labels = (*ids, *inherited, *new_labels(learned.negatives, vectors, parent))
+    content = {
+        "name": spec.name,
+        "system": spec.system,
+        spec.system: as_table(settings),
+        "parent": {"name": parent.name, "digest": parent.digest},
+        "id": {key: value for key, value in parent.spec.get("id", {}).items() if key in ("template", "synonyms")},
+        "learned": dict(learned.facts),
+    }
+    return Bank(
+        name=spec.name,
+        digest=bank_digest(labels, encoder_id=parent.encoder_id, spec=content, parameters=learned.parameters),
+        encoder_id=parent.encoder_id,
+        logit_scale=parent.logit_scale,
+        labels=labels,
+        vectors=np.concatenate([parent.id_vectors, parent.vectors[list(learned.inherited)], vectors]),
+        spec=content,
+        lineage={"id": parent.lineage.get("id", {}), "parent": content["parent"], "account": dict(learned.account)},
+        parameters=learned.parameters,
+    )
+
+
+def new_labels(proposals: Sequence[Proposal], vectors: Vectors, parent: Bank) -> list[Label]:
+    """Labels with the figures that mining would have gone by."""
+    if not proposals:
+        return []
+    found = mining_statistics(vectors, parent.id_vectors, MiningSpec())
+    rows = zip(proposals, *(column.tolist() for column in found), strict=True)
+    return [
+        Label(
+            text=item.text,
+            role="negative",
+            source=item.source,
+            prompt=item.prompt,
+            statistic=statistic,
+            nearest_id=parent.labels[nearest].text,
+            nearest_id_cosine=cosine,
+        )
+        for item, statistic, nearest, cosine in rows
+    ]
+
+
+def record_evidence(ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None) -> None:
+    """Which call gave each label, what was painted, and how the version was guarded."""
+    first = len(bank.labels) - len(learned.negatives)
+    evidence = [
+        {"bank_digest": bank.digest, "label_index": first + place, "call_id": item.call_id, "concerns": item.concerns}
+        for place, item in enumerate(learned.negatives)
+    ]
+    pictures = [
+        {
+            "bank_digest": bank.digest,
+            "picture_number": number,
+            "call_id": picture["call_id"],
+            "artefact": picture["artefact"],
+            "label": picture["label"],
+        }
+        for number, picture in enumerate(learned.pictures)
+    ]
+    record_origin(ledger, evidence=evidence, pictures=pictures, guard=[figures.row()] if figures else [])
+
+
+def write_spec(path: Path, spec: SystemSpec) -> None:
+    """A bank always has a spec, so that make can build it again: the first run writes it with every default."""
+    if not path.exists():
+        path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
+        log.info("wrote %s: its settings are there to be changed", path)
+
+
+class CallProgress:
+    """Says every few seconds how many calls are done."""
+
+    SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def say(self, prompt: str, done: int, total: int) -> None:
+        if time.monotonic() - self._last >= self.SECONDS:
+            self._last = time.monotonic()
+            log.info("%s: %d of %d calls", prompt, done, total)

@@ -1,0 +1,232 @@
+"""What a system sees of a workspace: images of the lake and of the reference, their neighbours, and generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import groupby
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from curator.banks import TextCache
+from curator.banks.wordnet import load_wordnet
+from curator.banks.wordnet.lexicon import word_key
+from curator.errors import UsageError
+from curator.evaluation.labels import label_of
+from curator.generators import GeneratorOptions, make_generator
+from curator.generators.asking import Asking
+from curator.generators.requests import Generator, Picture, Role
+from curator.generators.surroundings import Surroundings
+from curator.lake import ImagePlace
+from curator.methods import BankScorer, resolve_method
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.store import Database
+from curator.systems.cleaning import Cleaner, CleaningRules
+from curator.systems.lake import LakeSample
+from curator.types import Bank, Vectors
+from curator.vectors import read_rows
+from curator.workspace.context import Context
+from curator.workspace.look.neighbours import image_neighbours
+from curator.workspace.look.pictures import find_places, read_found
+
+SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
+
+
+@dataclass(frozen=True)
+class IdImage:
+    """A reference image: its ID label (index), by the label that it came with or else the nearest one."""
+
+    image_id: str
+    id_label: int
+    pixels: int
+    byte_size: int
+
+
+@dataclass
+class World:
+    """The workspace around one parent bank, through one connection. Reads only."""
+
+    context: Context
+    database: Database
+    parent: Bank
+    _to_find: list[str] = field(default_factory=list, init=False, repr=False)  # pictures whose places are not known
+    _found: dict[str, ImagePlace] = field(default_factory=dict, init=False, repr=False)
+    _finding: Lock = field(default_factory=Lock, init=False, repr=False)  # calls of a service read from threads
+
+    # Images of the lake
+
+    @cached_property
+    def _lake(self) -> list[dict[str, Any]]:
+        """Where the vectors of the lake's images lie, and when each came."""
+        return self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int]]:
+        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in self._lake}
+
+    @cached_property
+    def arrival_order(self) -> tuple[str, ...]:
+        """All images of the lake as they arrived: by run, then by address. Raises UsageError when there is none."""
+        self._require_images()
+        return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["run_number"], row["uri"])))
+
+    def _require_images(self) -> None:
+        if not self._lake:
+            raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
+
+    def sample(self, most: int) -> LakeSample:
+        """The lake's images, or the first `most` in the order of their ids, which are hashes: a fair sample."""
+        return self.look_up(self.sample_ids(most))
+
+    def sample_ids(self, most: int) -> list[str]:
+        """Ids of the lake's images, sorted; the first `most`, 0 for all. Raises UsageError when there is none."""
+        self._require_images()
+        return sorted(self._places)[: most or None]
+
+    def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
+        """The stored vectors of lake images, (n, d), in this order."""
+        return self.vectors_of(image_ids, self._places)
+
+    def look_up(self, image_ids: Sequence[str]) -> LakeSample:
+        """Lake images with their scores under NegLabel on the parent bank, in this order."""
+        vectors = self.lake_vectors(image_ids)
+        (table,) = self.base_scorer.score(vectors)
+        return LakeSample(tuple(image_ids), vectors, table.id_score, table.id_label)
+
+    @cached_property
+    def base_scorer(self) -> BankScorer:
+        """NegLabel on the parent bank: what ANTS, AdaNeg and TANL start from."""
+        method = resolve_method("neglabel", self.parent)
+        return BankScorer(self.parent, [method], device=self.context.config.encoder.device)
+
+    def vectors_of(self, image_ids: Sequence[str], places: Mapping[str, tuple[str, int]]) -> Vectors:
+        """The stored vectors of images, (n, d), in this order."""
+        wanted = sorted((places[image_id], place) for place, image_id in enumerate(image_ids))
+        vectors = np.zeros((len(image_ids), self.parent.vectors.shape[1]), dtype=np.float32)
+        folder = self.context.layout.vectors(self.parent.encoder_id)
+        for name, group in groupby(wanted, key=lambda item: item[0][0]):
+            rows = list(group)
+            vectors[[place for _, place in rows]] = read_rows(
+                folder / f"{name}.safetensors", [at[1] for at, _ in rows], verified=True
+            )
+        return vectors
+
+    def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
+        """The k nearest images of the lake of each vector, with their cosines."""
+        door = image_neighbours(self.context, self.database, self.parent.encoder_id)
+        found = door.search(vectors, k, allow=self._places.__contains__)
+        return [[(item.id, item.cosine) for item in row] for row in found]
+
+    # Images of the reference
+
+    @cached_property
+    def _reference_places(self) -> dict[str, tuple[str, int]]:
+        rows = self.database.rows("list_reference_vectors", encoder_id=self.parent.encoder_id)
+        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
+
+    @cached_property
+    def id_images(self) -> tuple[IdImage, ...]:
+        """The reference images of ID classes, by id. One that came with a label which is no ID label is left out."""
+        ids = sorted(self._reference_places)
+        if not ids:
+            return ()
+        nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
+        known = {word_key(label.text): place for place, label in enumerate(self.parent.labels[: self.parent.id_count])}
+        facts = self._image_facts(ids)
+        labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in facts}
+        usable = any(word_key(label or "") in known for label in labels.values())
+        found = []
+        for row, guess in zip(facts, nearest.tolist(), strict=True):
+            own = known.get(word_key(labels[row["image_id"]] or ""))
+            if own is not None or not usable:
+                pixels, size = row["width"] * row["height"], row["byte_size"]
+                found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size))
+        return tuple(found)
+
+    def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:
+        return self.vectors_of(image_ids, self._reference_places)
+
+    # Pictures, texts, generators
+
+    def picture(self, image_id: str, vector: Vectors) -> Picture:
+        """An image that a model may look at; its bytes are read when it does."""
+        with self._finding:
+            if image_id not in self._found:
+                self._to_find.append(image_id)
+        return Picture(image_id, partial(self._read, image_id), vector, decode=self.context.looker.picture)
+
+    def _read(self, image_id: str) -> bytes:
+        """The bytes of a picture. The first that is looked at finds the places of all that were made before."""
+        with self._finding:
+            if self._to_find:
+                self._found |= find_places(self.database, self._to_find)
+                self._to_find.clear()
+        return read_found(self.context, image_id, self._found)
+
+    def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Size and place of images that are still there, in the order of their ids."""
+        with self.database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
+            return self.database.rows("list_image_places")
+
+    @cached_property
+    def text_cache(self) -> TextCache:
+        return TextCache(self.context.layout.text_cache)
+
+    def encode(self, prompts: Sequence[str]) -> Vectors:
+        """Prompts to unit vectors, through the text cache."""
+        return self.text_cache.encode(self.context.encoder, list(prompts))
+
+    def cleaner(self, rules: CleaningRules) -> Cleaner:
+        """The guard of generated labels against the ID labels of the parent."""
+        texts = tuple(label.text for label in self.parent.labels[: self.parent.id_count])
+        synonyms = self.parent.lineage.get("id", {}).get("synonyms", {})
+        return Cleaner(texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What embedded generators work with."""
+        return Surroundings(
+            encoder=lambda: self.context.encoder,
+            encoder_id=self.parent.encoder_id,
+            text_cache=self.text_cache,
+            id_texts=tuple(label.text for label in self.parent.labels[: self.parent.id_count]),
+            id_vectors=self.parent.id_vectors,
+            image_vectors=lambda: self._some_vectors(self._places),
+            id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
+            id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
+        )
+
+    def _some_vectors(self, places: Mapping[str, tuple[str, int]]) -> Vectors:
+        return self.vectors_of(sorted(places)[:SURROUNDING_IMAGES], places)
+
+    def generator(self, role: Role) -> Generator:
+        """The generator that the configuration names for a role."""
+        section = self.context.config.generators
+        address = {"describer": section.describer, "reasoner": section.reasoner, "painter": section.painter}[role]
+        return make_generator(role, address, generator_options(self.context), self.surroundings)
+
+
+def generator_options(context: Context) -> GeneratorOptions:
+    """The options of generators, from the configuration."""
+    section, encoder = context.config.generators, context.config.encoder
+    own = ("base_url", "api_key_variable", "concurrency", "batch_size", "timeout_seconds", "retries", "max_new_tokens")
+    return GeneratorOptions(
+        device=encoder.device,
+        dtype=encoder.dtype,
+        offline=encoder.offline,
+        quantise=section.quantise,
+        guide=section.guide,
+        **{name: getattr(section, name) for name in own},
+    )
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A world with somebody to ask: what a run of a system gets."""
+
+    world: World
+    asking: Asking

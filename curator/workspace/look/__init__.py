@@ -1,0 +1,1 @@
+"""Reading looks at a workspace: search, explanations, bank reports, exports. They never wait for a run."""

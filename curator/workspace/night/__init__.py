@@ -1,0 +1,1 @@
+"""A night: its scan judged by conditions, its figures and its report."""

@@ -1,0 +1,228 @@
+"""Proposes a bank from what reviewers decided, and judges it on images that the proposal was not made from.
+
+Evidence is gathered on one half of the reviewed images and tried out label by label on that half and half of the
+reference; what remains is judged on the other halves, as the bank that would really be built, at the cut of the bank
+before it (see guard.py). The halves are given by the hashes that name images and groups, so the same decisions give
+the same proposal. With few reviews both halves are all of them, and the proposal says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curator.banks import TextCache, build_bank
+from curator.banks.spec import parse_spec
+from curator.durable import write_durably
+from curator.errors import BankError, UsageError
+from curator.methods import Method, MethodSpec, resolve_method
+from curator.store import Database
+from curator.types import Bank
+from curator.workspace.context import Context
+from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
+from curator.workspace.learn.world import World
+from curator.workspace.review.evidence import Candidate, Judged, additions, removals, varied
+from curator.workspace.review.judgement import Figures, Sides, judge, shortfall
+from curator.workspace.review.spec import proposed_spec, spec_text
+from curator.workspace.session import reading, writing
+
+MOST_TRIED = 20  # labels of each kind
+LEFT_OUT = "it does not help"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRequest:
+    """parent: the bank to change, name: of the new one. write: its spec file; build: that, and a version of it."""
+
+    parent: str = "base"
+    name: str | None = None
+    method: str | None = None
+    write: bool = False
+    build: bool = False
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BankProposal:
+    """candidates: all labels that were looked at; those with an empty outcome are the proposal.
+
+    before, after: figures on the images that judge; None where nothing is proposed. held_out: whether the reviewed ones
+    among them took no part in the proposal. verdict: why it is refused, or None.
+    """
+
+    parent: str
+    name: str
+    method_id: str
+    min_log_odds: float
+    reviewed: int
+    reference: int
+    held_out: bool
+    candidates: tuple[Candidate, ...]
+    before: Figures | None
+    after: Figures | None
+    verdict: str | None
+    spec: str | None
+    written: str | None = None
+    built: str | None = None
+
+    @property
+    def proposed(self) -> tuple[Candidate, ...]:
+        return tuple(item for item in self.candidates if not item.refused)
+
+    def as_json(self) -> dict[str, Any]:
+        names = [name for name in self.__slots__ if name not in ("candidates", "before", "after")]
+        figures = {name: (asdict(found) if (found := getattr(self, name)) else None) for name in ("before", "after")}
+        return (
+            {name: getattr(self, name) for name in names}
+            | figures
+            | {"candidates": [item.as_json() for item in self.candidates]}
+        )
+
+
+def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
+    """Raises UsageError when nothing is reviewed, BankError for a parent that cannot be changed so and for a proposal
+    that makes things worse when it is to be written."""
+    with reading(context.layout) as database:
+        parent = context.find_bank(database, request.parent, encoder_id=context.encoder_id(database))
+        if parent is None:
+            raise BankError(f"no bank version {request.parent}", hint="see `curator bank list`")
+        if parent.parameters:
+            hint = "propose for the bank that it was learnt from: --parent NAME"
+            raise BankError(f"bank {parent.name} was learnt: its tensors belong to its labels as they are", hint=hint)
+        proposal = _proposal(context, database, parent, request)
+    if not (request.write or request.build):
+        return proposal
+    if proposal.spec is None:
+        raise BankError("there is nothing to write: no label is proposed", hint="review more images")
+    if proposal.verdict is not None:
+        raise BankError(f"the proposal is not written: {proposal.verdict}", hint="look at it without --write")
+    path = context.layout.bank_spec(proposal.name)
+    _write_spec(path, proposal.spec)
+    if not request.build:
+        return replace(proposal, written=str(path))
+    arguments = {"name": proposal.name, "parent": proposal.parent}
+    with writing(context.layout, "bank propose", arguments, wait_seconds=request.wait_seconds) as ledger:
+        bank = context.build_bank(ledger, proposal.name)
+    return replace(proposal, written=str(path), built=f"{bank.name}@{bank.digest}")
+
+
+def _write_spec(path: Path, text: str) -> None:
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+        raise UsageError(f"{path} is there already", hint="name another one: --name NAME")
+    write_durably(path, text.encode())
+
+
+def _proposal(context: Context, database: Database, parent: Bank, request: ProposalRequest) -> BankProposal:
+    world = World(context, database, parent)
+    asked = context.method_spec(request.method)
+    method = resolve_method(asked, parent)
+    if method.needs.neighbours:
+        raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="--method neglabel")
+    rows = database.rows("list_reviewed_images")
+    reference = [image.image_id for image in world.id_images]
+    reference_vectors = world.reference_vectors(reference)
+    cut = ruling_cut(database, parent, method, log_odds(parent, method, reference_vectors))
+    judged = _judged(world, parent, method, rows)
+    if not judged:
+        raise UsageError("no image is decided ID or OOD", hint="run `curator review serve` first")
+    few = len({item.witness for item in judged}) < FEWEST
+    making = [item for item in judged if few or _is_even(item.witness)]
+    judging = [item for item in judged if few or not _is_even(item.witness)]
+    evens = np.array([_is_even(name) for name in reference], dtype=bool)
+    notes = _notes(rows)
+    candidates = [*removals(parent, method, cut, making, notes), *additions(world, parent, making, cut)]
+    _try_out(parent, asked, cut, candidates, Sides.of(making, reference_vectors if few else reference_vectors[evens]))
+    proposed = [item for item in candidates if not item.refused]
+    name = request.name or f"{parent.name}-reviewed"
+    found = BankProposal(
+        parent=f"{parent.name}@{parent.digest}",
+        name=name,
+        method_id=method.method_id,
+        min_log_odds=cut,
+        reviewed=len(judged),
+        reference=len(reference),
+        held_out=not few,
+        candidates=tuple(candidates),
+        before=None,
+        after=None,
+        verdict=None,
+        spec=None,
+    )
+    if not proposed:
+        return found
+    table = proposed_spec(name, parent, proposed)
+    bank = build_bank(
+        parse_spec(table, where=f"the proposed bank {name}"),
+        context.encoder,
+        root=context.layout.root,
+        text_cache=TextCache(context.layout.text_cache),
+        find_bank=lambda address: context.known_bank(database, address),
+    )
+    sides = Sides.of(judging, reference_vectors if few else reference_vectors[~evens])
+    before, after = (
+        sides.figures(log_odds(side, resolve_method(asked, side), sides.vectors), cut) for side in (parent, bank)
+    )
+    return replace(found, before=before, after=after, verdict=judge(before, after), spec=spec_text(table, found.parent))
+
+
+def _judged(world: World, parent: Bank, method: Method, rows: Sequence[dict[str, Any]]) -> list[Judged]:
+    """The images on which a decision holds and of which there is a vector."""
+    present = set(world.sample_ids(0)) if rows else set()
+    wanted = [row for row in rows if row["decision"] in ("id", "ood") and row["image_id"] in present]
+    if not wanted:
+        return []
+    vectors = world.lake_vectors([row["image_id"] for row in wanted])
+    scores = log_odds(parent, method, vectors)
+    return [
+        Judged(row["image_id"], row["group_id"], row["decision"] == "id", float(score), vector)
+        for row, score, vector in zip(wanted, scores, vectors, strict=True)
+    ]
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
+    """Labels noted as wrong, with the images that they are wrong for."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        for label in row["wrong_labels"] or ():
+            found.setdefault(label, set()).add(row["image_id"])
+    return found
+
+
+def _is_even(name: str) -> bool:
+    """Half of the hashes: names of images and groups are hexadecimal digits of one."""
+    return int(name[-1], 16) % 2 == 0
+
+
+def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[Candidate], sides: Sides) -> None:
+    """Take candidates in one by one, in order; one that does not help, or does harm, gets that as its outcome."""
+    removed: list[str] = []
+    added: list[Candidate] = []
+    figures, missing = _tried(parent, method, cut, sides, removed, added)
+    for action in ("remove", "add"):
+        open_ones = [item for item in candidates if item.action == action and not item.refused]
+        for late in open_ones[MOST_TRIED:]:
+            late.outcome = f"not tried: only the first {MOST_TRIED} are"
+        for item in open_ones[:MOST_TRIED]:
+            if item.against > item.witnesses + item.noted:
+                item.outcome = f"it flags {item.against} groups rightly"
+                continue
+            more = ([*removed, item.label], added) if action == "remove" else (removed, [*added, item])
+            if len({label.role for label in varied(parent, *more).labels}) < 2:
+                item.outcome = "it is the last negative"
+                continue
+            new, less = _tried(parent, method, cut, sides, *more)
+            item.outcome = new.harm(figures) or ("" if less < missing or item.noted else LEFT_OUT)
+            if not item.refused:
+                (removed, added), figures, missing = more, new, less
+
+
+def _tried(
+    parent: Bank, method: MethodSpec, cut: float, sides: Sides, removed: Sequence[str], added: Sequence[Candidate]
+) -> tuple[Figures, float]:
+    bank = varied(parent, removed, added)
+    scores = log_odds(bank, resolve_method(method, bank), sides.vectors)
+    return sides.figures(scores, cut), shortfall(scores, sides.is_id, cut)

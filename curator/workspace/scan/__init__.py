@@ -1,0 +1,1 @@
+"""A scan, from the listing to committed rows."""

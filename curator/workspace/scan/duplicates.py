@@ -1,0 +1,65 @@
+"""Near-duplicates of new images, and the groups that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from curator.store import Database, Ledger
+from curator.types import Vectors
+from curator.vectors import ImageCollection, Neighbours, load_recipe, near_duplicates, read_shard
+from curator.workspace.context import Context
+from curator.workspace.look.neighbours import image_collection, image_neighbours
+from curator.workspace.scan.grouping import group_images
+
+FILES = 16  # compared with the lake at a time
+
+
+def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> int:
+    """Compare the images of files not compared yet with the whole lake; record the pairs, and the groups they make.
+    Returns the number of pairs.
+
+    Done after the last shard, over all that is there then, so a scan that was killed and resumed finds the same pairs.
+    """
+    section = context.config.near_duplicates
+    if not section.enabled:
+        return 0
+    files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+    pairs: dict[tuple[str, str], float] = {}  # a pair of images of two new files is met from both sides
+    collection = image_collection(context, ledger.database, encoder_id)
+    if files:
+        neighbours = _neighbours(context, ledger.database, collection, encoder_id)
+        for ids, vectors in _images(context.layout.vectors(encoder_id), files):
+            for first, second, cosine in near_duplicates(
+                neighbours, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
+            ):
+                pairs[first, second] = cosine
+    table = ledger.near_duplicate_table(pairs, encoder_id=encoder_id)
+    members = group_images(
+        ledger,
+        collection,
+        table,
+        encoder_id=encoder_id,
+        min_cosine=context.config.groups.min_cosine,
+    )
+    if files or members:
+        ledger.record_near_duplicates(table, members, encoder_id=encoder_id, vector_files=files)
+    return len(pairs)
+
+
+def _neighbours(context: Context, database: Database, collection: ImageCollection, encoder_id: str) -> Neighbours:
+    """Through the image index where its recipe is one of shortcuts. An exact one would hold every vector in memory to
+    compare it with every other: without an index the same pairs come sooner, from the vector files."""
+    if load_recipe(context.config.index.images).is_exact_for(len(collection)):
+        return Neighbours(collection)
+    return image_neighbours(context, database, encoder_id)
+
+
+def _images(folder: Path, files: Sequence[str]) -> Iterator[tuple[list[str], Vectors]]:
+    """Ids and vectors of the images of a few files at a time."""
+    for start in range(0, len(files), FILES):
+        shards = [read_shard(folder / f"{name}.safetensors") for name in files[start : start + FILES]]
+        ids = [image_id for shard in shards for image_id in shard.image_ids]
+        yield ids, np.concatenate([shard.vectors for shard in shards])

@@ -1,0 +1,101 @@
+"""What a scan would cost on so many machines: its stages measured here, and the cost model asked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from curator.engines.cost_model import Estimate, Fleet, StageCosts, estimate
+from curator.errors import SourceError, UsageError
+from curator.types import Bank, SourceObject
+from curator.workspace.context import Context
+from curator.workspace.scan.listing import open_sources
+from curator.workspace.scan.stage_costs import Sample, measure_costs, take_sample
+from curator.workspace.session import reading_or_empty, writing
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is to be estimated. images: further sizes of the lake. gpu_rate: images/s of one GPU, where it is known."""
+
+    sources: tuple[str, ...]
+    fleet: Fleet
+    images: tuple[int, ...] = ()
+    sample: int = 256
+    gpu_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """Measured costs and what they come to: first for the sources as they are, then for lakes of other sizes."""
+
+    fleet: Fleet
+    costs: StageCosts
+    sampled: int
+    encoder_id: str
+    device: str
+    estimates: tuple[Estimate, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        plain = asdict(self)
+        for item, found in zip(plain["estimates"], self.estimates, strict=True):
+            item |= {"seconds": found.seconds, "bottleneck": found.bottleneck.name}
+        return plain
+
+
+def plan_scan(context: Context, request: PlanRequest) -> ScanPlan:
+    """Measure and estimate.
+
+    Raises UsageError where nothing says how fast a device of the fleet encodes, SourceError without any image.
+    """
+    device = context.encoder_device
+    _check_device(device, request)
+    started = time.perf_counter()
+    found = [item for source in open_sources(request.sources, context.config.scan) for item in source.list()]
+    list_object = (time.perf_counter() - started) / max(len(found), 1)
+    objects = [item for item in found if isinstance(item, SourceObject)]
+    sample = take_sample(context, objects, request.sample)
+    if not sample.facts:
+        raise SourceError(f"{', '.join(request.sources)}: there is no image to measure with")
+    here = _image_count(objects, sample)
+    bank = _bank(context)
+    with reading_or_empty(context.layout) as database:
+        scorer = context.scorer(bank, database=database)
+        costs = measure_costs(context, scorer, sample, list_object=list_object, images=here / len(objects))
+    if request.gpu_rate is not None:
+        costs = replace(costs, encode=1 / request.gpu_rate, encode_cores=0)
+    near_duplicates = context.config.near_duplicates.enabled
+    estimates = tuple(
+        estimate(costs, request.fleet, images, near_duplicates=near_duplicates) for images in (here, *request.images)
+    )
+    return ScanPlan(request.fleet, costs, sample.count, context.encoder.encoder_id, device, estimates)
+
+
+def _check_device(device: str, request: PlanRequest) -> None:
+    on_gpu = device.startswith("cuda")
+    if request.fleet.gpus and not on_gpu and request.gpu_rate is None:
+        raise UsageError(
+            "this machine has no GPU whose speed could be measured",
+            hint="give --gpu-rate IMAGES_PER_SECOND, or run it on a machine that has one",
+        )
+    if on_gpu and not request.fleet.gpus:
+        raise UsageError("this machine encodes on its GPU", hint="give --gpus N, or --device cpu to plan without")
+
+
+def _image_count(objects: list[SourceObject], sample: Sample) -> int:
+    """Images in the lake: one a loose file, and as many in containers as their bytes hold."""
+    files = sum(item.kind == "file" for item in objects)
+    container_bytes = sum(item.byte_size for item in objects if item.kind != "file")
+    return files + round(container_bytes / max(sample.mean_bytes, 1.0))
+
+
+def _bank(context: Context) -> Bank:
+    """The bank that a scan would score with; built now where it was not yet."""
+    encoder_id = context.encoder.encoder_id
+    with reading_or_empty(context.layout) as database:
+        bank = context.find_bank(database, context.config.scan.bank, encoder_id=encoder_id)
+    if bank is None:
+        with writing(context.layout, "plan", {}) as ledger:
+            bank = context.bank_for(ledger, context.config.scan.bank, encoder_id=encoder_id)
+    return bank

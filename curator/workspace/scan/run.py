@@ -1,0 +1,185 @@
+"""A scan, from the listing to the flags; and how any operation takes images in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from curator.engines.known import KnownContents
+from curator.lake import Source
+from curator.store import Ledger, ListingCounts
+from curator.types import Bank
+from curator.workspace.context import Context
+from curator.workspace.judge.night_cuts import judge_nights
+from curator.workspace.judge.policies import bank_label, policy_in_force, select
+from curator.workspace.judge.scoring import Scorer, score_stored
+from curator.workspace.logs import log, log_event, stage, stage_seconds
+from curator.workspace.scan.commit import ShardCommitter, commit_shards
+from curator.workspace.scan.duplicates import find_near_duplicates
+from curator.workspace.scan.engine import check_engine, open_engine
+from curator.workspace.scan.listing import ListedSource, list_source, open_sources, pending_shards
+from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher
+from curator.workspace.scan.surroundings import check_surroundings
+from curator.workspace.session import reading_or_empty, writing
+from curator.workspace.stored.repair import forget_lost_vectors
+
+
+def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
+    """What a scan would read, without reading or writing anything."""
+    sources = _open_sources(context, request)
+    check_surroundings(context)
+    with reading_or_empty(context.layout) as database:
+        known = database.row("find_encoder", address=context.config.encoder.address)
+        encoder_id = str(known["encoder_id"]) if known else ""
+        return [list_source(database, source, request, encoder_id=encoder_id).counts for source in sources]
+
+
+def _open_sources(context: Context, request: ScanRequest) -> list[Source]:
+    return open_sources(request.sources, context.config.scan, exclude=request.exclude, include=request.include)
+
+
+def _patterns(context: Context, request: ScanRequest) -> dict[str, list[str]]:
+    """Those in force, where there are any: a run records them."""
+    config = context.config.scan
+    found = {"exclude": [*config.exclude, *request.exclude], "include": [*config.include, *request.include]}
+    return {name: patterns for name, patterns in found.items() if patterns}
+
+
+def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> ScanSummary:
+    """Scan the sources into the lake, score, and flag under the policy in force."""
+    started = time.perf_counter()
+    sources = _open_sources(context, request)
+    check_surroundings(context)
+    arguments = {"sources": [source.name for source in sources]} | _patterns(context, request)
+    with writing(
+        context.layout,
+        "scan",
+        arguments,
+        wait_seconds=request.wait_seconds,
+        needs_vectors=not request.rehash,
+    ) as ledger:
+        log_event("scan_begin", "the scan begins", **arguments)
+        bank, listed = take_in(context, ledger, sources, request, watcher, score=True)
+        with stage("score") as done:
+            scorer = context.scorer(bank, database=ledger.database)
+            policy, note = policy_in_force(ledger, scorer.bank, scorer.method)
+            rescored = sum(score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id)).values())
+            judge_nights(ledger, policy, scorer.method)
+            select(ledger, scorer.bank, scorer.method, policy)
+            done["rescored"] = rescored
+        with stage("near_duplicates") as done:
+            done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
+        summary = _summarise(ledger, scorer, listed)
+        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        stages = stage_seconds()
+        ledger.record_stages(stages)
+    return replace(
+        summary,
+        rescored=rescored,
+        near_duplicates=pairs,
+        **counts,
+        stage_seconds=stages,
+        policy=policy.name if policy else "none",
+        policy_note=note,
+        seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def take_in(
+    context: Context,
+    ledger: Ledger,
+    sources: Sequence[Source],
+    request: ScanRequest,
+    watcher: ScanWatcher,
+    *,
+    bank: str | None = None,
+    score: bool = False,
+) -> tuple[Bank, list[ListedSource]]:
+    """List the sources and read, embed and commit what is new in them; `score`: each shard together with its scores.
+
+    `bank`: instead of the configured one. Reference images are not scored here: methods that measure images against
+    them must know them all first.
+    """
+    check_engine(context.config.scan)
+    encoder_id = context.encoder_id(ledger.database)
+    if request.rehash:
+        forget_lost_vectors(ledger, context.layout, encoder_id)
+    with stage("list") as found:
+        listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+        found["sources"] = [asdict(source.counts) for source in listed]
+    if any(source.to_read for source in listed) and context.encoder.encoder_id != encoder_id:
+        log.warning("the weights behind %s have changed: every image is embedded again", context.config.encoder.address)
+        encoder_id = context.encoder.encoder_id
+        listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+    chosen = context.bank_for(ledger, bank or context.config.scan.bank, encoder_id=encoder_id)
+    scorer = context.scorer(chosen, database=ledger.database) if score else None
+    for source in listed:
+        ledger.record_listing(
+            source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
+        )
+    if any(source.to_read for source in listed):
+        with stage("read") as done:
+            _read_all(context, ledger, scorer, listed, request, watcher)
+            done.update(ledger.database.row("summarise_run", run_id=ledger.run_id) or {})
+    return chosen, listed
+
+
+def _read_all(
+    context: Context,
+    ledger: Ledger,
+    scorer: Scorer | None,
+    listed: Sequence[ListedSource],
+    request: ScanRequest,
+    watcher: ScanWatcher,
+) -> None:
+    encoder = context.encoder
+    ledger.record_encoder(encoder, context.config.encoder.address)
+    committer = ShardCommitter(
+        ledger,
+        scorer,
+        context.layout.vectors(encoder.encoder_id),
+        request.role,
+        frozenset().union(*(source.known for source in listed)),
+        encoder.encoder_id,
+    )
+    finished = ledger.finished_shards(encoder_id=encoder.encoder_id, role=request.role)
+    force = request.rehash or request.retry_rejects
+    shards = pending_shards(
+        listed, files_per_shard=context.config.scan.files_per_shard, finished=set() if force else finished
+    )
+    watcher.begin(
+        objects=sum(len(source.to_read) for source in listed),
+        byte_size=sum(source.counts.bytes_to_read for source in listed),
+    )
+    known = KnownContents(np.frombuffer(ledger.known_images(encoder.encoder_id), "S16"))
+    with open_engine(context, scorer, run_id=ledger.run_id) as engine:
+        outcomes = engine.run(
+            shards,
+            known=known,
+            progress=lambda data, byte_size: watcher.advance(data=data, byte_size=byte_size),
+        )
+        commit_shards(outcomes, committer, watcher)
+
+
+def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -> ScanSummary:
+    totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
+    reasons = ledger.database.rows("count_rejects_of_run", run_id=ledger.run_id)
+    passed = ledger.database.rows("count_passed_members", run_id=ledger.run_id)
+    return ScanSummary(
+        run_id=ledger.run_id,
+        listings=tuple(source.counts for source in listed),
+        data_read=totals["data_read"],
+        images=totals["images"],
+        duplicates=totals["duplicates"],
+        rejects=totals["rejects"],
+        decoded=totals["decoded"],
+        bytes_read=totals["bytes_read"],
+        reject_reasons={f"{row['stage']}/{row['reason']}": row["rejects"] for row in reasons},
+        passed_over={row["heading"]: row["files"] for row in passed},
+        encoder_id=scorer.bank.encoder_id,
+        bank=bank_label(ledger.database, scorer.bank),
+        method_id=scorer.method.method_id,
+    )

@@ -1,0 +1,1 @@
+"""What rows refer to in the folders beside the ledger, and whether it is there."""
