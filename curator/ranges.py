@@ -4,8 +4,9 @@
     engine: Literal["local", "ray"] = "local"
     exclude: tuple[Annotated[str, TEXT], ...] = ()
 
-A field is a bool, an int, a float, a text, a choice (`Literal`) or a list of these (`tuple[X, ...]`). Text is parsed
-where another kind is wanted, since an environment holds nothing else: a list is one item a line, or divided by commas.
+A field is a bool, an int, a float, a text, a choice (`Literal`), a list of these (`tuple[X, ...]`) or one of several
+kinds (`X | Y`, the first that fits; None is for what is not given). Text is parsed where another kind is wanted, since
+an environment holds nothing else: a list is one item a line, or divided by commas.
 Numbers are finite always. `accepted` says in words what the reader takes, for messages and for help.
 """
 
@@ -15,7 +16,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from curator.errors import ConfigError, UsageError
 from curator.urls import refuse_secrets
@@ -100,12 +103,14 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 def accepted(hint: Any) -> str:
     """In words, what a field of this annotation takes."""
     kind, limits = _parts(hint)
+    if any(not isinstance(limit, Range) for limit in limits):
+        return " and ".join(limit.accepted for limit in limits)
+    if kinds := _kinds(kind):
+        return " or ".join(map(accepted, kinds))
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
     if get_origin(kind) is tuple:
         return f"a list, each item {accepted(get_args(kind)[0])}"
-    if any(isinstance(limit, Form) for limit in limits):
-        return " and ".join(limit.accepted for limit in limits)
     return WORDS[kind] + "".join(limit.accepted for limit in limits)
 
 
@@ -118,9 +123,9 @@ def read_fields(kind: Any, values: Mapping[str, tuple[str, Any]], *, where: str)
     found = {}
     for key, (source, value) in values.items():
         if key not in hints:
-            raise ConfigError(
-                f"{source}: unknown key {where}{key}", hint=f"known in [{where[:-1]}]: {', '.join(hints)}"
-            )
+            close = get_close_matches(key, hints, n=1)
+            known = f"did you mean {where}{close[0]}?" if close else f"known in [{where[:-1]}]: {', '.join(hints)}"
+            raise ConfigError(f"{source}: unknown key {where}{key}", hint=known)
         found[key] = read_value(value, hints[key], place=f"{source}: {where}{key}")
     return found
 
@@ -128,6 +133,8 @@ def read_fields(kind: Any, values: Mapping[str, tuple[str, Any]], *, where: str)
 def read_value(value: Any, hint: Any, *, place: str) -> Any:
     """One value as a field of this annotation holds it. Raises ConfigError that begins with `place`."""
     kind, limits = _parts(hint)
+    if kinds := _kinds(kind):
+        return _checked(_first_that_fits(value, kinds, hint, place), limits, hint, place)
     if get_origin(kind) is tuple:
         if not isinstance(value := _listed(value), list):
             raise ConfigError(f"{place} is {shown(value)}", hint=f"give {accepted(hint)}")
@@ -138,10 +145,25 @@ def read_value(value: Any, hint: Any, *, place: str) -> Any:
         hidden = any(limit.hidden for limit in limits)
         fault = "is not of that form" if hidden else f"is {shown(value)}"
         raise ConfigError(f"{place} {fault}", hint=f"give {accepted(hint)}")
+    return _checked(found, limits, hint, place)
+
+
+def _checked(found: Any, limits: tuple[Limit, ...], hint: Any, place: str) -> Any:
     for limit in limits:
         if (complaint := limit.complaint(found)) is not None:
             raise ConfigError(f"{place} {complaint}", hint=f"give {accepted(hint)}")
     return found
+
+
+def _first_that_fits(value: Any, kinds: tuple[Any, ...], hint: Any, place: str) -> Any:
+    """The value as one of several kinds. The complaint of one kind alone, where there is but one, is the closer."""
+    for kind in kinds:
+        try:
+            return read_value(value, kind, place=place)
+        except ConfigError:
+            if len(kinds) == 1:
+                raise
+    raise ConfigError(f"{place} is {shown(value)}", hint=f"give {accepted(hint)}")
 
 
 def shown(value: Any) -> str:
@@ -150,10 +172,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def _parts(hint: Any) -> tuple[Any, tuple[Limit, ...]]:
     """The bare type of an annotation, and its limits."""
     kind, *limits = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     return kind, tuple(limits)
+
+
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """The kinds of a union, less None; none for any other type."""
+    return tuple(one for one in get_args(kind) if one is not NoneType) if get_origin(kind) in (Union, UnionType) else ()
 
 
 def _converted(value: Any, kind: Any) -> Any:

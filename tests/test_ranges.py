@@ -22,6 +22,9 @@ class Options:
     globs: tuple[Annotated[str, TEXT], ...] = ()
     sizes: tuple[Annotated[int, Range(1)], ...] = ()
     key: Annotated[str, Form("[A-Z]+", "capitals", fault="is no key")] = "A"
+    weight: Literal["all"] | Annotated[float, Range(0, 1)] = "all"
+    wording: str | tuple[str, ...] | None = None
+    total: Annotated[int, Range(1)] | None = None
 
 
 def read(**values):
@@ -32,6 +35,11 @@ def test_values_and_their_text_are_read_alike():
     wanted = {"count": 8, "share": 1.0, "on": True, "style": "b", "sizes": (1, 2)}
     assert read(count=8, share=1, on=True, style="b", sizes=[1, 2]) == wanted
     assert read(count="8", share="1", on="true", style="b", sizes="1,2") == wanted
+
+
+def test_of_several_kinds_the_first_that_fits_is_read():
+    assert read(weight="all", wording="a, b", total=7) == {"weight": "all", "wording": "a, b", "total": 7}
+    assert read(weight="0.5", wording=["a", "b"]) == {"weight": 0.5, "wording": ("a", "b")}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,12 @@ def test_a_list_is_one_item_a_line_or_divided_by_commas(given, found):
         ({"globs": ["a", " "]}, "part.globs, item 2 is ' ' .give a text"),
         ({"globs": ["a\x1b"]}, "part.globs, item 1 is"),
         ({"sizes": [1, 0]}, "part.sizes, item 2 is 0 .give a whole number from 1 up"),
-        ({"gobs": 1}, "unknown key part.gobs"),
+        ({"gobs": 1}, "unknown key part.gobs .did you mean part.globs"),
+        ({"nothing": 1}, r"unknown key part.nothing .known in \[part\]: count, share"),
+        ({"weight": 2}, "part.weight is 2 .give one of all or a number from 0 to 1"),
+        ({"wording": 3}, "part.wording is 3 .give a text or a list, each item a text"),
+        ({"total": 0}, "part.total is 0 .give a whole number from 1 up"),
+        ({"total": None}, "part.total is None"),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_place_value_and_what_is_accepted(values, message):
