@@ -1,4 +1,4 @@
-"""The architecture, held by tests: who may import whom, how big things may grow, how fast help answers."""
+"""What single rooms keep to themselves: click, duckdb, the decoding of images; and what the start may load."""
 
 from __future__ import annotations
 
@@ -10,87 +10,25 @@ from pathlib import Path
 import pytest
 
 import curator
+from tests.architecture.tree import Tree
 
 PACKAGE = Path(curator.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# From the bottom up; a module imports only from its own layer or below.
-LAYERS = [
-    {
-        "resources",
-        "registry",
-        "config",
-        "types",
-        "errors",
-        "durable",
-        "metrics",
-        "protocols",
-        "printable",
-        "urls",
-        "ranges",
-        "paths",
-        "version",
-    },
-    {"store"},
-    {"lake", "decode", "encoders", "vectors", "banks", "methods", "policy", "evaluation", "demo"} | {"generators"},
-    {"engines", "systems", "report", "export", "review"},
-    {"workspace"},
-    {"cli", "__main__", "__init__"},
-]
-HEAVY = {"torch", "faiss", "open_clip", "transformers", "diffusers", "timm"}
+KEPT = {"click": "cli", "duckdb": "store"}  # what only one room may import
 
 
 def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def layer_of(part: str) -> int:
-    return next(number for number, parts in enumerate(LAYERS) if part in parts)
-
-
-def imports_of(path: Path) -> set[str]:
-    """Every module imported anywhere in a file but under `if TYPE_CHECKING`."""
-    found = set()
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_downwards_only(path):
-    part = part_of(path)
-    for name in imports_of(path):
-        top, _, rest = name.partition(".")
-        if top == "curator" and rest:
-            assert layer_of(rest.partition(".")[0]) <= layer_of(part), f"{part} imports {name}"
-        assert top != "click" or part == "cli", "click stays in cli"
-        assert top != "duckdb" or part == "store", "duckdb stays in store"
-
-
-def test_functions_and_modules_stay_small():
-    offenders = []
-    for path in MODULES:
-        text = path.read_text()
-        name = path.relative_to(PACKAGE)
-        if text.count("\n") > 400:
-            offenders.append(f"{name}: {text.count(chr(10))} lines")
-        offenders += [
-            f"{name}:{node.lineno} {node.name}"
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 50
-        ]
+def test_click_stays_in_cli_and_duckdb_in_store():
+    offenders = [
+        f"{module.name} imports {name}"
+        for module in Tree(PACKAGE).modules.values()
+        for name in module.imported()
+        if KEPT.get(name.partition(".")[0]) not in (None, part_of(module.path))
+    ]
     assert offenders == []
 
 

@@ -1,0 +1,115 @@
+"""The floors of the house, from the bottom up: what stands on one imports only from floors below it.
+
+Under each folder, everything in it stands on one floor: a sub-room by its name, a module beside sub-rooms by its. Rooms
+on one floor know nothing of each other. Folders that are not here have no sub-rooms, or few: there only circles are
+forbidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.architecture.tree import Tree
+
+Floors = Sequence[set[str]]
+
+FLOORS: Mapping[str, Floors] = {
+    # Foundations; stores and readers; what a domain knows; what works on it; the workspace; its first user.
+    ".": [
+        {"durable", "errors", "printable", "protocols", "resources", "types", "version"},
+        {"metrics", "paths", "registry", "store", "urls"},
+        {"decode", "demo", "encoders", "ranges", "vectors"},
+        {"config", "lake", "methods", "report", "review"},
+        {"banks", "engines", "export", "policy"},
+        {"evaluation", "generators"},
+        {"systems"},
+        {"workspace"},
+        {"cli", "__init__"},
+        {"__main__"},
+    ],
+    "lake": [
+        {"expansion", "kinds", "options", "patience", "signatures", "versions"},
+        {"encodings", "passed"},
+        {"s3"},
+        {"files"},
+        {"parquet", "sources", "tar"},
+        {"read", "shards"},
+        {"images"},
+        {"__init__"},
+    ],
+    "methods": [
+        {"grouping", "layers", "maths"},
+        {"registry", "statistics"},
+        {"spec"},
+        {"kernels"},
+        {"__init__", "attribution", "members"},
+    ],
+    "generators": [
+        {"__init__", "model_files", "painter_settings", "prompts", "surroundings"},
+        {"requests"},
+        {"answers", "pictures"},
+        {"asking", "chat", "diffusion", "embedded"},
+    ],
+    "systems": [
+        {"__init__", "adaneg", "conversations", "histogram", "lake", "limits", "settings", "stream"},
+        {"online", "spec", "tanl"},
+        {"proposals"},
+        {"adaptive", "cleaning"},
+        {"ants", "eoe", "mmood", "synood"},
+    ],
+    "workspace": [
+        {"judge", "layout", "logs", "looking", "mishaps", "names"},
+        {"context", "lock", "makefile", "outputs", "stored"},
+        {"create", "session"},
+        {"keep", "look"},
+        {"scan"},
+        {"calibrate", "evaluate", "learn", "night"},
+        {"review"},
+        {"__init__"},
+    ],
+}
+
+
+def arrows_up(tree: Tree, floors: Mapping[str, Floors] = FLOORS) -> list[str]:
+    """Imports that do not go down, one a line."""
+    found = []
+    for name, targets in tree.imports.items():
+        for target in targets:
+            folder, part, other = _parting(tree, name, target)
+            if folder in floors and part != other:
+                above, below = (floor_of(floors[folder], which) for which in (part, other))
+                if above is not None and below is not None and above <= below:
+                    found.append(f"{name} (floor {above}) imports {target} (floor {below})")
+    return sorted(found)
+
+
+def unplaced(tree: Tree, floors: Mapping[str, Floors] = FLOORS) -> list[str]:
+    """What stands on no floor, on two, or is on one and not there."""
+    found = []
+    for folder, levels in floors.items():
+        names = [name for level in levels for name in level]
+        parts = {_part(tree, name, folder) for name in tree.modules} - {None}
+        found += [f"{folder}/{name}: on no floor" for name in parts - set(names)]
+        found += [f"{folder}/{name}: not there" for name in set(names) - parts]
+        found += [f"{folder}/{name}: on two floors" for name in set(names) if names.count(name) > 1]
+    return sorted(found)
+
+
+def floor_of(floors: Floors, part: str) -> int | None:
+    return next((number for number, parts in enumerate(floors, 1) if part in parts), None)
+
+
+def _part(tree: Tree, name: str, folder: str) -> str | None:
+    """The sub-room or module of a folder that a module is in; None where it lies elsewhere."""
+    path = tree.modules[name].path.with_suffix("").relative_to(tree.root)
+    if folder == ".":
+        return path.parts[0]
+    above = folder.split("/")
+    return path.parts[len(above)] if list(path.parts[: len(above)]) == above and len(path.parts) > len(above) else None
+
+
+def _parting(tree: Tree, name: str, target: str) -> tuple[str, str, str]:
+    """The deepest folder that holds two modules, and the part of it that each is in."""
+    one, other = (tree.modules[which].path.with_suffix("").relative_to(tree.root).parts for which in (name, target))
+    depth = next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), 0)
+    return "/".join(one[:depth]) or ".", one[depth], other[depth]
