@@ -67,11 +67,6 @@ class Protocol:
         return {item.name: item.group for item in self.ood if item.group is not None}
 
 
-def shipped_protocols() -> list[str]:
-    """The names that `--protocol` knows."""
-    return list(read_folder("curator.protocols", suffix=".toml"))
-
-
 def load_protocol(address: str) -> Protocol:
     """A shipped protocol by name, or one of your own by the path of its `.toml` file.
 

@@ -30,7 +30,7 @@ DESCRIBERS = Registry(
     {
         "endpoint": "curator.generators.chat.endpoint:make_endpoint",
         "transformers": "curator.generators.chat.local:make_local_chat",
-        "vocabulary": "curator.generators.embedded.describer:make_describer",
+        "vocabulary": "curator.generators.embedded.describer:VocabularyDescriber",
     },
 )
 REASONERS = Registry(
@@ -38,17 +38,18 @@ REASONERS = Registry(
     {
         "endpoint": "curator.generators.chat.endpoint:make_endpoint",
         "transformers": "curator.generators.chat.local:make_local_chat",
-        "wordnet": "curator.generators.embedded.reasoner:make_reasoner",
+        "wordnet": "curator.generators.embedded.reasoner:WordNetReasoner",
     },
 )
 PAINTERS = Registry(
     "painter",
     {
         "diffusers": "curator.generators.diffusion.painter:make_painter",
-        "features": "curator.generators.embedded.painter:make_painter",
+        "features": "curator.generators.embedded.painter:FeaturePainter",
     },
 )
 ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "painter": PAINTERS}
+EMBEDDED = ("vocabulary", "wordnet", "features")  # one of each role; they need the surroundings only
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,18 @@ class GeneratorOptions:
 
 
 def make_generator(role: Role, address: str, options: GeneratorOptions, surroundings: Surroundings) -> Generator:
-    """The generator of that address. Raises UsageError for an unknown kind or one without what must stand behind it."""
+    """The generator of that address. Raises UsageError as `check_address` does, and for options that cannot be."""
+    check_address(role, address)
     kind, _, rest = address.partition(":")
-    made: Generator = ROLES[role].get(kind)(rest, role, options, surroundings)
+    make = ROLES[role].get(kind)
+    made: Generator = make(surroundings) if kind in EMBEDDED else make(rest, role, options, surroundings)
     return made
 
 
 def check_address(role: Role, address: str) -> None:
-    """Raises UsageError for a kind that the role does not have."""
+    """Raises UsageError for a kind that the role does not have, or one without the model that it needs."""
     kind, _, rest = address.partition(":")
     ROLES[role].check(kind)
-    embedded = kind in ("vocabulary", "wordnet", "features")
-    if embedded == bool(rest):
-        wanted = "takes nothing behind its name" if embedded else f"needs a model, such as {kind}:NAME"
+    if (kind in EMBEDDED) == bool(rest):
+        wanted = "takes nothing behind its name" if rest else f"needs a model, such as {kind}:NAME"
         raise UsageError(f"{role} {address}: {kind} {wanted}")

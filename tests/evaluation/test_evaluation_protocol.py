@@ -7,7 +7,10 @@ import pytest
 from curator.encoders import check_address
 from curator.errors import ConfigError, UsageError
 from curator.evaluation.figures import AVERAGES
-from curator.evaluation.protocol import load_protocol, parse_protocol, shipped_protocols
+from curator.evaluation.protocol import load_protocol, parse_protocol
+from curator.resources import read_folder
+
+SHIPPED = list(read_folder("curator.protocols", suffix=".toml"))
 
 GOOD = """\
 name = "small"
@@ -31,7 +34,7 @@ other = { auroc = 90.5, fpr95 = 40 }
 """
 
 
-@pytest.mark.parametrize("name", shipped_protocols())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_protocol_is_sound(name):
     protocol = load_protocol(name)
     assert protocol.name == name
@@ -51,7 +54,7 @@ def test_shipped_protocols_hold_the_published_lists_and_figures():
     assert sum(item.images for item in openood.ood) == 49000 + 5879 + 10000 + 5160 + 15869
 
 
-@pytest.mark.parametrize("name", shipped_protocols())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_printed_means_are_those_of_the_printed_sets(name):
     """A slip of the pen in transcribing a row would show; sources round, and print some means a little off."""
     protocol = load_protocol(name)

@@ -464,7 +464,7 @@ def test_a_base_url_that_is_none_is_refused_at_once(options):
 
 
 def test_an_address_without_a_model_is_refused():
-    with pytest.raises(UsageError, match="names no model"):
+    with pytest.raises(UsageError, match="needs a model"):
         make_generator("describer", "endpoint:", GeneratorOptions(), None)
 
 

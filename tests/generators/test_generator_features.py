@@ -10,14 +10,15 @@ from safetensors.numpy import load
 
 from curator.banks.text_cache import TextCache
 from curator.encoders import EncoderOptions, load_encoder
-from curator.errors import GeneratorError
+from curator.errors import UsageError
+from curator.generators import GeneratorOptions, make_generator
 from curator.generators.embedded.answering import Refused
 from curator.generators.embedded.centring import unit_rows
 from curator.generators.embedded.painter import (
+    FeaturePainter,
     SynthesisSettings,
     boundary_rows,
     knn_distance,
-    make_painter,
     synthesise_outliers,
 )
 from curator.generators.painter_settings import TASKS
@@ -161,7 +162,7 @@ def ask(painter, *requests):
 
 
 def test_the_artefact_holds_outliers_near_the_picture(around):
-    [reply] = ask(make_painter("", "painter", None, around), inpaint(around, 4, count=3))
+    [reply] = ask(FeaturePainter(around), inpaint(around, 4, count=3))
     vectors = load(reply.artefact)["vectors"]
     assert reply.suffix == ".safetensors" and vectors.shape == (3, 256) and vectors.dtype == np.float32
     distances = knn_distance(vectors, around.id_image_vectors(), 5)
@@ -171,14 +172,14 @@ def test_the_artefact_holds_outliers_near_the_picture(around):
 
 
 def test_a_drawn_label_lies_where_its_images_would(around):
-    [reply] = ask(make_painter("", "painter", None, around), draw("church"))
+    [reply] = ask(FeaturePainter(around), draw("church"))
     [vector] = load(reply.artefact)["vectors"]
     [church, dog] = around.encoder().encode_texts(["The nice church.", "The nice dog."])
     assert vector @ church > vector @ dog + 0.2
 
 
 def test_the_context_moves_the_outlier_towards_it(around):
-    painter = make_painter("", "painter", None, around)
+    painter = FeaturePainter(around)
     replies = ask(painter, *(inpaint(around, row, "a wet street", context_weight=0.4) for row in range(8)))
     plain = ask(painter, *(inpaint(around, row, "a wet street", context_weight=0.0) for row in range(8)))
     text = painter._direction("a wet street")
@@ -188,43 +189,41 @@ def test_the_context_moves_the_outlier_towards_it(around):
 
 def test_replies_depend_on_neither_order_nor_company(around):
     requests = [inpaint(around, 1), draw("church"), inpaint(around, 40), draw("boat")]
-    together = ask(make_painter("", "painter", None, around), *requests)
+    together = ask(FeaturePainter(around), *requests)
     assert [reply.position for reply in together] == [0, 1, 2, 3]
-    backwards = ask(make_painter("", "painter", None, around), *requests[::-1])[::-1]
-    alone = [ask(make_painter("", "painter", None, around), request)[0] for request in requests]
+    backwards = ask(FeaturePainter(around), *requests[::-1])[::-1]
+    alone = [ask(FeaturePainter(around), request)[0] for request in requests]
     for replies in (backwards, alone):
         assert [reply.artefact for reply in replies] == [reply.artefact for reply in together]
-    assert ask(make_painter("", "painter", None, around), replace(requests[0], seed=1))[0].artefact != alone[0].artefact
+    assert ask(FeaturePainter(around), replace(requests[0], seed=1))[0].artefact != alone[0].artefact
 
 
 def test_what_it_cannot_paint_is_a_final_fault(around):
-    painter = make_painter("", "painter", None, around)
+    painter = FeaturePainter(around)
     blind = Request(load_prompt("inpaint"), {"context": "street"}, (Picture("0" * 32, lambda: b""),))
     other = Request(load_prompt("describe-image-freely"), {})
     replies = ask(painter, blind, other, inpaint(around, 0, k=0), inpaint(around, 0))
     assert [reply.final for reply in replies] == [True, True, True, False]
-    [lonely] = ask(make_painter("", "painter", None, replace(around, id_image_vectors=lambda: np.zeros((0, 0)))), blind)
+    [lonely] = ask(FeaturePainter(replace(around, id_image_vectors=lambda: np.zeros((0, 0)))), blind)
     assert lonely.final and "no ID images" in lonely.fault
 
 
 def test_what_synood_sends_is_painted_and_a_setting_that_nobody_knows_is_a_final_fault(around):
     sent = {"size": 512, "steps": 20, "strength": 0.6, "guidance": 8.0, "passes": 3, "learning_rate": 5.0}
     sent |= {"loss": "energy_hinge", "m_out": -20.0, "tau": 1.0}
-    painted, unknown = ask(
-        make_painter("", "painter", None, around), inpaint(around, 4, **sent), inpaint(around, 4, **sent, sigma=1)
-    )
+    painted, unknown = ask(FeaturePainter(around), inpaint(around, 4, **sent), inpaint(around, 4, **sent, sigma=1))
     assert painted.fault is None and len(load(painted.artefact)["vectors"]) == 1
     assert unknown.final and "no setting sigma" in unknown.fault
 
 
 def test_it_asks_before_each_request(around):
     allowed = iter([True, False])
-    replies = list(make_painter("", "painter", None, around).replies([draw("boat")] * 3, allow=lambda: next(allowed)))
+    replies = list(FeaturePainter(around).replies([draw("boat")] * 3, allow=lambda: next(allowed)))
     assert len(replies) == 1
 
 
 def test_the_revision_follows_encoder_labels_and_images(around):
-    revision = make_painter("", "painter", None, around).revision
+    revision = FeaturePainter(around).revision
     moved = around.id_image_vectors().copy()
     moved[0, 0] += 0.01
     others = [
@@ -233,12 +232,12 @@ def test_the_revision_follows_encoder_labels_and_images(around):
         replace(around, id_image_vectors=lambda: moved),
         replace(around, id_image_labels=lambda: np.zeros(90, np.int64)),
     ]
-    assert make_painter("", "painter", None, around).revision == revision
-    assert len({revision, *(make_painter("", "painter", None, other).revision for other in others)}) == 5
+    assert FeaturePainter(around).revision == revision
+    assert len({revision, *(FeaturePainter(other).revision for other in others)}) == 5
 
 
 def test_it_is_a_painter_only(around):
-    with pytest.raises(GeneratorError, match="features is a painter"):
-        make_painter("", "describer", None, around)
-    with pytest.raises(GeneratorError):
-        make_painter("model", "painter", None, around)
+    with pytest.raises(UsageError, match="no describer is called 'features'"):
+        make_generator("describer", "features", GeneratorOptions(), around)
+    with pytest.raises(UsageError, match="takes nothing behind its name"):
+        make_generator("painter", "features:model", GeneratorOptions(), around)

@@ -333,5 +333,5 @@ def test_options_that_there_are_not_are_refused_at_once(options):
 
 
 def test_an_address_without_a_model_is_refused():
-    with pytest.raises(UsageError, match="names no model"):
+    with pytest.raises(UsageError, match="needs a model"):
         make("")

@@ -12,9 +12,10 @@ from PIL import Image
 from curator.banks.text_cache import TextCache
 from curator.decode import fit
 from curator.encoders import EncoderOptions, load_encoder
-from curator.errors import GeneratorError
+from curator.errors import UsageError
+from curator.generators import GeneratorOptions, make_generator
 from curator.generators.answers import read_answer
-from curator.generators.embedded.describer import ADJECTIVES, VocabularyDescriber, composed, make_describer
+from curator.generators.embedded.describer import ADJECTIVES, VocabularyDescriber, composed
 from curator.generators.embedded.nouns import PLACES, Vocabulary, common_nouns, holds_name, keys_of
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
@@ -139,14 +140,14 @@ def test_the_revision_follows_encoder_labels_template_and_images(around, describ
         replace(around, template="a photo of a {}."),
         replace(around, image_vectors=lambda: images),
     ]
-    revisions = {make_describer("", "describer", None, each).revision for each in (around, *others)}
+    revisions = {VocabularyDescriber(each).revision for each in (around, *others)}
     assert len(revisions) == 5 and describer.revision not in revisions
     assert VocabularyDescriber(around, small(around)).revision == describer.revision
 
 
 def test_it_is_a_describer_only(around):
-    with pytest.raises(GeneratorError, match="vocabulary is a describer"):
-        make_describer("", "reasoner", None, around)
+    with pytest.raises(UsageError, match="no reasoner is called 'vocabulary'"):
+        make_generator("reasoner", "vocabulary", GeneratorOptions(), around)
 
 
 def test_adjectives_are_each_once():

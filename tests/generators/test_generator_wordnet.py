@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from curator.banks.text_cache import TextCache
 from curator.banks.wordnet import load_wordnet
 from curator.encoders import EncoderOptions, load_encoder
-from curator.errors import GeneratorError
+from curator.errors import UsageError
+from curator.generators import GeneratorOptions, make_generator
 from curator.generators.answers import read_answer
 from curator.generators.asking import Asker
 from curator.generators.embedded.answering import ANY_MORE, OPENINGS, Question, Refused
 from curator.generators.embedded.nouns import ALIKE, Vocabulary, common_nouns, holds_name, keys_of, kinds_of, senses_of
-from curator.generators.embedded.reasoner import WordNetReasoner, make_reasoner
+from curator.generators.embedded.reasoner import WordNetReasoner
 from curator.generators.embedded.relatives import Words
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request, Turn
@@ -336,11 +337,11 @@ def test_the_revision_follows_encoder_labels_vectors_and_images(around):
         replace(around, image_vectors=lambda: images),
         replace(around, id_image_vectors=lambda: images[:1], id_image_labels=lambda: np.array([0])),
     ]
-    revisions = {make_reasoner("", "reasoner", None, each).revision for each in (around, *others)}
+    revisions = {WordNetReasoner(each).revision for each in (around, *others)}
     assert len(revisions) == 6
-    assert make_reasoner("", "reasoner", None, around).revision in revisions
+    assert WordNetReasoner(around).revision in revisions
 
 
 def test_it_is_a_reasoner_only(around):
-    with pytest.raises(GeneratorError, match="wordnet is a reasoner"):
-        make_reasoner("", "painter", None, around)
+    with pytest.raises(UsageError, match="no painter is called 'wordnet'"):
+        make_generator("painter", "wordnet", GeneratorOptions(), around)

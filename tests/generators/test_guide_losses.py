@@ -18,12 +18,16 @@ from curator.generators.diffusion.guide_losses import (
     energy_hinge,
     make_loss,
     moves,
-    paper_eq7,
     uniform_ce,
 )
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.1]], dtype=torch.float64)
 FLAT = torch.zeros(1, 1000, dtype=torch.float64)
+
+
+def paper_eq7(logits, *, m_out, tau):
+    """m_out - tau LSE(g / tau), as SynOOD prints it."""
+    return m_out + energy(logits, tau)
 
 
 def gradient_of(loss, logits):

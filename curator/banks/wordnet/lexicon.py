@@ -2,7 +2,7 @@
 
 A word is looked up whatever its case, with spaces or underscores. Results are in a fixed order: senses by frequency
 (WordNet's own sense order, nouns before adjectives), lists of lemmas alphabetically by code point.
-It holds no glosses, verbs or adverbs. The file is made by `python -m curator.banks.wordnet.derive`.
+It holds no glosses, verbs or adverbs. The file is made by `tests/banks/derive_wordnet.py`.
 """
 
 from __future__ import annotations
@@ -51,11 +51,6 @@ class Synset:
     part_of_speech: PartOfSpeech
     lexname: str
     lemmas: tuple[str, ...]
-
-    @property
-    def satellite(self) -> bool:
-        """An adjective that clusters around another one."""
-        return self.synset_id.endswith("s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +114,6 @@ class WordNet:
     def hyponyms(self, synset: Synset) -> list[Synset]:
         """The direct kinds and instances of this, in file order."""
         return [self._synset(row) for row in self._children.get(self._row_of_id[synset.synset_id], ())]
-
-    def co_hyponyms(self, synset: Synset) -> list[Synset]:
-        """The other hyponyms of its hypernyms, each once: the siblings, from which look-alikes come."""
-        siblings = {other.synset_id: other for parent in self.hypernyms(synset) for other in self.hyponyms(parent)}
-        return [other for name, other in siblings.items() if name != synset.synset_id]
 
     def singulars(self, noun: str) -> list[str]:
         """Nouns of WordNet whose plural the word may be, by the irregular list or else the regular endings."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from curator.errors import GeneratorError, UsageError
+from curator.errors import GeneratorError
 from curator.generators import GeneratorOptions
 from curator.generators.chat.service import ChatService, Outcome
 from curator.generators.pictures import PictureFault
@@ -35,8 +35,6 @@ LONGEST_WISH_SECONDS = 60.0  # a service that asks for a longer pause is asked a
 def make_endpoint(rest: str, role: Role, options: GeneratorOptions, surroundings: Surroundings) -> Endpoint:
     """The model `rest` of the service at `options.base_url`. Nothing is sent or imported yet. Raises UsageError."""
     del role, surroundings  # a service answers what the prompt asks, for every role alike
-    if not rest:
-        raise UsageError("endpoint: names no model", hint="for example endpoint:Qwen/Qwen3-VL-8B-Instruct")
     return Endpoint(ChatService(rest, options), options)
 
 

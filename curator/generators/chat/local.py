@@ -36,8 +36,6 @@ LONGEST_FAULT = 300
 def make_local_chat(rest: str, role: Role, options: GeneratorOptions, surroundings: Surroundings) -> LocalChat:
     """The model of a folder or repository. Nothing is looked for or loaded yet. Raises UsageError."""
     del surroundings  # a model that reads prompts is told all it needs by them
-    if not rest:
-        raise UsageError("transformers: names no model", hint="for example transformers:Qwen/Qwen3-VL-4B-Instruct")
     if options.quantise not in QUANTISE or options.dtype not in DTYPES:
         raise UsageError(
             f"transformers:{rest}: quantise is {options.quantise!r} and dtype is {options.dtype!r}",

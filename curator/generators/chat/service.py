@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -149,10 +149,7 @@ class ChatService:
             outcome = self._refusal(fault, body)
         except (openai.OpenAIError, ValueError, RecursionError) as fault:
             outcome = Outcome("repeat", f"the service sent what cannot be read ({type(fault).__name__})")
-        return Outcome(
-            outcome.kind, outcome.text, outcome.facts, outcome.pause_seconds, outcome.unreachable,
-            time.monotonic() - started,
-        )  # fmt: skip
+        return replace(outcome, seconds=time.monotonic() - started)
 
     def _read(self, completion: Any) -> Outcome:
         """The package checks no types of what it reads, so anything may stand anywhere."""

@@ -43,7 +43,7 @@ class LossChoice:
 def make_loss(choice: LossChoice, *, class_count: int) -> GuideLoss:
     """The loss that a painter minimises. Raises UsageError for an unknown name or a missing number, GeneratorError for
     a loss that would not move any image, or not to where it should."""
-    if choice.name == "paper_eq7":
+    if choice.name == "paper_eq7":  # m_out - tau LSE(g / tau), as SynOOD prints it
         raise GeneratorError(
             "the loss paper_eq7 pulls images into the ID classes: it falls as LSE rises (a sign error of the paper)",
             hint="use uniform_ce, or energy_hinge, which is what the equation cites",
@@ -103,12 +103,6 @@ def code_energy(logits: Tensor) -> Tensor:
     """(-5 - s)^2, as SynOOD's code. For C = 1000 the target is out of reach (s <= -6.9) and the loss is uniform_ce with
     another offset. With C <= 148 it is within reach, and an image with s > -5 is made *more* confident."""
     return (CODE_TARGET - confidence_gap(logits)).square()
-
-
-def paper_eq7(logits: Tensor, *, m_out: float, tau: float) -> Tensor:
-    """m_out - tau LSE(g / tau), as SynOOD prints it. Descent raises LSE and so makes an image more ID; for comparison
-    only."""
-    return m_out + energy(logits, tau)
 
 
 def code_msp(logits: Tensor) -> Tensor:

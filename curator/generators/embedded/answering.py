@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from curator.errors import GeneratorError
 from curator.generators.answers import AnswerFault, read_answer
-from curator.generators.requests import Reply, Request, Role
+from curator.generators.requests import Reply, Request
 from curator.types import Vectors
 
 # What a follow-up may go on from, whatever it was: `far-outliers-more` asks for "more of the same kind", and EOE sends
@@ -50,12 +49,6 @@ def answer_each(
         except Refused as fault:
             reply = Reply(position, fault=str(fault), final=True)
         yield replace(reply, position=position, seconds=perf_counter() - started)
-
-
-def refuse_address(rest: str, role: Role, wanted: Role, model: str) -> None:
-    """Raises GeneratorError for an embedded generator in another role, or with something behind its name."""
-    if rest or role != wanted:
-        raise GeneratorError(f"{model} is a {wanted} that takes nothing behind its name", hint=f"--{wanted} {model}")
 
 
 def text_slot(request: Request, name: str) -> str:

@@ -25,11 +25,11 @@ from curator.generators.embedded.answering import (
     digest_of,
     one_torch_thread,
     picture_vector,
-    refuse_address,
     text_slot,
 )
-from curator.generators.embedded.nouns import ALIKE, Vocabulary, holds_name, keys_of, kin_ids
-from curator.generators.requests import Reply, Request, Role
+from curator.generators.embedded.nouns import ALIKE, Vocabulary, holds_name, keys_of
+from curator.generators.embedded.relatives import kin_ids
+from curator.generators.requests import Reply, Request
 from curator.generators.surroundings import Surroundings
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.types import Vectors
@@ -204,9 +204,3 @@ def composed(nouns: Sequence[str], places: Sequence[str], adjectives: Sequence[s
     return [
         text for text in (*plain, *set_in) if len(set(words := text.split())) == len(words) and len(words) <= MOST_WORDS
     ]
-
-
-def make_describer(rest: str, role: Role, options: Any, surroundings: Surroundings) -> VocabularyDescriber:
-    """The describer `vocabulary`. Raises GeneratorError in another role, or for something behind the name."""
-    refuse_address(rest, role, "describer", VocabularyDescriber.model)
-    return VocabularyDescriber(surroundings)

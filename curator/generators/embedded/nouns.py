@@ -212,11 +212,3 @@ def senses_of(label: str) -> list[Synset]:
 def _is_word(lemma: str, form: str) -> bool:
     """Whether the lemma is that form and no name: the last word of `French horn` is small."""
     return word_key(lemma) == form and lemma.split()[-1].islower()
-
-
-def kin_ids(label: str) -> set[str]:
-    """Ids of the senses of a label, of all kinds of it, and of what it is a kind of up to two steps."""
-    senses = senses_of(label)
-    parents = [parent for sense in senses for parent in load_wordnet().hypernyms(sense)]
-    above = [*parents, *(grand for parent in parents for grand in load_wordnet().hypernyms(parent))]
-    return below_senses(senses) | {sense.synset_id for sense in above}

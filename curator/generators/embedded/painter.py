@@ -24,12 +24,11 @@ from curator.generators.embedded.answering import (
     answer_each,
     digest_of,
     picture_vector,
-    refuse_address,
     text_slot,
 )
 from curator.generators.embedded.centring import unit_rows
 from curator.generators.painter_settings import TASKS
-from curator.generators.requests import Reply, Request, Role
+from curator.generators.requests import Reply, Request
 from curator.generators.surroundings import Surroundings
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.types import Vectors
@@ -258,9 +257,3 @@ class FeaturePainter:
     def _text_mean(self) -> NDArray[np.float64]:
         mean: NDArray[np.float64] = self._surroundings.id_vectors[self._present].mean(axis=0, dtype=np.float64)
         return mean
-
-
-def make_painter(rest: str, role: Role, options: Any, surroundings: Surroundings) -> FeaturePainter:
-    """The painter `features`. Raises GeneratorError in another role, or for something behind the name."""
-    refuse_address(rest, role, "painter", FeaturePainter.model)
-    return FeaturePainter(surroundings)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,11 @@ from curator.generators.embedded.answering import (
     answer_each,
     digest_of,
     picture_vector,
-    refuse_address,
 )
 from curator.generators.embedded.centring import unit_rows
 from curator.generators.embedded.nouns import ALIKE, Vocabulary, below_senses, keys_of, piece_keys, senses_of
-from curator.generators.embedded.relatives import Groups, Mask, Words, near_kinds, shared_kinds
-from curator.generators.requests import Reply, Request, Role
+from curator.generators.embedded.relatives import Groups, Mask, Words, near_hypernyms, near_kinds, shared_kinds
+from curator.generators.requests import Reply, Request
 from curator.generators.surroundings import Surroundings
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.farthest import farthest_points
@@ -110,8 +109,7 @@ class WordNetReasoner:
     def _look_alikes(self, question: Question) -> tuple[Order, tuple[str, ...]]:
         """Siblings and cousins of the class that lie near it, then other nouns, each by cosine."""
         label = question.text("label")
-        parents = [parent for sense in self._words.class_senses.of(label) for parent in load_wordnet().hypernyms(sense)]
-        above = [*parents, *(grand for parent in parents for grand in load_wordnet().hypernyms(parent))]
+        above = [kind for sense in self._words.class_senses.of(label) for kind in near_hypernyms(sense)]
         near = {below.synset_id for parent in above for below in load_wordnet().hyponyms(parent)}
         cousins = {below.synset_id for aunt in near for below in load_wordnet().hyponyms(load_wordnet().synset(aunt))}
         cosines = self._cosines(self._words.encoded([label])[0])
@@ -212,9 +210,3 @@ class WordNetReasoner:
     @cached_property
     def _centred_grid(self) -> NDArray[np.float64]:
         return on_grid(self._vocabulary.centring.texts(self._vocabulary.vectors))
-
-
-def make_reasoner(rest: str, role: Role, options: Any, surroundings: Surroundings) -> WordNetReasoner:
-    """The reasoner `wordnet`. Raises GeneratorError in another role, or for something behind the name."""
-    refuse_address(rest, role, "reasoner", WordNetReasoner.model)
-    return WordNetReasoner(surroundings)

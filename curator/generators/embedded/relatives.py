@@ -22,7 +22,16 @@ from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import Synset, word_key
 from curator.generators.embedded.answering import one_torch_thread
 from curator.generators.embedded.centring import unit_rows
-from curator.generators.embedded.nouns import FILES, Vocabulary, common_tokens, keys_of, kinds_of, piece_keys, senses_of
+from curator.generators.embedded.nouns import (
+    FILES,
+    Vocabulary,
+    below_senses,
+    common_tokens,
+    keys_of,
+    kinds_of,
+    piece_keys,
+    senses_of,
+)
 from curator.generators.surroundings import Surroundings
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.types import Vectors
@@ -30,7 +39,6 @@ from curator.types import Vectors
 SAMPLE = 1000  # words whose neighbours say what is near in a space
 COMMON_PLACES = 12_000  # of CLIP's table: words that everybody knows, for answers that are wanted to be far away
 BROAD = ("artifact", "instrumentality")  # half of all things: what is below them divides into branches
-GENERAL_STEPS = 2  # up to the hypernym that two related things share
 USUAL_SENSES = 3  # of a word that nothing is known of but the word: WordNet's first `leopard` is its fur
 KINDS_SHOWN = 8  # kinds of a sense that its words are taken from
 
@@ -50,13 +58,21 @@ def usual_sense(text: str) -> list[Synset]:
     return concrete_senses(text)[:1]
 
 
+def near_hypernyms(sense: Synset) -> list[Synset]:
+    """What a sense is a kind of, one step up and then two: what two related things share."""
+    parents = load_wordnet().hypernyms(sense)
+    return [*parents, *(grand for parent in parents for grand in load_wordnet().hypernyms(parent))]
+
+
 def near_kinds(sense: Synset) -> set[str]:
-    """The sense and what it is a kind of, up to GENERAL_STEPS steps."""
-    reached, found = [sense], {sense.synset_id}
-    for _ in range(GENERAL_STEPS):
-        reached = [above for below in reached for above in load_wordnet().hypernyms(below)]
-        found |= {above.synset_id for above in reached}
-    return found
+    """Ids of the sense and of what it is a kind of, up to two steps."""
+    return {sense.synset_id, *(above.synset_id for above in near_hypernyms(sense))}
+
+
+def kin_ids(label: str) -> set[str]:
+    """Ids of the senses of a label, of all kinds of it, and of what it is a kind of up to two steps."""
+    senses = senses_of(label)
+    return below_senses(senses) | {above.synset_id for sense in senses for above in near_hypernyms(sense)}
 
 
 def path_of(sense: Synset) -> list[Synset]:

@@ -1,6 +1,6 @@
 """Makes the package's `wordnet.tsv.xz` from the plain files of WordNet 3.0 (Debian: package `wordnet-base` 1:3.0).
 
-    python -m curator.banks.wordnet.derive /usr/share/wordnet
+    python -m tests.banks.derive_wordnet /usr/share/wordnet
 
 Only what label banks need is kept: nouns and adjectives with their lemmas, lexicographer files, sense ranks and
 hypernyms, and the irregular plurals. Glosses, verbs, adverbs and the other relations stay behind, which takes the 28 MB
@@ -106,7 +106,7 @@ def derive(folder: Path) -> bytes:
 
 def main(arguments: list[str]) -> None:
     if len(arguments) != 1:
-        raise UsageError("one argument is needed", hint="python -m curator.banks.wordnet.derive /usr/share/wordnet")
+        raise UsageError("one argument is needed", hint="python -m tests.banks.derive_wordnet /usr/share/wordnet")
     data = derive(Path(arguments[0]))
     DATA_FILE.write_bytes(data)
     print(f"{DATA_FILE}: {len(data):,} bytes", file=sys.stderr)
