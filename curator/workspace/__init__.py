@@ -224,7 +224,7 @@ class Workspace:
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
-        with writing(self.layout, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
+        with writing(self._context, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
             pass
         return self.layout.snapshot
 
@@ -237,13 +237,13 @@ class Workspace:
 
     def collect_garbage(self, *, remove: bool = False) -> Leftovers:
         """What nobody refers to any more: files of killed runs, caches of what is not in use. `remove`: remove it."""
-        return collect_garbage(self.layout, self.config, remove=remove)
+        return collect_garbage(self._context, remove=remove)
 
     def backup(self, destination: Path | str, *, keep: int | None = None, without_lost: bool = False) -> BackupSummary:
         """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there.
         `without_lost`: also a workspace that has lost files that its ledger refers to; the summary names them."""
         refuse_remote_backup(destination)
-        return make_backup(self.layout, Path(destination), keep=keep, without_lost=without_lost)
+        return make_backup(self._context, Path(destination), keep=keep, without_lost=without_lost)
 
     @classmethod
     def restore(cls, backup: Path | str, folder: Path | str) -> Workspace:

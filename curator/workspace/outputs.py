@@ -56,7 +56,7 @@ def check_destination(address: str) -> None:
         connect(address)
 
 
-def put_snapshot(layout: Layout, to: str | None) -> None:
+def put_snapshot(layout: Layout, config: Config, to: str | None) -> None:
     """Copy the published snapshot `to` an address, or else to `publish.to` of the configuration, if it has one.
 
     Only what was asked for in this very call may fail: what a night found is safe in the workspace, and the next run
@@ -65,7 +65,7 @@ def put_snapshot(layout: Layout, to: str | None) -> None:
     if to is not None:
         log.info("the snapshot is at %s", put_output(layout.snapshot, to))
         return
-    configured = configured_destination(layout)
+    configured = configured_destination(layout, config)
     try:
         if configured:
             log.info("the snapshot is at %s", put_output(layout.snapshot, configured))
@@ -73,14 +73,9 @@ def put_snapshot(layout: Layout, to: str | None) -> None:
         log.warning("%s; run `curator publish --to %s` to try again", fault.message, configured)
 
 
-def config_at(layout: Layout) -> Config:
-    """The configuration as file and environment have it now; the defaults where there is no file."""
-    return Config.resolve(layout.config if layout.config.is_file() else None)
-
-
-def configured_destination(layout: Layout) -> str:
+def configured_destination(layout: Layout, config: Config) -> str:
     """The address in `publish.to`, empty where there is none; a relative path starts from the workspace folder."""
-    to = config_at(layout).publish.to
+    to = config.publish.to
     is_path = to and scheme_of(to) is None
     return f"{layout.root / expanded(to)}{'/' * to.endswith('/')}" if is_path else to
 

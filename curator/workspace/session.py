@@ -20,11 +20,12 @@ from curator.store import Database, Ledger, publish_snapshot
 from curator.store.faults import first_line
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
+from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log, run_context
 from curator.workspace.mishaps import damage, exhaustion
-from curator.workspace.outputs import check_destination, config_at, configured_destination, put_snapshot
+from curator.workspace.outputs import check_destination, configured_destination, put_snapshot
 from curator.workspace.stored.presence import (
     PUBLISH,
     RECOVER,
@@ -43,7 +44,7 @@ def new_run_id() -> str:
 
 @contextmanager
 def writing(
-    layout: Layout,
+    context: Context,
     command: str,
     arguments: Mapping[str, Any],
     *,
@@ -59,7 +60,8 @@ def writing(
     gone. Raises WorkspaceLocked when another run holds the workspace and goes on for `wait_seconds`, RunInterrupted on
     Ctrl-C, WorkspaceError where something is absent that a run cannot make (see presence.py).
     """
-    check_destination(configured_destination(layout) if publish_to is None else publish_to)
+    layout, config = context.layout, context.config
+    check_destination(configured_destination(layout, config) if publish_to is None else publish_to)
     run_id = new_run_id()
     lock = hold_lock(layout.lock, command=command, run_id=run_id, wait_seconds=wait_seconds)
     with (
@@ -73,9 +75,9 @@ def writing(
         require_presence(layout)
         make_ledger(layout)
         try:
-            with open_ledger(layout, replaces=replaces) as database:
+            with open_ledger(context, replaces=replaces) as database:
                 if needs_vectors:
-                    require_vectors(layout, database, config_at(layout).encoder.address)
+                    require_vectors(layout, database, config.encoder.address)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
                 with _tracked(ledger):
@@ -85,10 +87,10 @@ def writing(
             if is_ours:
                 with _said_only("the snapshot is not published"):
                     publish_snapshot(layout.ledger, layout.snapshot)
-                    put_snapshot(layout, publish_to)
+                    put_snapshot(layout, config, publish_to)
             raise
         publish_snapshot(layout.ledger, layout.snapshot)
-        put_snapshot(layout, publish_to)
+        put_snapshot(layout, config, publish_to)
 
 
 def make_ledger(layout: Layout) -> None:
@@ -101,13 +103,13 @@ def make_ledger(layout: Layout) -> None:
 
 
 @contextmanager
-def open_ledger(layout: Layout, *, replaces: bool = False) -> Iterator[Database]:
+def open_ledger(context: Context, *, replaces: bool = False) -> Iterator[Database]:
     """The live ledger, in the format of this release; the lock must be held.
 
     Raises WorkspaceError for one that is damaged, and unless it `replaces` them, for one that lacks runs of the
     published snapshot.
     """
-    limit = config_at(layout).ledger.memory_limit
+    layout, limit = context.layout, context.config.ledger.memory_limit
     with damage(layout.ledger, remedy=RECOVER), Database.open(layout.ledger, memory_limit=limit) as database:
         if not replaces:
             require_all_runs(layout, database)

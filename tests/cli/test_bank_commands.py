@@ -97,7 +97,7 @@ def test_flags_that_differ_are_counted_and_shown(folder, lake, run_cli, workspac
     run_cli("scan", lake, folder=folder)
     digests = [row["bank_digest"] for row in workspace.banks().to_pylist()]
     run_cli("score", *(f"--bank=base@{digest}" for digest in digests), folder=folder)
-    with writing(workspace.layout, "test", {}) as ledger:
+    with writing(workspace._context, "test", {}) as ledger:
         ledger.database.execute(
             "update score set log_odds = case when bank_digest = $newest then -1e6 else 1e6 end "
             "where image_id = (select min(image_id) from report.images)",

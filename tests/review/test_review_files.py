@@ -154,7 +154,7 @@ def test_an_export_overwrites_nothing_and_leaves_out_what_cannot_be_read(workspa
     # A source that has gone: the ledger of this copy says that the picture lies where nothing is.
     from curator.workspace.session import writing
 
-    with writing(workspace.layout, "test", {}) as ledger:
+    with writing(workspace._context, "test", {}) as ledger:
         for table, column in (("location", "object_uri"), ("source_object", "object_uri")):
             ledger.database.execute(
                 f"update {table} set {column} = '/nowhere/x.png' where {column} = $uri", {"uri": first["uri"]}

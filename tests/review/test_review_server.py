@@ -182,7 +182,7 @@ def test_while_another_run_writes_decisions_wait_and_then_are_recorded_once(call
     with serving(workspace) as server:
         token = {"X_Curator_Token": server.token, **JSON}
         first, second, *_ = items_of(call, server.address)
-        with writing(workspace.layout, "scan", {}):
+        with writing(workspace._context, "scan", {}):
             assert call(f"{server.address}decisions", decision(first, "ood"), **token)[0] == 200
             assert server.desk.record() is False
         assert server.desk.record() is True
@@ -261,7 +261,7 @@ def test_what_a_killed_server_left_waits_while_another_run_writes(call, workspac
         call(f"{server.address}decisions", decision(item, "withdrawn"), **JSON, X_Curator_Token=server.token)
     path = workspace.layout.reviews / "pending-dead.jsonl"
     path.write_bytes(left)
-    with writing(workspace.layout, "scan", {}):
+    with writing(workspace._context, "scan", {}):
         workspace.reviews.export_to(tmp_path / "a.csv")
     assert path.read_bytes() == left
     workspace.reviews.export_to(tmp_path / "b.csv")

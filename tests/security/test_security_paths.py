@@ -125,7 +125,7 @@ def test_a_durable_file_honours_the_umask_and_replaces_a_link_instead_of_followi
 
 def test_temporary_files_of_a_run_are_in_the_workspace(attacked):
     before = tempfile.gettempdir()
-    with writing(attacked.layout, "test", {}):
+    with writing(attacked._context, "test", {}):
         assert tempfile.gettempdir() == str(attacked.layout.temporary)
         with tempfile.TemporaryFile() as file:
             file.write(b"x")

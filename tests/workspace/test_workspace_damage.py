@@ -232,7 +232,7 @@ def whole(tmp_path_factory, pictures, make_workspace) -> Scene:
     other = make_workspace(folder / "other")
     other.layout.labels.write_text("red\nblue\n")
     other.scan(lake / "red-00.png")
-    backup = make_backup(made.layout, folder / "backups")
+    backup = make_backup(made._context, folder / "backups")
     return Scene(made.layout.root, other.layout.root, Path(backup.path))
 
 

@@ -64,7 +64,7 @@ def learnt(tmp_path_factory, make_workspace) -> Path:
 
 def keep_painting(workspace: Workspace, data: bytes, *, shown: bool) -> None:
     """A painter's call with its file, as learning a bank leaves them."""
-    with writing(workspace.layout, "bank mmood", {}) as ledger:
+    with writing(workspace._context, "bank mmood", {}) as ledger:
         name = LedgerCalls(ledger, workspace.layout.generated).keep_artefact(data, ".png")
         text = dict.fromkeys(("model", "revision", "prompt", "prompt_digest"), "x")
         facts = {"inputs": "{}", "facts": "{}", "output": None, "answer": None, "fault": None, "artefact": name}

@@ -11,7 +11,8 @@ from curator.workspace.session import writing
 
 def test_the_ledger_takes_the_memory_that_is_configured(workspace, monkeypatch):
     def limit() -> str:
-        with writing(workspace.layout, "test", {}) as ledger:
+        opened = Workspace.open(workspace.layout.root)
+        with writing(opened._context, "test", {}) as ledger:
             return ledger.database.arrow("select current_setting('memory_limit') as it")["it"][0].as_py()
 
     config = workspace.layout.config.read_text()
@@ -24,7 +25,7 @@ def test_the_ledger_takes_the_memory_that_is_configured(workspace, monkeypatch):
 def test_too_little_memory_is_one_line_and_the_next_run_goes_on(workspace, lake, monkeypatch):
     monkeypatch.setenv("CURATOR_LEDGER_MEMORY_LIMIT", "2MB")
     with pytest.raises(WorkspaceError, match="the database has used up its memory") as told:
-        workspace.scan(lake)
+        Workspace.open(workspace.layout.root).scan(lake)
     assert "ledger.memory_limit" in told.value.hint
     monkeypatch.delenv("CURATOR_LEDGER_MEMORY_LIMIT")
     workspace.scan(lake)

@@ -41,12 +41,13 @@ def test_what_a_scan_would_miss_at_its_end_is_refused_before_it_and_by_its_dry_r
     workspace, lake, monkeypatch, key, value, message
 ):
     """A query needs none of it."""
+    overridden = Workspace.open(workspace.layout.root, overrides={key: value})
     monkeypatch.setenv(f"CURATOR_{key}".upper().replace(".", "_"), value)
-    opened = Workspace.open(workspace.layout.root)
-    with pytest.raises(UsageError, match=message):
-        opened.preview(lake)
-    with pytest.raises(UsageError, match=message):
-        opened.scan(lake)
+    for opened in (overridden, Workspace.open(workspace.layout.root)):
+        with pytest.raises(UsageError, match=message):
+            opened.preview(lake)
+        with pytest.raises(UsageError, match=message):
+            opened.scan(lake)
     assert not workspace.layout.ledger.exists()
 
 

@@ -149,7 +149,7 @@ def check_calibration(
             drift = _newest_night(database, found)
         held, calibrating = _halves(found.reference)
         return _check(found, calibrating, held, alphas, drift, few, left_out=0, named=False)
-    with writing(context.layout, "calibrate check", {"sources": [item.name for item in opened]}) as ledger:
+    with writing(context, "calibrate check", {"sources": [item.name for item in opened]}) as ledger:
         scorer, given = reference_scores(context, ledger, opened, watcher, role="evaluation")
         found = _calibrated(ledger.database, scored_by(scorer.bank, scorer.method))
         few = shortage(ledger.database, found.policy)

@@ -53,7 +53,7 @@ def run_scoring(
     only = None if where is None else matching_images(context, where)
     arguments = {"banks": list(banks), "methods": list(methods), "where": where}
     shown = only is None and len(banks) < 2 and len(methods) < 2
-    with writing(context.layout, "score", arguments) as ledger:
+    with writing(context, "score", arguments) as ledger:
         encoder_id = context.encoder_id(ledger.database)
         scorings: list[Scoring] = []
         for address in banks or (context.config.scan.bank,):

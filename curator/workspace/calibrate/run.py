@@ -105,7 +105,7 @@ def run_calibration(
     opened = open_sources(sources, context.config.scan)
     names = [item.name for item in opened]
     arguments = {"sources": names, "rule": rule.as_json()}
-    with writing(context.layout, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
+    with writing(context, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
         scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference")
         values = sorted_scores(reference.log_odds)
         calibration_id = reference.calibration_id(scored_by(scorer.bank, scorer.method))
@@ -159,7 +159,7 @@ def _summary(
 
 def use_policy(context: Context, name: str) -> Policy:
     """Let a policy that was made before decide again: one row. Raises UsageError for one that is not there."""
-    with writing(context.layout, "calibrate use", {"name": name}) as ledger:
+    with writing(context, "calibrate use", {"name": name}) as ledger:
         found = ledger.database.row("find_named_policy", name=name)
         if found is None:
             raise UsageError(f"no policy is called {name!r}", hint="see `curator calibrate list`")

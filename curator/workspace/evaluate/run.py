@@ -41,7 +41,7 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
     """
     plan = plan_evaluation(context, request)
     arguments = {"sources": [source.name for source in plan.sources], "protocol": request.protocol}
-    with writing(context.layout, "evaluate", arguments) as ledger:
+    with writing(context, "evaluate", arguments) as ledger:
         if plan.reference:
             known = ScanRequest(tuple(source.name for source in plan.reference), role="reference")
             _, reference = take_in(

@@ -23,6 +23,7 @@ from curator.errors import BackupError, CuratorError, UsageError
 from curator.paths import expanded
 from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
+from curator.workspace.context import Context
 from curator.workspace.keep.backup_files import (
     MAKING,
     MANIFEST,
@@ -73,14 +74,14 @@ def refuse_remote_backup(place: Path | str) -> None:
 
 
 def make_backup(
-    layout: Layout, destination: Path, *, keep: int | None = None, without_lost: bool = False
+    context: Context, destination: Path, *, keep: int | None = None, without_lost: bool = False
 ) -> BackupSummary:
     """Back the workspace up into a new folder of `destination`; then keep only the newest `keep` backups there.
 
     without_lost: also where files are lost that the ledger refers to; the manifest says which. Raises BackupError for
     such a workspace otherwise, and when the disk refuses; WorkspaceLocked while a run is writing.
     """
-    destination = expanded(destination).resolve()
+    layout, destination = context.layout, expanded(destination).resolve()
     if destination == layout.root or layout.root in destination.parents:
         raise UsageError(f"{destination} lies in the workspace", hint="back up to another folder, better another disk")
     require_presence(layout)
@@ -90,7 +91,7 @@ def make_backup(
         with hold_lock(destination / ".lock", command="backup", run_id=name):
             for left in destination.glob(f"{MAKING}*"):
                 shutil.rmtree(left)
-            wanted, lost = _close_ledger(layout)
+            wanted, lost = _close_ledger(context)
             if lost and not without_lost:
                 raise _refusal(lost)
             making = destination / f"{MAKING}{name}"
@@ -140,12 +141,13 @@ def lacking_files(layout: Layout, manifest: Manifest) -> list[str]:
         return sorted(referred_files(layout, database) - manifest.files.keys() | set(manifest.lost))
 
 
-def _close_ledger(layout: Layout) -> tuple[set[str], dict[str, CuratorError]]:
+def _close_ledger(context: Context) -> tuple[set[str], dict[str, CuratorError]]:
     """Bring what a killed run left in DuckDB's log into the file, and read all of it and all that it refers to. The
     lock is ours, so nobody has it open. Returns the files that a backup must have, and what is lost of them."""
+    layout = context.layout
     if not has_ledger(layout):
         return set(), {}  # a new workspace
-    with open_ledger(layout) as database:
+    with open_ledger(context) as database:
         read_everything(database)
         wanted = {layout.ledger.name, *referred_files(layout, database)}
         lost = {kept.paths[name]: fault for kept in all_kept(layout, database) for name, fault in kept.lost.items()}

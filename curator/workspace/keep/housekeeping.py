@@ -21,6 +21,7 @@ from curator.banks import TextCache
 from curator.config import Config
 from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER as JOURNAL
+from curator.workspace.context import Context
 from curator.workspace.layout import Layout, slug
 from curator.workspace.lock import hold_lock
 from curator.workspace.session import new_run_id, open_ledger
@@ -72,11 +73,11 @@ class References:
     knows_encoder: bool  # whether the configured encoder is among them
 
     @classmethod
-    def read(cls, layout: Layout, config: Config) -> References:
+    def read(cls, context: Context) -> References:
         """Of the live ledger; the lock must be held."""
-        with open_ledger(layout) as database:
+        with open_ledger(context) as database:
             rows = {name: database.rows(name) for name in ("list_all_vector_files", "list_artefacts", "list_encoders")}
-            known = database.row("find_encoder", address=config.encoder.address)
+            known = database.row("find_encoder", address=context.config.encoder.address)
         files = rows["list_all_vector_files"]
         return cls(
             frozenset((slug(row["encoder_id"]), f"{row['vector_file']}.safetensors") for row in files),
@@ -86,13 +87,14 @@ class References:
         )
 
 
-def collect_garbage(layout: Layout, config: Config, *, remove: bool) -> Leftovers:
+def collect_garbage(context: Context, *, remove: bool) -> Leftovers:
     """Find what nobody refers to, and remove it if asked. Raises WorkspaceLocked while a run is writing."""
+    layout, config = context.layout, context.config
     require_presence(layout)
     if not has_ledger(layout):
         raise WorkspaceError(f"{layout.root}: there is no ledger that says what is in use", hint="scan first")
     with hold_lock(layout.lock, command="gc", run_id=new_run_id()):
-        references = References.read(layout, config)
+        references = References.read(context)
         found = [(name, reason, list(find(layout, config, references))) for name, reason, find in KINDS]
         kinds = tuple(_kind(name, reason, paths) for name, reason, paths in found)
         if remove:

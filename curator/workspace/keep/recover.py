@@ -24,6 +24,7 @@ from curator.store import Database
 from curator.store.checks import read_everything
 from curator.store.migrate import pending_migrations
 from curator.systems.spec import read_system_spec
+from curator.workspace.context import Context
 from curator.workspace.create import config_text
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.lock import hold_lock
@@ -68,7 +69,7 @@ def recover_workspace(folder: Path | str = ".", *, anew: bool = False) -> Recove
             made += _recover_files(layout, ledger, aside)
     if not made:
         return Recovery((), None)
-    with writing(layout, "recover", {"made": made}, needs_vectors=False):
+    with writing(Context(layout, Config.resolve(layout.config)), "recover", {"made": made}, needs_vectors=False):
         pass
     return Recovery(tuple(made), str(aside) if aside.is_dir() else None)
 

@@ -16,5 +16,5 @@ def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
     if spec is not None:
         return learn_as_specified(context, spec, wait_seconds=wait_seconds)
     arguments = {"name": name}
-    with writing(context.layout, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
+    with writing(context, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
         return context.build_bank(ledger, name)

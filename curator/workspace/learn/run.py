@@ -97,7 +97,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     check_generators(context)
     sources = open_sources(request.reference, context.config.scan)
     arguments = {"name": spec.name, "parent": spec.parent, "settings": as_table(settings)}
-    with writing(context.layout, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
+    with writing(context, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:
             take_in_reference(context, ledger, sources, watcher)
         budget = Budget(request.max_calls)

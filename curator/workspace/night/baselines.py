@@ -19,7 +19,7 @@ def pin_baseline(context: Context, night: str | None) -> dict[str, Any]:
 
     Raises UsageError when there is no such night, or no image with a score arrived in it.
     """
-    with writing(context.layout, "baseline pin", {"night": night}) as ledger:
+    with writing(context, "baseline pin", {"night": night}) as ledger:
         found = find_night(ledger.database, night)
         encoder_id = context.encoder_id(ledger.database)
         with ledger.database.transaction():

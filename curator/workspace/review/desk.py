@@ -97,7 +97,7 @@ class ReviewDesk:
                 return True
             try:
                 arguments = {"reviewer": self._reviewer, "decisions": len(waiting) - self._recorded}
-                with writing(self._context.layout, "review serve", arguments, wait_seconds=wait_seconds) as ledger:
+                with writing(self._context, "review serve", arguments, wait_seconds=wait_seconds) as ledger:
                     record_reviews(ledger, waiting[self._recorded :], origin="page", now=utc_now())
             except WorkspaceLocked as fault:
                 log.info("decisions wait: %s", fault.message)

@@ -105,7 +105,7 @@ def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
     if not request.build:
         return replace(proposal, written=str(path))
     arguments = {"name": proposal.name, "parent": proposal.parent}
-    with writing(context.layout, "bank propose", arguments, wait_seconds=request.wait_seconds) as ledger:
+    with writing(context, "bank propose", arguments, wait_seconds=request.wait_seconds) as ledger:
         bank = context.build_bank(ledger, proposal.name)
     return replace(proposal, written=str(path), built=f"{bank.name}@{bank.digest}")
 

@@ -66,7 +66,7 @@ def import_reviews(
     lines: list[Line] = list(READERS[kind](path))
     found = sort_lines(lines, reviewer=reviewer, now=now)
     arguments = {"path": str(path), "format": kind, "reviewer": reviewer}
-    with writing(context.layout, "review import", arguments, wait_seconds=wait_seconds) as ledger:
+    with writing(context, "review import", arguments, wait_seconds=wait_seconds) as ledger:
         collect_left_behind(context, ledger)
         unknown = _unknown_images(ledger, [review for _, review in found.reviews])
         kept = [review for _, review in found.reviews if _missing(review, unknown) is None]
@@ -131,7 +131,7 @@ def collect_if_free(context: Context) -> None:
     try:
         with left_behind(context.layout.reviews) as found:
             if any(found.values()):
-                with writing(context.layout, "review", {"left_behind": True}) as ledger:
+                with writing(context, "review", {"left_behind": True}) as ledger:
                     _record_found(ledger, found)
     except WorkspaceLocked as fault:
         log.warning("decisions of a review page wait to be recorded: %s", fault.message)

@@ -96,6 +96,6 @@ def _bank(context: Context) -> Bank:
     with reading_or_empty(context.layout) as database:
         bank = context.find_bank(database, context.config.scan.bank, encoder_id=encoder_id)
     if bank is None:
-        with writing(context.layout, "plan", {}) as ledger:
+        with writing(context, "plan", {}) as ledger:
             bank = context.bank_for(ledger, context.config.scan.bank, encoder_id=encoder_id)
     return bank

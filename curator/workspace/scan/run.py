@@ -55,7 +55,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
     check_surroundings(context)
     arguments = {"sources": [source.name for source in sources]} | _patterns(context, request)
     with writing(
-        context.layout,
+        context,
         "scan",
         arguments,
         wait_seconds=request.wait_seconds,

@@ -20,5 +20,5 @@ def check_surroundings(context: Context) -> None:
     metrics_path(context.layout, config.scan.metrics_file)
     for key in ("images", "labels"):
         check_option(f"index.{key}", partial(load_recipe, getattr(config.index, key)))
-    if destination := configured_destination(context.layout):
+    if destination := configured_destination(context.layout, config):
         check_option("publish.to", partial(check_destination, destination))
