@@ -17,13 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curator.lake import ReadOptions, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, Source, open_source, plan_shards, read_datum, read_shard
 from curator.lake.files import connect
+from curator.lake.sources.opening import SOURCES
 from curator.types import Datum, SourceObject
 from curator.urls import scheme_of
 
 IMAGES = {f"{number:02}.jpg": b"GIF89a" + bytes([number]) * number for number in range(12)}
-KINDS = ["folder", "file", "glob", "tar", "tar.gz", "parquet", "memory", "http", "s3"]
+KINDS = {  # of each registered source
+    "file": ["folder", "file", "glob", "tar", "tar.gz", "parquet"],
+    "local": ["url"],
+    "fsspec": ["memory", "http", "s3"],
+}
 watched: list[str] = []  # what was opened while a test listens; an audit hook cannot be taken out again
 listening = threading.Event()
 
@@ -93,11 +98,13 @@ def bucket(monkeypatch, s3_server):
     client.close()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[example for examples in KINDS.values() for example in examples])
 def example(request, tmp_path):
     everything = tuple(IMAGES.values())
-    if request.param in ("folder", "file", "glob"):
+    if request.param in ("folder", "file", "glob", "url"):
         root = write_folder(tmp_path / "lake")
+        if request.param == "url":
+            return Example(f"local://{root}", everything, f"{root}-2/early/00.jpg")
         if request.param == "folder":
             return Example(str(root), everything, f"{root}-2/early/00.jpg")
         if request.param == "file":
@@ -163,6 +170,15 @@ def read_everything(objects):
     ]  # fmt: skip
 
 
+def test_every_registered_source_is_under_contract():
+    assert set(KINDS) == set(SOURCES.names())
+
+
+def test_a_source_has_all_that_the_protocol_names(example):
+    source = open_source(example.address)
+    assert [name for name in dir(Source) if not name.startswith("_") and not hasattr(source, name)] == []
+
+
 def test_listing_twice_gives_the_same_in_the_order_of_addresses(example):
     source = open_source(example.address)
     found = list(source.list())
@@ -174,7 +190,7 @@ def test_listing_twice_gives_the_same_in_the_order_of_addresses(example):
 def test_listing_opens_nothing_and_reading_does(example, no_opening):
     source = open_source(example.address)
     shards = list(plan_shards(source.list()))
-    no_opening(example.address)
+    no_opening(source.name)
     assert list(source.list())
     assert [path for path in watched if is_object(path)] == []
     data = [datum for shard in shards for datum in read_shard(shard, options=ReadOptions())]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from curator.errors import SourceError
 from curator.lake.files import one_line
@@ -22,6 +23,7 @@ from curator.lake.versions import local_version
 from curator.paths import expanded
 from curator.printable import readable
 from curator.types import ObjectKind, Reject, SourceObject
+from curator.urls import scheme_of
 
 
 @dataclass(slots=True)
@@ -36,8 +38,9 @@ class LocalSource:
     filter: PathFilter = EVERYTHING
 
     @classmethod
-    def find(cls, address: str) -> LocalSource:
-        """Raises SourceError for what does not exist or may not be listed."""
+    def find(cls, address: str, options: Mapping[str, Any]) -> LocalSource:
+        """A path, or a URL of one. Raises SourceError for what does not exist or may not be listed."""
+        address = address if scheme_of(address) is None else address.partition("://")[2]
         path = os.path.abspath(expanded(address))  # noqa: PTH100  # a link keeps the name it was given
         if has_magic(path) and not os.path.lexists(path):
             glob = Glob.parse(path)
@@ -61,7 +64,6 @@ class LocalSource:
 
     @property
     def folder_prefix(self) -> str:
-        """What goes before the paths that the filter is about."""
         return f"{readable(self.root).rstrip('/')}/"
 
     def covers(self, uri: str) -> bool:

@@ -1,7 +1,8 @@
 """Sources: what a user names, to be listed without opening anything.
 
 A source is a folder, a file or a glob, on this machine (`local.py`) or at an fsspec URL (`remote.py`). It knows which
-addresses it would list, so that what is gone can be told from what another source brought.
+addresses it would list, so that what is gone can be told from what another source brought. A kind of source is one
+class and one line of `SOURCES`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,29 @@ from typing import Any, Protocol
 
 from curator.errors import SourceError
 from curator.lake.sources.filters import PathFilter
-from curator.lake.sources.local import LocalSource
-from curator.lake.sources.remote import RemoteSource
+from curator.registry import Registry
 from curator.types import Reject, SourceObject
 from curator.urls import refuse_secrets, scheme_of
 
+# By the scheme of an address: `file` also serves those without one, `fsspec` those of all schemes that are not here.
+SOURCES = Registry(
+    "source",
+    {
+        "file": "curator.lake.sources.local:LocalSource",
+        "fsspec": "curator.lake.sources.remote:RemoteSource",
+        "local": "curator.lake.sources.local:LocalSource",
+    },
+)
+
 
 class Source(Protocol):
-    """Something that can be listed."""
+    """Something that can be listed. filter: which names below it are passed over; set once it has been found."""
+
+    filter: PathFilter
+
+    @classmethod
+    def find(cls, address: str, options: Mapping[str, Any]) -> Source:
+        """The source at an address. options: for its store. Raises as `open_source` does."""
 
     @property
     def name(self) -> str:
@@ -27,6 +43,10 @@ class Source(Protocol):
     @property
     def prefix(self) -> str:
         """Every address that the source covers begins so."""
+
+    @property
+    def folder_prefix(self) -> str:
+        """What goes before the paths that the filter is about."""
 
     @property
     def ignored(self) -> Mapping[str, int]:
@@ -63,12 +83,8 @@ def open_source(
     before, separator, _ = address.partition("://")
     if separator and "::" in before:
         raise SourceError(f"{address}: chained URLs are not read", hint="name the store that holds the objects")
-    scheme = scheme_of(address)
-    if scheme in (None, "file", "local"):
-        source: LocalSource | RemoteSource = LocalSource.find(
-            address if scheme is None else address.partition("://")[2]
-        )
-    else:
-        source = RemoteSource.find(address, dict(storage_options or {}))
+    scheme = scheme_of(address) or "file"
+    kind: type[Source] = SOURCES.get(scheme if scheme in SOURCES.names() else "fsspec")
+    source = kind.find(address, storage_options or {})
     source.filter = PathFilter.parse(exclude, include, prefix=source.folder_prefix)
     return source

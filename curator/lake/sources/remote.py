@@ -41,13 +41,13 @@ class RemoteSource:
     name: str
     path: str
     shape: Shape
-    options: dict[str, Any]
+    options: Mapping[str, Any]
     glob: Glob | None = None
     ignored: PassedOver = field(default_factory=PassedOver)
     filter: PathFilter = EVERYTHING
 
     @classmethod
-    def find(cls, address: str, options: dict[str, Any]) -> RemoteSource:
+    def find(cls, address: str, options: Mapping[str, Any]) -> RemoteSource:
         """Asks the store what is there. Raises SourceError or MissingExtra."""
         filesystem, path = connect(address, options)
         with _listing_faults(address), foreign_faults():
@@ -79,7 +79,6 @@ class RemoteSource:
 
     @property
     def folder_prefix(self) -> str:
-        """What goes before the paths that the filter is about."""
         folder = self.glob.root if self.glob is not None else self.name
         return folder if folder.endswith("//") else f"{folder}/"
 
