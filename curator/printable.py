@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 OF_LINES = "\t\n\r"  # the only control characters that a text of several lines may have
 LONGEST = 1_000_000  # characters, where no field says less
+LONGEST_FAULT = 300  # characters of a foreign error
 SHOWN = 20  # characters on either side of a fault
+SECRET_PARAMETER = re.compile(
+    r"([?&;](?:x-amz-(?:signature|security-token|credential)|x-goog-(?:signature|credential)|awsaccesskeyid|signature|"
+    r"sig|password|secret|token|access_token|api[_-]?key)=)[^&;\s'\"<>]*",
+    re.IGNORECASE,
+)
+USER = re.compile(r"(?<=://)[^/?#@\s'\"<>]+@")
 
 
 def text_fault(text: str, *, longest: int = LONGEST, lines: bool = False) -> str | None:
@@ -63,6 +71,27 @@ def readable_json(value: Any) -> str:
 def _only_escaped_bytes(name: str) -> bool:
     """Whether all surrogates stand for bytes that were not UTF-8 (PEP 383), as in the names of local files."""
     return all("\udc80" <= sign <= "\udcff" for sign in name if _is_surrogate(sign))
+
+
+def one_line(text: str, *, longest: int | None = None) -> str:
+    """`text` on one line, a space for whatever is not printable, cut at `longest` characters: quoted, never obeyed."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if longest is None or len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def said_by(fault: BaseException, *, whole: bool = False) -> str:
+    """What a foreign error says, as UTF-8 text of at most 300 characters without secrets; its type if it says nothing.
+
+    By default what the system says of an OSError, without its file, or the first line; whole: all of it, on one line.
+    """
+    text = one_line(str(fault)) if whole else str(getattr(fault, "strerror", None) or fault).strip()
+    return readable(without_secrets((text or type(fault).__name__).splitlines()[0]))[:LONGEST_FAULT]
+
+
+def without_secrets(text: str) -> str:
+    """A message of someone else's without the credentials of the URLs in it: a client may have been sent on to a
+    signed URL, or to an endpoint that was given with a password."""
+    return SECRET_PARAMETER.sub(r"\1…", USER.sub("…@", text))
 
 
 def printable(text: str) -> str:

@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 
 from curator.errors import UsageError
+from curator.printable import SECRET_PARAMETER
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:]*)(:\d*)?")
-SECRET_PARAMETER = re.compile(
-    r"([?&;](?:x-amz-(?:signature|security-token|credential)|x-goog-(?:signature|credential)|awsaccesskeyid|signature|"
-    r"sig|password|secret|token|access_token|api[_-]?key)=)[^&;\s'\"<>]*",
-    re.IGNORECASE,
-)
-USER = re.compile(r"(?<=://)[^/?#@\s'\"<>]+@")
 
 
 def scheme_of(address: str) -> str | None:
@@ -44,9 +39,3 @@ def refuse_secrets(address: str) -> None:
     if has_user or not is_named or SECRET_PARAMETER.search(address):
         hint = "credentials are taken from the environment, the store's own configuration files, or the machine's role"
         raise UsageError(f"{scheme}://…: a URL with credentials in it is not taken", hint=hint)
-
-
-def without_secrets(text: str) -> str:
-    """A message of someone else's without the credentials of the URLs in it: a client may have been sent on to a
-    signed URL, or to an endpoint that was given with a password."""
-    return SECRET_PARAMETER.sub(r"\1…", USER.sub("…@", text))

@@ -88,7 +88,7 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
       curator bank show base --role negative
     """
     if html is not None:
-        write_file(html, app.open().bank_page(address).encode(errors="backslashreplace"))
+        write_file(html, app.open().bank_page(address))
         return say(f"wrote {html}", err=True)
     facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
     if as_json:

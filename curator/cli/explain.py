@@ -57,7 +57,7 @@ def explain(
             raise SourceError(f"no thumbnail: {found.thumbnail_fault}")
         write_file(str(thumbnail), found.thumbnail)
     if html is not None:
-        write_file(html, found.as_html().encode(errors="backslashreplace"))
+        write_file(html, found.as_html())
         say(f"wrote {html}", err=True)
     if as_json:
         hidden = {"thumbnail": None} if thumbnail != "-" else {}

@@ -10,7 +10,7 @@ import click
 
 from curator.cli.rows import cell, encode, json_text, row_values
 from curator.errors import UsageError
-from curator.printable import printable, printable_lines
+from curator.printable import printable, printable_lines, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +50,12 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
         sys.stdout.buffer.flush()
 
 
-def write_file(path: str, data: bytes) -> None:
-    """A file that the user named, over what was there. Raises UsageError."""
+def write_file(path: str, data: bytes | str) -> None:
+    """A file that the user named, over what was there; text as UTF-8. Raises UsageError."""
     try:
-        Path(path).write_bytes(data)
+        Path(path).write_bytes(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
     except (OSError, ValueError) as fault:  # ValueError: a NUL in the name
-        raise UsageError(f"{path}: cannot be written: {getattr(fault, 'strerror', None) or fault}") from fault
+        raise UsageError(f"{path}: cannot be written: {said_by(fault)}") from fault
 
 
 def _print_rich(table: pa.Table) -> None:

@@ -46,7 +46,7 @@ def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, 
     found = app.open().report(night, fail_on=fail_on, pictures=output is not None or not as_json)
     if output is not None or not as_json:
         path = output or f"report-{found.data['night']['night']}.html"
-        write_file(path, found.as_html().encode(errors="backslashreplace"))
+        write_file(path, found.as_html())
         say(f"wrote {path}", err=True)
     echo_json(found.as_json()) if as_json else echo_report(found)
     for line in found.broken_limits:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
+from curator.printable import one_line
+
 REASONS: Mapping[str, str] = {
     "empty": "there are no bytes",
     "git_lfs_pointer": "a Git LFS pointer stands in the place of the image: `git lfs pull` fetches it",
@@ -29,6 +31,7 @@ _TRUNCATION_MARKS = ("truncated", "not enough", "premature", "requires a buffer"
 _MEMORY_MARKS = ("out of memory", "not enough memory", "insufficient memory", "cannot allocate", "unable to allocate")
 _LIBRARY_BYTES = 12  # a pixel: coefficients of libjpeg take 6, samples of OpenJPEG 12
 _NO_MEMORY = "decoding takes more than decode.memory_limit_bytes allows"
+DETAIL_CHARACTERS = 200  # at most, of a detail
 _LAYOUTS = ("Unsupported BMP bitfields layout",)
 
 
@@ -36,15 +39,9 @@ class DecodeFailure(Exception):
     """Bytes that do not become pixels. `reason` is a key of REASONS; `detail` is one line of at most 200 characters."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, one_line(detail))
         self.reason = reason
-        self.detail = one_line(detail)
-
-
-def one_line(text: str, *, limit: int = 200) -> str:
-    """`text` on one line, without control characters, cut at `limit` characters."""
-    clean = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+        self.detail = one_line(detail, longest=DETAIL_CHARACTERS)
+        super().__init__(reason, self.detail)
 
 
 def failure_of(fault: Exception, *, format_: str | None = None) -> DecodeFailure:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curator.errors import EncoderError, WeightsMissing
+from curator.printable import said_by
 
 # For every `from_pretrained`: nothing is fetched, and code that lies beside the weights is neither run nor asked about.
 ONLY_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -101,7 +102,7 @@ def _download(repository: Repository, access: Access, any_of: Sequence[str], als
             raise
         # Broad on purpose: connection, gate, quota and disk faults come as classes of three libraries; none is ours.
         except Exception as error:
-            raise _missing(repository, access, f"and it cannot be downloaded: {_first_line(error)}") from error
+            raise _missing(repository, access, f"and it cannot be downloaded: {_innermost(error)}") from error
         if any(folder.glob(pattern)):
             return folder, pattern
     raise _missing(repository, access, f"and it holds none of {', '.join(any_of)}")
@@ -134,12 +135,11 @@ def _missing(repository: Repository, access: Access, why: str) -> WeightsMissing
     )
 
 
-def _first_line(error: BaseException) -> str:
+def _innermost(error: BaseException) -> str:
     """The innermost cause in one line: libraries wrap the network's own words in paragraphs."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {said_by(error, whole=True)}"
 
 
 @contextmanager

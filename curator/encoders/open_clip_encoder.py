@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from curator.encoders.hub import no_network
 from curator.encoders.open_clip_model import OpenClipModel
 from curator.encoders.options import EncoderOptions
-from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
+from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
 from curator.errors import EncoderError
+from curator.printable import said_by
 from curator.types import Encoder, Preprocess
 
 
@@ -29,7 +30,8 @@ def load_open_clip(model: OpenClipModel, options: EncoderOptions) -> Encoder:
     # Broad on purpose: open_clip, timm, torch and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise EncoderError(
-            f"{options.address}: no encoder can be built of {model.checkpoint or model.name}: {one_line(error)}",
+            f"{options.address}: no encoder can be built of {model.checkpoint or model.name}: "
+            f"{said_by(error, whole=True)}",
             hint="the architecture must be that of the weights; pickles must hold tensors only (better: safetensors)",
         ) from error
     return TorchEncoder(make_towers(module, tokenizer, address=options.address), options)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from curator.encoders.fingerprint import fingerprint
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError
+from curator.printable import said_by
 from curator.types import Pixels, Preprocess, Vectors
 
 Tokens = Mapping[str, Tensor]  # each (n, length), integers
@@ -171,7 +172,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise EncoderError(f"device {name!r} cannot be used: {one_line(error)}", hint="auto, cpu or cuda") from error
+        raise EncoderError(
+            f"device {name!r} cannot be used: {said_by(error, whole=True)}", hint="auto, cpu or cuda"
+        ) from error
     return device
 
 
@@ -227,9 +230,3 @@ def _unit(vectors: Tensor) -> Tensor:
 def _well_formed(text: str) -> str:
     """Lone surrogates, which file names can bring, have no UTF-8 form and would stop a tokenizer."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def one_line(error: BaseException, *, limit: int = 200) -> str:
-    """What a library said, fit for the message of a CuratorError."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from curator.encoders.hub import ONLY_DATA, no_network, without_progress
 from curator.encoders.options import EncoderOptions
-from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, one_line, weights_fingerprint
+from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
 from curator.errors import EncoderError
+from curator.printable import said_by
 from curator.types import Encoder, Preprocess
 
 SIGLIP_CONTEXT = 64  # both were trained with texts padded to this length
@@ -40,13 +41,13 @@ def load_transformers(folder: Path, model_type: str, options: EncoderOptions) ->
             processor = images.from_pretrained(folder, **ONLY_DATA)
     except ImportError as error:
         raise EncoderError(
-            f"{options.address}: its tokenizer needs a package that is not installed: {one_line(error)}",
+            f"{options.address}: its tokenizer needs a package that is not installed: {said_by(error, whole=True)}",
             hint="pip install sentencepiece; or open_clip's SigLIP, which needs none: open_clip:ViT-B-16-SigLIP/webli",
         ) from error
     # Broad on purpose: transformers, tokenizers and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise EncoderError(
-            f"{options.address}: no encoder can be built of {folder}: {one_line(error)}",
+            f"{options.address}: no encoder can be built of {folder}: {said_by(error, whole=True)}",
             hint=f"complete a broken download with: curator models fetch {options.address}",
         ) from error
     if report["missing_keys"]:  # transformers only warns, and leaves them random

@@ -20,13 +20,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from curator.decode import REASONS, DecodeOptions, prepare
+from curator.decode.failures import DETAIL_CHARACTERS
 from curator.engines.decode_patience import Waiting
 from curator.types import ImageFacts, Pixels, Preprocess
 
 Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, ImageFacts]]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-DETAIL_CHARACTERS = 200  # as `curator.decode.failures.one_line` cuts them
 NAME_CHARACTERS = 40  # of a format or a mode
 OUTCOME_BYTES = 4096  # of JSON, for one image: its detail may be all escapes
 TRACE_CHARACTERS = 8_000

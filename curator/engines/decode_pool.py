@@ -27,11 +27,12 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from curator.decode import DecodeOptions, prepare
-from curator.decode.failures import no_memory, one_line
+from curator.decode.failures import DETAIL_CHARACTERS, no_memory
 from curator.engines.decode_messages import BadReply, DecodeFault, Job, Prepare, Reply, TaskBroken, receive, send
 from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
 from curator.engines.decode_worker import OUT_OF_MEMORY, decode_batch
 from curator.errors import CuratorError
+from curator.printable import one_line
 from curator.types import ImageFacts, Pixels, Preprocess
 
 __all__ = ["DecodeFault", "DecodePool", "Decoded", "DecodedBatch", "PendingBatch"]
@@ -211,7 +212,9 @@ class _Worker:
             self._end()
             raise _WorkerFailed("decoder_crashed", f"its decode process sent nonsense: {fault}") from None
         except TaskBroken as fault:
-            raise _WorkerFailed("decoder_crashed", one_line(str(fault).strip().rpartition("\n")[2])) from fault
+            raise _WorkerFailed(
+                "decoder_crashed", one_line(str(fault).strip().rpartition("\n")[2], longest=DETAIL_CHARACTERS)
+            ) from fault
 
     def _ask(self, batch: Sequence[bytes]) -> Reply:
         assert self._process is not None

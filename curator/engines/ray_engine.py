@@ -33,7 +33,7 @@ from curator.engines.ray_workers import Job, ShardDecoder, ShardEncoder, WorkerS
 from curator.engines.settling import Settlement
 from curator.engines.stages import EncodedShard, Progress, ShardOutcome
 from curator.errors import CuratorError, EngineError
-from curator.store.faults import first_line
+from curator.printable import said_by
 from curator.types import Shard
 from curator.version import VERSION
 
@@ -261,12 +261,12 @@ def _result(reference: Any) -> Any:
         return ray.get(reference)
     except exceptions.RayTaskError as fault:
         if isinstance(fault.cause, lost):
-            raise _WorkerLost(first_line(fault.cause)) from fault
+            raise _WorkerLost(said_by(fault.cause, whole=True)) from fault
         if isinstance(fault.cause, CuratorError):
             raise fault.cause from fault
-        raise EngineError(f"a worker of the cluster failed: {first_line(fault.cause)}") from fault
+        raise EngineError(f"a worker of the cluster failed: {said_by(fault.cause, whole=True)}") from fault
     except lost as fault:
-        raise _WorkerLost(first_line(fault)) from fault
+        raise _WorkerLost(said_by(fault, whole=True)) from fault
 
 
 def _paired(encoders: list[Any], decoders: list[Any], nodes: list[str]) -> list[_Lane]:
@@ -309,7 +309,7 @@ def _connect(ray: Any, address: str) -> None:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
         raise EngineError(
-            f"the Ray cluster at {address or 'this machine'} cannot be used: {first_line(fault)}",
+            f"the Ray cluster at {address or 'this machine'} cannot be used: {said_by(fault, whole=True)}",
             hint="start one with `ray start --head`, or leave ray.address empty to use this machine alone",
         ) from fault
 

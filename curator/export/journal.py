@@ -27,6 +27,7 @@ from curator.durable import durable, remove_leftovers, write_durably
 from curator.errors import OutputError, UsageError
 from curator.export.parts import Written
 from curator.export.rows import json_line
+from curator.printable import said_by
 
 FOLDER = ".curator-export"
 VERSION = 1
@@ -155,6 +156,4 @@ def explain_refusal(folder: Path, state: State, *, is_same: bool) -> UsageError:
 
 
 def disk_fault(folder: Path, fault: OSError) -> OutputError:
-    return OutputError(
-        f"{folder}: cannot be written: {fault.strerror or fault}", hint="the same command goes on from there"
-    )
+    return OutputError(f"{folder}: cannot be written: {said_by(fault)}", hint="the same command goes on from there")

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from curator.generators.prompts import AnswerKind, Prompt, one_line
+from curator.generators.prompts import AnswerKind, Prompt
 from curator.generators.requests import Message, Request
+from curator.printable import one_line
 
 LONGEST_REPLY = 50_000  # characters; a longer one is no answer, and reading it would take longer than it is worth
 LONGEST = 60  # characters of a label

@@ -26,7 +26,8 @@ from curator.lake.expansion import most_content
 from curator.lake.patience import CutShort, client_settings, patiently
 from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_archived, is_s3
 from curator.lake.versions import ChangedWhileRead, confirm_version, local_version, version_of
-from curator.urls import is_http, refuse_secrets, scheme_of, without_secrets
+from curator.printable import said_by
+from curator.urls import is_http, refuse_secrets, scheme_of
 
 PACKAGES = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs"),
             "http": ("aiohttp", "http"), "https": ("aiohttp", "http")}  # fmt: skip
@@ -55,12 +56,12 @@ def connect(address: str, options: Mapping[str, Any] | None = None) -> tuple[Any
         if scheme in PACKAGES:
             package, extra = PACKAGES[scheme]
             raise MissingExtra(package, extra=extra, needed_for=address) from fault
-        raise SourceError(f"{address}: {one_line(fault)}", hint="install the package that it names") from fault
+        raise SourceError(f"{address}: {said_by(fault)}", hint="install the package that it names") from fault
     except ValueError as fault:
         schemes = "local paths, s3://, gs://, https:// and whatever else fsspec knows"
-        raise SourceError(f"{address}: {one_line(fault)}", hint=f"sources are {schemes}") from fault
+        raise SourceError(f"{address}: {said_by(fault)}", hint=f"sources are {schemes}") from fault
     except TypeError as fault:
-        raise SourceError(f"{address}: {one_line(fault)}", hint="check the storage options") from fault
+        raise SourceError(f"{address}: {said_by(fault)}", hint="check the storage options") from fault
     if is_s3(address):
         filesystem.retries = 1  # botocore and `patiently` repeat; a third layer would multiply them
     return filesystem, str(kind._strip_protocol(address))
@@ -182,10 +183,10 @@ def foreign_faults() -> Iterator[None]:
     # Broad on purpose: botocore, aiohttp and their like share no base; it is raised again as an OSError.
     except Exception as fault:
         if getattr(fault, "status", None) in (401, 403):
-            raise PermissionError(errno.EACCES, one_line(fault)) from fault
+            raise PermissionError(errno.EACCES, said_by(fault)) from fault
         if isinstance(fault, OSError) and fault.errno is not None:
             raise
-        raise StoreFault(errno.EIO, one_line(fault)) from fault
+        raise StoreFault(errno.EIO, said_by(fault)) from fault
 
 
 def failure_reason(fault: OSError) -> str:
@@ -203,12 +204,6 @@ def container_reason(fault: OSError, damaged: str) -> str:
     """The same for a container, whose formats report damage as OSErrors too, but without a number: then `damaged`."""
     is_of_file = fault.errno is not None or isinstance(fault, (ChangedWhileRead, PermissionError, *ABSENT))
     return failure_reason(fault) if is_of_file else damaged
-
-
-def one_line(fault: BaseException) -> str:
-    """The first line of an error as UTF-8 text of bounded length, without secrets; its type where it says nothing."""
-    text = (getattr(fault, "strerror", None) or str(fault)).strip() or type(fault).__name__
-    return without_secrets(text.splitlines()[0]).encode("utf-8", "backslashreplace").decode()[:300]
 
 
 class _Guarded(io.RawIOBase):

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from curator.errors import SourceError
-from curator.lake.files import confirm_unchanged, failure_reason, one_line, read_bytes, read_range
+from curator.lake.files import confirm_unchanged, failure_reason, read_bytes, read_range
 from curator.lake.options import ReadOptions
 from curator.lake.parquet.reading import FILE_FAULTS, Cell, read_cells, read_parquet
 from curator.lake.passed import PassedOver
 from curator.lake.tar.reading import read_tar
+from curator.printable import readable, said_by
 from curator.types import Datum, ObjectKind, Reject, Shard, SourceObject
 
 MAX_WAITING_BYTES = 256 << 20
@@ -62,7 +63,7 @@ def read_datum(
         else:
             return _one(next(read_rows(path, [str(Cell.parse(member or "0"))], options=options))[1])
     except FILE_FAULTS as fault:
-        raise _gone(path, member, one_line(fault)) from fault
+        raise _gone(path, member, said_by(fault)) from fault
     return _one(_data_of(found, path, member))
 
 
@@ -102,7 +103,7 @@ def _data_of(found: Datum | Reject | None, path: str, member: str | None) -> byt
 
 def _gone(path: str, member: str | None, why: str) -> SourceError:
     place = path if member is None else f"{path}#{member}"
-    return SourceError(f"{one_line(ValueError(place))}: {why}", hint="scan its source again: curator scan SOURCE")
+    return SourceError(f"{readable(place)}: {why}", hint="scan its source again: curator scan SOURCE")
 
 
 LOCAL_READ_THREADS = 2  # on a local disk more of them only get in each other's way (measured: 8 take twice the time)
@@ -141,7 +142,7 @@ def _read_file(item: SourceObject, options: ReadOptions) -> Datum | Reject:
         confirm_unchanged(item.path, version=item.version)
     except OSError as fault:
         return Reject(
-            item.uri, item.uri, "read", failure_reason(fault), one_line(fault), byte_size=item.byte_size or None
+            item.uri, item.uri, "read", failure_reason(fault), said_by(fault), byte_size=item.byte_size or None
         )
     return Datum(item.uri, item.uri, data)
 

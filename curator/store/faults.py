@@ -27,11 +27,6 @@ COMMIT = "TransactionContext Error: Failed to commit: "  # what follows is the e
 BROKEN = (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
 
 
-def first_line(fault: BaseException) -> str:
-    """The first line of a foreign error's message."""
-    return str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-
-
 def store_error(fault: duckdb.Error, *, where: str = "", hint: str | None = None) -> StoreError:
     """The error for those above, with the first line of DuckDB's message, and the others beside it."""
     first, *others = str(fault).strip().splitlines() or [type(fault).__name__]

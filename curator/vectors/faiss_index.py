@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from curator.durable import durable
 from curator.errors import IndexFault
+from curator.printable import one_line
 from curator.types import Vectors
 from curator.vectors.collections import Positions, VectorCollection, blocks, unit
 from curator.vectors.recipes import Recipe
@@ -174,8 +175,7 @@ def _gpu_options(index: Any) -> Any:
 
 def _reason(fault: BaseException) -> str:
     """The message of a FAISS exception without its C++ location."""
-    text = " ".join(str(fault).split()) or type(fault).__name__
-    return text.rpartition(": ")[2][:200]
+    return one_line(str(fault) or type(fault).__name__).rpartition(": ")[2][:200]
 
 
 def spherical_means(vectors: Vectors, count: int, *, seed: int) -> Vectors:

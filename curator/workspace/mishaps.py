@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from curator.errors import CuratorError, StoreError, StoreFault, WorkspaceError
+from curator.printable import said_by
 
 RESUME = "then run the same command again: it resumes, nothing is lost"
 NUMBERS: Mapping[int, StoreFault] = {
@@ -65,9 +66,8 @@ def _told(fault: BaseException, root: Path) -> CuratorError | None:
         )
     if kind == "refused":
         where = getattr(fault, "filename", None) or root
-        reason = getattr(fault, "strerror", None) or str(fault).splitlines()[0]
         return WorkspaceError(
-            f"{where}: cannot be written: {reason}", hint=f"check the disk and its permissions, {RESUME}"
+            f"{where}: cannot be written: {said_by(fault)}", hint=f"check the disk and its permissions, {RESUME}"
         )
     if kind == "memory" and isinstance(fault, StoreError):
         return WorkspaceError(

@@ -17,9 +17,10 @@ from typing import Any
 from curator.config import Config
 from curator.durable import durable
 from curator.errors import OutputError, UsageError
-from curator.lake.files import connect, foreign_faults, one_line
+from curator.lake.files import connect, foreign_faults
 from curator.lake.patience import CutShort, patiently
 from curator.paths import expanded
+from curator.printable import said_by
 from curator.urls import is_http, refuse_secrets, scheme_of
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
@@ -125,13 +126,13 @@ def _faults(address: str) -> Iterator[None]:
         yield
     except PermissionError as fault:
         hint = "check the credentials of this store, and that they may write there"
-        raise OutputError(f"{address}: access denied: {one_line(fault)}", hint=hint) from fault
+        raise OutputError(f"{address}: access denied: {said_by(fault)}", hint=hint) from fault
     except FileNotFoundError as fault:
         hint = "check the name of the bucket or folder"
-        raise OutputError(f"{address}: no such bucket or folder: {one_line(fault)}", hint=hint) from fault
+        raise OutputError(f"{address}: no such bucket or folder: {said_by(fault)}", hint=hint) from fault
     except OSError as fault:
         hint = "check the network, the free space and the credentials"
-        raise OutputError(f"{address}: cannot be written: {one_line(fault)}", hint=hint) from fault
+        raise OutputError(f"{address}: cannot be written: {said_by(fault)}", hint=hint) from fault
 
 
 def metrics_path(layout: Layout, given: str) -> Path | None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted, WorkspaceError
+from curator.printable import said_by
 from curator.store import Database, Ledger, publish_snapshot
-from curator.store.faults import first_line
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
 from curator.workspace.context import Context
@@ -131,7 +131,7 @@ def _tracked(ledger: Ledger) -> Iterator[None]:
         ) from stop
     except BaseException as fault:
         with _said_only("the next run will say that this one was interrupted"):
-            ledger.finish("failed", error=first_line(fault))
+            ledger.finish("failed", error=said_by(fault, whole=True))
         log.debug("run %s failed", ledger.run_id)
         raise
 

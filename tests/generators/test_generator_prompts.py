@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import ConfigError, UsageError
-from curator.generators.prompts import Prompt, Slot, load_prompt, one_line, parse_prompt
+from curator.generators.prompts import Prompt, Slot, load_prompt, parse_prompt
+from curator.printable import one_line
 
 NAMES = sorted(
     Path(str(file)).stem for file in files("curator.generators.prompts").iterdir() if file.name.endswith(".toml")

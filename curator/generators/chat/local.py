@@ -20,9 +20,9 @@ from curator.generators import GeneratorOptions
 from curator.generators.answers import messages_with_form
 from curator.generators.model_files import MODEL_MARKER, model_folder, revision_of
 from curator.generators.pictures import PictureFault, open_picture
-from curator.generators.prompts import one_line
 from curator.generators.requests import Message, Reply, Request, Role
 from curator.generators.surroundings import Surroundings
+from curator.printable import said_by
 
 if TYPE_CHECKING:
     from curator.generators.chat.model import ChatModel
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
 OTHER_FILES = ("*.json", "*.jinja", *TOKENIZER_FILES)
 QUANTISE = ("none", "4bit")
-LONGEST_FAULT = 300
 
 
 def make_local_chat(rest: str, role: Role, options: GeneratorOptions, surroundings: Surroundings) -> LocalChat:
@@ -105,7 +104,7 @@ class LocalChat:
             inputs = model.inputs([one.conversation for one in asked])
         except ValueError as fault:
             if len(asked) == 1:
-                text = f"the model cannot take this request: {one_line(str(fault))[:LONGEST_FAULT]}"
+                text = f"the model cannot take this request: {said_by(fault, whole=True)}"
                 yield Reply(asked[0].position, fault=text, final=self._proven)
                 return
             replies = [reply for one in asked for reply in self._answer([one])]

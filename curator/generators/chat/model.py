@@ -19,10 +19,11 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from curator.encoders.hub import ONLY_DATA, no_network, without_progress
-from curator.encoders.torch_runtime import one_line, resolve_device, resolve_dtype
+from curator.encoders.torch_runtime import resolve_device, resolve_dtype
 from curator.errors import CuratorError, EncoderError, GeneratorError, MissingExtra
 from curator.generators import GeneratorOptions
 from curator.generators.requests import Role
+from curator.printable import said_by
 
 Conversation = list[dict[str, Any]]
 
@@ -161,11 +162,11 @@ def _clear_faults(address: str, what: str, *, passing: tuple[type[Exception], ..
         ) from error
     except ImportError as error:
         raise GeneratorError(
-            f"{address}: it needs a package that is not installed: {one_line(error)}",
+            f"{address}: it needs a package that is not installed: {said_by(error, whole=True)}",
             hint="pip install 'ood-curator[vlm]'",
         ) from error
     # Broad on purpose: transformers, tokenizers, Jinja and safetensors raise what they like on what does not fit.
     except Exception as error:
         if isinstance(error, passing):
             raise
-        raise GeneratorError(f"{address}: {what}: {one_line(error)}") from error
+        raise GeneratorError(f"{address}: {what}: {said_by(error, whole=True)}") from error

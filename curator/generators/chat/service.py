@@ -20,12 +20,11 @@ from curator.errors import GeneratorError, MissingExtra, UsageError
 from curator.generators import GeneratorOptions
 from curator.generators.answers import messages_with_form, schema_of
 from curator.generators.pictures import data_url
-from curator.generators.prompts import one_line
 from curator.generators.requests import Message, Request
+from curator.printable import LONGEST_FAULT, one_line
 
 NO_KEY = "none"  # local servers take any key, but the protocol wants one
 CONNECT_SECONDS = 10.0
-LONGEST_FAULT = 300
 SHORTEST_KEY = 6  # a shorter one is a placeholder: to strike it out of texts would only garble them
 
 # `answered` has text and facts. `repeat` may go well the next time; `refused` never will; `unfit` names a parameter
@@ -191,8 +190,7 @@ class ChatService:
     def _clean(self, value: str | int) -> Any:
         if not isinstance(value, str):
             return value
-        text = self._without_key(one_line(value))
-        return text if len(text) <= LONGEST_FAULT else f"{text[: LONGEST_FAULT - 1]}…"
+        return one_line(self._without_key(one_line(value)), longest=LONGEST_FAULT)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if len(self._key) >= SHORTEST_KEY else text

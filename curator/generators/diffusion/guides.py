@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from curator.encoders.hub import ONLY_DATA, no_network
-from curator.encoders.torch_runtime import one_line
 from curator.errors import GeneratorError
 from curator.generators.diffusion.guide_address import ZERO_SHOT, split_guide
 from curator.generators.model_files import MODEL_MARKER, model_folder
 from curator.generators.surroundings import Surroundings
+from curator.printable import said_by
 from curator.types import Preprocess
 
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -110,7 +110,9 @@ class ClassifierGuide:
                 processor = processors.from_pretrained(folder, **ONLY_DATA)
         # Broad on purpose: transformers and safetensors raise what they like on files that do not fit.
         except Exception as error:
-            raise GeneratorError(f"{address}: {folder} makes no image classifier: {one_line(error)}") from error
+            raise GeneratorError(
+                f"{address}: {folder} makes no image classifier: {said_by(error, whole=True)}"
+            ) from error
         if report["missing_keys"]:  # transformers only warns, and leaves them random: a backbone without its classifier
             raise GeneratorError(f"{address}: its weights lack {', '.join(sorted(report['missing_keys'])[:3])}")
         module.eval().requires_grad_(False).to(device)

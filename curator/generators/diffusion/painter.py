@@ -26,6 +26,7 @@ from curator.generators.painter_settings import DrawSettings, InpaintSettings, S
 from curator.generators.pictures import LONGEST_SIDE
 from curator.generators.requests import Generator, Reply, Request, Role
 from curator.generators.surroundings import Surroundings
+from curator.printable import said_by
 
 if TYPE_CHECKING:
     import torch
@@ -182,8 +183,6 @@ def _one_line_faults(model: str, count: int) -> Iterator[None]:
     """What diffusers and torch raise, as GeneratorError; what curator raises passes, an encoder's under that name."""
     import torch
 
-    from curator.encoders.torch_runtime import one_line
-
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -194,4 +193,4 @@ def _one_line_faults(model: str, count: int) -> Iterator[None]:
     except EncoderError as error:
         raise GeneratorError(f"{model}: {error.message}", hint=error.hint) from error
     except (ValueError, RuntimeError, TypeError) as error:  # of pipelines: sizes and arguments that a model cannot take
-        raise GeneratorError(f"{model}: cannot paint: {one_line(error)}") from error
+        raise GeneratorError(f"{model}: cannot paint: {said_by(error, whole=True)}") from error

@@ -14,9 +14,9 @@ import torch
 import transformers
 
 from curator.encoders.hub import ONLY_DATA, Repository, no_network, without_progress
-from curator.encoders.torch_runtime import one_line
 from curator.errors import GeneratorError
 from curator.generators.model_files import PIPELINE_MARKER, local_folder, revision_of
+from curator.printable import said_by
 
 
 def load_for_drawing(rest: str, *, address: str, device: torch.device, dtype: torch.dtype, offline: bool) -> Any:
@@ -53,7 +53,7 @@ def _load(kind: Any, rest: str, address: str, dtype: Any, offline: bool) -> Any:
     # Broad on purpose: diffusers, transformers and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise GeneratorError(
-            f"{address}: no pipeline can be built of {folder}: {one_line(error)}",
+            f"{address}: no pipeline can be built of {folder}: {said_by(error, whole=True)}",
             hint="the folder must hold a whole pipeline of a kind that diffusers has for this task",
         ) from error
 
@@ -68,7 +68,9 @@ def _download(rest: str, address: str, offline: bool) -> Path:
     # Broad on purpose: connection, gate, quota and disk faults come as classes of several libraries; none is ours.
     except Exception as error:
         why = "offline mode forbids to download it" if offline else "it cannot be downloaded"
-        raise GeneratorError(f"{address}: the model is not in the cache, and {why}: {one_line(error)}") from error
+        raise GeneratorError(
+            f"{address}: the model is not in the cache, and {why}: {said_by(error, whole=True)}"
+        ) from error
 
 
 def _placed(pipeline: Any, device: torch.device, address: str) -> Any:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 from curator.errors import ConfigError, UsageError
+from curator.printable import one_line
 from curator.resources import read_folder
 
 Slot: TypeAlias = str | int | tuple[str, ...]
@@ -62,11 +63,6 @@ def _filled(prompt: Prompt, name: str, value: Slot) -> str:
     if isinstance(value, tuple):
         return "; ".join(map(one_line, value)) or "none"
     return one_line(str(value))
-
-
-def one_line(text: str) -> str:
-    """Printable characters on one line: what comes from models and lakes is quoted, never obeyed."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def parse_prompt(name: str, text: str) -> Prompt:

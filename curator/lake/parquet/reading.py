@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curator.lake.expansion import TooMuchContent, most_content
-from curator.lake.files import confirm_unchanged, container_reason, one_line, open_seekable, read_no_further
+from curator.lake.files import confirm_unchanged, container_reason, open_seekable, read_no_further
 from curator.lake.options import ReadOptions
 from curator.lake.parquet.cells import Content, Unfit, contents
 from curator.lake.parquet.columns import ImageColumn, LabelColumn, label_column
 from curator.lake.parquet.look import BUFFER_BYTES, NoImageColumn, choose_column, leaf_paths, reader_of
 from curator.lake.parquet.pages import Implausible, Pages, check_claims, rows_at_a_time
 from curator.lake.passed import TABLE, PassedOver
+from curator.printable import said_by
 from curator.types import Datum, Reject, SourceObject
 
 BATCH_ROWS = 16
@@ -131,7 +132,7 @@ def _read(
     except FILE_FAULTS as fault:
         damaged = "unreadable_parquet"
         reason = container_reason(fault, damaged) if isinstance(fault, OSError) else damaged
-        yield _container_reject(item, row_group, reason, one_line(fault))
+        yield _container_reject(item, row_group, reason, said_by(fault))
 
 
 @contextmanager

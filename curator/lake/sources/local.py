@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from curator.errors import SourceError
-from curator.lake.files import one_line
 from curator.lake.kinds import could_be_a_member, kind_of
 from curator.lake.passed import FOLDER_LINK, PassedOver, suffix_heading
 from curator.lake.sources.filters import EVERYTHING, PathFilter
 from curator.lake.sources.globs import Glob, has_magic
 from curator.lake.versions import local_version
 from curator.paths import expanded
-from curator.printable import readable
+from curator.printable import readable, said_by
 from curator.types import ObjectKind, Reject, SourceObject
 from curator.urls import scheme_of
 
@@ -49,7 +48,7 @@ class LocalSource:
         try:
             mode = Path(path).stat().st_mode
         except OSError as fault:
-            raise SourceError(f"{address}: {one_line(fault)}", hint="check the path, and that it is mounted") from fault
+            raise SourceError(f"{address}: {said_by(fault)}", hint="check the path, and that it is mounted") from fault
         if stat.S_ISDIR(mode):
             _check_folder(path, address)
         elif not stat.S_ISREG(mode):
@@ -83,7 +82,7 @@ class LocalSource:
             # One that is named is read, whatever it is called.
             yield _object(self.root, kind_of(self.root) or "file", Path(self.root).stat())
         except OSError as fault:
-            raise SourceError(f"{self.name}: {one_line(fault)}", hint="it was there a moment ago") from fault
+            raise SourceError(f"{self.name}: {said_by(fault)}", hint="it was there a moment ago") from fault
 
     def _walk(self, root: str) -> Iterator[SourceObject | Reject]:
         """A stack of folders rather than recursion: Linux allows folders deeper than Python's call stack."""
@@ -125,9 +124,9 @@ class LocalSource:
 
     def _unreadable_folder(self, folder: str, fault: OSError) -> Iterator[Reject]:
         if folder == self.root:
-            raise SourceError(f"{self.name}: {one_line(fault)}", hint="check that it is still mounted") from fault
+            raise SourceError(f"{self.name}: {said_by(fault)}", hint="check that it is still mounted") from fault
         if not isinstance(fault, FileNotFoundError):  # one that went away meanwhile is gone, no fault
-            yield _reject(folder, "unreadable_folder", one_line(fault))
+            yield _reject(folder, "unreadable_folder", said_by(fault))
 
     def _entry(self, entry: os.DirEntry[str], *, is_ambiguous: bool) -> Iterator[SourceObject | Reject]:
         if self.glob is not None and not self.glob.matches(readable(entry.path)):
@@ -165,7 +164,7 @@ def _check_folder(path: str, address: str) -> None:
         with os.scandir(path):
             return
     except OSError as fault:
-        raise SourceError(f"{address}: {path}: {one_line(fault)}", hint="check the path and its permissions") from fault
+        raise SourceError(f"{address}: {path}: {said_by(fault)}", hint="check the path and its permissions") from fault
 
 
 def _order(entry: os.DirEntry[str]) -> str:
@@ -183,13 +182,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _unreadable_entry(entry: os.DirEntry[str], fault: OSError) -> Iterator[Reject]:
     if not entry.is_symlink():
         if not isinstance(fault, FileNotFoundError):
-            yield _reject(entry.path, "unreadable_file", one_line(fault))
+            yield _reject(entry.path, "unreadable_file", said_by(fault))
         return
     try:
         target = readable(str(Path(entry.path).readlink()))
     except FileNotFoundError:
         return  # the link itself went away
-    yield _reject(entry.path, "dangling_link", f"points to {target}: {one_line(fault)}")
+    yield _reject(entry.path, "dangling_link", f"points to {target}: {said_by(fault)}")
 
 
 def ambiguous(name: str) -> Reject:

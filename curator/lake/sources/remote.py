@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from curator.errors import SourceError
-from curator.lake.files import ABSENT, connect, foreign_faults, one_line
+from curator.lake.files import ABSENT, connect, foreign_faults
 from curator.lake.kinds import could_be_a_member, kind_of
 from curator.lake.passed import PassedOver, suffix_heading
 from curator.lake.patience import patiently
@@ -22,7 +22,7 @@ from curator.lake.sources.filters import EVERYTHING, PathFilter
 from curator.lake.sources.globs import Glob, has_magic
 from curator.lake.sources.local import ambiguous
 from curator.lake.versions import version_of
-from curator.printable import readable
+from curator.printable import readable, said_by
 from curator.types import Reject, SourceObject
 from curator.urls import is_http
 
@@ -185,11 +185,11 @@ def _listing_faults(address: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as fault:
-        raise SourceError(f"{address}: access denied: {one_line(fault)}", hint=CREDENTIALS_HINT) from fault
+        raise SourceError(f"{address}: access denied: {said_by(fault)}", hint=CREDENTIALS_HINT) from fault
     except ABSENT as fault:
-        cause = f": {one_line(fault.__cause__)}" if fault.__cause__ else ""
+        cause = f": {said_by(fault.__cause__)}" if fault.__cause__ else ""
         raise SourceError(f"{address}: no such bucket, folder or object{cause}", hint="check the URL") from fault
     except OSError as fault:
         is_unknown = type(fault.__cause__).__name__ in CREDENTIAL_FAULTS
         hint = CREDENTIALS_HINT if is_unknown else "check the network, the URL and the endpoint of this store"
-        raise SourceError(f"{address}: cannot be listed: {one_line(fault)}", hint=hint) from fault
+        raise SourceError(f"{address}: cannot be listed: {said_by(fault)}", hint=hint) from fault

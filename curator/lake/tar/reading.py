@@ -23,13 +23,13 @@ from dataclasses import dataclass, field, replace
 
 from curator.lake.encodings import GZIP_MAGIC
 from curator.lake.expansion import TooMuchContent, most_content
-from curator.lake.files import confirm_unchanged, container_reason, one_line, open_stream
+from curator.lake.files import confirm_unchanged, container_reason, open_stream
 from curator.lake.kinds import kind_of
 from curator.lake.options import ReadOptions
 from curator.lake.passed import EMPTY_TAR, PARQUET_INSIDE, TAR_INSIDE, PassedOver, passed_as, suffix_heading
 from curator.lake.signatures import HEAD, looks_like_image
 from curator.lake.tar.members import CUT_SHORT, BytesAfterEnd, Content, Member, read_members
-from curator.printable import readable
+from curator.printable import readable, said_by
 from curator.types import Datum, Reject, SourceObject
 
 LABEL_SUFFIXES = (".cls", ".cls.txt", ".label", ".label.txt")
@@ -159,7 +159,7 @@ class _Archive:
                         raise tarfile.ReadError(CUT_SHORT)
                     yield replace(member, inside=outer.name)
         except HEADER_FAULTS as fault:
-            yield self._reject(outer, archive_reason(fault), one_line(fault))
+            yield self._reject(outer, archive_reason(fault), said_by(fault))
             return
         if is_empty:
             self._passed.note(EMPTY_TAR)
@@ -233,4 +233,4 @@ def _label(content: bytes) -> str | None:
 
 
 def _container_reject(item: SourceObject, reason: str, fault: BaseException) -> Reject:
-    return Reject(item.uri, item.uri, "read", reason, one_line(fault), byte_size=item.byte_size)
+    return Reject(item.uri, item.uri, "read", reason, said_by(fault), byte_size=item.byte_size)

@@ -18,6 +18,7 @@ from typing import Any
 
 from curator.durable import write_durably
 from curator.errors import BackupError
+from curator.printable import said_by
 from curator.version import VERSION
 from curator.workspace.keep.housekeeping import TEMPORARY
 
@@ -170,4 +171,4 @@ def disk_faults(folder: Path) -> Iterator[None]:
         yield
     except OSError as fault:
         place = fault.filename or folder
-        raise BackupError(f"{place}: {fault.strerror or fault}", hint="nothing that was there has changed") from fault
+        raise BackupError(f"{place}: {said_by(fault)}", hint="nothing that was there has changed") from fault

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from curator.errors import CuratorError, UsageError, WorkspaceLocked
+from curator.printable import said_by
 from curator.review.journal import Journal
 from curator.review.reviews import BadReview, checked_reviewer, parse_review
 from curator.review.server import BadRequest, ReviewServer
@@ -82,7 +83,7 @@ class ReviewDesk:
         try:
             self._journal.append(replace(review, reviewed_at=now))
         except OSError as fault:
-            raise BadRequest(507, f"the decision cannot be written: {fault.strerror or fault}") from fault
+            raise BadRequest(507, f"the decision cannot be written: {said_by(fault)}") from fault
         held = review.decision != "withdrawn"
         kept = {"decision": review.decision, "wrong_label": review.wrong_label, "note": review.note}
         item.update(kept if held else dict.fromkeys(kept))
