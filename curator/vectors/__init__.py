@@ -4,7 +4,6 @@ from curator.vectors.admission import Allow
 from curator.vectors.collections import ImageCollection, LabelCollection, Member, VectorCollection
 from curator.vectors.index_cache import IndexStatus, damaged_index, index_status
 from curator.vectors.neighbours import Neighbour, Neighbours, near_duplicates
-from curator.vectors.recall import recall_at_k
 from curator.vectors.recipes import Recipe, list_recipes, load_recipe
 from curator.vectors.shards import VectorShard, at_rest, read_rows, read_shard, verify_shard, write_shard
 
@@ -27,7 +26,6 @@ __all__ = [
     "near_duplicates",
     "read_rows",
     "read_shard",
-    "recall_at_k",
     "verify_shard",
     "write_shard",
 ]

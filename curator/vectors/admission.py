@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 from curator.errors import UsageError
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection
 
-Allow: TypeAlias = "Callable[[str], bool] | Collection[str] | NDArray[np.bool_]"
+Allow: TypeAlias = "Callable[[str], bool] | NDArray[np.bool_]"  # of an id; of all positions, (n,)
 
 
 class Admission:
-    """The admitted positions: all; those of a set of ids; those of a mask (n,); or those whose id a predicate accepts.
+    """The admitted positions: all; those of a mask (n,); or those whose id a predicate accepts.
 
     A predicate is asked only about candidates, unless every position must be known. `share` is the admitted part of the
-    collection, 0–1; for a predicate it is not known and said to be 1.
+    collection, 0–1; for a predicate it is not known and said to be 1. Raises UsageError for a mask of another shape.
     """
 
     def __init__(self, collection: VectorCollection, allow: Allow | None) -> None:
         self._collection = collection
         self._predicate = allow if callable(allow) else None
-        self._mask = None if allow is None or callable(allow) else _mask(collection, allow)
+        self._mask = allow if isinstance(allow, np.ndarray) else None
+        mask = self._mask
+        if mask is not None and (mask.shape != (len(collection),) or mask.dtype != np.bool_):
+            raise UsageError(f"a mask of shape {mask.shape} and type {mask.dtype} for {len(collection)} vectors")
 
     @property
     def share(self) -> float:
@@ -38,7 +41,9 @@ class Admission:
     def positions(self) -> Positions:
         """All admitted positions, ascending."""
         if self._mask is None:
-            self._mask = self._ask_all()
+            everything = np.arange(len(self._collection))
+            blocks = np.split(everything, range(BLOCK_ROWS, len(everything), BLOCK_ROWS))
+            self._mask = np.concatenate([self._admits(block) for block in blocks])
         return np.flatnonzero(self._mask)
 
     def _admits(self, positions: Positions) -> NDArray[np.bool_]:
@@ -47,21 +52,3 @@ class Admission:
         if self._predicate is None:
             return np.ones(len(positions), bool)
         return np.fromiter(map(self._predicate, self._collection.ids_at(positions)), bool, len(positions))
-
-    def _ask_all(self) -> NDArray[np.bool_]:
-        count = len(self._collection)
-        mask = np.ones(count, bool)
-        for start in range(0, count if self._predicate else 0, BLOCK_ROWS):
-            block = np.arange(start, min(start + BLOCK_ROWS, count))
-            mask[block] = self._admits(block)
-        return mask
-
-
-def _mask(collection: VectorCollection, allow: Collection[str] | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if isinstance(allow, np.ndarray):
-        if allow.shape != (len(collection),) or allow.dtype != np.bool_:
-            raise UsageError(f"a mask of shape {allow.shape} and type {allow.dtype} for {len(collection)} vectors")
-        return allow
-    mask = np.zeros(len(collection), bool)
-    mask[collection.positions_of(allow)] = True
-    return mask

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ class VectorCollection(Protocol):
     def ids_at(self, positions: Positions) -> list[str]:
         """Ids, in the order asked for."""
 
-    def keys_at(self, positions: Positions) -> NDArray[Any]:
+    def keys_at(self, positions: Positions) -> NDArray[np.generic]:
         """What orders vectors of equal cosine: sorts as image ids do, or as labels stand in their bank."""
 
     def positions_of(self, ids: Collection[str]) -> Positions:
@@ -98,7 +98,7 @@ class ImageCollection:
     def ids_at(self, positions: Positions) -> list[str]:
         return id_texts(self._ids[positions])
 
-    def keys_at(self, positions: Positions) -> NDArray[Any]:
+    def keys_at(self, positions: Positions) -> NDArray[np.bytes_]:
         return _sortable(self._ids[positions])
 
     def positions_of(self, ids: Collection[str]) -> Positions:
@@ -141,7 +141,7 @@ class ImageCollection:
         return np.concatenate(parts) if parts else np.zeros((0, 16), np.uint8)
 
     @cached_property
-    def _sorted_ids(self) -> tuple[NDArray[Any], Positions]:
+    def _sorted_ids(self) -> tuple[NDArray[np.bytes_], Positions]:
         keys = _sortable(self._ids)
         order = np.argsort(keys, kind="stable").astype(np.int64)
         return keys[order], order
@@ -174,7 +174,7 @@ class LabelCollection:
     def ids_at(self, positions: Positions) -> list[str]:
         return [str(position) for position in positions.tolist()]
 
-    def keys_at(self, positions: Positions) -> NDArray[Any]:
+    def keys_at(self, positions: Positions) -> Positions:
         return positions
 
     def positions_of(self, ids: Collection[str]) -> Positions:
@@ -188,12 +188,12 @@ def unit(vectors: Vectors) -> Vectors:
     return np.ascontiguousarray(vectors / norms, dtype=np.float32)
 
 
-def blocks(collection: VectorCollection, *, start: int = 0) -> Iterator[Vectors]:
+def blocks(collection: VectorCollection, start: int) -> Iterator[Vectors]:
     """Unit vectors (up to 8,192, d) of all positions from `start` on, in order: a bounded part at a time."""
     for first in range(start, len(collection), BLOCK_ROWS):
         yield unit(collection.vectors_at(np.arange(first, min(first + BLOCK_ROWS, len(collection)))))
 
 
-def _sortable(raw: NDArray[np.uint8]) -> NDArray[Any]:
+def _sortable(raw: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     """Rows of 16 bytes as one sortable value each. NumPy drops trailing zeros; among equal lengths that is safe."""
     return np.ascontiguousarray(raw).view("S16").reshape(len(raw))

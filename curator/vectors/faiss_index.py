@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
@@ -34,10 +33,10 @@ _HALF_TABLES_FROM = 56  # codes a vector from which the float32 look-up tables o
 class FaissIndex:
     """A built index over positions 0 … n-1 of a collection, searched as its recipe says."""
 
-    def __init__(self, index: Any, recipe: Recipe, *, trained_on: int) -> None:
+    def __init__(self, index: faiss.Index, recipe: Recipe, *, trained_on: int) -> None:
         self._index = index
         self._recipe = recipe
-        self._on_gpu: Any = None
+        self._on_gpu: faiss.Index | None = None
         self.trained_on = trained_on  # how many vectors the collection had at training; 0 where nothing is trained
         _set_search(index, recipe)
 
@@ -73,7 +72,7 @@ class FaissIndex:
     def extend(self, collection: VectorCollection) -> None:
         """Add the vectors of the collection behind those that the index has."""
         _reserve(self._index, len(collection))
-        for block in blocks(collection, start=self.count):
+        for block in blocks(collection, self.count):
             self._index.add(block)
         self._on_gpu = None
 
@@ -112,22 +111,17 @@ class FaissIndex:
             raise IndexFault(f"index file {path} cannot be read: {_reason(fault)}") from fault
 
 
-def gpu_count() -> int:
-    """GPUs that FAISS can use."""
-    return int(faiss.get_num_gpus())
-
-
 def version() -> str:
     """The version of FAISS."""
     return str(faiss.__version__)
 
 
-def _train(index: Any, collection: VectorCollection, size: int) -> None:
+def _train(index: faiss.Index, collection: VectorCollection, size: int) -> None:
     """Train on `size` vectors drawn with a fixed seed; the k-means of inverted lists runs on GPUs if there are some."""
     chosen = np.random.default_rng(0).choice(len(collection), size, replace=False, shuffle=False)
     sample = unit(collection.vectors_at(np.sort(chosen).astype(np.int64)))
-    lists: Any = faiss.try_extract_index_ivf(index)
-    codes: Any = faiss.downcast_index(lists) if lists is not None else None
+    lists = faiss.try_extract_index_ivf(index)
+    codes = faiss.downcast_index(lists) if lists is not None else None
     if hasattr(codes, "do_polysemous_training"):
         codes.do_polysemous_training = False  # for a Hamming filter not used here; it took three quarters of training
         codes.pq.cp.max_points_per_centroid, codes.pq.cp.niter = _CODE_TRAINING
@@ -141,7 +135,7 @@ def _train(index: Any, collection: VectorCollection, size: int) -> None:
     lists.clustering_index = None
 
 
-def _reserve(index: Any, count: int) -> None:
+def _reserve(index: faiss.Index, count: int) -> None:
     """Make room for all vectors at once: growing step by step held twice the index (2.3 GB for 1.2 GB, measured)."""
     if isinstance(index, faiss.IndexFlatCodes):
         used = index.codes.size()
@@ -149,14 +143,14 @@ def _reserve(index: Any, count: int) -> None:
         index.codes.resize(used)  # keeps the capacity
 
 
-def _set_search(index: Any, recipe: Recipe) -> None:
+def _set_search(index: faiss.Index, recipe: Recipe) -> None:
     lists = faiss.try_extract_index_ivf(index)
     if lists is not None:
         _set(index, "nprobe", recipe.nprobe_for(int(lists.nlist)))
     _set(index, "efSearch", recipe.search.ef_search)
 
 
-def _set(index: Any, parameter: str, value: int) -> None:
+def _set(index: faiss.Index, parameter: str, value: int) -> None:
     """Set a parameter if the index, or one inside it, has it."""
     space = faiss.ParameterSpace()
     try:
@@ -165,7 +159,7 @@ def _set(index: Any, parameter: str, value: int) -> None:
         return
 
 
-def _gpu_options(index: Any) -> Any:
+def _gpu_options(index: faiss.Index) -> faiss.GpuMultipleClonerOptions:
     options = faiss.GpuMultipleClonerOptions()
     lists = faiss.try_extract_index_ivf(index)
     codes = faiss.downcast_index(lists) if lists is not None else None

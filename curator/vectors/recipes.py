@@ -55,7 +55,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """Recall against exact search that the recipe promises on `recall.seeded_mixture`, 0–1.
+    """Recall against exact search that the recipe promises, 0–1, on a seeded Gaussian mixture.
 
     `recall_at_10_ood` is for queries from regions that were not there when the index was trained.
     """

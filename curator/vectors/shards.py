@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,8 @@ from safetensors.numpy import save
 from curator.durable import durable
 from curator.errors import VectorFault
 from curator.types import Vectors
+
+Number = TypeVar("Number", bound=np.generic)
 
 FORMAT = 1
 ID_BYTES = 16
@@ -98,10 +100,12 @@ def write_shard(path: Path, image_ids: Sequence[str], vectors: Vectors, *, encod
     Raises VectorFault if the two differ in length or a vector is not unit norm (NaN included).
     """
     _check(path, image_ids, vectors)
-    tensors = {"vectors": np.ascontiguousarray(vectors, dtype="<f2"), "image_ids": id_bytes(image_ids)}
-    meta = {"format": FORMAT, "encoder_id": encoder_id, "crc32": _checksum(*tensors.values())}
+    halves, ids = np.ascontiguousarray(vectors, dtype="<f2"), id_bytes(image_ids)
+    meta = {"format": FORMAT, "encoder_id": encoder_id, "crc32": _checksum(halves, ids)}
     with durable(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata={"curator": json.dumps(meta, sort_keys=True)}))
+        temporary.write_bytes(
+            save({"vectors": halves, "image_ids": ids}, metadata={"curator": json.dumps(meta, sort_keys=True)})
+        )
 
 
 def read_info(path: Path) -> ShardInfo:
@@ -123,16 +127,14 @@ def read_shard(path: Path) -> VectorShard:
     """A whole vector file, its checksum verified. Raises VectorFault naming the file."""
     info = read_info(path)
     ids, halves = np.array(info.map_ids()), np.array(info.map_vectors())
-    if _checksum(halves, ids) != info.crc32:
-        raise VectorFault(f"vector file {path} is damaged: its checksum does not match", hint=_RESTORE)
+    _confirm(info, halves, ids)
     return VectorShard(ids, halves.astype(np.float32), info.encoder_id)
 
 
 def verify_shard(path: Path) -> ShardInfo:
     """The head of a vector file whose every byte is as it was written. Holds none of it. Raises VectorFault."""
     info = read_info(path)
-    if _checksum(info.map_vectors(), info.map_ids()) != info.crc32:
-        raise VectorFault(f"vector file {path} is damaged: its checksum does not match", hint=_RESTORE)
+    _confirm(info, info.map_vectors(), info.map_ids())
     return info
 
 
@@ -148,6 +150,11 @@ def read_rows(path: Path, rows: ArrayLike, *, verified: bool = False) -> Vectors
             f"vector file {path} has {info.count} rows; rows {wanted.min()} to {wanted.max()} were asked for"
         )
     return info.map_vectors()[wanted].astype(np.float32)
+
+
+def _confirm(info: ShardInfo, vectors: NDArray[np.float16], ids: NDArray[np.uint8]) -> None:
+    if _checksum(vectors, ids) != info.crc32:
+        raise VectorFault(f"vector file {info.path} is damaged: its checksum does not match", hint=_RESTORE)
 
 
 def _check(path: Path, image_ids: Sequence[str], vectors: Vectors) -> None:
@@ -177,11 +184,11 @@ def _parse(path: Path, head: dict[str, Any], metadata: dict[str, Any], *, data_o
     )
 
 
-def _checksum(vectors: NDArray[Any], ids: NDArray[Any]) -> int:
+def _checksum(vectors: NDArray[np.float16], ids: NDArray[np.uint8]) -> int:
     return zlib.crc32(np.ascontiguousarray(ids).data, zlib.crc32(np.ascontiguousarray(vectors).data))
 
 
-def _map(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, int]) -> NDArray[Any]:
+def _map(path: Path, dtype: np.dtype[Number], offset: int, shape: tuple[int, int]) -> NDArray[Number]:
     if 0 in shape:  # an empty region cannot be mapped
         return np.zeros(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)

@@ -195,8 +195,9 @@ def mixture(count: int, dimension: int, *, centres: int = 200) -> np.ndarray:
 
 def faiss_rates(*, count: int, dimension: int, recipes: tuple[str, ...]) -> list[SearchRate]:
     """Search rates through the door, exact cosines included, by recipe over the same vectors and queries."""
-    from curator.vectors import LabelCollection, Neighbours, load_recipe, recall_at_k
+    from curator.vectors import LabelCollection, Neighbours, load_recipe
     from curator.vectors.faiss_index import FaissIndex
+    from tests.vectors.recall import recall_at_k
 
     vectors = mixture(count + 2000, dimension)
     collection, queries = LabelCollection(vectors[:count], "bench"), vectors[count:]

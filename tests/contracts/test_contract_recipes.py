@@ -15,10 +15,9 @@ from curator.vectors import (
     at_rest,
     index_status,
     list_recipes,
-    recall_at_k,
     write_shard,
 )
-from curator.vectors.recall import Mixture, seeded_mixture
+from tests.vectors.recall import Mixture, recall_at_k, seeded_mixture
 
 PARTS = 10
 FIRST = 7  # files that are there when the index is trained; the rest, strange ones among them, come later

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 
-from curator.vectors import LabelCollection, Neighbours, at_rest, list_recipes, recall_at_k
-from curator.vectors.faiss_index import FaissIndex, gpu_count
-from curator.vectors.recall import seeded_mixture
+from curator.vectors import LabelCollection, Neighbours, at_rest, list_recipes
+from curator.vectors.faiss_index import FaissIndex
+from tests.vectors.recall import recall_at_k, seeded_mixture
 
 pytestmark = pytest.mark.gpu
 
@@ -16,7 +17,7 @@ RECIPES = [recipe for recipe in list_recipes() if recipe.gpu]
 
 @pytest.fixture(scope="module")
 def mixture():
-    if gpu_count() == 0:
+    if faiss.get_num_gpus() == 0:
         pytest.skip("FAISS sees no GPU")
     return seeded_mixture()
 

@@ -1,4 +1,4 @@
-"""How good an index is: recall against exact search, and the seeded mixture on which recipes promise theirs."""
+"""The recall of an index, 0–1, against exact search; and the seeded mixture on which recipes promise theirs."""
 
 from __future__ import annotations
 
