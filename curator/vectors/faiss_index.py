@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -120,8 +121,8 @@ def _train(index: faiss.Index, collection: VectorCollection, size: int) -> None:
     """Train on `size` vectors drawn with a fixed seed; the k-means of inverted lists runs on GPUs if there are some."""
     chosen = np.random.default_rng(0).choice(len(collection), size, replace=False, shuffle=False)
     sample = unit(collection.vectors_at(np.sort(chosen).astype(np.int64)))
-    lists = faiss.try_extract_index_ivf(index)
-    codes = faiss.downcast_index(lists) if lists is not None else None
+    lists: Any = faiss.try_extract_index_ivf(index)  # the stubs know neither `pq` nor what may be None
+    codes: Any = faiss.downcast_index(lists) if lists is not None else None
     if hasattr(codes, "do_polysemous_training"):
         codes.do_polysemous_training = False  # for a Hamming filter not used here; it took three quarters of training
         codes.pq.cp.max_points_per_centroid, codes.pq.cp.niter = _CODE_TRAINING
