@@ -37,5 +37,10 @@ class Registry:
     def get(self, name: str) -> Any:
         """The registered object. Raises UsageError as `check` does."""
         self.check(name)
-        module, _, attribute = self._targets[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return load(self._targets[name])
+
+
+def load(target: str) -> Any:
+    """What `package.module:attribute` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)

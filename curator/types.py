@@ -177,6 +177,11 @@ class Bank:
         return sum(label.role == "id" for label in self.labels)
 
     @property
+    def id_texts(self) -> tuple[str, ...]:
+        """The texts of the ID labels, in order."""
+        return tuple(label.text for label in self.labels[: self.id_count])
+
+    @property
     def id_vectors(self) -> Vectors:
         return self.vectors[: self.id_count]
 

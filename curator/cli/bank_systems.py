@@ -1,8 +1,8 @@
-"""`curator bank ants|mmood|synood|eoe|adaneg|tanl`: banks that learn from what a scan found."""
+"""`curator bank <system>`: banks that learn from what a scan found, a command for every registered system."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,6 +11,7 @@ from curator.cli.app import App, pass_app
 from curator.cli.options import FiniteRange, WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 from curator.printable import printable
+from curator.systems.registry import SYSTEMS, System, find_system
 
 if TYPE_CHECKING:
     from curator.generators.asking import PlannedCalls
@@ -41,129 +42,34 @@ def learning_options(command: Command) -> Command:
     return command
 
 
-@click.command()
-@click.argument("name", default="ants")
-@click.option("--mode", type=click.Choice(["frozen", "online"]), help="Learn and freeze, or score as it learns.")
-@learning_options
-@pass_app
-def ants(app: App, /, name: str, mode: str | None, **given: Any) -> None:
-    """Make a bank by ANTS: negative images, described and imagined on.
+def command_of(system: System) -> click.Command:
+    """The command that puts a system to work; settings that are often changed have an option of their own."""
 
-    Takes the images of the lake that the parent bank doubts most, has them
-    described, asks for look-alikes of the ID classes near them, and weighs
-    both sides. frozen learns on a sample and scores anything; online scores
-    the lake as it learns, so that results depend on the order of images.
+    def run(app: App, /, name: str, **given: Any) -> None:
+        learn(app, system, name, **given)
 
-    \b
-    Example:
-      curator bank ants --dry-run
-    """
-    learn(app, "ants", name, {"mode": mode}, **given)
+    command = learning_options(pass_app(run))
+    for name, choice in reversed(list(system.choices.items())):
+        command = click.option(f"--{name}", type=click.Choice(choice.values), help=choice.help)(command)
+    command = click.argument("name", default=system.name)(command)
+    return click.command(system.name, help=system.help)(command)
 
 
-@click.command()
-@click.argument("name", default="mmood")
-@click.option("--branch", type=click.Choice(["near", "far", "mix"]), help="Which outliers.  [default: mix]")
-@click.option("--mix", type=click.Choice(["labels", "scores"]), help="What mix mixes half and half.")
-@learning_options
-@pass_app
-def mmood(app: App, /, name: str, branch: str | None, mix: str | None, **given: Any) -> None:
-    """Make a bank by MM-OOD: near from ID images, far from pictures.
-
-    near shows an image of each ID class to the reasoner. far sketches
-    labels for groups of classes, paints the most different ones, and goes
-    on from the pictures.
-
-    \b
-    Example:
-      curator bank mmood --branch near --dry-run
-    """
-    learn(app, "mmood", name, {"branch": branch, "mix": mix}, **given)
+SYSTEM_COMMANDS = tuple(command_of(find_system(name)) for name in SYSTEMS.names())
 
 
-@click.command()
-@click.argument("name", default="synood")
-@learning_options
-@pass_app
-def synood(app: App, /, name: str, **given: Any) -> None:
-    """Make a bank by SynOOD: outliers near the boundary, and training.
-
-    Paints images near the boundary of the ID classes out of ID images, gives
-    each a negative label, and trains a projection of image vectors and the
-    vectors of those labels. Needs ID images: see --reference.
-
-    \b
-    Example:
-      curator bank synood --reference /data/known-id
-    """
-    learn(app, "synood", name, {}, **given)
-
-
-@click.command()
-@click.argument("name", default="eoe")
-@click.option(
-    "--task",
-    type=click.Choice(["near", "far", "fine-grained", "general", "irrelevant", "dissimilar"]),
-    help="Which outlier labels to imagine.  [default: near]",
-)
-@learning_options
-@pass_app
-def eoe(app: App, /, name: str, task: str | None, **given: Any) -> None:
-    """Make a bank by EOE: outlier labels imagined from the ID labels.
-
-    \b
-    Example:
-      curator bank eoe --task near --dry-run
-    """
-    learn(app, "eoe", name, {"task": task}, **given)
-
-
-@click.command()
-@click.argument("name", default="adaneg")
-@click.option("--mode", type=click.Choice(["frozen", "online"]), help="Learn and freeze, or score as it learns.")
-@learning_options
-@pass_app
-def adaneg(app: App, /, name: str, mode: str | None, **given: Any) -> None:
-    """Make a bank by AdaNeg: labels moved by the images they attract.
-
-    \b
-    Example:
-      curator bank adaneg
-    """
-    learn(app, "adaneg", name, {"mode": mode}, **given)
-
-
-@click.command()
-@click.argument("name", default="tanl")
-@click.option("--mode", type=click.Choice(["frozen", "online"]), help="Learn and freeze, or score as it learns.")
-@learning_options
-@pass_app
-def tanl(app: App, /, name: str, mode: str | None, **given: Any) -> None:
-    """Make a bank by TANL: the negatives that OOD images activate most.
-
-    \b
-    Example:
-      curator bank tanl
-    """
-    learn(app, "tanl", name, {"mode": mode}, **given)
-
-
-SYSTEM_COMMANDS = (ants, mmood, synood, eoe, adaneg, tanl)
-
-
-def learn(app: App, system: str, name: str, own: Mapping[str, str | None], **given: Any) -> None:
+def learn(app: App, system: System, name: str, **given: Any) -> None:
     """What every one of the commands does."""
     from curator.cli.progress import ScanProgress
-    from curator.systems.settings import typed
     from curator.workspace import LearnRequest
 
     workspace = app.open({f"generators.{role}": given[role] for role in ROLES})
-    settings = typed(parsed(given["settings"])) | {key: value for key, value in own.items() if value is not None}
+    own = {key: given[key] for key in system.choices if given[key] is not None}
     request = LearnRequest(
-        system,
+        system.name,
         name,
         parent=given["parent"],
-        settings=settings,
+        settings=parsed(given["settings"]) | own,
         reference=given["reference"],
         max_calls=given["max_calls"],
         force=given["force"],
@@ -176,15 +82,28 @@ def learn(app: App, system: str, name: str, own: Mapping[str, str | None], **giv
     return echo_json(summary.as_json()) if given["as_json"] else echo_summary(summary)
 
 
-def parsed(settings: Sequence[str]) -> dict[str, str]:
-    """`key=value` pairs. Raises UsageError for one without a value."""
+def parsed(settings: Sequence[str]) -> dict[str, object]:
+    """`key=value` pairs as TOML would hold them: a number, a truth value or a list where they are one, else text.
+
+    Raises UsageError for one without a value.
+    """
     from curator.errors import UsageError
 
     pairs = [item.partition("=") for item in settings]
     for key, sign, _ in pairs:
         if not sign or not key.strip():
             raise UsageError(f"{key!r} is no setting", hint="write -s key=value, such as -s images=200")
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    return {key.strip(): _toml_value(value.strip()) for key, _, value in pairs}
+
+
+def _toml_value(text: str) -> object:
+    import tomllib
+
+    try:
+        found: object = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return found
 
 
 def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:

@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from curator.banks import checks
 from curator.banks.audit import LONE_MIN_COSINE, near_fence, nearest
-from curator.banks.checks import Check, read_table
 from curator.banks.id_names import DropReason, id_name_keys, name_keys, written_forms
 from curator.banks.prompts import lines_of
 from curator.banks.wordnet.lexicon import Synset, WordNet, word_key
 from curator.methods.kernels.cosines import on_grid
-from curator.systems.limits import between
 from curator.systems.proposals import Proposal
 from curator.types import Vectors
 
@@ -40,7 +37,7 @@ STEPS: dict[str, tuple[Dropped, ...]] = {
     "minus_word_overlap": ("word_overlap",),
     "minus_too_near": ("too_near",),
 }
-VectorsOf: TypeAlias = Callable[[list[str]], Vectors]  # of prompts: (n, d), unit norm, in order
+VectorsOf: TypeAlias = Callable[[Sequence[str]], Vectors]  # of prompts: (n, d), unit norm, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +56,6 @@ class CleaningRules:
     max_cosine: float | None = None
     drop_kinds: bool = True
 
-    @classmethod
-    def resolve(cls, table: Mapping[str, Any], *, where: str = "cleaning") -> Self:
-        """Raises ConfigError that names an unknown key or a bad value."""
-        return cls(**read_table(table, _CHECKS, where))
-
-
-_CHECKS: dict[str, Check] = {
-    "lower_case": checks.flag,
-    "word_overlap": checks.flag,
-    "max_cosine": between(-1, 1),
-    "drop_kinds": checks.flag,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
@@ -82,7 +66,7 @@ class Cleaned:
     dropped: Mapping[Dropped, list[str]]
     counts: Mapping[str, int]
 
-    def account(self) -> dict[str, Any]:
+    def account(self) -> dict[str, object]:
         """Counts of steps and of reasons, for a lineage."""
         return {**self.counts, "dropped": {reason: len(texts) for reason, texts in self.dropped.items() if texts}}
 

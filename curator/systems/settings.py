@@ -1,29 +1,71 @@
-"""Settings of systems: frozen dataclasses, each with a `resolve`, whose fields are the keys of a table in a spec."""
+"""Settings of systems: frozen dataclasses whose fields are the keys of a table in a spec, with what each may hold."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Self, TypeAlias
+
+from curator.banks.prompts import Template, resolve_template
+from curator.errors import UsageError
+from curator.generators.requests import Role
+from curator.ranges import Range, read_fields
+from curator.types import Bank
+
+Natural: TypeAlias = Annotated[int, Range(0)]
+Count: TypeAlias = Annotated[int, Range(1)]
+Share: TypeAlias = Annotated[float, Range(0, 1, above=True)]
+Fraction: TypeAlias = Annotated[float, Range(0, 1)]
+Cosine: TypeAlias = Annotated[float, Range(-1, 1)]
+Weight: TypeAlias = Annotated[float, Range(0)]
+Positive: TypeAlias = Annotated[float, Range(0, above=True)]
 
 
-def as_table(settings: Any) -> dict[str, Any]:
-    """All settings as JSON values, for the spec of a bank; those that are None are left out."""
-    found = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None
-    }
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """The name of a template, one of its own, or several; kept as it was written (see banks/prompts.py)."""
+
+    accepted = "a template that holds {} once, the name of one, or a list of them"
+    hidden = False
+
+    def complaint(self, value: str | tuple[str, ...]) -> str | None:
+        try:
+            resolve_template(value if isinstance(value, str) else list(value))
+        except UsageError as fault:
+            return f"is no template: {fault.message}"
+        return None
 
 
-def typed(values: Mapping[str, str]) -> dict[str, Any]:
-    """Values from the command line as TOML would hold them: a number, a truth value or a list where they are one, else
-    text."""
-    return {key: _toml_value(text) for key, text in values.items()}
+Wording: TypeAlias = Annotated[str | tuple[str, ...], TemplateText()]
 
 
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+@dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """What the settings of all systems have in common. `system`: the name of their table."""
+
+    system = ""
+
+    @classmethod
+    def resolve(cls, table: Mapping[str, object], *, source: str = "settings") -> Self:
+        """Of a table that comes from `source`. Raises ConfigError that names an unknown key or a bad value."""
+        given = {key: (source, value) for key, value in table.items()}
+        return cls(**read_fields(cls, given, where=f"{cls.system}."))
+
+    def as_table(self) -> dict[str, object]:
+        """All settings as JSON values, for the spec of a bank; those that are None are left out."""
+        found = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in found.items() if value is not None
+        }
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The generators that the system will ask."""
+        return ()
+
+
+def template_for(given: str | tuple[str, ...] | None, parent: Bank) -> Template:
+    """The template of generated labels: the one given, or that of the parent's ID labels, so that they differ from
+    these in meaning alone."""
+    asked = given or parent.spec.get("id", {}).get("template") or "photo"
+    return resolve_template(asked if isinstance(asked, str) else list(asked))

@@ -15,40 +15,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from curator.banks import checks
 from curator.banks.checks import read_table
 from curator.errors import ConfigError
-from curator.generators.requests import Role
-from curator.registry import Registry
-from curator.systems.settings import as_table
-
-SETTINGS = Registry(
-    "system",
-    {
-        "adaneg": "curator.systems.adaptive:AdaNegSettings",
-        "ants": "curator.systems.ants.learn:AntsSettings",
-        "eoe": "curator.systems.eoe.learn:EoeSettings",
-        "mmood": "curator.systems.mmood.learn:MmoodSettings",
-        "synood": "curator.systems.synood.learn:SynoodSettings",
-        "tanl": "curator.systems.adaptive:TanlSettings",
-    },
-)
-
-
-ROLES: dict[str, tuple[Role, ...]] = {
-    "ants": ("describer", "reasoner"),
-    "eoe": ("reasoner",),
-    "mmood": ("reasoner", "painter"),
-    "synood": ("describer", "painter"),
-}
-
-
-def roles_of(system: str, settings: Any) -> tuple[Role, ...]:
-    """The generators that a system will ask."""
-    roles = ROLES.get(system, ())
-    return tuple(role for role in roles if role != "painter" or getattr(settings, "branch", None) != "near")
+from curator.systems.registry import SYSTEMS, System, find_system
+from curator.systems.settings import SystemSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +30,16 @@ class SystemSpec:
     name: str
     system: str
     parent: str = "base"
-    table: Mapping[str, Any] = field(default_factory=dict)
+    table: Mapping[str, object] = field(default_factory=dict)
     where: str = "spec"
 
-    def settings(self, overrides: Mapping[str, Any] | None = None) -> Any:
+    @property
+    def made_by(self) -> System:
+        return find_system(self.system)
+
+    def settings(self, overrides: Mapping[str, object] | None = None) -> SystemSettings:
         """The settings, with what the command line says on top. Raises ConfigError."""
-        merged = {**self.table, **(overrides or {})}
-        return SETTINGS.get(self.system).resolve(merged, where=f"{self.where}: [{self.system}]")
+        return self.made_by.settings.resolve({**self.table, **(overrides or {})}, source=self.where)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -83,7 +58,7 @@ def read_system_spec(path: Path) -> SystemSpec | None:
         raise ConfigError(f"cannot read the bank spec {path}: {fault.strerror}") from fault
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path} is not valid TOML: {fault}") from fault
-    named = [key for key in SETTINGS.names() if key in data]
+    named = [key for key in SYSTEMS.names() if key in data]
     if not named:
         return None
     if len(named) > 1:
@@ -101,13 +76,13 @@ def read_system_spec(path: Path) -> SystemSpec | None:
 
 def spec_text(name: str, system: str, parent: str) -> str:
     """The spec that a first run writes: every setting with its default, to be changed."""
-    settings = as_table(SETTINGS.get(system)())
+    settings = find_system(system).settings().as_table()
     lines = [f"# Bank {name}, made by `curator bank {system}`. These are the defaults: remove a # to change one."]
     lines += [f'name = "{name}"', f'parent = "{parent}"', "", f"[{system}]"]
     return "\n".join([*lines, *(f"# {key} = {_toml(value)}" for key, value in settings.items() if value != {})]) + "\n"
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

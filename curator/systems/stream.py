@@ -1,23 +1,26 @@
-"""Methods whose scores follow the stream: ANTS, AdaNeg and TANL as published, one ordered stream of batches.
+"""Streams: a lake fed in order to a method that learns as it scores, and how far another order would move it.
 
-A stream is fed with batches in order; each is learnt from first and scored then (transductive). So a score depends on
-the images before it and beside it, on their order, and on the share of OOD among them: such scores are comparable
-within one stream only, and whoever keeps them must say which. `frozen()` gives what a bank version keeps of the state,
-for the methods of the same names in curator.methods, whose scores depend on the image alone. Pure NumPy: no files, no
-database.
+ANTS, AdaNeg and TANL are published so: each batch is learnt from first and scored then (transductive). A score so
+depends on the images before it and beside it, on their order, and on the share of OOD among them: such scores are
+comparable within one stream only, and whoever keeps them must say which. By how much is measured: the same images in
+another order, shuffled by a seed, give the mean and the largest change of a score and the share of images on the other
+side of the default cut. What a bank keeps of a stream is for the methods of the same names in curator.methods, whose
+scores depend on the image alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from curator.methods.maths import Scores
+from curator.systems.proposals import Streamed
+from curator.systems.registry import Mode
+from curator.systems.world import World
 from curator.types import Vectors
 
-BATCH_ROWS = 256  # as published
 Rows = TypeVar("Rows", Vectors, Sequence[str])
 
 
@@ -28,12 +31,77 @@ class Stream(Protocol):
         """Learn from a batch (n, d) of unit vectors, then score it: (n,), higher is more ID. images: their ids."""
 
 
-def score_stream(stream: Stream, vectors: Vectors, *, batch_rows: int = BATCH_ROWS) -> Scores:
-    """The scores of all vectors (n, d) in their order, fed in batches."""
-    return np.concatenate([np.zeros(0), *(stream.feed(batch) for batch in batches(vectors, batch_rows))])
+Fed = TypeVar("Fed", bound=Stream)
 
 
-def batches(rows: Rows, batch_rows: int = BATCH_ROWS) -> Iterator[Rows]:
+class StreamSettings(Protocol):
+    """frozen: learn from a sample of the lake in the order of image ids, which are hashes of content, and keep what was
+    learnt. online: from the whole lake as it arrived, and keep the scores in passing too.
+
+    sample: images to learn from when frozen, 0 for all. batch: images at a time. orders: how many other orders are
+    tried when online, drawn by `seed`.
+    """
+
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def sample(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def orders(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def feed_lake(
+    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float
+) -> tuple[Fed, int, Streamed | None]:
+    """Feed a new stream as its mode has it. Returns it as it ended, how many images it saw, and online their scores."""
+    if settings.mode == "online":
+        stream, streamed = stream_lake(new_stream, world, settings, largest=largest)
+        return stream, len(streamed.image_ids), streamed
+    stream, ids = new_stream(), world.sample_ids(settings.sample)
+    run_stream(stream, ids, world.lake_vectors, settings.batch)
+    return stream, len(ids), None
+
+
+def stream_lake(
+    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float
+) -> tuple[Fed, Streamed]:
+    """Feed the lake as it arrived to a new stream, and to further ones in other orders. Returns the first as it ended.
+
+    largest: what a score may be at most.
+    """
+    ids, stream = world.arrival_order, new_stream()
+    scores = run_stream(stream, ids, world.lake_vectors, settings.batch)
+    others = []
+    for number in range(settings.orders):
+        order = shuffled(ids, settings.seed + number)
+        others.append((tuple(order), run_stream(new_stream(), order, world.lake_vectors, settings.batch)))
+    return stream, Streamed(ids, scores, largest, settings.batch, tuple(others))
+
+
+def run_stream(
+    stream: Stream, image_ids: Sequence[str], vectors_of: Callable[[Sequence[str]], Vectors], batch: int
+) -> Scores:
+    """Feed the images in order, `batch` at a time. (n,)"""
+    parts = [stream.feed(vectors_of(ids), ids) for ids in batches(image_ids, batch)]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def batches(rows: Rows, batch_rows: int) -> Iterator[Rows]:
     """Consecutive vectors or ids, the last batch may be smaller."""
     for start in range(0, len(rows), batch_rows):
         yield rows[start : start + batch_rows]
+
+
+def shuffled(image_ids: Sequence[str], seed: int) -> list[str]:
+    """Another order of the same images, drawn from their sorted ids: whatever order they came in."""
+    ordered = sorted(image_ids)
+    return [ordered[place] for place in np.random.default_rng(seed).permutation(len(ordered)).tolist()]
+
+
+def confident_cuts(threshold: float, gap: float) -> tuple[float, float]:
+    """Above the first score an image counts as ID, below the second as OOD; gap in [0, 1]."""
+    return threshold + gap * (1 - threshold), threshold - gap * threshold

@@ -51,11 +51,12 @@ FLOORS: Mapping[str, Floors] = {
         {"asking", "chat", "diffusion", "embedded"},
     ],
     "systems": [
-        {"__init__", "adaneg", "conversations", "histogram", "lake", "limits", "settings", "stream"},
-        {"online", "spec", "tanl"},
-        {"proposals"},
-        {"adaptive", "cleaning"},
-        {"ants", "eoe", "mmood", "synood"},
+        {"__init__", "conversations", "proposals", "registry", "settings"},
+        {"cleaning", "spec"},
+        {"world"},
+        {"stream"},
+        {"adaneg", "eoe", "mmood", "synood", "tanl"},
+        {"ants"},
     ],
     "workspace": [
         {"judge", "layout", "logs", "looking", "mishaps", "names"},

@@ -22,7 +22,8 @@ from curator.cli import cli
 from curator.config import Config
 from curator.encoders import ENCODERS, EncoderOptions, check_address, load_encoder
 from curator.errors import EncoderError
-from curator.systems.spec import SETTINGS, read_system_spec
+from curator.systems.registry import SYSTEMS
+from curator.systems.spec import read_system_spec
 from tests.conftest import SMALL_BANK
 from tests.docs.test_docs_guides import commands_of
 from tests.patience import BRAKE_SECONDS
@@ -152,13 +153,13 @@ def test_every_command_of_the_guide_to_banks_that_learn_works(scanned, run_line)
         if words[:2] == ["bank", "ants"] and "--max-calls" in words:  # the spec of the guide, from now on
             scanned.layout.bank_spec("ants").write_text(specs(LEARN)["ants"], encoding="utf-8")
     made = set(scanned.sql("select name from bank")["name"].to_pylist())
-    assert set(SETTINGS.names()) <= made
+    assert set(SYSTEMS.names()) <= made
     assert Path("ants.html").is_file()
 
 
 def test_the_guide_to_banks_that_learn_has_every_system_and_its_spec_is_read(tmp_path):
     rows = set(re.findall(r"^\| `(\w+)` \|", LEARN, re.MULTILINE))
-    assert rows == set(SETTINGS.names())
+    assert rows == set(SYSTEMS.names())
     path = tmp_path / "ants.toml"
     path.write_text(specs(LEARN)["ants"], encoding="utf-8")
     spec = read_system_spec(path)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from curator.workspace import EvaluationRequest, LearnRequest, Workspace
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 
@@ -90,7 +90,7 @@ def learn(workspace: Workspace) -> None:
         "reasoner": ScriptedGenerator(lambda request: json.dumps({"labels": names[str(request.slots["label"])]})),
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(World, "generator", lambda self, role: scripted[role])
+        patch.setattr(LedgerWorld, "generator", lambda self, role: scripted[role])
         workspace.learn_bank(LearnRequest("ants", "ants", settings={"max_cosine": 1.0}))
     workspace.score(bank="ants", method="ants")
 

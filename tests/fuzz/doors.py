@@ -33,7 +33,8 @@ from curator.generators.prompts import AnswerKind, Prompt
 from curator.lake import ColumnNames, ReadOptions, plan_shards, read_datum, read_shard
 from curator.lake.sources.filters import PathFilter
 from curator.lake.sources.globs import Glob
-from curator.systems.spec import SETTINGS, read_system_spec, spec_text
+from curator.systems.registry import SYSTEMS
+from curator.systems.spec import read_system_spec, spec_text
 from curator.types import Datum, ObjectKind, Preprocess, Reject, SourceObject
 from tests.fuzz.texts import TEXT_SEEDS, enter_reviews, enter_texts, review_seeds
 
@@ -285,7 +286,7 @@ def enter_specs(data: bytes) -> None:
 
 
 def spec_seeds() -> tuple[bytes, ...]:
-    own = [spec_text("n", system, "base").replace("# ", "") for system in SETTINGS.names()]
+    own = [spec_text("n", system, "base").replace("# ", "") for system in SYSTEMS.names()]
     lists = '[[negatives.lists]]\nwords = ["a", "b"]\n[[negatives.banks]]\nbank = "other@1a"\nmine = true\n'
     return tuple(text.encode() for text in (DEFAULT_SPEC, DEFAULT_SPEC.replace("# ", ""), DEFAULT_SPEC + lists, *own))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request, Turn
 from curator.generators.surroundings import Surroundings
 from curator.systems.cleaning import Cleaner, CleaningRules
-from curator.systems.eoe.learn import EoeSettings, learn_eoe
+from curator.systems.eoe.learn import learn_eoe
+from curator.systems.eoe.settings import EoeSettings
+from curator.types import Bank, Label
 from tests.generators.scripted import MemoryCalls
 
 ID = ("golden retriever", "tabby cat", "garbage truck", "French horn", "golf ball", "strawberry", "church", "zebra")
@@ -246,18 +249,24 @@ def test_eoe_tops_up_what_cleaning_took(around, reasoner, task):
     cleaner = Cleaner(ID, around.id_vectors, {}, load_wordnet(), CleaningRules(word_overlap=True, max_cosine=1.0))
     dropped = []
 
-    def clean(proposals):
+    def clean(proposals, vectors_of):
         """Takes the first two labels of every answer as well."""
         texts = {call_id: [item.text for item in proposals if item.call_id == call_id] for call_id in calls(proposals)}
         dropped[:] = [text for group in texts.values() for text in group[:2]]
         left = [item for item in proposals if item.text not in dropped]
-        return cleaner.clean(left, lambda prompts: np.ones((len(prompts), 1), np.float32))
+        return cleaner.clean(left, vectors_of)
 
     def calls(proposals):
         return dict.fromkeys(item.call_id for item in proposals)
 
     given_settings = EoeSettings(task=task, per_class=4, total=12, kind="animal" if task == "fine-grained" else "")
-    learned = learn_eoe(asker, ID, given_settings, clean)
+    parent = Bank("base", "0" * 32, "e", 1.0, tuple(Label(text, "id", "") for text in ID), around.id_vectors, {})
+    world = SimpleNamespace(
+        parent=parent,
+        cleaner=lambda rules: SimpleNamespace(clean=clean),
+        encode=lambda prompts: np.ones((len(prompts), 1), np.float32),
+    )
+    learned = learn_eoe(world, asker, given_settings)
     counts = learned.account["calls"]
     assert learned.account["top_up_rounds"] >= 1
     assert counts["answered"] == counts["asked"] > learned.account["conversations"]

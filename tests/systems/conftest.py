@@ -1,4 +1,4 @@
-"""A scripted Asking: it answers from a function and remembers every batch that it was asked."""
+"""A scripted Asking, which answers from a function and remembers what it was asked; a world without a workspace."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from curator.banks.wordnet import load_wordnet
 from curator.generators.answers import Answer
 from curator.generators.asking import Call, call_id_of
 from curator.generators.requests import Picture, Request
+from curator.methods.maths import Scores
 from curator.systems.cleaning import Cleaner, CleaningRules
-from curator.types import Vectors
+from curator.systems.stream import Stream, batches
+from curator.systems.world import IdImage
+from curator.types import Bank, Label, Vectors
 
 DIMENSION = 64
 
@@ -91,13 +95,37 @@ def make_cleaner() -> Callable[..., Cleaner]:
     return make
 
 
-@pytest.fixture
-def clean_of(make_cleaner):
-    """What systems get: proposals in, what is left of them out. Nothing is too near."""
+@dataclass
+class MadeWorld:
+    """ID labels with `directions` for an encoder. `guard`: the cleaner, whatever the rules. shown: ID images by id."""
 
-    def make(*id_texts: str, **rules: Any):
-        cleaner = make_cleaner(*id_texts, **{"max_cosine": 1.0} | rules)
-        return lambda proposals: cleaner.clean(proposals, directions)
+    parent: Bank
+    guard: Cleaner
+    id_images: tuple[IdImage, ...] = ()
+    encode: Callable[[Sequence[str]], Vectors] = directions
+
+    def cleaner(self, rules: CleaningRules) -> Cleaner:
+        return self.guard
+
+    def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:
+        return directions(image_ids)
+
+    def picture(self, image_id: str, vector: Vectors) -> Picture:
+        return Picture(image_id, lambda: b"", vector)
+
+    def painted_picture(self, asking: ScriptedAsking, call: Call) -> Picture:
+        assert call.artefact is not None
+        return self.picture(call.artefact, directions([call.artefact])[0])
+
+
+@pytest.fixture
+def world_of(make_cleaner):
+    """A world with these ID labels. Nothing is too near."""
+
+    def make(*id_texts: str, **rules: Any) -> MadeWorld:
+        labels = tuple(Label(text, "id", "labels.txt") for text in id_texts)
+        bank = Bank("base", "0" * 32, "letters@1", 20.0, labels, directions(id_texts), {})
+        return MadeWorld(bank, make_cleaner(*id_texts, **{"max_cosine": 1.0} | rules))
 
     return make
 
@@ -108,3 +136,37 @@ def picture() -> Callable[[str], Picture]:
         return Picture(image_id, lambda: b"", directions([image_id])[0])
 
     return make
+
+
+# Streams: unit vectors, by functions, so that hypothesis may call them too
+
+
+def score_stream(stream: Stream, vectors: Vectors, *, batch_rows: int = 256) -> Scores:
+    """The scores of all vectors (n, d) in their order, fed in batches."""
+    return np.concatenate([np.zeros(0), *(stream.feed(batch) for batch in batches(vectors, batch_rows))])
+
+
+@pytest.fixture(scope="session")
+def unit() -> Callable[[Any], Vectors]:
+    """Rows divided by their norms, float32."""
+
+    def divide(rows: Any) -> Vectors:
+        vectors: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    return divide
+
+
+@pytest.fixture(scope="session")
+def drawn(unit: Callable[[Any], Vectors]) -> Callable[..., Vectors]:
+    """Random directions, around a few middles where `spread` is small."""
+
+    def draw(rows: int, dimension: int = 8, *, seed: int = 0, spread: float = 0.0) -> Vectors:
+        generator = np.random.default_rng(seed)
+        noise = generator.normal(size=(rows, dimension))
+        if not spread:
+            return unit(noise)
+        middles = np.random.default_rng(99).normal(size=(4, dimension))
+        return unit(middles[generator.integers(0, 4, rows)] + spread * noise)
+
+    return draw

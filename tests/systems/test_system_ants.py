@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from curator.errors import BankError, ConfigError
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.members.ants import adaptive_weight, negative_threshold, side_score
-from curator.systems.ants.learn import (
-    ENS,
-    VSNL,
-    AntsSettings,
-    AntsTools,
-    choose_classes,
-    ens_weight,
-    negative_images,
-    without_duplicates,
-    without_id_names,
-)
-from curator.systems.lake import LakeSample
+from curator.systems.ants.learn import choose_classes, ens_weight, negative_images, without_duplicates
+from curator.systems.ants.questions import ENS, VSNL, without_id_names
+from curator.systems.ants.settings import AntsSettings
 from curator.systems.proposals import Proposal
+from curator.systems.world import LakeSample
 from curator.types import Bank, Label
 
 RANDOM = np.random.default_rng(5)
@@ -38,9 +32,8 @@ def sample_of(scores, *, labels=None, vectors=None) -> LakeSample:
     return LakeSample(ids, drawn, scores, np.zeros(count, np.int32) if labels is None else np.array(labels, np.int32))
 
 
-def tools_of(*, neighbours=lambda vectors, k: [[] for _ in vectors], look_up=None) -> AntsTools:
-    nothing = sample_of([])
-    return AntsTools(None, neighbours, look_up or (lambda ids: nothing), None, None, None)  # type: ignore[arg-type]
+def lake_of(*, neighbours=lambda vectors, k: [[] for _ in vectors], look_up=lambda ids: sample_of([])):
+    return SimpleNamespace(neighbours=neighbours, look_up=look_up)
 
 
 def bank_of(id_vectors) -> Bank:
@@ -50,14 +43,14 @@ def bank_of(id_vectors) -> Bank:
 
 def test_by_the_papers_rule_the_lowest_share_of_those_below_gamma_are_negative():
     scores = [0.95, 0.99, 0.85, 0.1, 0.5, 0.7, 0.92]
-    found, account = negative_images(sample_of(scores), AntsSettings(threshold="share", widen=0), tools_of())
+    found, account = negative_images(sample_of(scores), AntsSettings(threshold="share", widen=0), lake_of())
     assert found.id_score.tolist() == [0.1, 0.5], "half of the four below 0.9"
     assert account["below_threshold"] == 2 and account["upper"] == 0.9
 
 
 def test_by_the_codes_rule_the_histogram_sets_the_threshold():
     history = [0.98, 0.97, 0.99, 0.96, 0.95, 0.93, 0.91, 0.88, 0.72, 0.55, 0.41, 0.36, 0.33, 0.28, 0.12, 0.97]
-    found, account = negative_images(sample_of(history), AntsSettings(threshold="histogram", widen=0), tools_of())
+    found, account = negative_images(sample_of(history), AntsSettings(threshold="histogram", widen=0), lake_of())
     assert account["threshold"] == pytest.approx(0.385) == negative_threshold(np.array(history), 0.5)[1]
     assert found.id_score.tolist() == [0.12, 0.28, 0.33, 0.36]
 
@@ -76,7 +69,7 @@ def test_neighbours_join_as_far_as_they_are_doubtful_too():
         return beyond.take(np.array([beyond.image_ids.index(image_id) for image_id in ids], dtype=np.intp))
 
     settings = AntsSettings(threshold="share", widen=2, widen_cosine=0.9)
-    found, account = negative_images(whole, settings, tools_of(neighbours=neighbours, look_up=look_up))
+    found, account = negative_images(whole, settings, lake_of(neighbours=neighbours, look_up=look_up))
     assert found.id_score.tolist() == [0.1, 0.2, 0.4], "0.97 is above gamma, the others are too far"
     assert account["widened"] == 3
 
@@ -90,7 +83,7 @@ def test_images_that_nearly_coincide_count_once_and_the_number_is_capped():
 
 def test_no_negative_image_is_said_in_one_line():
     with pytest.raises(BankError, match="none of 3 images scores below") as caught:
-        negative_images(sample_of([0.99, 0.98, 0.97]), AntsSettings(threshold="share"), tools_of())
+        negative_images(sample_of([0.99, 0.98, 0.97]), AntsSettings(threshold="share"), lake_of())
     assert "scan images that do not belong" in (caught.value.hint or "")
 
 
@@ -151,5 +144,5 @@ def test_a_sentence_that_names_an_id_class_is_no_negative_and_a_longer_word_is()
 )
 def test_what_cannot_be_is_refused_by_its_name(table):
     with pytest.raises(ConfigError) as caught:
-        AntsSettings.resolve(table, where="banks/a.toml: [ants]")
+        AntsSettings.resolve(table, source="banks/a.toml")
     assert next(iter(table)) in str(caught.value) and "banks/a.toml" in str(caught.value)

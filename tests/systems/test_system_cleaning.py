@@ -11,6 +11,7 @@ from curator.banks.wordnet import load_wordnet
 from curator.errors import ConfigError
 from curator.generators.answers import list_items
 from curator.systems.cleaning import Cleaner, CleaningRules, lowered
+from curator.systems.mmood.settings import MmoodSettings
 from curator.systems.proposals import Proposal
 
 
@@ -153,8 +154,9 @@ def test_every_label_is_kept_or_dropped_once_and_a_second_cleaning_changes_nothi
 @pytest.mark.parametrize(("table", "named"), [({"max_cosin": 0.8}, "max_cosin"), ({"max_cosine": 2}, "max_cosine")])
 def test_rules_from_a_table_name_what_is_wrong(table, named):
     with pytest.raises(ConfigError, match=named):
-        CleaningRules.resolve(table)
+        MmoodSettings.resolve(table)
 
 
 def test_rules_from_a_table():
-    assert CleaningRules.resolve({"max_cosine": 1, "word_overlap": True}) == CleaningRules(True, True, 1.0, True)
+    given = MmoodSettings.resolve({"max_cosine": 1, "word_overlap": True})
+    assert given.rules == CleaningRules(True, True, 1.0, True)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, BudgetSpent, ConfigError
-from curator.systems.eoe.learn import EoeSettings, Thread, learn_eoe, within_goals
+from curator.systems.eoe.learn import Thread, learn_eoe, within_goals
+from curator.systems.eoe.settings import EoeSettings
 from curator.systems.proposals import Proposal
 
 IDS = ("brambling", "zebra", "moped")
@@ -30,9 +31,9 @@ def texts_of(learned):
     ("task", "prompt"),
     [("near", "near-outliers"), ("irrelevant", "near-irrelevant"), ("dissimilar", "near-dissimilar")],
 )
-def test_near_and_its_ablations_ask_about_each_class_in_a_conversation_of_its_own(scripted, clean_of, task, prompt):
+def test_near_and_its_ablations_ask_about_each_class_in_a_conversation_of_its_own(scripted, world_of, task, prompt):
     asking = scripted(obliging)
-    learned = learn_eoe(asking, IDS, EoeSettings(task=task), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings(task=task))
     assert asking.stages == [(prompt, 3)]
     assert [dict(request.slots) for request in asking.requests] == [{"label": text, "count": 3} for text in IDS]
     assert all(request.history == () for request in asking.requests)
@@ -43,9 +44,9 @@ def test_near_and_its_ablations_ask_about_each_class_in_a_conversation_of_its_ow
 
 
 @pytest.mark.parametrize("task", ["far", "general"])
-def test_far_goes_on_in_one_conversation_until_there_are_enough(scripted, clean_of, task):
+def test_far_goes_on_in_one_conversation_until_there_are_enough(scripted, world_of, task):
     asking = scripted(obliging)
-    learned = learn_eoe(asking, IDS, EoeSettings(task=task, total=120), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings(task=task, total=120))
     assert asking.stages == [("far-outliers", 1), ("far-outliers-more", 1), ("far-outliers-more", 1)]
     assert asking.requests[0].slots == {"classes": IDS, "count": 50}
     assert [request.slots["count"] for request in asking.requests] == [50, 50, 20]
@@ -55,15 +56,15 @@ def test_far_goes_on_in_one_conversation_until_there_are_enough(scripted, clean_
     assert learned.account["top_up_rounds"] == 0
 
 
-def test_fine_grained_names_the_kind_in_every_turn(scripted, clean_of):
+def test_fine_grained_names_the_kind_in_every_turn(scripted, world_of):
     asking = scripted(obliging)
     settings = EoeSettings.resolve({"task": "fine-grained", "kind": "bird", "total": 60})
-    learn_eoe(asking, IDS, settings, clean_of(*IDS))
+    learn_eoe(world_of(*IDS), asking, settings)
     assert asking.stages == [("fine-outliers", 1), ("fine-outliers-more", 1)]
     assert [request.slots["kind"] for request in asking.requests] == ["bird", "bird"]
 
 
-def test_only_the_classes_that_cleaning_left_short_are_asked_again(scripted, clean_of):
+def test_only_the_classes_that_cleaning_left_short_are_asked_again(scripted, world_of):
     answers = {
         "brambling": [["finch song", "Zebra", "kite"], ["lantern", "gable"]],
         "zebra": [["barcode", "piano", "crosswalk"]],
@@ -75,7 +76,7 @@ def test_only_the_classes_that_cleaning_left_short_are_asked_again(scripted, cle
         return answers[about][len(request.history)]
 
     asking = scripted(script)
-    learned = learn_eoe(asking, IDS, EoeSettings(top_up=3), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings(top_up=3))
     assert asking.stages == [("near-outliers", 3), ("far-outliers-more", 2), ("far-outliers-more", 1)]
     assert [request.slots["count"] for request in asking.requests[3:]] == [1, 3, 1]
     kept = {text: [item.text for item in learned.negatives if item.concerns == text] for text in IDS}
@@ -89,49 +90,49 @@ def test_only_the_classes_that_cleaning_left_short_are_asked_again(scripted, cle
     assert learned.account["cleaning"]["raw"] == 14
 
 
-def test_without_top_up_both_numbers_are_in_the_account(scripted, clean_of):
+def test_without_top_up_both_numbers_are_in_the_account(scripted, world_of):
     asking = scripted(lambda role, request: ["kite", "zebra", "moped"])
-    learned = learn_eoe(asking, IDS, EoeSettings(top_up=0), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings(top_up=0))
     assert texts_of(learned) == ["kite"] and len(asking.batches) == 1
     assert learned.account["labels_nominal"] == 9 and learned.account["labels_effective"] == 1
     assert learned.account["cleaning"]["dropped"] == {"repeated": 6, "id_name": 2}
 
 
-def test_a_conversation_that_repeats_itself_is_not_asked_for_ever(scripted, clean_of):
+def test_a_conversation_that_repeats_itself_is_not_asked_for_ever(scripted, world_of):
     asking = scripted(lambda role, request: ["Kite", "anvil"])
-    learned = learn_eoe(asking, IDS, EoeSettings(task="far", top_up=50), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings(task="far", top_up=50))
     assert texts_of(learned) == ["kite", "anvil"]
     assert len(asking.batches) == 2
 
 
-def test_a_turn_that_fails_ends_its_conversation_which_keeps_what_it_has(scripted, clean_of):
+def test_a_turn_that_fails_ends_its_conversation_which_keeps_what_it_has(scripted, world_of):
     def script(role, request):
         return "rejected" if request.history else obliging(role, request)
 
-    learned = learn_eoe(scripted(script), IDS, EoeSettings(task="far"), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), scripted(script), EoeSettings(task="far"))
     assert len(learned.negatives) == 50
     assert learned.account["calls"] == {"asked": 2, "answered": 1, "rejected": 1, "failed": 0}
 
 
-def test_a_model_that_gives_too_much_is_cut_to_what_was_asked(scripted, clean_of):
+def test_a_model_that_gives_too_much_is_cut_to_what_was_asked(scripted, world_of):
     asking = scripted(lambda role, request: [f"{request.slots['label']}{place}" for place in range(9)])
-    learned = learn_eoe(asking, IDS, EoeSettings(), clean_of(*IDS))
+    learned = learn_eoe(world_of(*IDS), asking, EoeSettings())
     assert len(learned.negatives) == 9 and learned.account["beyond_nominal"] == 18
 
 
 @pytest.mark.parametrize("status", ["failed", "rejected"])
-def test_a_dead_model_is_an_error_that_counts_its_calls(scripted, clean_of, status):
+def test_a_dead_model_is_an_error_that_counts_its_calls(scripted, world_of, status):
     with pytest.raises(BankError, match="of 3 calls 0 were answered"):
-        learn_eoe(scripted(lambda role, request: status), IDS, EoeSettings(), clean_of(*IDS))
+        learn_eoe(world_of(*IDS), scripted(lambda role, request: status), EoeSettings())
 
 
-def test_a_spent_budget_is_not_swallowed(clean_of):
+def test_a_spent_budget_is_not_swallowed(world_of):
     class Spent:
         def ask(self, role, requests):
             raise BudgetSpent("no more")
 
     with pytest.raises(BudgetSpent):
-        learn_eoe(Spent(), IDS, EoeSettings(), clean_of(*IDS))
+        learn_eoe(world_of(*IDS), Spent(), EoeSettings())
 
 
 def test_shared_words_count_for_near_only():
@@ -143,9 +144,9 @@ def test_shared_words_count_for_near_only():
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        ({"totl": 3}, "did you mean total"),
-        ({"task": "nearby"}, "task must be one of near, far"),
-        ({"per_class": 0}, "per_class must be a whole number, 1 or more"),
+        ({"totl": 3}, "did you mean eoe.total"),
+        ({"task": "nearby"}, "eoe.task is 'nearby' .give one of near, far"),
+        ({"per_class": 0}, "eoe.per_class is 0 .give a whole number from 1 up"),
         ({"top_up": -1}, "top_up"),
         ({"template": "a photo"}, "template"),
         ({"task": "fine-grained"}, "kind"),

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from curator.errors import BankError, ConfigError
 from curator.methods.kernels.farthest import farthest_points
-from curator.systems.mmood.learn import FAR, NEAR, OTHERS, MmoodSettings, learn_mmood, round_robin
+from curator.systems.mmood import learn as mmood
+from curator.systems.mmood.learn import FAR, NEAR, OTHERS, learn_mmood, round_robin
+from curator.systems.mmood.settings import MmoodSettings
+from curator.systems.world import IdImage
 
 IDS = ("zebra", "moped", "brambling")
 GROUPS = {"beasts": ["Zebra", "brambling", "unicorn"], "machines": ["moped", "zebra"]}
@@ -38,22 +41,19 @@ class Model:
 
 
 @pytest.fixture
-def learn(scripted, clean_of, picture):
-    """Runs MM-OOD; returns what was learnt and what was asked."""
+def learn(scripted, world_of, monkeypatch):
+    """Runs MM-OOD; returns what was learnt and what was asked. images: names by label, by default two of each."""
 
-    def run(model=None, *, images=None, ids=IDS, farthest=None, **options):
-        asking = scripted(model or Model())
-        shown = {text: [picture(f"img-{text}"), picture(f"img2-{text}")] for text in ids}
-        learned = learn_mmood(
-            asking,
-            ids,
-            shown if images is None else images,
-            MmoodSettings(**options),
-            clean_of(*ids),
-            lambda call: picture(call.artefact),
-            farthest=farthest or (lambda labels, count: list(labels)[:count]),
+    def run(model=None, *, images=None, ids=IDS, farthest=lambda labels, count: list(labels)[:count], **options):
+        asking, world = scripted(model or Model()), world_of(*ids)
+        shown = {text: [f"img-{text}", f"img2-{text}"] for text in ids} if images is None else images
+        world.id_images = tuple(
+            IdImage(name, ids.index(text), 100, 100 - place)
+            for text, names in shown.items()
+            for place, name in enumerate(names)
         )
-        return learned, asking
+        monkeypatch.setattr(mmood, "farthest_labels", lambda world, labels, count: farthest(labels, count))
+        return learn_mmood(world, asking, MmoodSettings(**options)), asking
 
     return run
 
@@ -74,8 +74,8 @@ def test_near_shows_an_image_of_each_class_in_a_fresh_conversation(learn):
     assert learned.facts == {"mix": "labels", "near_weight": 0.5}
 
 
-def test_a_class_without_an_image_is_asked_about_in_words_and_counted(learn, picture):
-    learned, asking = learn(branch="near", images={"zebra": [picture("img-zebra")]})
+def test_a_class_without_an_image_is_asked_about_in_words_and_counted(learn):
+    learned, asking = learn(branch="near", images={"zebra": ["img-zebra"]})
     assert [request.prompt.name for request in asking.requests] == [
         "near-outliers-image",
         "near-outliers",
@@ -258,7 +258,7 @@ def test_the_number_of_groups_grows_with_the_classes_up_to_ten(classes, groups):
 
 @pytest.mark.parametrize(
     ("table", "named"),
-    [({"brnch": "near"}, "did you mean branch"), ({"near_weight": 1.5}, "near_weight"), ({"mix": "both"}, "mix")],
+    [({"brnch": "near"}, "did you mean mmood.branch"), ({"near_weight": 1.5}, "near_weight"), ({"mix": "both"}, "mix")],
 )
 def test_settings_name_what_is_wrong(table, named):
     with pytest.raises(ConfigError, match=named):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curator.systems.online import Streamed, movement, shuffled, stream_lake
-from curator.systems.stream import batches
+from curator.systems.proposals import Streamed
+from curator.systems.stream import batches, shuffled, stream_lake
 
 IDS = [f"{number:032x}" for number in range(10)]
 
@@ -28,6 +30,9 @@ def vectors_of(ids):
     return np.zeros((len(ids), 4), dtype=np.float32)
 
 
+WORLD = SimpleNamespace(arrival_order=tuple(IDS), lake_vectors=vectors_of)
+
+
 @given(st.integers(0, 30), st.integers(1, 8))
 def test_batches_hold_everything_once_in_order(count, size):
     ids = [str(number) for number in range(count)]
@@ -43,7 +48,7 @@ def test_a_lake_is_fed_once_in_order_and_once_for_each_other_order():
         made.append(Counting())
         return made[-1]
 
-    stream, streamed = stream_lake(new, IDS, vectors_of, batch=4, orders=2, seed=0, largest=1.0)
+    stream, streamed = stream_lake(new, WORLD, SimpleNamespace(batch=4, orders=2, seed=0), largest=1.0)
     assert stream is made[0] and len(made) == 3 and {other.seen for other in made} == {10}
     assert streamed.scores.tolist() == [0.0] * 4 + [0.04] * 4 + [0.08] * 2
     assert [sorted(ids) for ids, _ in streamed.others] == [IDS, IDS]
@@ -57,10 +62,10 @@ def test_another_order_is_drawn_from_the_images_not_from_how_they_came():
 def test_movement_compares_image_by_image():
     others = ((tuple(IDS[::-1]), np.linspace(0.9, 0.0, 10)),)
     streamed = Streamed(tuple(IDS), np.linspace(0.0, 0.9, 10), 1.0, 4, others)
-    (still,) = movement(streamed, 0.55)
+    (still,) = streamed.movement(0.55)
     assert still == pytest.approx({"mean_change": 0.0, "largest_change": 0.0, "changed_side": 0.0})
     moved = Streamed(tuple(IDS), np.zeros(10), 1.0, 4, ((tuple(IDS), np.array([0.6] + [0.1] * 9)),))
-    (found,) = movement(moved, 0.5)
+    (found,) = moved.movement(0.5)
     assert found["mean_change"] == pytest.approx(0.15) and found["largest_change"] == pytest.approx(0.6)
     assert found["changed_side"] == pytest.approx(0.1)
 

@@ -6,9 +6,10 @@ import tomllib
 
 import pytest
 
+from curator.cli.bank_systems import parsed
 from curator.errors import ConfigError
-from curator.systems.settings import as_table, typed
-from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, spec_text
+from curator.systems.registry import SYSTEMS, find_system
+from curator.systems.spec import SystemSpec, read_system_spec, spec_text
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_spec_names_its_parent_and_overrides_go_before_it(write):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('name = "a"\n[ants]\nimags = 7\n', "did you mean images"),
+        ('name = "a"\n[ants]\nimags = 7\n', "did you mean ants.images"),
         ('name = "a"\n[ants]\nimages = "many"\n', "images"),
         ('name = "a"\n[ants]\nweight = 2\n', "weight"),
         ('name = "a"\n[ants]\nthreshold = "low"\n', "threshold"),
@@ -59,15 +60,15 @@ def test_what_cannot_be_is_refused_in_one_line_that_names_it(write, text, said):
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("system", SETTINGS.names())
+@pytest.mark.parametrize("system", SYSTEMS.names())
 def test_the_spec_that_a_first_run_writes_reads_back_as_the_defaults(write, system):
     """Also with every comment sign removed: what is offered is what would be meant."""
     text = spec_text("mine", system, "base")
-    defaults = SETTINGS.get(system)()
+    defaults = find_system(system).settings()
     for written in (text, "\n".join(line.removeprefix("# ") for line in text.splitlines()[1:])):
         spec = read_system_spec(write(written))
         assert spec is not None and spec.settings() == defaults
-    assert set(tomllib.loads(written)[system]) == {key for key in as_table(defaults)}
+    assert set(tomllib.loads(written)[system]) == set(defaults.as_table())
 
 
 def test_text_from_the_command_line_becomes_what_toml_would_hold():
@@ -79,7 +80,7 @@ def test_text_from_the_command_line_becomes_what_toml_would_hold():
         "kind": "sea bird",
         "x": '["a", "b"]',
     }
-    assert typed(given) == {
+    assert parsed([f"{key}={value}" for key, value in given.items()]) == {
         "images": 7, "weight": 0.5, "exclude": False, "choose": "both", "kind": "sea bird", "x": ["a", "b"],
     }  # fmt: skip
 

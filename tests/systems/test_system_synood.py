@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,28 +16,24 @@ from hypothesis import strategies as st
 from curator.errors import BankError, ConfigError
 from curator.generators.painter_settings import InpaintSettings, read_settings
 from curator.generators.prompts import load_prompt
+from curator.generators.requests import Picture
 from curator.methods.kernels.projection import Projection
 from curator.methods.layers import tuned_vectors
 from curator.systems.synood.learn import (
-    SynoodSettings,
-    SynoodTools,
     assign_labels,
     context_of,
     learn_contexts,
     learn_synood,
     painter_prompt,
-    select_images,
     without_markers,
 )
+from curator.systems.synood.settings import SynoodSettings
+from curator.systems.world import IdImage, select_images
 from curator.types import Bank, Label
 
 
-@dataclass(frozen=True)
-class Photo:
-    image_id: str
-    id_label: int = 0
-    pixels: int = 10
-    byte_size: int = 10
+def photo(image_id, id_label=0, pixels=10, byte_size=10):
+    return IdImage(image_id, id_label, pixels, byte_size)
 
 
 IDS = ("zebra", "moped")
@@ -59,10 +55,10 @@ def towards(first, second, share):
 
 
 @pytest.fixture
-def tools(parent, encode, picture):
+def world(parent, encode):
     """Painted images lie between their class and a negative that the image's name decides."""
 
-    def painted(calls):
+    def painted(asking, calls):
         rows = []
         for call in calls:
             shown = call.request.pictures[0].image_id
@@ -70,18 +66,20 @@ def tools(parent, encode, picture):
             rows.append(towards(parent.vectors[source], parent.vectors[2 + number % 3], 0.6))
         return np.array(rows)
 
-    return SynoodTools(
-        vectors_of=lambda image_ids: np.array(
+    return SimpleNamespace(
+        parent=parent,
+        id_images=images(),
+        reference_vectors=lambda image_ids: np.array(
             [towards(encode([name.split("-")[0]])[0], encode([name])[0], 0.3) for name in image_ids]
         ),
-        picture=lambda image_id, vector: type(picture(image_id))(image_id, lambda: b"", vector),
+        picture=lambda image_id, vector: Picture(image_id, lambda: b"", vector),
         painted_vectors=painted,
-        text_features=lambda prompts: 10 * encode([prompt[9:-1] for prompt in prompts]),
+        encoder=SimpleNamespace(encode_texts=lambda texts, normalised: 10 * encode([text[9:-1] for text in texts])),
     )
 
 
 def images(count=4):
-    return [Photo(f"{text}-{place}", label) for label, text in enumerate(IDS) for place in range(count)]
+    return [photo(f"{text}-{place}", label) for label, text in enumerate(IDS) for place in range(count)]
 
 
 def script(role, request):
@@ -91,20 +89,20 @@ def script(role, request):
 
 
 def test_images_are_chosen_by_bytes_a_pixel_as_numbers():
-    rows = [Photo("a", 0, 10, 95), Photo("b", 0, 10, 100), Photo("c", 0, 100, 64), Photo("d", 0, 1_000_000, 64)]
+    rows = [photo("a", 0, 10, 95), photo("b", 0, 10, 100), photo("c", 0, 100, 64), photo("d", 0, 1_000_000, 64)]
     assert [row.image_id for row in select_images(rows, 4)] == ["b", "a", "c", "d"]
     assert [row.image_id for row in select_images(rows, 2)] == ["b", "a"]
 
 
 def test_equal_ratios_go_by_id_and_each_class_has_its_own_share():
-    rows = [Photo("z", 1), Photo("y", 0), Photo("x", 1), Photo("w", 1)]
+    rows = [photo("z", 1), photo("y", 0), photo("x", 1), photo("w", 1)]
     assert [row.image_id for row in select_images(rows, 2)] == ["y", "w", "x"]
 
 
 @settings(deadline=None)
 @given(st.permutations(range(8)))
 def test_the_choice_does_not_depend_on_the_order_of_the_rows(order):
-    rows = [Photo(str(place), place % 3, 10, 10 + place % 2) for place in range(8)]
+    rows = [photo(str(place), place % 3, 10, 10 + place % 2) for place in range(8)]
     assert select_images([rows[place] for place in order], 2) == select_images(rows, 2)
 
 
@@ -164,9 +162,9 @@ def test_the_lexicons_marks_are_taken_out_of_prompts(prompt, plain):
     assert without_markers(prompt) == plain
 
 
-def test_a_run_learns_a_projection_and_new_vectors_of_the_labels_in_use(scripted, parent, tools):
+def test_a_run_learns_a_projection_and_new_vectors_of_the_labels_in_use(scripted, world):
     asking = scripted(script)
-    learned = learn_synood(asking, images(), parent, SynoodSettings(per_class=3), tools)
+    learned = learn_synood(world, asking, SynoodSettings(per_class=3))
     assert asking.stages == [("list-elements", 6), ("inpaint", 6)]
     assert [role for role, _ in asking.batches] == ["describer", "painter"]
     assert learned.negatives == () and learned.inherited == (2, 3, 4, 5, 6)
@@ -186,8 +184,8 @@ def test_a_run_learns_a_projection_and_new_vectors_of_the_labels_in_use(scripted
     json.dumps([learned.account, learned.facts, learned.pictures])
 
 
-def test_the_methods_can_read_what_was_learnt(scripted, parent, tools):
-    learned = learn_synood(scripted(script), images(), parent, SynoodSettings(), tools)
+def test_the_methods_can_read_what_was_learnt(scripted, world, parent):
+    learned = learn_synood(world, scripted(script), SynoodSettings())
     bank = Bank("s", "1" * 32, "letters@1", 20.0, parent.labels, parent.vectors, {}, {}, learned.parameters)
     vectors = tuned_vectors(bank)
     changed = np.abs(vectors - parent.vectors).max(axis=1) > 0
@@ -196,9 +194,10 @@ def test_the_methods_can_read_what_was_learnt(scripted, parent, tools):
     np.testing.assert_allclose(np.linalg.norm(projected, axis=1), 1, atol=1e-6)
 
 
-def test_the_painter_gets_context_image_and_settings_that_it_knows(scripted, parent, tools):
+def test_the_painter_gets_context_image_and_settings_that_it_knows(scripted, world):
     asking = scripted(script)
-    learn_synood(asking, images(1), parent, SynoodSettings(), tools)
+    world.id_images = images(1)
+    learn_synood(world, asking, SynoodSettings())
     request = asking.batches[1][1][0]
     assert request.text == "A photo only remain tall grass, dusty road."
     assert [picture.image_id for picture in request.pictures] == ["zebra-0"] and request.pictures[0].vector is not None
@@ -210,70 +209,74 @@ def test_the_painter_gets_context_image_and_settings_that_it_knows(scripted, par
     assert own.render({"context": "sand"}) == "Only sand is left." and own.digest != load_prompt("inpaint").digest
 
 
-def test_a_seed_belongs_to_its_image_whatever_else_is_painted(scripted, parent, tools):
+def test_a_seed_belongs_to_its_image_whatever_else_is_painted(scripted, world):
     few, many = scripted(script), scripted(script)
-    learn_synood(few, images(1), parent, SynoodSettings(), tools)
-    learn_synood(many, images(4), parent, SynoodSettings(), tools)
+    for asking, count in ((few, 1), (many, 4)):
+        world.id_images = images(count)
+        learn_synood(world, asking, SynoodSettings())
     wanted = {request.digest for request in few.batches[1][1]}
     assert wanted <= {request.digest for request in many.batches[1][1]}
 
 
-def test_a_second_run_asks_the_same_and_learns_the_same_to_the_bit(scripted, parent, tools):
+def test_a_second_run_asks_the_same_and_learns_the_same_to_the_bit(scripted, world):
     first, second = scripted(script), scripted(script)
-    learned = [learn_synood(asking, images(), parent, SynoodSettings(), tools) for asking in (first, second)]
+    learned = [learn_synood(world, asking, SynoodSettings()) for asking in (first, second)]
     assert [request.digest for request in first.requests] == [request.digest for request in second.requests]
     for name, values in learned[0].parameters.items():
         assert values.tobytes() == learned[1].parameters[name].tobytes(), name
     assert learned[0].account == learned[1].account
 
 
-def test_synonyms_of_the_class_are_no_context(scripted, parent, tools):
+def test_synonyms_of_the_class_are_no_context(scripted, world):
     def describe(role, request):
         return ["a motorbike", "kerb"] if role == "describer" else script(role, request)
 
     asking = scripted(describe)
-    learn_synood(asking, [Photo("moped-0", 1)], parent, SynoodSettings(), tools)
+    world.id_images = [photo("moped-0", 1)]
+    learn_synood(world, asking, SynoodSettings())
     assert asking.batches[1][1][0].slots["context"] == "kerb"
 
 
-def test_images_whose_calls_fail_are_left_out_and_counted(scripted, parent, tools):
+def test_images_whose_calls_fail_are_left_out_and_counted(scripted, world):
     def failing(role, request):
         image_id = request.pictures[0].image_id
         if role == "describer":
             return "rejected" if image_id.startswith("moped") else script(role, request)
         return "failed" if image_id == "zebra-1" else script(role, request)
 
-    learned = learn_synood(scripted(failing), images(), parent, SynoodSettings(), tools)
+    learned = learn_synood(world, scripted(failing), SynoodSettings())
     assert learned.account["contexts"] == {"asked": 8, "answered": 4, "rejected": 4, "failed": 0, "without": 4}
     assert learned.account["painted"] == {"asked": 4, "answered": 3, "rejected": 0, "failed": 1}
     assert [entry["artefact"] for entry in learned.pictures] == ["zebra-0.jpg", "zebra-2.jpg", "zebra-3.jpg"]
 
 
-def test_what_cannot_be_learnt_from_is_an_error(scripted, parent, tools):
-    with pytest.raises(BankError, match="no ID images"):
-        learn_synood(scripted(script), [], parent, SynoodSettings(), tools)
+def test_what_cannot_be_learnt_from_is_an_error(scripted, world):
     with pytest.raises(BankError, match="of 8 calls 0 were answered"):
-        learn_synood(scripted(lambda role, request: "failed"), images(), parent, SynoodSettings(), tools)
-    bare = Bank("bare", "0" * 32, "e", 1.0, parent.labels[:2], parent.vectors[:2], {})
+        learn_synood(world, scripted(lambda role, request: "failed"), SynoodSettings())
+    world.id_images = []
+    with pytest.raises(BankError, match="no ID images"):
+        learn_synood(world, scripted(script), SynoodSettings())
+    world.parent = Bank("bare", "0" * 32, "e", 1.0, world.parent.labels[:2], world.parent.vectors[:2], {})
     with pytest.raises(BankError, match="no negative labels"):
-        learn_synood(scripted(script), images(), bare, SynoodSettings(), tools)
+        learn_synood(world, scripted(script), SynoodSettings())
 
 
-def test_a_painter_that_gives_several_vectors_a_call_is_refused(scripted, parent, tools):
-    doubled = replace(tools, painted_vectors=lambda calls: np.repeat(tools.painted_vectors(calls), 2, axis=0))
+def test_a_painter_that_gives_several_vectors_a_call_is_refused(scripted, world):
+    once = world.painted_vectors
+    world.painted_vectors = lambda asking, calls: np.repeat(once(asking, calls), 2, axis=0)
     with pytest.raises(BankError, match="8 painted images have 16 vectors"):
-        learn_synood(scripted(script), images(), parent, SynoodSettings(), doubled)
+        learn_synood(world, scripted(script), SynoodSettings())
 
 
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        ({"epochs": 3}, "unknown key 'epochs'"),
-        ({"loss": "paper_eq7"}, "loss must be one of uniform_ce"),
+        ({"epochs": 3}, "unknown key synood.epochs"),
+        ({"loss": "paper_eq7"}, "synood.loss is 'paper_eq7' .give one of uniform_ce"),
         ({"loss": "energy_hinge"}, "m_out"),
         ({"template": "A photo"}, "template"),
         ({"strength": 0}, "strength"),
-        ({"projection_gain": 0}, "projection_gain must be a number above 0"),
+        ({"projection_gain": 0}, "synood.projection_gain is 0.0 .give a number above 0"),
     ],
 )
 def test_settings_name_what_is_wrong(table, named):

@@ -12,7 +12,7 @@ import pytest
 from curator.methods.attribution import Attribution, LabelPart
 from curator.workspace import LearnRequest, Workspace
 from curator.workspace.judge.ruling import Cuts, Ruling
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.night.reasons import part_to_show
 from curator.workspace.night.report import distinct_names
 from tests.conftest import SMALL_BANK
@@ -111,7 +111,7 @@ def test_a_card_tells_the_call_that_made_its_label(workspace, root, monkeypatch)
         "describer": ScriptedGenerator(described, model="d:1"),
         "reasoner": ScriptedGenerator(imagined, model="r:1"),
     }
-    monkeypatch.setattr(World, "generator", lambda self, role: made[role])
+    monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
     workspace.learn_bank(LearnRequest("ants", "ants", settings=everything))
     chosen = Workspace.open(workspace.layout.root, overrides={"scan.bank": "ants", "scan.method": "ants"})

@@ -16,7 +16,7 @@ from curator.methods.attribution import attribute
 from curator.types import Bank, Label
 from curator.workspace import LearnRequest, Workspace
 from curator.workspace.judge.ruling import Ruling
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 
@@ -163,7 +163,7 @@ def test_a_label_tells_which_call_made_it_and_about_which_image(scanned, monkeyp
         "describer": ScriptedGenerator(described, model="d:1"),
         "reasoner": ScriptedGenerator(imagined, model="r:1"),
     }
-    monkeypatch.setattr(World, "generator", lambda self, role: made[role])
+    monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
     scanned.learn_bank(LearnRequest("ants", "ants", settings=everything))
     scanned.score(bank="ants", method="ants")

@@ -14,7 +14,7 @@ from PIL import Image
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import LearnRequest, Workspace
 from curator.workspace.learn.guard import guard_figures
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
@@ -72,7 +72,7 @@ def scripted(monkeypatch) -> Callable[..., dict[str, ScriptedGenerator]]:
 
     def install(**scripts) -> dict[str, ScriptedGenerator]:
         made = {role: ScriptedGenerator(script, model=f"scripted-{role}") for role, script in scripts.items()}
-        monkeypatch.setattr(World, "generator", lambda self, role: made[role])
+        monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
         return made
 
     return install
@@ -227,7 +227,7 @@ def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
         context = scanned._context
         encoder_id = context.encoder_id(database)
         previous, bank = (context.find_bank(database, name, encoder_id=encoder_id) for name in ("base", "other"))
-        figures = guard_figures(World(context, database, previous), bank, previous, "neglabel", used=())
+        figures = guard_figures(LedgerWorld(context, database, previous), bank, previous, "neglabel", used=())
     assert figures is not None and figures.image_count == before["images"] == now["images"] == 48
     assert (figures.flagged_before, figures.flagged_now) == (before["by_class"], now["by_class"])
     assert figures.worse and now["common"] < before["common"], "at the one cut of all classes it would have passed"

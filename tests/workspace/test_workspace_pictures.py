@@ -20,7 +20,7 @@ from PIL import Image
 from curator.errors import SourceError
 from curator.store import Database
 from curator.workspace import LearnRequest, Workspace
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server, tiny_chat_models, tiny_diffusion
@@ -83,22 +83,22 @@ def sources(root: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def world(root: Path) -> Iterator[World]:
+def world(root: Path) -> Iterator[LedgerWorld]:
     """Around the base bank of the workspace; it only reads."""
     workspace = Workspace.open(root / "workspace")
     with reading(workspace.layout) as database:
         context = workspace._context
         parent = context.find_bank(database, "base", encoder_id=context.encoder_id(database))
         assert parent is not None
-        yield World(context, database, parent)
+        yield LedgerWorld(context, database, parent)
 
 
-def load(world: World, data: bytes) -> bytes:
+def load(world: LedgerWorld, data: bytes) -> bytes:
     image_id = id_of(world, data)
     return world.picture(image_id, world.lake_vectors([image_id])[0]).load()
 
 
-def id_of(world: World, data: bytes) -> str:
+def id_of(world: LedgerWorld, data: bytes) -> str:
     (found,) = [name for name in world.arrival_order if hashlib.sha256(data).hexdigest().startswith(name)]
     return found
 
@@ -109,7 +109,7 @@ def test_a_picture_gives_the_bytes_of_its_image_wherever_it_lies(world, kind):
 
 
 def test_the_places_of_all_pictures_are_found_at_once(world, monkeypatch):
-    world = World(world.context, world.database, world.parent)  # which knows no place yet
+    world = LedgerWorld(world.context, world.database, world.parent)  # which knows no place yet
     asked = []
     rows = Database.rows
     monkeypatch.setattr(Database, "rows", lambda self, name, **more: asked.append(name) or rows(self, name, **more))

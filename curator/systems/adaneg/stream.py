@@ -11,62 +11,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.errors import UsageError
 from curator.methods.grouping import Grouping
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.memory import SampleProxies
 from curator.methods.layers import MEMORY_CLASSES, MEMORY_SLOTS
-from curator.methods.maths import Scores, log_sum_exp
-from curator.methods.members.adaneg import BETA, GROUP_COUNT, PROXIES, STATIC_WEIGHT, adaneg_score
+from curator.methods.maths import Scores
+from curator.methods.members.adaneg import PROXIES, adaneg_score
 from curator.methods.members.neglabel import neglabel_score
 from curator.systems.adaneg.memory import Memory, entropies
+from curator.systems.adaneg.settings import AdaNegSettings
+from curator.systems.stream import confident_cuts
 from curator.types import Vectors
 
 START = 100  # pseudo-labels of each side that the window of AdaGap begins with
-CLASS_WEIGHT = 0.1  # of the proxies' softmax in the prediction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdaNegSettings:
-    """`scale` of the logits; `slots` L of a label; the cuts are at threshold + gap * (1 - threshold) and
-    threshold - gap * threshold.
-
-    Of the slots the first is the text's, so L - 1 hold images. `static_weight` of the texts' score in the sum; `mode`
-    and `beta` as in the method. `adaptive_gap`: cuts follow the share of ID images among the newest `window`
-    pseudo-labels.
-    """
-
-    scale: float
-    slots: int = 10
-    threshold: float = 0.5
-    gap: float = 0.5
-    static_weight: float = STATIC_WEIGHT
-    group_count: int = GROUP_COUNT
-    mode: Literal["task", "sample"] = "task"
-    beta: float = BETA
-    adaptive_gap: bool = False
-    window: int = 10_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Raises UsageError where there is no slot for an image."""
-        if self.slots < 2:
-            raise UsageError(f"adaneg: a label needs at least 2 slots, its text's and an image's, not {self.slots}")
-
-    @classmethod
-    def with_adaptive_gap(cls, **given: Any) -> Self:
-        """The variant AdaGap, which adds both scores with the same weight."""
-        return cls(**{"adaptive_gap": True, "static_weight": 1.0, **given})
-
-    @property
-    def cuts(self) -> tuple[float, float]:
-        """Upper and lower cut with the fixed gap."""
-        return self.threshold + self.gap * (1 - self.threshold), self.threshold - self.gap * self.threshold
 
 
 @dataclass(frozen=True)
@@ -77,35 +38,39 @@ class AdaNegFrozen:
     slots: Vectors
     classes: NDArray[np.int64]
 
-    def parameters(self) -> Mapping[str, NDArray[Any]]:
+    def parameters(self) -> Mapping[str, NDArray[np.generic]]:
         """As parameters of a bank with the same labels in the same order."""
         return {PROXIES: self.proxies, MEMORY_SLOTS: self.slots, MEMORY_CLASSES: self.classes}
 
 
 class AdaNegStream:
-    """id_vectors: (C, d), negative_vectors: (M, d), unit norm. After each batch `id_labels` holds its predictions."""
+    """id_vectors: (C, d), negative_vectors: (M, d), unit norm. scale: of the logits."""
 
-    def __init__(self, id_vectors: Vectors, negative_vectors: Vectors, settings: AdaNegSettings) -> None:
-        self.settings, self._id_count = settings, len(id_vectors)
+    def __init__(
+        self, id_vectors: Vectors, negative_vectors: Vectors, settings: AdaNegSettings, *, scale: float
+    ) -> None:
+        self.settings, self._scale, self._id_count = settings, scale, len(id_vectors)
         texts = np.concatenate([id_vectors, negative_vectors])
         self.memory, self._texts = Memory(texts, settings.slots), on_grid(texts)
         self._order = Grouping(count=settings.group_count, seed=settings.seed).order(len(negative_vectors))
         self._window: deque[bool] = deque([True, False] * START, maxlen=settings.window)
-        self.id_labels: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
 
     def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         """Store the confident images of a batch, then score it: (n,) in [0, 1 + static_weight]."""
         rows = on_grid(vectors)
         cosines = exact_cosines(rows, self._texts)  # (n, C + M)
         ids, negatives = cosines[:, : self._id_count], cosines[:, self._id_count :]
-        groups: dict[str, Any] = {"scale": self.settings.scale, "group_count": self.settings.group_count}
-        groups["permutation"] = self._order
-        static = neglabel_score(ids, negatives, **groups)
+        scale, count = self._scale, self.settings.group_count
+        static = neglabel_score(ids, negatives, scale=scale, group_count=count, permutation=self._order)
         self._store(rows, ids, negatives, static)
-        adaptive = self._adaptive(rows, cosines)
-        self.id_labels = predicted(cosines, adaptive, self._id_count, self.settings.scale)
         return adaneg_score(
-            ids, negatives, adaptive_cosines=adaptive, static_weight=self.settings.static_weight, **groups
+            ids,
+            negatives,
+            adaptive_cosines=self._adaptive(rows, cosines),
+            static_weight=self.settings.static_weight,
+            scale=scale,
+            group_count=count,
+            permutation=self._order,
         )
 
     def frozen(self) -> AdaNegFrozen:
@@ -122,7 +87,7 @@ class AdaNegStream:
         for mask, cosines, first in sides:
             places = np.flatnonzero(mask)
             labels = first + cosines[places].argmax(axis=1)
-            entropy = entropies(self.settings.scale * cosines[places])
+            entropy = entropies(self._scale * cosines[places])
             chosen.update(zip(places.tolist(), zip(labels.tolist(), entropy.tolist(), strict=True), strict=True))
         for place in sorted(chosen):
             label, entropy_of = chosen[place]
@@ -130,7 +95,7 @@ class AdaNegStream:
 
     def _cuts(self, static: Scores) -> tuple[float, float]:
         """Upper and lower cut for this batch, whose pseudo-labels by the fixed gap enter the window first."""
-        upper, lower = self.settings.cuts
+        upper, lower = confident_cuts(self.settings.threshold, self.settings.gap)
         if not self.settings.adaptive_gap:
             return upper, lower
         self._window.extend((static[(static > upper) | (static < lower)] > upper).tolist())
@@ -138,7 +103,7 @@ class AdaNegStream:
 
     def _adaptive(self, rows: NDArray[np.float64], texts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cosines with the proxies, (n, C + M). Labels without images keep those of their texts."""
-        if self.settings.mode == "sample":
+        if self.settings.proxies == "sample":
             return SampleProxies(self.memory.texts, *self.memory.slots()).cosines(rows, texts, self.settings.beta)
         adaptive = texts.copy()
         written = sorted(self.memory.stored)
@@ -155,14 +120,3 @@ def adaptive_cuts(id_share: float, threshold: float, cuts: tuple[float, float]) 
     if id_share < 0.5:
         return threshold + (1 - id_share) * (1 - threshold), lower
     return upper, lower
-
-
-def predicted(
-    static: NDArray[np.float64], adaptive: NDArray[np.float64], id_count: int, scale: float
-) -> NDArray[np.intp]:
-    """The ID label with the largest softmax over all texts plus a tenth of that over all proxies, (n, K) to (n,)."""
-    shares = [
-        np.exp(scale * cosines[:, :id_count] - log_sum_exp(scale * cosines)[:, None]) for cosines in (static, adaptive)
-    ]
-    best: NDArray[np.intp] = (shares[0] + CLASS_WEIGHT * shares[1]).argmax(axis=1)
-    return best

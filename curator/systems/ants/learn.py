@@ -1,22 +1,12 @@
-"""ANTS, frozen: negative images of a lake, sentences about them, look-alikes of the ID classes near them, one weight.
+"""ANTS: negative images of a lake, sentences about them, look-alikes of the ID classes near them, one weight.
 
-Zhu et al., ANTS: Adaptive Negative Textual Space Shaping for OOD Detection, arXiv 2509.03951. Two banks are made
-where the published method makes them batch by batch: ENS, descriptions of images that NegLabel doubts most (far OOD),
-and VSNL, names of things that look like the ID classes which those images resemble (near OOD). The method `ants` weighs
-both by what the negative images themselves say of each bank.
+Zhu et al., ANTS: Adaptive Negative Textual Space Shaping for OOD Detection, arXiv 2509.03951. Two banks are made: ENS,
+descriptions of images that NegLabel doubts most (far OOD), and VSNL, names of things that look like the ID classes
+which those images resemble (near OOD). The method `ants` weighs both by what the negative images themselves say of each
+bank.
 
-What is frozen here depends on the sample alone, not on the order of its images: they are sorted by content. The order-
-dependent form is curator/systems/ants/stream.py. Where the paper and its code differ, both forms are settings:
-
-    threshold   share: the paper's, the lowest of those below `gamma` · histogram: the code's, by the shape of scores
-    classes     0: the paper's share `class_share` of the ID classes, but `class_least`, the code's 40, at least
-    weight      negatives: the paper's, over the negative images · all: the code's, over all images, banks balanced
-    exclude     true: the paper's, a description must not name the predicted class · false: the code's for Qwen and BLIP
-    initialise  true: the paper's, both banks begin with the parent's negatives · false: the code's default
-
-By default the first of each. The histogram's rule takes the largest jump for the foot of the ID peak; where most of a
-lake is OOD it lies at the other end, and hardly an image is described (with curator-mini on the development data: 29
-images and an AUROC far of 97.6, against 400 images and 99.7).
+The published method makes them batch by batch, which is online.py here. What is frozen depends on the sample alone, not
+on the order of its images: they are sorted by content. Where the paper and its code differ, see settings.py.
 
 Ours besides: negative images are widened and de-duplicated by nearest neighbours; classes are chosen by how many
 negative images lie near them as well as by frequency; sentences that name an ID class are dropped.
@@ -25,165 +15,57 @@ negative images lie near them as well as by frequency; sentences that name an ID
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
-from curator.banks.prompts import fill, resolve_template
 from curator.errors import BankError
-from curator.generators.asking import Asking, Call
-from curator.generators.prompts import load_prompt
-from curator.generators.requests import Picture, Request
+from curator.generators.asking import Asking
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.members.ants import adaptive_weight, balanced_scores, negative_threshold, side_score
 from curator.methods.spec import bank_scale
-from curator.systems.cleaning import Cleaner
+from curator.systems.ants.online import AntsRun
+from curator.systems.ants.questions import (
+    BASE,
+    ENS,
+    VSNL,
+    WEIGHT_DIGITS,
+    ask_look_alikes,
+    describe,
+    look_alike_proposals,
+    sentence_proposals,
+    without_id_names,
+)
+from curator.systems.ants.settings import AntsSettings
 from curator.systems.conversations import tally
-from curator.systems.lake import LakeSample, joined
-from curator.systems.limits import between, check_fields, number, or_none, out_of, positive_count, template_name
 from curator.systems.proposals import Learned, Proposal
+from curator.systems.stream import stream_lake
+from curator.systems.world import LakeSample, World
 from curator.types import Bank, Vectors
 
-ENS, VSNL, BASE = "ants:ens", "ants:vsnl", "ants:base:"
-WEIGHT_DIGITS = 6  # of the frozen weight, which stands in the name of every score
 NEAREST_LABELS = 3  # of each negative image, that count towards the choice of classes
 
 
-@dataclass(frozen=True, slots=True)
-class AntsSettings:
-    """`sample`: images of the lake to learn from, 0 for all. Scores are of NegLabel on the parent bank, in [0, 1].
-
-    threshold, eta, gamma: which images are negative, see `negative_images`. widen: neighbours of each that may join it,
-    from `widen_cosine` on. duplicate_cosine: from where two of them count once. images: at most so many are described.
-    class_count (0: by `class_share`), choose: of which ID classes look-alikes are asked for; names: how many of each.
-    weight: of ENS against VSNL, in [0, 1], or how to find it. group_size: labels of a group in the score.
-
-    online only, see stream.py: batch images at a time, from a threshold of `start`; more than cache_size
-    negative images are described at once, `updates` times; look-alikes are asked for in batch first_class_batch and
-    every class_interval after; a bank keeps queue_cap sentences; activation: the code's addition after TANL. orders:
-    how many other orders are tried.
-    """
-
-    mode: Literal["frozen", "online"] = "frozen"
-    sample: int = 20_000
-    threshold: Literal["histogram", "share"] = "share"
-    eta: float = 0.5
-    gamma: float = 0.9
-    widen: int = 3
-    widen_cosine: float = 0.9
-    duplicate_cosine: float = 0.98
-    images: int = 400
-    exclude: bool = True
-    class_count: int = 0
-    class_share: float = 0.08
-    class_least: int = 40
-    choose: Literal["both", "frequency", "neighbours"] = "both"
-    names: int = 5
-    weight: Literal["negatives", "all"] | float = "negatives"
-    initialise: bool = False
-    sentence_template: str = "plain"
-    max_cosine: float | None = None
-    group_size: int = 100
-    batch: int = 256
-    orders: int = 1
-    start: float = 0.8
-    cache_size: int = 200
-    updates: int = 10
-    first_class_batch: int = 10
-    class_interval: int = 40
-    queue_cap: int = 10_000
-    activation: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self, _CHECKS, "ants")
-
-    @classmethod
-    def resolve(cls, table: Mapping[str, Any], *, where: str = "ants") -> Self:
-        """Raises ConfigError that names an unknown key or a bad value."""
-        return cls(**read_table(table, _CHECKS, where))
-
-    def wanted_classes(self, id_count: int) -> int:
-        """Of how many ID classes look-alikes are asked for: the paper's 8 % but not too few, or a given number."""
-        wanted = self.class_count or max(self.class_least, math.ceil(self.class_share * id_count))
-        return min(wanted, id_count)
+def learn_ants(world: World, asking: Asking, settings: AntsSettings) -> Learned:
+    """Frozen: on a sample of the lake, by content. Online: on the whole lake as it arrived."""
+    if settings.mode == "frozen":
+        return learn_frozen(world, asking, settings)
+    run, streamed = stream_lake(lambda: AntsRun(world, asking, settings), world, settings, largest=1.0)
+    return run.learned(streamed)
 
 
-def _weight(value: Any) -> str | float:
-    if value in ("negatives", "all"):
-        return str(value)
-    try:
-        return number(value, high=1.0)
-    except ValueError as fault:
-        raise ValueError("negatives, all, or a number from 0 to 1") from fault
-
-
-_CHECKS: dict[str, Check] = {
-    "mode": out_of("frozen", "online"),
-    "sample": checks.count,
-    "threshold": out_of("histogram", "share"),
-    "eta": checks.share,
-    "gamma": checks.share,
-    "widen": checks.count,
-    "widen_cosine": between(-1, 1),
-    "duplicate_cosine": between(-1, 1),
-    "images": positive_count,
-    "exclude": checks.flag,
-    "class_count": checks.count,
-    "class_share": checks.share,
-    "class_least": positive_count,
-    "choose": out_of("both", "frequency", "neighbours"),
-    "names": positive_count,
-    "weight": _weight,
-    "initialise": checks.flag,
-    "sentence_template": template_name,
-    "max_cosine": or_none(between(-1, 1)),
-    "group_size": positive_count,
-    "batch": positive_count,
-    "orders": checks.count,
-    "start": checks.share,
-    "cache_size": checks.count,
-    "updates": checks.count,
-    "first_class_batch": positive_count,
-    "class_interval": positive_count,
-    "queue_cap": positive_count,
-    "activation": checks.flag,
-    "seed": checks.count,
-}
-
-
-@dataclass(frozen=True)
-class AntsTools:
-    """What learning needs of the world around it.
-
-    neighbours: (n, d) and k to the ids and cosines of the nearest lake images of each. look_up: what the parent bank
-    says of lake images. picture: an image that a describer may look at. encode: prompts to unit vectors.
-    """
-
-    asking: Asking
-    neighbours: Callable[[Vectors, int], Sequence[Sequence[tuple[str, float]]]]
-    look_up: Callable[[Sequence[str]], LakeSample]
-    picture: Callable[[str, Vectors], Picture]
-    encode: Callable[[Sequence[str]], Vectors]
-    cleaner: Cleaner
-
-
-def learn_ants(sample: LakeSample, parent: Bank, settings: AntsSettings, tools: AntsTools) -> Learned:
+def learn_frozen(world: World, asking: Asking, settings: AntsSettings) -> Learned:
     """Both banks and the weight. Raises BankError when no image is negative, or nothing is left of what was said."""
-    sample = sample.sorted_by_id()
-    negatives, found = negative_images(sample, settings, tools)
-    descriptions = describe(negatives, parent, settings, tools)
+    parent = world.parent
+    sample = world.look_up(world.sample_ids(settings.sample)).sorted_by_id()
+    negatives, found = negative_images(sample, settings, world)
+    descriptions = describe(negatives, world, asking, settings)
     classes = choose_classes(sample, negatives, parent, settings)
-    look_alikes = ask_look_alikes(classes, parent, settings, tools)
+    look_alikes = ask_look_alikes(classes, parent, asking, settings)
     sentences, named = without_id_names(sentence_proposals(descriptions, parent, negatives, settings), parent)
     names = look_alike_proposals(look_alikes, parent)
-    cleaned = tools.cleaner.clean([*sentences, *names], tools.encode)
+    cleaned = world.cleaner(settings.rules).clean([*sentences, *names], world.encode)
     sides = {source: rows_of(cleaned.kept, cleaned.vectors, source) for source in (ENS, VSNL)}
     if not len(cleaned.kept):
         raise BankError(
@@ -210,7 +92,9 @@ def learn_ants(sample: LakeSample, parent: Bank, settings: AntsSettings, tools: 
     )
 
 
-def negative_images(sample: LakeSample, settings: AntsSettings, tools: AntsTools) -> tuple[LakeSample, dict[str, Any]]:
+def negative_images(
+    sample: LakeSample, settings: AntsSettings, world: World
+) -> tuple[LakeSample, dict[str, int | float]]:
     """The images that are described, the least ID first, and how they were found.
 
     histogram: the code's rule on all scores of the sample (`negative_threshold`). share: the paper's: of the scores
@@ -229,9 +113,9 @@ def negative_images(sample: LakeSample, settings: AntsSettings, tools: AntsTools
             hint="scan images that do not belong, or raise eta or gamma",
         )
     candidates = found.take(np.arange(min(len(found), 4 * settings.images)))
-    wider = joined(candidates, widened(candidates, upper, settings, tools)).lowest_first()
+    wider = candidates.joined(widened(candidates, upper, settings, world)).lowest_first()
     distinct = without_duplicates(wider, settings)
-    account = {
+    account: dict[str, int | float] = {
         "sample": len(sample),
         "threshold": float(threshold),
         "upper": float(upper),
@@ -242,17 +126,17 @@ def negative_images(sample: LakeSample, settings: AntsSettings, tools: AntsTools
     return distinct, account
 
 
-def widened(found: LakeSample, upper: float, settings: AntsSettings, tools: AntsTools) -> LakeSample:
+def widened(found: LakeSample, upper: float, settings: AntsSettings, world: World) -> LakeSample:
     """Neighbours of the negative images in the whole lake, as far as NegLabel doubts them as well."""
     known = set(found.image_ids)
-    near = tools.neighbours(found.vectors, settings.widen + 1) if settings.widen else ()
+    near = world.neighbours(found.vectors, settings.widen + 1) if settings.widen else ()
     others = {
         image_id
         for row in near
         for image_id, cosine in row
         if cosine >= settings.widen_cosine and image_id not in known
     }
-    seen = tools.look_up(sorted(others))
+    seen = world.look_up(sorted(others))
     return seen.take(np.flatnonzero(seen.id_score < upper))
 
 
@@ -266,25 +150,6 @@ def without_duplicates(images: LakeSample, settings: AntsSettings) -> LakeSample
         if not kept or exact_cosines(grid[[place]], grid[kept]).max() < settings.duplicate_cosine:
             kept.append(place)
     return images.take(np.array(kept, dtype=np.intp))
-
-
-def describe(negatives: LakeSample, parent: Bank, settings: AntsSettings, tools: AntsTools) -> list[Call]:
-    """A description of each negative image."""
-    prompt = load_prompt("describe-image" if settings.exclude else "describe-image-freely")
-    requests = [
-        Request(
-            prompt,
-            {"label": parent.labels[label].text} if settings.exclude else {},
-            pictures=(tools.picture(image_id, vector),),
-            seed=settings.seed,
-        )
-        for image_id, vector, label in zip(
-            negatives.image_ids, negatives.vectors, negatives.id_label.tolist(), strict=True
-        )
-    ]
-    calls = tools.asking.ask("describer", requests)
-    tools.asking.release("describer")
-    return calls
 
 
 def choose_classes(sample: LakeSample, negatives: LakeSample, parent: Bank, settings: AntsSettings) -> list[int]:
@@ -302,51 +167,6 @@ def choose_classes(sample: LakeSample, negatives: LakeSample, parent: Bank, sett
     weights = {"frequency": frequency, "neighbours": near, "both": (frequency + near) / 2}[settings.choose]
     chosen = np.argsort(-weights, kind="stable")[: settings.wanted_classes(count)]
     return [int(place) for place in chosen if weights[place] > 0]
-
-
-def ask_look_alikes(classes: Sequence[int], parent: Bank, settings: AntsSettings, tools: AntsTools) -> list[Call]:
-    """Names of things that look like each of the classes."""
-    requests = [
-        Request(
-            load_prompt("look-alikes"),
-            {"label": parent.labels[place].text, "count": settings.names},
-            seed=settings.seed,
-        )
-        for place in classes
-    ]
-    calls = tools.asking.ask("reasoner", requests)
-    tools.asking.release("reasoner")
-    return calls
-
-
-def sentence_proposals(
-    calls: Sequence[Call], parent: Bank, negatives: LakeSample, settings: AntsSettings
-) -> list[Proposal]:
-    """ENS: sentences as they are, in the order of the images; the published code encodes them without a template."""
-    template = resolve_template(settings.sentence_template)
-    return [
-        Proposal(text, fill(template, text), ENS, call.call_id, parent.labels[label].text)
-        for call, label in zip(calls, negatives.id_label.tolist(), strict=True)
-        for text in call.labels[:1]
-    ]
-
-
-def look_alike_proposals(calls: Sequence[Call], parent: Bank) -> list[Proposal]:
-    """VSNL: names in the template of the ID labels, in lower case."""
-    template = resolve_template(parent.spec["id"]["template"])
-    return [
-        Proposal(name.lower(), fill(template, name.lower()), VSNL, call.call_id, str(call.request.slots["label"]))
-        for call in calls
-        for name in call.labels
-    ]
-
-
-def without_id_names(proposals: Sequence[Proposal], parent: Bank) -> tuple[list[Proposal], int]:
-    """The sentences that do not contain the name of an ID label as whole words, and how many do."""
-    names = sorted({label.text.replace("_", " ").lower() for label in parent.labels[: parent.id_count]}, key=len)
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, reversed(names))) + r")s?\b", re.IGNORECASE)
-    kept = [item for item in proposals if not pattern.search(item.text)]
-    return kept, len(proposals) - len(kept)
 
 
 def ens_weight(

@@ -6,111 +6,89 @@ the frozen form are. What the stream ended with is the bank; what it gave each i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from curator.generators.asking import Call
-from curator.methods import BankScorer
+from curator.generators.asking import Asking, Call
 from curator.methods.kernels.cosines import on_grid
 from curator.methods.maths import Scores
 from curator.methods.spec import bank_scale
-from curator.systems.ants.learn import (
+from curator.systems.ants.questions import (
     BASE,
     WEIGHT_DIGITS,
-    AntsSettings,
-    AntsTools,
     ask_look_alikes,
     describe,
     look_alike_proposals,
     sentence_proposals,
     without_id_names,
 )
-from curator.systems.ants.stream import Activation, AntsStream, Candidate
-from curator.systems.ants.stream import AntsSettings as StreamSettings
+from curator.systems.ants.settings import AntsSettings
+from curator.systems.ants.stream import AntsStream, Candidate
+from curator.systems.cleaning import Cleaner
 from curator.systems.conversations import tally
-from curator.systems.online import Streamed
-from curator.systems.proposals import Learned, Proposal
-from curator.types import Bank, Vectors
-
-
-def stream_settings(settings: AntsSettings, parent: Bank) -> StreamSettings:
-    """The stream's settings: the code's rules for `histogram`, the paper's for `share`."""
-    weight_over: Literal["all", "negatives"] = "negatives" if settings.weight == "negatives" else "all"
-    return StreamSettings(
-        scale=bank_scale(parent),
-        threshold=settings.gamma if settings.threshold == "share" else settings.start,
-        selection="lowest" if settings.threshold == "share" else "all",
-        cache_size=settings.cache_size,
-        eta=settings.eta,
-        ens_updates=settings.updates,
-        class_count=settings.wanted_classes(parent.id_count),
-        first_class_batch=settings.first_class_batch,
-        class_interval=settings.class_interval,
-        names=settings.names,
-        weight_over=weight_over,
-        initialised=settings.initialise,
-        queue_cap=settings.queue_cap,
-        group_size=settings.group_size,
-        activation=Activation() if settings.activation else None,
-        seed=settings.seed,
-    )
+from curator.systems.proposals import Learned, Proposal, Streamed
+from curator.systems.world import World
+from curator.types import Vectors
 
 
 @dataclass
 class AntsRun:
-    """One pass over a lake: the stream, and what was said of it. `base`: NegLabel on the parent bank."""
+    """One pass over a lake: the stream, and what was said of it."""
 
-    parent: Bank
+    world: World
+    asking: Asking
     settings: AntsSettings
-    tools: AntsTools
-    base: BankScorer
     sentences: list[Proposal] = field(default_factory=list)
     names: dict[bytes, Proposal] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
     naming_id: int = 0
+    cleaner: Cleaner = field(init=False)
     stream: AntsStream = field(init=False)
 
     def __post_init__(self) -> None:
+        parent = self.world.parent
+        self.cleaner = self.world.cleaner(self.settings.rules)
         self.stream = AntsStream(
-            self.parent.id_vectors,
+            parent.id_vectors,
             self._base,
-            stream_settings(self.settings, self.parent),
+            self.settings,
+            scale=bank_scale(parent),
             describe=self._describe,
             look_alikes=self._look_alikes,
-            base_negatives=self.parent.negative_vectors,
+            base_negatives=parent.negative_vectors,
         )
 
-    def feed(self, vectors: Vectors, images: Any = None) -> Scores:
+    def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         return self.stream.feed(vectors, images)
 
-    def _base(self, vectors: Vectors) -> tuple[Scores, Any]:
-        (table,) = self.base.score(vectors)
+    def _base(self, vectors: Vectors) -> tuple[Scores, NDArray[np.int32]]:
+        (table,) = self.world.base_scorer.score(vectors)
         return table.id_score, table.id_label
 
     def _describe(self, candidates: Sequence[Candidate]) -> Vectors:
         """Sentences of images, cleaned; one that was said before is not said again."""
-        images = self.tools.look_up([str(candidate.image) for candidate in candidates])
-        calls = describe(images, self.parent, self.settings, self.tools)
+        parent, images = self.world.parent, self.world.look_up([str(candidate.image) for candidate in candidates])
+        calls = describe(images, self.world, self.asking, self.settings)
         self.calls += calls
-        proposals, named = without_id_names(sentence_proposals(calls, self.parent, images, self.settings), self.parent)
+        proposals, named = without_id_names(sentence_proposals(calls, parent, images, self.settings), parent)
         self.naming_id += named
         new = [item for item in proposals if item.text.lower() not in self.said]
         self.said |= {item.text.lower() for item in new}
-        cleaned = self.tools.cleaner.clean(new, self.tools.encode)
+        cleaned = self.cleaner.clean(new, self.world.encode)
         self.sentences += cleaned.kept
         return cleaned.vectors
 
     def _look_alikes(self, classes: Sequence[int]) -> Mapping[int, Vectors]:
         """Names of look-alikes, cleaned class by class: the stream keeps each vector once."""
-        calls = ask_look_alikes(classes, self.parent, self.settings, self.tools)
+        calls = ask_look_alikes(classes, self.world.parent, self.asking, self.settings)
         self.calls += calls
         found = {}
         for label, call in zip(classes, calls, strict=True):
-            cleaned = self.tools.cleaner.clean(look_alike_proposals([call], self.parent), self.tools.encode)
+            cleaned = self.cleaner.clean(look_alike_proposals([call], self.world.parent), self.world.encode)
             found[label] = cleaned.vectors
             for proposal, vector in zip(cleaned.kept, cleaned.vectors, strict=True):
                 self.names.setdefault(key_of(vector), proposal)
@@ -121,24 +99,24 @@ class AntsRun:
         frozen = self.stream.frozen()
         ens = [self.sentences[number] for number in frozen.ens_numbers.tolist()]
         vsnl = [self.names[key_of(vector)] for vector in frozen.vsnl]
-        base = range(self.parent.id_count, self.parent.id_count + frozen.base_kept)
+        first = self.world.parent.id_count
         account = {
             "images": self.stream.images,
             "batches": self.stream.batches,
             "updates": self.stream.updates,
-            "threshold": float(frozen.threshold),
+            "threshold": float(self.stream.threshold),
             "calls": tally(self.calls),
             "sentences_naming_an_id_label": self.naming_id,
             "ens": len(ens),
             "vsnl": len(vsnl),
         }
-        weight = round(frozen.weight, WEIGHT_DIGITS) if ens and vsnl else float(bool(ens))
+        weight = round(self.stream.weight, WEIGHT_DIGITS) if ens and vsnl else float(bool(ens))
         return Learned(
             negatives=(*ens, *vsnl),
-            facts={"ens_weight": weight, "initialised": frozen.initialised, "mode": "online"},
+            facts={"ens_weight": weight, "initialised": self.settings.initialise, "mode": "online"},
             account=account,
-            inherited=tuple(base),
-            inherited_source=BASE if frozen.initialised else "",
+            inherited=tuple(range(first, first + frozen.base_kept)),
+            inherited_source=BASE if self.settings.initialise else "",
             streamed=streamed,
         )
 

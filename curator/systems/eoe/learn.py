@@ -15,23 +15,21 @@ Here a conversation that is short goes on for some rounds, and both numbers are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeAlias, get_args
+from functools import partial
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
-from curator.banks.prompts import fill
-from curator.errors import ConfigError
+from curator.banks.prompts import Template, fill
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot
 from curator.generators.requests import Request
-from curator.systems.cleaning import Clean, CleaningRules
 from curator.systems.conversations import Conversation, nothing_left, tally
-from curator.systems.limits import between, check_fields, or_none, out_of, positive_count, template_name, template_of
+from curator.systems.eoe import Task
+from curator.systems.eoe.settings import EoeSettings
 from curator.systems.proposals import Learned, Proposal
+from curator.systems.settings import template_for
+from curator.systems.world import World
 
-Task: TypeAlias = Literal["near", "far", "fine-grained", "general", "irrelevant", "dissimilar"]
 OPENING: dict[Task, str] = {
     "near": "near-outliers",
     "irrelevant": "near-irrelevant",
@@ -41,62 +39,6 @@ OPENING: dict[Task, str] = {
     "fine-grained": "fine-outliers",
 }
 PER_CLASS: tuple[Task, ...] = ("near", "irrelevant", "dissimilar")
-
-
-@dataclass(frozen=True, slots=True)
-class EoeSettings:
-    """`per_class`: labels a class of the tasks that ask by class; `total`: of the others, `per_turn` a turn.
-
-    `kind`: what the classes are kinds of, such as bird; for fine-grained only. `top_up`: rounds that ask for more where
-    cleaning left a conversation short; 0 as published. `max_cosine`: see `CleaningRules`.
-    """
-
-    task: Task = "near"
-    per_class: int = 3
-    total: int = 500
-    per_turn: int = 50
-    kind: str = ""
-    top_up: int = 2
-    template: str | tuple[str, ...] | None = None
-    max_cosine: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self, _CHECKS, "eoe")
-        if (self.task == "fine-grained") != bool(self.kind.strip()):
-            raise ConfigError(
-                "eoe: kind goes with the task fine-grained, and with no other",
-                hint='what the classes are kinds of, such as kind = "bird"',
-            )
-
-    @classmethod
-    def resolve(cls, table: Mapping[str, Any], *, where: str = "eoe") -> Self:
-        """Raises ConfigError that names an unknown key, a bad value, or fine-grained without a kind."""
-        return cls(**read_table(table, _CHECKS, where))
-
-    @property
-    def rules(self) -> CleaningRules:
-        """How the labels are to be cleaned: shared words count for near only, as published."""
-        return CleaningRules(word_overlap=self.task == "near", max_cosine=self.max_cosine)
-
-
-def _any_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a text")
-    return value
-
-
-_CHECKS: dict[str, Check] = {
-    "task": out_of(*get_args(Task)),
-    "per_class": positive_count,
-    "total": positive_count,
-    "per_turn": positive_count,
-    "kind": _any_text,
-    "top_up": checks.count,
-    "template": or_none(template_name),
-    "max_cosine": or_none(between(-1, 1)),
-    "seed": checks.count,
-}
 
 
 @dataclass(slots=True)
@@ -116,6 +58,7 @@ class Session:
     asking: Asking
     id_texts: Sequence[str]
     settings: EoeSettings
+    template: Template
     calls: list[Call] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
 
@@ -127,10 +70,9 @@ class Session:
             return
         calls = self.asking.ask("reasoner", [self._request(thread, count) for thread, count in wanted])
         self.calls += calls
-        template = template_of(self.settings.template or "photo")
         for (thread, _), call in zip(wanted, calls, strict=True):
             for heard in thread.conversation.hear(call):
-                prompt = fill(template, heard.text)
+                prompt = fill(self.template, heard.text)
                 source = f"eoe:{self.settings.task}"
                 self.proposals.append(Proposal(heard.text, prompt, source, heard.call_id, thread.concerns))
 
@@ -144,14 +86,16 @@ class Session:
         return thread.conversation.request(prompt, slots)
 
 
-def learn_eoe(asking: Asking, id_texts: Sequence[str], settings: EoeSettings, clean: Clean) -> Learned:
+def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     """The outlier labels, at most `per_class` a class or `total` in all, in the order in which they came.
 
-    A call that was rejected or failed ends its conversation, which keeps what it has. Raises BankError when nothing is
-    left, BudgetSpent and GeneratorError as `asking` does.
+    They come of the ID labels alone. A call that was rejected or failed ends its conversation, which keeps what it has.
+    Raises BankError when nothing is left, BudgetSpent and GeneratorError as `asking` does.
     """
+    clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
+    id_texts = world.parent.id_texts
     threads = open_threads(id_texts, settings)
-    session = Session(asking, id_texts, settings)
+    session = Session(asking, id_texts, settings, template_for(settings.template, world.parent))
     goal = threads[0].goal
     for asked in range(0, goal, settings.per_turn):
         session.ask([(thread, goal - asked) for thread in threads])

@@ -15,107 +15,27 @@ drafts before one of them is painted as well. Images of a conversation stand in 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeAlias, TypeVar, get_args
+from functools import partial
+from typing import TypeVar
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
-from curator.banks.prompts import fill
+from curator.banks.prompts import Template, fill
 from curator.generators.answers import MOST_LABELS
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot, load_prompt
 from curator.generators.requests import Picture, Request, Role
-from curator.systems.cleaning import Clean, Cleaned, CleaningRules
+from curator.methods.kernels.farthest import farthest_points
+from curator.systems.cleaning import Clean
 from curator.systems.conversations import Conversation, Heard, nothing_left, seed_of, tally
-from curator.systems.limits import between, check_fields, or_none, out_of, positive_count, template_name, template_of
+from curator.systems.mmood.settings import MmoodSettings
 from curator.systems.proposals import Learned, Proposal
+from curator.systems.settings import template_for
+from curator.systems.world import World, select_images
 
-Branch: TypeAlias = Literal["near", "far", "mix"]
-Farthest: TypeAlias = Callable[[Sequence[str], int], Sequence[str]]  # labels and how many of them to choose
 Item = TypeVar("Item")
 NEAR, FAR = "mmood:near", "mmood:far"
 OTHERS = "other categories"
-PER_CLASS = 12  # labels a class of the far table: L = 12 K
-MOST_GROUPS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class MmoodSettings:
-    """branch: near, far, or both (mix). near_per_class: n labels of each image of a class; total: L labels, None for
-    12 a class. groups: M primary categories, None for max(1, min(10, ceil(K / 10))).
-
-    sketch: draft labels a group; representatives: r of them are painted (LLaVA-1.5 knows one image a conversation);
-    rounds: of elaboration, the first included; include_sketch: drafts become labels where elaboration left room.
-    mix: labels, half of L from each branch in one softmax, or scores, L of each and their scores averaged, that of near
-    with `near_weight`. images_per_class: images shown of each class, each in its own conversation.
-    steps, guidance, size: of the painter, for Stable Diffusion 1.5. max_cosine, word_overlap: see `CleaningRules`.
-    """
-
-    branch: Branch = "mix"
-    near_per_class: int = PER_CLASS
-    total: int | None = None
-    groups: int | None = None
-    sketch: int = 20
-    representatives: int = 1
-    rounds: int = 5
-    include_sketch: bool = True
-    mix: Literal["labels", "scores"] = "labels"
-    near_weight: float = 0.5
-    images_per_class: int = 1
-    steps: int = 50
-    guidance: float = 7.5
-    size: int = 512
-    template: str | tuple[str, ...] | None = None
-    word_overlap: bool = False
-    max_cosine: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_fields(self, _CHECKS, "mmood")
-
-    @classmethod
-    def resolve(cls, table: Mapping[str, Any], *, where: str = "mmood") -> Self:
-        """Raises ConfigError that names an unknown key or a bad value."""
-        return cls(**read_table(table, _CHECKS, where))
-
-    @property
-    def rules(self) -> CleaningRules:
-        return CleaningRules(word_overlap=self.word_overlap, max_cosine=self.max_cosine)
-
-    def label_count(self, id_count: int) -> int:
-        """L."""
-        return self.total or PER_CLASS * id_count
-
-    def group_count(self, id_count: int) -> int:
-        """M."""
-        return min(id_count, self.groups or max(1, min(MOST_GROUPS, math.ceil(id_count / 10))))
-
-    def proposal(self, heard: Heard, source: str, concerns: str | None = None) -> Proposal:
-        prompt = fill(template_of(self.template or "photo"), heard.text)
-        return Proposal(heard.text, prompt, source, heard.call_id, concerns)
-
-
-_CHECKS: dict[str, Check] = {
-    "branch": out_of(*get_args(Branch)),
-    "near_per_class": positive_count,
-    "total": or_none(positive_count),
-    "groups": or_none(positive_count),
-    "sketch": positive_count,
-    "representatives": positive_count,
-    "rounds": positive_count,
-    "include_sketch": checks.flag,
-    "mix": out_of("labels", "scores"),
-    "near_weight": between(0, 1),
-    "images_per_class": positive_count,
-    "steps": positive_count,
-    "guidance": between(0, 100),
-    "size": positive_count,
-    "template": or_none(template_name),
-    "word_overlap": checks.flag,
-    "max_cosine": or_none(between(-1, 1)),
-    "seed": checks.count,
-}
 
 
 @dataclass(slots=True)
@@ -131,7 +51,7 @@ class Group:
     elaborated: list[Heard] = field(default_factory=list)
     rounds: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "classes": len(self.members),
@@ -148,14 +68,19 @@ class Group:
 class Session:
     """What a run works with, and all that came of it: calls by stage, pictures, images shown."""
 
+    world: World
     asking: Asking
     id_texts: tuple[str, ...]
     settings: MmoodSettings
     clean: Clean
+    template: Template
     calls: dict[str, list[Call]] = field(default_factory=dict)
-    pictures: list[Mapping[str, Any]] = field(default_factory=list)
+    pictures: list[Mapping[str, object]] = field(default_factory=list)
     used_images: set[str] = field(default_factory=set)
-    account: dict[str, Any] = field(default_factory=dict)
+    account: dict[str, object] = field(default_factory=dict)
+
+    def proposal(self, heard: Heard, source: str, concerns: str | None = None) -> Proposal:
+        return Proposal(heard.text, fill(self.template, heard.text), source, heard.call_id, concerns)
 
     def ask(self, stage: str, requests: Sequence[Request], role: Role = "reasoner") -> list[Call]:
         """One stage of all conversations at once; no call where there is no request."""
@@ -164,32 +89,24 @@ class Session:
         return calls
 
 
-def learn_mmood(
-    asking: Asking,
-    id_texts: Sequence[str],
-    id_images: Mapping[str, Sequence[Picture]],
-    settings: MmoodSettings,
-    clean: Clean,
-    picture_of: Callable[[Call], Picture],
-    *,
-    farthest: Farthest,
-) -> Learned:
+def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learned:
     """The outlier labels: at most L, of mix by scores at most L of each branch; near ones first.
 
-    id_images: ID images by label, the best first; a class without any is asked about in words. picture_of: what a
-    painter's call made, for a reasoner to look at. farthest: chooses among drafts where the model does not (see
-    `farthest_points`). A call that was rejected or failed is counted, and its class or group goes on with what it has.
-    Raises BankError when nothing is left, BudgetSpent and GeneratorError as `asking` does.
+    From the ID labels and, for near, ID images of the reference; a class without any is asked about in words, and
+    counted. A call that was rejected or failed is counted, and its class or group goes on with what it has. Raises
+    BankError when nothing is left, BudgetSpent and GeneratorError as `asking` does.
     """
-    session = Session(asking, tuple(id_texts), settings, clean)
-    wanted = settings.label_count(len(id_texts))
+    clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
+    texts, template = world.parent.id_texts, template_for(settings.template, world.parent)
+    session = Session(world, asking, texts, settings, clean, template)
+    wanted = settings.label_count(len(texts))
     halved = settings.branch == "mix" and settings.mix == "labels"
     goals = {NEAR: (wanted + 1) // 2, FAR: wanted // 2} if halved else {NEAR: wanted, FAR: wanted}
     lists: dict[str, list[Proposal]] = {}
     if settings.branch != "far":
-        lists[NEAR] = near_labels(session, id_images)
+        lists[NEAR] = near_labels(session)
     if settings.branch != "near":
-        lists[FAR] = far_labels(session, picture_of, farthest)
+        lists[FAR] = far_labels(session)
     kept: list[Proposal] = []
     sizes = {}
     for source, proposals in lists.items():
@@ -216,13 +133,13 @@ def learn_mmood(
     )
 
 
-def near_labels(session: Session, id_images: Mapping[str, Sequence[Picture]]) -> list[Proposal]:
+def near_labels(session: Session) -> list[Proposal]:
     """One call for each image of each class, or for a class without images; round-robin over the classes, so that
     what is cut off at the end is the tail of each rather than the last classes."""
     asked: list[tuple[str, Request]] = []
-    unseen = 0
+    unseen, id_images = 0, shown_images(session)
     for text in session.id_texts:
-        shown = list(id_images.get(text, ()))[: session.settings.images_per_class]
+        shown = id_images.get(text, [])
         unseen += not shown
         session.used_images |= {picture.image_id for picture in shown}
         slots: dict[str, Slot] = {"label": text, "count": session.settings.near_per_class}
@@ -233,22 +150,32 @@ def near_labels(session: Session, id_images: Mapping[str, Sequence[Picture]]) ->
     by_class: dict[str, list[Proposal]] = {text: [] for text in session.id_texts}
     for (text, _), call in zip(asked, calls, strict=True):
         heard = (Heard(label, call.call_id) for label in call.labels)
-        by_class[text] += [session.settings.proposal(item, NEAR, text) for item in heard]
+        by_class[text] += [session.proposal(item, NEAR, text) for item in heard]
     session.account["classes_without_image"] = unseen
     return round_robin(by_class.values())
 
 
-def far_labels(session: Session, picture_of: Callable[[Call], Picture], farthest: Farthest) -> list[Proposal]:
+def shown_images(session: Session) -> dict[str, list[Picture]]:
+    """By ID label the images that are shown of it, the best first."""
+    world, by_label = session.world, dict[str, list[Picture]]()
+    chosen = select_images(world.id_images, session.settings.images_per_class)
+    vectors = world.reference_vectors([image.image_id for image in chosen])
+    for image, vector in zip(chosen, vectors, strict=True):
+        by_label.setdefault(session.id_texts[image.id_label], []).append(world.picture(image.image_id, vector))
+    return by_label
+
+
+def far_labels(session: Session) -> list[Proposal]:
     """Sketch, select, draw and elaborate in every group; round-robin over the groups, drafts behind all else."""
     groups = categorise(session)
     sketch(session, groups)
-    select(session, groups, farthest)
-    draw(session, groups, picture_of)
+    select(session, groups)
+    draw(session, groups)
     elaborate(session, groups, math.ceil(session.settings.label_count(len(session.id_texts)) / len(groups)))
     session.account["groups"] = [group.as_json() for group in groups]
     drafts = [group.drafts if session.settings.include_sketch else [] for group in groups]
     lists = [[*group.elaborated, *extra] for group, extra in zip(groups, drafts, strict=True)]
-    return [session.settings.proposal(heard, FAR) for heard in round_robin(lists)]
+    return [session.proposal(heard, FAR) for heard in round_robin(lists)]
 
 
 def categorise(session: Session) -> list[Group]:
@@ -275,11 +202,11 @@ def sketch(session: Session, groups: Sequence[Group]) -> None:
     requests = [group.conversation.request("sketch", values) for group, values in zip(groups, slots, strict=True)]
     for group, call in zip(groups, session.ask("sketch", requests), strict=True):
         heard = group.conversation.hear(call)
-        cleaned: Cleaned = session.clean([session.settings.proposal(item, FAR) for item in heard])
+        cleaned = session.clean([session.proposal(item, FAR) for item in heard])
         group.drafts = [Heard(proposal.text, call.call_id) for proposal in cleaned.kept]
 
 
-def select(session: Session, groups: Sequence[Group], farthest: Farthest) -> None:
+def select(session: Session, groups: Sequence[Group]) -> None:
     """The representatives: entries of the list that the model named, and for those that it did not, the farthest."""
     wanted = session.settings.representatives
     asked = [group for group in groups if len(group.drafts) > wanted]
@@ -298,11 +225,18 @@ def select(session: Session, groups: Sequence[Group], farthest: Farthest) -> Non
         group.chosen = list(dict.fromkeys(entries[key] for key in found if key in entries))[:wanted]
         if missing := wanted - len(group.chosen):
             fallbacks += 1
-            group.chosen += farthest([text for text in entries.values() if text not in group.chosen], missing)
+            left = [text for text in entries.values() if text not in group.chosen]
+            group.chosen += farthest_labels(session.world, left, missing)
     session.account["select_fallbacks"] = fallbacks
 
 
-def draw(session: Session, groups: Sequence[Group], picture_of: Callable[[Call], Picture]) -> None:
+def farthest_labels(world: World, labels: Sequence[str], count: int) -> list[str]:
+    """The labels furthest from the ID labels and from one another, in the space of the encoder."""
+    rows = farthest_points(world.encode(labels), world.parent.id_vectors, count)
+    return [labels[row] for row in rows.tolist()]
+
+
+def draw(session: Session, groups: Sequence[Group]) -> None:
     """A picture of each chosen label; one that two groups chose is painted once. The seed is the label's own."""
     settings = session.settings
     side = settings.size
@@ -313,7 +247,8 @@ def draw(session: Session, groups: Sequence[Group], picture_of: Callable[[Call],
         for label in labels
     ]
     calls = dict(zip(labels, session.ask("draw", requests, "painter"), strict=True))
-    painted = {label: picture_of(call) for label, call in calls.items() if call.status == "answered"}
+    world, asking = session.world, session.asking
+    painted = {label: world.painted_picture(asking, call) for label, call in calls.items() if call.status == "answered"}
     for group in groups:
         for label in group.chosen:
             if label in painted:

@@ -7,7 +7,7 @@ negatives of the parent bank stay as they are. Stages:
     contexts   what each of them shows besides its subject
     paint      the image again under that text, away from its class
     assign     each painted image to its nearest negative label
-    learn      a projection of images, and new vectors of the assigned labels (see synood_training.py)
+    learn      a projection of images, and new vectors of the assigned labels (see training.py)
 
 All that costs much is a call, so a run that was cut off goes on where it stopped; learning takes minutes on a CPU.
 Not taken over: ratios sorted as strings, labels in the order of a hash, an answer cut in the middle of a word.
@@ -16,15 +16,15 @@ Not taken over: ratios sorted as strings, labels in the order of a hash, an answ
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.banks.audit import nearest
+from curator.banks.prompts import lines_of
 from curator.errors import BankError
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Prompt, load_prompt
@@ -34,7 +34,8 @@ from curator.methods.kernels.projection import BIAS, GAIN, SHIFT, WEIGHT
 from curator.methods.layers import TUNED_LABELS, TUNED_VECTORS
 from curator.systems.conversations import nothing_left, seed_of, tally
 from curator.systems.proposals import Learned
-from curator.systems.synood.settings import SynoodSettings as SynoodSettings
+from curator.systems.synood.settings import SynoodSettings
+from curator.systems.world import IdImage, World, select_images
 from curator.types import Bank, Vectors
 
 if TYPE_CHECKING:
@@ -44,37 +45,6 @@ MARKER = re.compile(r"\((?:a|p|ip)\)(?!\w)|[\[\]]")  # WordNet's of adjectives; 
 WORD = re.compile(r"[^\W_]+")
 SHORTEST_WORD = 3  # of a class name that is looked for: `bird of paradise` is not recognised by `of`
 FAINT_WORDS = frozenset({"the", "and", "with", "for"})
-
-
-class IdPhoto(Protocol):
-    """An ID image as stage 1 sees it: `id_label` is the index of its ID label, `pixels` is width times height."""
-
-    @property
-    def image_id(self) -> str: ...
-    @property
-    def id_label(self) -> int: ...
-    @property
-    def pixels(self) -> int: ...
-    @property
-    def byte_size(self) -> int: ...
-
-
-Photo = TypeVar("Photo", bound=IdPhoto)
-
-
-@dataclass(frozen=True)
-class SynoodTools:
-    """What learning needs of the world around it.
-
-    vectors_of: of ID images by id, (n, d). picture: an image to look at, with its vector. painted_vectors: of what
-    painter's calls made, one for each call, (n, d): an encoded image, or the vectors that the embedded painter gives.
-    text_features: of prompts, (n, d), as the text tower gives them, of any norm.
-    """
-
-    vectors_of: Callable[[Sequence[str]], Vectors]
-    picture: Callable[[str, Vectors], Picture]
-    painted_vectors: Callable[[Sequence[Call]], Vectors]
-    text_features: Callable[[list[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +61,7 @@ class Assigned:
 class Painted:
     """Images of one or more painters' calls that were answered. sources: (n,) the ID label each was painted from."""
 
-    photos: tuple[IdPhoto, ...]
+    photos: tuple[IdImage, ...]
     pictures: tuple[Picture, ...]
     calls: tuple[Call, ...]
     vectors: Vectors
@@ -111,19 +81,18 @@ class Painted:
         return Painted(tuple(photos), tuple(pictures), tuple(self.calls[place] for place in places), self.vectors[kept])
 
 
-def learn_synood(
-    asking: Asking, images: Sequence[IdPhoto], parent: Bank, settings: SynoodSettings, tools: SynoodTools
-) -> Learned:
+def learn_synood(world: World, asking: Asking, settings: SynoodSettings) -> Learned:
     """The projection and the tuned labels; all negatives of the parent are inherited, so that "tuned.labels" are
     places among its labels and among those of the bank alike.
 
     An image without context, or whose call was rejected or failed, is left out and counted. Raises BankError for a
     parent without negatives, without ID images, and when nothing was painted.
     """
+    images, parent = world.id_images, world.parent
     check_possible(images, parent)
     photos = select_images(images, settings.per_class)
-    account: dict[str, Any] = {"selected": len(photos), "classes": len({photo.id_label for photo in photos})}
-    painted = paint_all(asking, photos, parent, settings, tools, account)
+    account: dict[str, object] = {"selected": len(photos), "classes": len({photo.id_label for photo in photos})}
+    painted = paint_all(world, asking, photos, settings, account)
     assigned = assign_labels(
         painted.vectors,
         parent.negative_vectors,
@@ -137,7 +106,7 @@ def learn_synood(
         raise BankError("synood: every painted image is nearer to its own class than to any negative label")
     places = parent.id_count + assigned.labels
     painted, rows = painted.take(used), assigned.rows[used]
-    projection, tuned = learn(parent, painted, places, rows, settings, tools)
+    projection, tuned = learn(world, painted, places, rows, settings)
     account |= {"projection_losses": list(projection.losses), "tuning_losses": list(tuned.losses)}
     return Learned(
         (),
@@ -157,7 +126,7 @@ def learn_synood(
     )
 
 
-def check_possible(images: Sequence[IdPhoto], parent: Bank) -> None:
+def check_possible(images: Sequence[IdImage], parent: Bank) -> None:
     """Raises BankError, before anything is asked, where nothing could be learnt."""
     if parent.id_count == len(parent.labels):
         raise BankError(f"synood: bank {parent.name} has no negative labels to assign", hint="give another --parent")
@@ -165,7 +134,7 @@ def check_possible(images: Sequence[IdPhoto], parent: Bank) -> None:
         raise BankError("synood: there are no ID images to paint", hint="give some with --reference")
 
 
-def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> Iterator[dict[str, object]]:
     """What each painted image shows: the negative label that it was assigned to, and the class it was painted from."""
     for place, photo, call in zip(places.tolist(), painted.photos, painted.calls, strict=True):
         texts = {"label": parent.labels[place].text, "group": parent.labels[photo.id_label].text}
@@ -173,17 +142,12 @@ def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> I
 
 
 def paint_all(
-    asking: Asking,
-    photos: Sequence[IdPhoto],
-    parent: Bank,
-    settings: SynoodSettings,
-    tools: SynoodTools,
-    account: dict[str, Any],
+    world: World, asking: Asking, photos: Sequence[IdImage], settings: SynoodSettings, account: dict[str, object]
 ) -> Painted:
     """Stages 2 and 3 for the chosen images. Raises BankError when nothing was painted."""
-    own = tools.vectors_of([photo.image_id for photo in photos])
-    pictures = [tools.picture(photo.image_id, vector) for photo, vector in zip(photos, own, strict=True)]
-    names = names_of(parent)
+    own = world.reference_vectors([photo.image_id for photo in photos])
+    pictures = [world.picture(photo.image_id, vector) for photo, vector in zip(photos, own, strict=True)]
+    names = names_of(world.parent)
     subjects = [(picture, names[photo.id_label]) for picture, photo in zip(pictures, photos, strict=True)]
     contexts, asked = learn_contexts(asking, subjects, settings)
     with_context = [place for place, context in enumerate(contexts) if context]
@@ -193,7 +157,7 @@ def paint_all(
     done = [(place, call) for place, call in zip(with_context, calls, strict=True) if call.status == "answered"]
     if not done:
         raise nothing_left("synood", [*asked, *calls])
-    vectors = tools.painted_vectors([call for _, call in done])
+    vectors = world.painted_vectors(asking, [call for _, call in done])
     if len(vectors) != len(done):
         raise BankError(f"synood: {len(done)} painted images have {len(vectors)} vectors instead of one each")
     return Painted(
@@ -205,12 +169,7 @@ def paint_all(
 
 
 def learn(
-    parent: Bank,
-    painted: Painted,
-    places: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    settings: SynoodSettings,
-    tools: SynoodTools,
+    world: World, painted: Painted, places: NDArray[np.int64], rows: NDArray[np.int64], settings: SynoodSettings
 ) -> tuple[Projection, Tuned]:
     """Stages 5 and 6. places: (M',) of the labels in use in the bank; rows: (n,) of each image, into `places`.
 
@@ -218,14 +177,23 @@ def learn(
     """
     from curator.systems.synood.training import train_projection, tune_labels
 
+    parent = world.parent
     scale = scale_of(parent, settings)
     texts = np.concatenate([parent.id_vectors, parent.vectors[places]])
     projection = train_projection(
         painted.own_vectors, painted.sources, painted.vectors, parent.id_count + rows, texts, scale, settings
     )
     prompts = [parent.labels[place].prompt or parent.labels[place].text for place in places.tolist()]
-    features = tools.text_features([without_markers(prompt) for prompt in prompts])
+    features = text_features(world, [without_markers(prompt) for prompt in prompts])
     return projection, tune_labels(painted.vectors, rows, features, scale, settings)
+
+
+def text_features(world: World, prompts: Sequence[str]) -> NDArray[np.float32]:
+    """As the text tower gives them, (n, d), of any norm; of an ensemble the mean."""
+    lines = [lines_of(prompt) for prompt in prompts]
+    raw = world.encoder.encode_texts([line for group in lines for line in group], normalised=False)
+    means = [part.mean(axis=0) for part in np.split(raw, np.cumsum([len(group) for group in lines])[:-1])]
+    return np.stack(means).astype(np.float32)
 
 
 def scale_of(parent: Bank, settings: SynoodSettings) -> float:
@@ -236,26 +204,6 @@ def names_of(parent: Bank) -> list[tuple[str, ...]]:
     """Each ID label with its other names, as far as the bank knows them."""
     synonyms = parent.lineage.get("id", {}).get("synonyms", {})
     return [(label.text, *synonyms.get(label.text, ())) for label in parent.labels[: parent.id_count]]
-
-
-# Stage 1
-
-
-def select_images(images: Iterable[Photo], per_class: int) -> list[Photo]:
-    """Of each class the images with the most bytes a pixel, the first ones `per_class`; of equal ones by id.
-
-    Classes in the order of their labels. Ratios are numbers: the code sorts them as strings, 9.5 above 10.
-    """
-    by_class: dict[int, list[Photo]] = defaultdict(list)
-    for image in images:
-        by_class[image.id_label].append(image)
-    return [
-        image
-        for label in sorted(by_class)
-        for image in sorted(
-            by_class[label], key=lambda image: (-image.byte_size / max(image.pixels, 1), image.image_id)
-        )[:per_class]
-    ]
 
 
 # Stage 2

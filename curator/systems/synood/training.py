@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,9 @@ from curator.systems.synood.settings import SynoodSettings
 from curator.types import Vectors
 
 GRID = 2.0**24
-LARGEST_ROW = 8.0  # with rows below it, products with vectors on the 2^-25 grid add up exactly (methods/projection.py)
+LARGEST_ROW = (
+    8.0  # with rows below it, products with vectors on the 2^-25 grid add up exactly (methods/kernels/projection.py)
+)
 EPSILON = 1e-5  # of LayerNorm
 
 
@@ -52,9 +53,9 @@ class Tuned:
 
 def train_projection(
     id_vectors: Vectors,
-    id_labels: NDArray[np.integer[Any]],
+    id_labels: NDArray[np.integer],
     synthetic_vectors: Vectors,
-    synthetic_labels: NDArray[np.integer[Any]],
+    synthetic_labels: NDArray[np.integer],
     text_vectors: Vectors,
     scale: float,
     settings: SynoodSettings,
@@ -92,8 +93,8 @@ def train_projection(
 
 def tune_labels(
     image_vectors: Vectors,
-    labels: NDArray[np.integer[Any]],
-    label_vectors: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer],
+    label_vectors: NDArray[np.floating],
     scale: float,
     settings: SynoodSettings,
 ) -> Tuned:

@@ -14,7 +14,6 @@ they come encoded, so that they can be drawn with a seed.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,36 +21,11 @@ from numpy.typing import NDArray
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.maths import Cosines, Scores, log_sum_exp
 from curator.methods.members.tanl import tanl_score
-from curator.systems.histogram import ScoreQueue, Ties
+from curator.systems.stream import confident_cuts
+from curator.systems.tanl.settings import TanlSettings, Ties
 from curator.types import Vectors
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TanlSettings:
-    """`scale` of the logits; `negatives` taken of the candidates; `queue`: activations kept of either side.
-
-    `gap` of the confident images to the threshold, in [0, 1]; `alpha` in [0, 1]: weight of the queues against the
-    batch; `step` as in the method; `score_queue`: scores that the threshold is found among, `ties` how.
-    """
-
-    scale: float
-    negatives: int = 1000
-    queue: int = 300
-    gap: float = 0.5
-    alpha: float = 0.0
-    step: int = 1
-    score_queue: int = 20_000
-    ties: Ties = "middle"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class TanlFrozen:
-    """What a bank keeps: `order`, the activated candidates, the most activated first, and by how much, (M',)."""
-
-    order: NDArray[np.intp]
-    relevance: NDArray[np.float64]
-    threshold: float
+STEPS = np.arange(100) / 100  # thresholds that are tried between two classes
 
 
 class ActivationQueue:
@@ -81,10 +55,15 @@ class ActivationQueue:
 
 
 class TanlStream:
-    """id_vectors: (C, d), candidates: (U, d), noise: (k, d) encoded noise images, all of unit norm; k may be 0."""
+    """id_vectors: (C, d), candidates: (U, d), noise: (k, d) encoded noise images, all of unit norm; k may be 0.
 
-    def __init__(self, id_vectors: Vectors, candidates: Vectors, settings: TanlSettings, *, noise: Vectors) -> None:
-        self.settings = settings
+    scale: of the logits.
+    """
+
+    def __init__(
+        self, id_vectors: Vectors, candidates: Vectors, settings: TanlSettings, *, scale: float, noise: Vectors
+    ) -> None:
+        self.settings, self._scale = settings, scale
         self._ids, self._candidates = on_grid(id_vectors), on_grid(candidates)
         self.positive, self.negative = (ActivationQueue(settings.queue, len(candidates)) for _ in range(2))
         self.scores = ScoreQueue(settings.score_queue)
@@ -111,11 +90,10 @@ class TanlStream:
         self.negative.add(low)
         return scores
 
-    def frozen(self) -> TanlFrozen:
-        """By the queues alone: the last batch weighs no more than the others that are still in them."""
-        difference = self._difference()
-        order = self._order(difference)
-        return TanlFrozen(order, difference[order], self.threshold)
+    def frozen_order(self) -> NDArray[np.intp]:
+        """The activated candidates, the most activated first, (M',): what a bank keeps. By the queues alone: the last
+        batch weighs no more than the others that are still in them."""
+        return self._order(self._difference())
 
     def _difference(self) -> NDArray[np.float64]:
         return self.negative.mean() - self.positive.mean()
@@ -125,12 +103,12 @@ class TanlStream:
 
     def _score(self, rows: NDArray[np.float64], order: NDArray[np.intp]) -> Scores:
         inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates[order])
-        return tanl_score(inside, outside, scale=self.settings.scale, step=self.settings.step)
+        return tanl_score(inside, outside, scale=self._scale, step=self.settings.step)
 
     def _activations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Only for rows that enter a queue: all others never meet all candidates."""
         inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates)
-        return activations(inside, outside, scale=self.settings.scale)
+        return activations(inside, outside, scale=self._scale)
 
 
 def activations(id_cosines: Cosines, candidate_cosines: Cosines, *, scale: float) -> NDArray[np.float64]:
@@ -139,11 +117,6 @@ def activations(id_cosines: Cosines, candidate_cosines: Cosines, *, scale: float
     masses = [log_sum_exp(scale * np.asarray(id_cosines, dtype=np.float64)), log_sum_exp(logits.copy())]
     shares: NDArray[np.float64] = np.exp(logits - np.logaddexp(*masses)[:, None])
     return shares
-
-
-def confident_cuts(threshold: float, gap: float) -> tuple[float, float]:
-    """Above the first an image counts as ID, below the second as OOD."""
-    return threshold + gap * (1 - threshold), threshold - gap * threshold
 
 
 def mixed_mean(kept: NDArray[np.float64], batch: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
@@ -161,3 +134,43 @@ def ranked(difference: NDArray[np.float64], count: int) -> NDArray[np.intp]:
     chosen = np.sort(np.concatenate([above, equal[: count - len(above)]]))
     order: NDArray[np.intp] = chosen[np.argsort(-difference[chosen], kind="stable")]
     return order
+
+
+class ScoreQueue:
+    """The newest `limit` scores, in [0, 1]."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._scores: Scores = np.zeros(0)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def add(self, scores: Scores) -> None:
+        self._scores = np.concatenate([self._scores, scores])[-self._limit :]
+
+    def threshold(self, ties: Ties) -> float:
+        return two_class_threshold(self._scores, ties)
+
+
+def two_class_threshold(scores: Scores, ties: Ties = "middle") -> float:
+    """Otsu's: of 0, 0.01, ..., 0.99 the one that leaves the least variance within the scores below it and not below it.
+
+    Where several leave as little (no score lies between them), the `first` (ANTS) or the `middle` one (TANL). The
+    median where all scores lie on one side of every threshold. By the counts, sums and sums of squares in 100 bins.
+    """
+    centred = scores - scores.mean()
+    bins = np.clip(np.searchsorted(STEPS, scores, side="right") - 1, 0, len(STEPS) - 1)
+    sums = [np.bincount(bins, weights, len(STEPS)) for weights in (np.ones(len(scores)), centred, centred * centred)]
+    # Sums of all bins below each threshold, and of the others.
+    below = [np.concatenate([[0.0], np.cumsum(values)[:-1]]) for values in sums]
+    above = [values.sum() - part for values, part in zip(sums, below, strict=True)]
+    valid = (below[0] > 0) & (above[0] > 0)
+    if not valid.any():
+        return float(np.median(scores))
+    within = sum(
+        (square - total * total / np.maximum(count, 1) for count, total, square in (below, above)), np.zeros(len(STEPS))
+    )
+    within[~valid] = np.inf
+    best = np.flatnonzero(within == within.min())
+    return float(STEPS[best[0] if ties == "first" else best[len(best) // 2]])

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import BankError, UsageError
 from curator.methods import BankScorer, Method, resolve_method
+from curator.methods.maths import Scores
 from curator.policy import calibrate, default_policy
 from curator.store import Database
 from curator.types import Bank, Vectors
 from curator.workspace.judge.policies import scored_by
 from curator.workspace.judge.ruling import Cuts
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 
 KEEP = 0.95  # for methods without a natural cut
 FEWEST = 20  # held-out images below which nothing is judged
@@ -49,12 +49,12 @@ class GuardFigures:
     def worse(self) -> bool:
         return self.flagged_now > self.flagged_before
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> dict[str, object]:
         return asdict(self)
 
 
 def guard_figures(
-    world: World, bank: Bank, previous: Bank, method: str, *, used: Collection[str]
+    world: LedgerWorld, bank: Bank, previous: Bank, method: str, *, used: Collection[str]
 ) -> GuardFigures | None:
     """The comparison; None when there are too few reference images that are held out."""
     held_out = [image.image_id for image in world.id_images if image.image_id not in used]
@@ -88,7 +88,7 @@ def refuse_if_worse(figures: GuardFigures, name: str) -> None:
         )
 
 
-def ruling_cut(database: Database, bank: Bank, method: Method, held_out: np.ndarray[Any, Any]) -> float:
+def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
     """The cut under which a version is used, for images whose class has none of its own."""
     if (ruling := Cuts.of(database, scored_by(bank, method))) is not None:
         return ruling.common
@@ -107,7 +107,6 @@ def class_cuts(
     return np.array([own.get(label, common) for label in id_labels.tolist()], dtype=np.float64)
 
 
-def log_odds(bank: Bank, method: Method, vectors: Vectors) -> np.ndarray[Any, Any]:
+def log_odds(bank: Bank, method: Method, vectors: Vectors) -> Scores:
     """(n,) of the method on the bank."""
-    scores: np.ndarray[Any, Any] = BankScorer(bank, [method]).score(vectors)[0].log_odds
-    return scores
+    return BankScorer(bank, [method]).score(vectors)[0].log_odds

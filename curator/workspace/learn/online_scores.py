@@ -7,7 +7,6 @@ views go on showing what they showed; `report.compare` has these scores beside a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,18 @@ from curator.methods.spec import MethodSpec
 from curator.policy import Policy, default_policy
 from curator.store import Ledger
 from curator.store.tables import score_table
-from curator.systems.online import Streamed, movement
+from curator.systems.proposals import Streamed
 from curator.systems.stream import batches
 from curator.types import Bank
 from curator.workspace.judge.policies import record_policy
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 
 ROWS = 4096
 
 
-def record_streamed(world: World, ledger: Ledger, bank: Bank, system: str, streamed: Streamed) -> dict[str, Any]:
+def record_streamed(
+    world: LedgerWorld, ledger: Ledger, bank: Bank, system: str, streamed: Streamed
+) -> dict[str, object]:
     """Stores the scores that are not stored yet, and the cut that would rule. Returns what a user is told."""
     method = resolve_method(system, bank)
     method_id = MethodSpec(f"{system}-online", {"batch": streamed.batch, "stream": streamed.digest}).method_id
@@ -42,7 +43,7 @@ def record_streamed(world: World, ledger: Ledger, bank: Bank, system: str, strea
             columns |= {"id_score": online[:, 0], "log_odds": online[:, 1]}
             ledger.insert_scores(score_table(ids, columns, run_id=ledger.run_id, **names))
     cut = _record_cut(ledger, bank, method, method_id)
-    return {"method_id": method_id, "images": len(streamed.image_ids), "other_orders": movement(streamed, cut)}
+    return {"method_id": method_id, "images": len(streamed.image_ids), "other_orders": streamed.movement(cut)}
 
 
 def _record_cut(ledger: Ledger, bank: Bank, method: Method, method_id: str) -> float:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,27 +18,22 @@ from curator.generators import check_address
 from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
 from curator.generators.requests import Role
 from curator.lake import Source
-from curator.registry import Registry
 from curator.store import Ledger
 from curator.store.generated import record_origin
 from curator.systems.proposals import Learned, Proposal
-from curator.systems.settings import as_table
-from curator.systems.spec import SETTINGS, SystemSpec, read_system_spec, roles_of, spec_text
+from curator.systems.settings import SystemSettings
+from curator.systems.spec import SystemSpec, read_system_spec, spec_text
 from curator.types import Bank, Label, Vectors
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import GuardFigures, guard_figures, refuse_if_worse
 from curator.workspace.learn.online_scores import record_streamed
-from curator.workspace.learn.world import Learner, World
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import take_in
 from curator.workspace.session import reading, writing
 from curator.workspace.stored.calls import LedgerCalls
-
-LEARNERS = Registry(
-    "system", {name: f"curator.workspace.learn.learners:learn_{name}_bank" for name in SETTINGS.names()}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ class LearnRequest:
     system: str
     name: str
     parent: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     reference: tuple[str, ...] = ()
     max_calls: int | None = None
     force: bool = False
@@ -77,14 +71,14 @@ class LearnSummary:
     negative_labels: int
     sent: int
     calls: Mapping[str, int]
-    account: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    guard: Mapping[str, Any] | None
+    account: Mapping[str, object]
+    facts: Mapping[str, object]
+    guard: Mapping[str, object] | None
     guard_note: str
-    online: Mapping[str, Any] | None
+    online: Mapping[str, object] | None
     seconds: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -96,7 +90,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     settings = spec.settings(request.settings)
     check_generators(context)
     sources = open_sources(request.reference, context.config.scan)
-    arguments = {"name": spec.name, "parent": spec.parent, "settings": as_table(settings)}
+    arguments = {"name": spec.name, "parent": spec.parent, "settings": settings.as_table()}
     with writing(context, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:
             take_in_reference(context, ledger, sources, watcher)
@@ -125,10 +119,10 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         parent = context.find_bank(database, spec.parent, encoder_id=context.encoder_id(database))
         if parent is None:
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
-        world = World(context, database, parent)
+        world = LedgerWorld(context, database, parent)
         asker = DryAsker(world.generator, LedgerCalls(Ledger(database, ""), context.layout.generated))
         try:
-            LEARNERS.get(spec.system)(Learner(world, asker), settings)
+            spec.made_by.learn(world, asker, settings)
         except BankError as fault:  # nothing is left where nothing was answered
             if not asker.plan():
                 raise
@@ -181,13 +175,13 @@ def _learn(
     context: Context,
     ledger: Ledger,
     spec: SystemSpec,
-    settings: Any,
+    settings: SystemSettings,
     parent: Bank,
     budget: Budget,
     *,
     force: bool,
 ) -> LearnSummary:
-    world = World(context, ledger.database, parent)
+    world = LedgerWorld(context, ledger.database, parent)
     learned = _ask(world, ledger, spec, settings, budget)
     bank = assemble(spec, settings, parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
@@ -216,14 +210,14 @@ def _learn(
     )
 
 
-def _ask(world: World, ledger: Ledger, spec: SystemSpec, settings: Any, budget: Budget) -> Learned:
+def _ask(world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget) -> Learned:
     """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
     it. The counts of every step go to the log."""
     store = LedgerCalls(ledger, world.context.layout.generated)
     asker = Asker(world.generator, store, budget, progress=CallProgress().say)
     try:
-        asker.prepare(*roles_of(spec.system, settings))
-        learned: Learned = LEARNERS.get(spec.system)(Learner(world, asker), settings)
+        asker.prepare(*settings.roles)
+        learned = spec.made_by.learn(world, asker, settings)
     finally:
         asker.release()
     counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
@@ -245,7 +239,7 @@ def _keep(
 
 
 def _guard(
-    world: World, bank: Bank, previous: Bank | None, method: str, learned: Learned, *, force: bool
+    world: LedgerWorld, bank: Bank, previous: Bank | None, method: str, learned: Learned, *, force: bool
 ) -> tuple[GuardFigures | None, str]:
     """The figures and a line for the user. Raises BankError for a version that is refused."""
     if previous is None:
@@ -267,7 +261,7 @@ def _guard(
 
 def assemble(
     spec: SystemSpec,
-    settings: Any,
+    settings: SystemSettings,
     parent: Bank,
     learned: Learned,
     encode: Callable[[Sequence[str]], Vectors],
@@ -283,7 +277,7 @@ def assemble(
     content = {
         "name": spec.name,
         "system": spec.system,
-        spec.system: as_table(settings),
+        spec.system: settings.as_table(),
         "parent": {"name": parent.name, "digest": parent.digest},
         "id": {key: value for key, value in parent.spec.get("id", {}).items() if key in ("template", "synonyms")},
         "learned": dict(learned.facts),

@@ -11,23 +11,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
-from curator.errors import UsageError
+from curator.decode import DecodeFailure
+from curator.errors import GeneratorError, UsageError
 from curator.evaluation.labels import label_of
 from curator.generators import GeneratorOptions, make_generator
-from curator.generators.asking import Asking
+from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
-from curator.lake import ImagePlace
+from curator.lake import ImagePlace, content_id
 from curator.methods import BankScorer, resolve_method
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.store import Database
 from curator.systems.cleaning import Cleaner, CleaningRules
-from curator.systems.lake import LakeSample
-from curator.types import Bank, Vectors
+from curator.systems.world import IdImage, LakeSample
+from curator.types import Bank, Encoder, Vectors
 from curator.vectors import read_rows
 from curator.workspace.context import Context
 from curator.workspace.look.neighbours import image_neighbours
@@ -36,19 +39,9 @@ from curator.workspace.look.pictures import find_places, read_found
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
 
 
-@dataclass(frozen=True)
-class IdImage:
-    """A reference image: its ID label (index), by the label that it came with or else the nearest one."""
-
-    image_id: str
-    id_label: int
-    pixels: int
-    byte_size: int
-
-
 @dataclass
-class World:
-    """The workspace around one parent bank, through one connection. Reads only."""
+class LedgerWorld:
+    """The workspace around one parent bank, through one connection: the world of a system (see systems/world.py)."""
 
     context: Context
     database: Database
@@ -56,6 +49,10 @@ class World:
     _to_find: list[str] = field(default_factory=list, init=False, repr=False)  # pictures whose places are not known
     _found: dict[str, ImagePlace] = field(default_factory=dict, init=False, repr=False)
     _finding: Lock = field(default_factory=Lock, init=False, repr=False)  # calls of a service read from threads
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.context.encoder
 
     # Images of the lake
 
@@ -77,10 +74,6 @@ class World:
     def _require_images(self) -> None:
         if not self._lake:
             raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
-
-    def sample(self, most: int) -> LakeSample:
-        """The lake's images, or the first `most` in the order of their ids, which are hashes: a fair sample."""
-        return self.look_up(self.sample_ids(most))
 
     def sample_ids(self, most: int) -> list[str]:
         """Ids of the lake's images, sorted; the first `most`, 0 for all. Raises UsageError when there is none."""
@@ -135,7 +128,7 @@ class World:
         if not ids:
             return ()
         nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
-        known = {word_key(label.text): place for place, label in enumerate(self.parent.labels[: self.parent.id_count])}
+        known = {word_key(text): place for place, text in enumerate(self.parent.id_texts)}
         facts = self._image_facts(ids)
         labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in facts}
         usable = any(word_key(label or "") in known for label in labels.values())
@@ -167,6 +160,32 @@ class World:
                 self._to_find.clear()
         return read_found(self.context, image_id, self._found)
 
+    def painted_picture(self, asking: Asking, call: Call) -> Picture:
+        """The picture of a painter's call, with the vector that it has, or is."""
+        data = asking.artefact(call)
+        (vector,) = self.painted_vectors(asking, [call])[:1]
+        return Picture(content_id(data), lambda: data, vector, decode=self.context.looker.picture)
+
+    def painted_vectors(self, asking: Asking, calls: Sequence[Call]) -> Vectors:
+        """The vectors (n, d) of what calls made, in order: the artefact itself, or a picture through the encoder.
+
+        Raises GeneratorError for an artefact that is neither.
+        """
+        found = [self._vectors_in(asking.artefact(call), call.artefact or "") for call in calls]
+        return np.concatenate([self.parent.vectors[:0], *found])
+
+    def _vectors_in(self, data: bytes, artefact: str) -> Vectors:
+        try:
+            if artefact.endswith(".safetensors"):
+                vectors: Vectors = load(data)["vectors"]
+                return vectors
+            pixels = self.context.looker.square(data, self.encoder.preprocess)
+        except (SafetensorError, KeyError) as fault:
+            raise GeneratorError(f"generated/{artefact}: holds no vectors: {fault}") from fault
+        except DecodeFailure as failure:
+            raise GeneratorError(f"generated/{artefact}: {failure.reason}: {failure.detail}") from failure
+        return self.encoder.encode_images(pixels[None])
+
     def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Size and place of images that are still there, in the order of their ids."""
         with self.database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
@@ -178,22 +197,25 @@ class World:
 
     def encode(self, prompts: Sequence[str]) -> Vectors:
         """Prompts to unit vectors, through the text cache."""
-        return self.text_cache.encode(self.context.encoder, list(prompts))
+        return self.text_cache.encode(self.encoder, list(prompts))
+
+    def whole_corpus(self) -> Bank:
+        """The parent bank with all that its negatives were mined from in place of these."""
+        return self.context.whole_corpus(self.database, self.parent)
 
     def cleaner(self, rules: CleaningRules) -> Cleaner:
         """The guard of generated labels against the ID labels of the parent."""
-        texts = tuple(label.text for label in self.parent.labels[: self.parent.id_count])
         synonyms = self.parent.lineage.get("id", {}).get("synonyms", {})
-        return Cleaner(texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
+        return Cleaner(self.parent.id_texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
 
     @cached_property
     def surroundings(self) -> Surroundings:
         """What embedded generators work with."""
         return Surroundings(
-            encoder=lambda: self.context.encoder,
+            encoder=lambda: self.encoder,
             encoder_id=self.parent.encoder_id,
             text_cache=self.text_cache,
-            id_texts=tuple(label.text for label in self.parent.labels[: self.parent.id_count]),
+            id_texts=self.parent.id_texts,
             id_vectors=self.parent.id_vectors,
             image_vectors=lambda: self._some_vectors(self._places),
             id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
@@ -222,11 +244,3 @@ def generator_options(context: Context) -> GeneratorOptions:
         guide=section.guide,
         **{name: getattr(section, name) for name in own},
     )
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A world with somebody to ask: what a run of a system gets."""
-
-    world: World
-    asking: Asking

@@ -25,7 +25,7 @@ from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.systems.cleaning import CleaningRules
 from curator.systems.proposals import Proposal
 from curator.types import Bank, Label, Vectors
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 
 Action: TypeAlias = Literal["remove", "add"]
 NEAREST = 3  # words that an image asks for
@@ -138,7 +138,7 @@ def _with_notes(bank: Bank, found: list[Candidate], notes: Mapping[str, set[str]
     return list(by_key.values())
 
 
-def additions(world: World, bank: Bank, judged: Sequence[Judged], cut: float) -> list[Candidate]:
+def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: float) -> list[Candidate]:
     """Words to add as negatives, for images decided OOD that are kept; refused ones among them with the reason."""
     missed = [item for item in judged if not item.is_id and item.log_odds >= cut]
     if not missed:
@@ -171,7 +171,7 @@ def additions(world: World, bank: Bank, judged: Sequence[Judged], cut: float) ->
 
 
 def _cleaned(
-    world: World, bank: Bank, words: Sequence[str], prompts: Mapping[str, str]
+    world: LedgerWorld, bank: Bank, words: Sequence[str], prompts: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, NDArray[np.float32]]]:
     """Why words cannot become negatives, by word, and the vectors of the others."""
     known = {word_key(label.text) for label in bank.labels}

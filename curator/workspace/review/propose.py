@@ -24,7 +24,7 @@ from curator.store import Database
 from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
-from curator.workspace.learn.world import World
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.review.evidence import Candidate, Judged, additions, removals, varied
 from curator.workspace.review.judgement import Figures, Sides, judge, shortfall
 from curator.workspace.review.spec import proposed_spec, spec_text
@@ -117,7 +117,7 @@ def _write_spec(path: Path, text: str) -> None:
 
 
 def _proposal(context: Context, database: Database, parent: Bank, request: ProposalRequest) -> BankProposal:
-    world = World(context, database, parent)
+    world = LedgerWorld(context, database, parent)
     asked = context.method_spec(request.method)
     method = resolve_method(asked, parent)
     if method.needs.neighbours:
@@ -169,7 +169,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     return replace(found, before=before, after=after, verdict=judge(before, after), spec=spec_text(table, found.parent))
 
 
-def _judged(world: World, parent: Bank, method: Method, rows: Sequence[dict[str, Any]]) -> list[Judged]:
+def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[dict[str, Any]]) -> list[Judged]:
     """The images on which a decision holds and of which there is a vector."""
     present = set(world.sample_ids(0)) if rows else set()
     wanted = [row for row in rows if row["decision"] in ("id", "ood") and row["image_id"] in present]

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curator.methods.members.tanl import tanl_score
-from curator.systems.histogram import two_class_threshold
-from curator.systems.stream import score_stream
+from curator.systems.stream import confident_cuts
+from curator.systems.tanl.settings import TanlSettings
 from curator.systems.tanl.stream import (
     ActivationQueue,
-    TanlSettings,
     TanlStream,
     activations,
-    confident_cuts,
     mixed_mean,
     ranked,
+    two_class_threshold,
 )
+from tests.systems.conftest import score_stream
 
 ID = np.array([[0.28, 0.21, 0.19], [0.20, 0.22, 0.17], [0.25, 0.24, 0.18], [0.15, 0.19, 0.16]])
 NEGATIVE = np.array(
@@ -171,8 +171,8 @@ class Naive:
 def test_it_is_the_naive_transcription(drawn, seed, alpha, step, negatives, batch):
     ids, candidates, noise = drawn(5, seed=seed), drawn(10, seed=seed + 1), drawn(3, seed=seed + 2)
     images = drawn(40, seed=seed + 3)
-    given = TanlSettings(scale=12.0, negatives=negatives, queue=12, alpha=alpha, step=step, score_queue=50)
-    stream = TanlStream(ids, candidates, given, noise=noise)
+    given = TanlSettings(negatives=negatives, queue=12, alpha=alpha, step=step, score_queue=50)
+    stream = TanlStream(ids, candidates, given, scale=12.0, noise=noise)
     naive = Naive(ids, candidates, noise, scale=12.0, negatives=negatives, alpha=alpha, step=step)
     for start in range(0, 40, batch):
         part = images[start : start + batch]
@@ -181,15 +181,16 @@ def test_it_is_the_naive_transcription(drawn, seed, alpha, step, negatives, batc
 
 def test_what_is_frozen_is_the_order_that_the_queues_give(drawn):
     stream = TanlStream(
-        drawn(5, seed=1), drawn(30, seed=2), TanlSettings(scale=12.0, negatives=9), noise=drawn(4, seed=3)
+        drawn(5, seed=1), drawn(30, seed=2), TanlSettings(negatives=9), scale=12.0, noise=drawn(4, seed=3)
     )
     score_stream(stream, drawn(80, seed=4), batch_rows=20)
-    kept = stream.frozen()
-    assert len(kept.order) == 9 == len(set(kept.order.tolist()))
-    assert (np.diff(kept.relevance) <= 0).all() and 0 <= kept.threshold < 1
+    kept = stream.frozen_order()
+    assert len(kept) == 9 == len(set(kept.tolist()))
+    relevance = (stream.negative.mean() - stream.positive.mean())[kept]
+    assert (np.diff(relevance) <= 0).all() and 0 <= stream.threshold < 1
 
 
 def test_without_noise_images_it_starts_from_the_id_labels_alone(drawn):
-    stream = TanlStream(drawn(5, seed=1), drawn(30, seed=2), TanlSettings(scale=12.0, negatives=9), noise=drawn(0))
+    stream = TanlStream(drawn(5, seed=1), drawn(30, seed=2), TanlSettings(negatives=9), scale=12.0, noise=drawn(0))
     assert len(stream.negative) == 0
     assert np.isfinite(score_stream(stream, drawn(30, seed=4), batch_rows=20)).all()

@@ -7,21 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curator.errors import UsageError
+from curator.errors import ConfigError
 from curator.methods.kernels.cosines import on_grid
 from curator.methods.kernels.memory import SampleProxies
-from curator.systems.adaneg.stream import AdaNegSettings, AdaNegStream, adaptive_cuts
-from curator.systems.stream import score_stream
+from curator.systems.adaneg.settings import AdaNegSettings
+from curator.systems.adaneg.stream import AdaNegStream, adaptive_cuts
+from tests.systems.conftest import score_stream
 
 T4_ID, T4_NEGATIVE = [[1, 0, 0.2], [0, 1, 0.2]], [[0.3, 0.3, 1], [-0.2, 0.4, 1]]
 T4_IMAGES = [[1, 0.1, 0.4], [0.2, 0.3, 1], [0.9, 0.2, 0.3], [0.05, 0.25, 1]]
-T4 = {"scale": 10.0, "slots": 3, "group_count": 1}
+T4 = {"slots": 3, "group_count": 1}
 
 
 @pytest.fixture
 def t4(unit):
     def make(**given):
-        return AdaNegStream(unit(T4_ID), unit(T4_NEGATIVE), AdaNegSettings(**{**T4, **given}))
+        return AdaNegStream(unit(T4_ID), unit(T4_NEGATIVE), AdaNegSettings(**{**T4, **given}), scale=10.0)
 
     return make
 
@@ -65,7 +66,7 @@ def test_t4_task_proxies_and_final_scores(t4, unit):
     ],
 )
 def test_t4_sample_proxies(t4, unit, beta, weight, expected):
-    found = t4(mode="sample", beta=beta, static_weight=weight).feed(unit(T4_IMAGES))
+    found = t4(proxies="sample", beta=beta, static_weight=weight).feed(unit(T4_IMAGES))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
@@ -76,22 +77,22 @@ def test_t4_cuts_of_the_adaptive_gap():
 
 
 def test_a_label_without_a_slot_for_images_is_refused():
-    with pytest.raises(UsageError, match="at least 2 slots"):
-        AdaNegSettings(scale=1.0, slots=1)
+    with pytest.raises(ConfigError, match=r"adaneg\.slots is 1 .give a whole number from 2 up"):
+        AdaNegSettings.resolve({"slots": 1})
 
 
 def test_the_adaptive_gap_counts_the_window_and_adds_both_scores(drawn):
     ids, negatives = drawn(3, seed=1), drawn(6, seed=2)
     images = np.concatenate([ids, ids, ids, drawn(200, seed=3)])
     fixed, adaptive = (
-        AdaNegStream(ids, negatives, given)
+        AdaNegStream(ids, negatives, given, scale=20.0)
         for given in (
-            AdaNegSettings(scale=20.0, group_count=1, static_weight=1.0),
-            AdaNegSettings.with_adaptive_gap(scale=20.0, group_count=1, window=12),
+            AdaNegSettings(group_count=1, static_weight=1.0),
+            AdaNegSettings(group_count=1, static_weight=1.0, adaptive_gap=True, window=12),
         )
     )
     first, second = (score_stream(stream, images, batch_rows=10) for stream in (fixed, adaptive))
-    assert adaptive.settings.static_weight == 1 and len(adaptive._window) == 12
+    assert len(adaptive._window) == 12
     assert not np.array_equal(first, second)
     fixed_count, adaptive_count = (len(stream.frozen().classes) for stream in (fixed, adaptive))
     assert adaptive_count <= fixed_count
@@ -156,8 +157,8 @@ class Naive:
 def test_it_is_the_naive_transcription(drawn, seed, ids, negatives, slots, mode, batch):
     inside, outside = drawn(ids, 4, seed=seed), drawn(negatives, 4, seed=seed + 1)
     images = drawn(40, 4, seed=seed + 2)
-    given = AdaNegSettings(scale=15.0, slots=slots, group_count=1, mode=mode)
-    stream = AdaNegStream(inside, outside, given)
+    given = AdaNegSettings(slots=slots, group_count=1, proxies=mode)
+    stream = AdaNegStream(inside, outside, given, scale=15.0)
     naive = Naive(inside, outside, scale=15.0, slots=slots, mode=mode, beta=5)
     for start in range(0, 40, batch):
         part = images[start : start + batch]
@@ -181,7 +182,7 @@ def test_cosines_with_sample_proxies_are_those_of_the_proxies_themselves(drawn, 
 
 
 def test_what_is_frozen_are_the_parameters_of_the_method(drawn):
-    stream = AdaNegStream(drawn(3, seed=1), drawn(6, seed=2), AdaNegSettings(scale=20.0, slots=3))
+    stream = AdaNegStream(drawn(3, seed=1), drawn(6, seed=2), AdaNegSettings(slots=3), scale=20.0)
     empty = stream.frozen().parameters()
     assert empty["memory.slots"].shape == (0, 8) and empty["memory.classes"].shape == (0,)
     score_stream(stream, drawn(60, seed=3), batch_rows=16)
@@ -190,4 +191,3 @@ def test_what_is_frozen_are_the_parameters_of_the_method(drawn):
     assert kept["proxies"].shape == (9, 8) and kept["proxies"].dtype == np.float32
     assert np.bincount(kept["memory.classes"]).max() <= 2
     np.testing.assert_allclose(np.linalg.norm(kept["memory.slots"], axis=1), 1, atol=1e-6)
-    assert stream.id_labels.shape == (60 % 16,)

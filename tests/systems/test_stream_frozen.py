@@ -7,11 +7,15 @@ import pytest
 
 from curator.methods import resolve_method, score_vectors
 from curator.methods.members.ants import side_score
-from curator.systems.adaneg.stream import AdaNegSettings, AdaNegStream
-from curator.systems.ants.stream import AntsSettings, AntsStream
-from curator.systems.stream import batches, score_stream
-from curator.systems.tanl.stream import TanlSettings, TanlStream
+from curator.systems.adaneg.settings import AdaNegSettings
+from curator.systems.adaneg.stream import AdaNegStream
+from curator.systems.ants.settings import AntsSettings
+from curator.systems.stream import batches
+from curator.systems.tanl.settings import TanlSettings
+from curator.systems.tanl.stream import TanlStream
 from curator.types import Bank, Label
+from tests.systems.conftest import score_stream
+from tests.systems.test_stream_ants import CODE, STREAMS
 
 SCALE = 20.0
 
@@ -27,7 +31,7 @@ def bank_of(ids, sides, *, parameters=None, learned=None):
 @pytest.mark.parametrize("mode", ["task", "sample"])
 def test_adaneg_scores_its_last_batch_as_the_frozen_method_does(drawn, mode):
     ids, negatives, images = drawn(4, seed=1), drawn(20, seed=2), drawn(90, seed=3)
-    stream = AdaNegStream(ids, negatives, AdaNegSettings(scale=SCALE, slots=4, mode=mode))
+    stream = AdaNegStream(ids, negatives, AdaNegSettings(slots=4, proxies=mode), scale=SCALE)
     last = [stream.feed(batch) for batch in batches(images, 30)][-1]
     bank = bank_of(ids, [("wordnet", negatives)], parameters=stream.frozen().parameters())
     table = score_vectors(images[60:], bank, resolve_method(f"adaneg:mode={mode}", bank))
@@ -38,7 +42,7 @@ def test_adaneg_scores_its_last_batch_as_the_frozen_method_does(drawn, mode):
 def test_t4_holds_for_the_frozen_method(unit):
     ids, negatives = unit([[1, 0, 0.2], [0, 1, 0.2]]), unit([[0.3, 0.3, 1], [-0.2, 0.4, 1]])
     images = unit([[1, 0.1, 0.4], [0.2, 0.3, 1], [0.9, 0.2, 0.3], [0.05, 0.25, 1]])
-    stream = AdaNegStream(ids, negatives, AdaNegSettings(scale=10.0, slots=3, group_count=1))
+    stream = AdaNegStream(ids, negatives, AdaNegSettings(slots=3, group_count=1), scale=10.0)
     stream.feed(images)
     bank = bank_of(ids, [("wordnet", negatives)], parameters=stream.frozen().parameters())
     expected = {
@@ -59,13 +63,12 @@ def test_ants_scores_its_last_batch_as_the_frozen_method_does(drawn, unit, initi
         inside, outside = (vectors.astype(np.float64) @ side.T.astype(np.float64) for side in (ids, base))
         return side_score(inside, outside, scale=SCALE), inside.argmax(axis=1)
 
-    settings = AntsSettings(
-        scale=SCALE, variant=variant, cache_size=10, first_class_batch=1, class_interval=1, initialised=initialised
-    )
-    stream = AntsStream(
+    given = {"cache_size": 10, "first_class_batch": 1, "class_interval": 1, "initialise": initialised}
+    stream = STREAMS[variant](
         ids,
         static,
-        settings,
+        AntsSettings(**CODE, **given),
+        scale=SCALE,
         describe=lambda candidates: unit(images[[candidate.image for candidate in candidates]] + 0.1),
         look_alikes=lambda labels: {label: drawn(3, seed=100 + label) for label in labels},
         base_negatives=base,
@@ -73,7 +76,7 @@ def test_ants_scores_its_last_batch_as_the_frozen_method_does(drawn, unit, initi
     last = [stream.feed(batch) for batch in batches(images, 30)][-1]
     kept = stream.frozen()
     sides = [("ants:ens", kept.ens), ("ants:vsnl", kept.vsnl)] + [("ants:base", base)] * initialised
-    learned = {"ens_weight": kept.weight, "initialised": kept.initialised}
+    learned = {"ens_weight": stream.weight, "initialised": initialised}
     bank = bank_of(ids, sides, learned=learned)
     table = score_vectors(images[60:], bank, resolve_method(f"ants:variant={variant}", bank))
     np.testing.assert_allclose(table.id_score, last, rtol=0, atol=1e-6)
@@ -81,10 +84,9 @@ def test_ants_scores_its_last_batch_as_the_frozen_method_does(drawn, unit, initi
 
 def test_tanl_keeps_the_candidates_in_the_order_in_which_the_method_takes_them(drawn):
     ids, candidates, images = drawn(4, seed=1), drawn(40, seed=2), drawn(90, seed=3)
-    stream = TanlStream(ids, candidates, TanlSettings(scale=SCALE, negatives=15, alpha=1.0), noise=drawn(3, seed=4))
+    stream = TanlStream(ids, candidates, TanlSettings(negatives=15, alpha=1.0), scale=SCALE, noise=drawn(3, seed=4))
     score_stream(stream, images, batch_rows=30)
-    kept = stream.frozen()
-    bank = bank_of(ids, [("tanl", candidates[kept.order])])
+    bank = bank_of(ids, [("tanl", candidates[stream.frozen_order()])])
     table = score_vectors(images, bank, resolve_method("tanl", bank))
     again = stream.feed(images)  # ordered by the queues as they were frozen
     np.testing.assert_allclose(table.id_score, again, rtol=0, atol=1e-6)
