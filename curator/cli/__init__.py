@@ -11,7 +11,6 @@ from curator.cli.app import App, ErrorGroup
 from curator.cli.bank import bank
 from curator.cli.bank_systems import SYSTEM_COMMANDS
 from curator.cli.calibrate import calibrate, score
-from curator.cli.create import init
 from curator.cli.demo import demo
 from curator.cli.evaluate import evaluate
 from curator.cli.explain import explain
@@ -19,7 +18,7 @@ from curator.cli.export import export
 from curator.cli.index import index
 from curator.cli.keeping import backup, gc, recover, restore
 from curator.cli.models import models
-from curator.cli.operations import config, doctor, publish
+from curator.cli.operations import config, doctor, init, publish
 from curator.cli.plan import plan
 from curator.cli.report import baseline, report
 from curator.cli.review import propose, review

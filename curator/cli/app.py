@@ -45,7 +45,7 @@ class App:
             more = f"\n{printable_lines(detail)}" if detail else ""
             click.echo(printable_lines(trace or "") + text + more, err=True)
 
-    def open(self, overrides: Mapping[str, Any] | None = None) -> Workspace:
+    def open(self, overrides: Mapping[str, object] | None = None) -> Workspace:
         """The workspace, with options from the command line on top of its configuration."""
         from curator.workspace import Workspace
 

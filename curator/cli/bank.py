@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, WholeRange, format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+from curator.cli.options import FiniteRange, Show, WholeRange, json_option, row_options
+from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
 from curator.cli.rows import cell
 
 if TYPE_CHECKING:
@@ -57,18 +57,16 @@ def build(app: App, name: str, wait: float, as_json: bool) -> None:
 
 
 @bank.command("list")
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
-def list_(app: App, style: str | None, output: str | None, as_json: bool) -> None:
+def list_(app: App, show: Show) -> None:
     """List bank versions, the newest first.
 
     \b
     Example:
       curator bank list
     """
-    echo_rows(app.open().banks(), style="json" if as_json else style, output=output)
+    show(app.open().banks())
 
 
 @bank.command()
@@ -111,19 +109,9 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
     metavar="N",
     help="Exit with 4 if more than N negatives are equal or synonymous to an ID label.",
 )
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
-def audit(
-    app: App,
-    address: str,
-    min_cosine: float | None,
-    most_same_names: int | None,
-    style: str | None,
-    output: str | None,
-    as_json: bool,
-) -> None:
+def audit(app: App, address: str, min_cosine: float | None, most_same_names: int | None, show: Show) -> None:
     """List the doubtful labels of a bank version, the gravest first.
 
     A negative is doubtful when it equals an ID label or is its synonym in
@@ -139,7 +127,7 @@ def audit(
       curator bank audit base
     """
     report = app.open().audit_bank(address, min_cosine=min_cosine)
-    echo_rows(report.table, style="json" if as_json else style, output=output)
+    show(report.table)
     _echo_audit_summary(report)
     if most_same_names is not None and report.same_names > most_same_names:
         say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
@@ -181,12 +169,9 @@ def diff(app: App, old: str, new: str, limit: int, as_json: bool) -> None:
 
 def _echo_diff(report: DiffReport, limit: int) -> None:
     """Facts and spec keys side by side, the number of changes of each kind, and the first changes."""
-    import pyarrow as pa
-
     both = {key: (report.old[key], report.new[key]) for key in report.old}
     both |= {f"spec.{key}": values for key, values in report.diff.spec.items()}
-    sides = [{"": key, "old": _brief(old), "new": _brief(new)} for key, (old, new) in both.items()]
-    echo_rows(pa.Table.from_pylist(sides))
+    echo_records({"": key, "old": _brief(old), "new": _brief(new)} for key, (old, new) in both.items())
     say()
     echo_pairs(readable(report.counts()))
     changes = [
@@ -195,15 +180,13 @@ def _echo_diff(report: DiffReport, limit: int) -> None:
     ]
     if changes:
         say()
-        echo_rows(pa.Table.from_pylist(changes))
+        echo_records(changes)
     say()
     _echo_flag_changes(report.flags, limit)
 
 
 def _echo_flag_changes(flags: FlagChanges, limit: int) -> None:
     """How many flags differ, and examples; or what to do to know."""
-    import pyarrow as pa
-
     if flags.note is not None:
         return say(f"flags: {flags.note}")
     say(f"flags of {flags.images} images under {flags.old} and {flags.new}:")
@@ -213,7 +196,7 @@ def _echo_flag_changes(flags: FlagChanges, limit: int) -> None:
     )
     if flags.examples:
         say()
-        echo_rows(pa.Table.from_pylist([dict(row) for row in flags.examples[:limit]]))
+        echo_records(flags.examples[:limit])
     return None
 
 
@@ -232,14 +215,14 @@ def deps(app: App, name: str) -> None:
     click.echo(app.open().bank_dependencies(name), nl=False)
 
 
-def readable(facts: Mapping[str, Any]) -> dict[str, str]:
+def readable(facts: Mapping[str, object]) -> dict[str, str]:
     """Nested facts as one list of dotted names."""
     from curator.banks.diff import dotted
 
     return {name: _brief(value) for name, value in dotted(facts).items()}
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     """A value for a person's eye; of a list, how many and the first three."""
     if isinstance(value, list):
         more = ", …" if len(value) > 3 else ""

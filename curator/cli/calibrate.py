@@ -9,8 +9,16 @@ import click
 from click.core import ParameterSource
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, WholeRange, encoder_options, encoder_overrides, format_option, json_option
-from curator.cli.output import echo_json, echo_rows, say
+from curator.cli.options import (
+    FiniteRange,
+    Overrides,
+    WholeRange,
+    encoder_options,
+    format_option,
+    json_option,
+    wait_option,
+)
+from curator.cli.output import echo_json, echo_records, echo_rows, say
 from curator.cli.progress import ScanProgress
 
 if TYPE_CHECKING:
@@ -20,14 +28,6 @@ EXIT_CONDITION = 4  # as of `curator scan --fail-on`
 SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
 bank_option = click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
 method_option = click.option("--method", metavar="NAME", help="Calibrate for this method.")
-wait_option = click.option(
-    "--wait",
-    "wait_seconds",
-    type=FiniteRange(0),
-    default=0,
-    metavar="SECONDS",
-    help="Wait so long for another run.",
-)
 
 
 @click.group(invoke_without_command=True)
@@ -52,7 +52,6 @@ wait_option = click.option(
 @click.pass_context
 def calibrate(
     context: click.Context,
-    /,
     sources: tuple[str, ...],
     keep: float | None,
     alpha: float | None,
@@ -64,7 +63,7 @@ def calibrate(
     method: str | None,
     wait_seconds: float,
     as_json: bool,
-    **encoder: Any,
+    encoder: Overrides,
 ) -> None:
     """Set the threshold from images that are known to be ID.
 
@@ -88,11 +87,18 @@ def calibrate(
         return _refuse_options(context)
     app = context.find_object(App)
     assert app is not None  # `cli` makes it
-    workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
-    rule: dict[str, Any] = {"alpha": alpha, "fdr": fdr, "by_class": by_class, "minimum": class_minimum}
+    workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(
-            *sources, keep=keep, name=name, watcher=progress, wait_seconds=wait_seconds, **rule
+            *sources,
+            keep=keep,
+            alpha=alpha,
+            fdr=fdr,
+            by_class=by_class,
+            minimum=class_minimum,
+            name=name,
+            watcher=progress,
+            wait_seconds=wait_seconds,
         )
     return echo_json(summary.as_json()) if as_json else echo_calibration(summary)
 
@@ -172,14 +178,13 @@ def use(app: App, name: str, as_json: bool) -> None:
 @pass_app
 def check(
     app: App,
-    /,
     sources: tuple[str, ...],
     alphas: tuple[float, ...],
     fail_on: tuple[str, ...],
     bank: str | None,
     method: str | None,
     as_json: bool,
-    **encoder: Any,
+    encoder: Overrides,
 ) -> None:
     """Show whether flags keep their promise on held-out ID images.
 
@@ -194,7 +199,7 @@ def check(
     Example:
       curator calibrate check --alpha 0.05
     """
-    workspace = app.open({"scan.bank": bank, "scan.method": method} | encoder_overrides(**encoder))
+    workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
     chosen: dict[str, Any] = {"alphas": alphas} if alphas else {}
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         found = workspace.check_calibration(*sources, watcher=progress, **chosen)
@@ -207,14 +212,12 @@ def check(
 
 def echo_check(found: CalibrationCheck) -> None:
     """The rules as a table, the worst classes, drift, and the warnings."""
-    import pyarrow as pa
-
     half = "a random half of them, the cuts are those of the other half"
     held_out = half if found.held_out == "half" else "the images given"
     say(f"policy {found.policy}, {found.reference_images} reference images; held out: {held_out}")
     if found.left_out:
         say(f"{found.left_out} of the images given are reference images themselves, and left out")
-    echo_rows(pa.Table.from_pylist([rule.row() for rule in found.rules]))
+    echo_records(rule.row() for rule in found.rules)
     for rule in found.rules:
         for item in rule.worst:
             share = item.coverage

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import (
-    WholeRange,
-    encoder_options,
-    encoder_overrides,
-    format_option,
-    json_option,
-    output_option,
-)
+from curator.cli.options import Overrides, WholeRange, encoder_options, format_option, json_option, output_option
 from curator.cli.output import echo_json, echo_rows, say
 from curator.cli.progress import ScanProgress
 from curator.errors import UsageError
@@ -58,7 +51,15 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @json_option
 @pass_app
 def evaluate(
-    app: App, /, near: str, ood: tuple[str, ...], style: str | None, output: str | None, as_json: bool, **given: Any
+    app: App,
+    /,
+    near: str,
+    ood: tuple[str, ...],
+    style: str | None,
+    output: str | None,
+    as_json: bool,
+    encoder: Overrides,
+    **given: Any,
 ) -> None:
     """Measure how well banks and methods tell ID from OOD.
 
@@ -80,9 +81,8 @@ def evaluate(
     """
     from curator.workspace import EvaluationRequest
 
-    encoder = {name: given.pop(name) for name in ("device", "dtype", "compiled", "batch_size", "offline")}
     request = EvaluationRequest(ood_sources=_named(ood), near=tuple(filter(None, near.split(","))), **given)
-    workspace = app.open(encoder_overrides(**encoder))
+    workspace = app.open(encoder)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.evaluate(request, watcher=progress)
     for warning in summary.warnings:

@@ -9,7 +9,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import WholeRange, json_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, say, write_file
+from curator.cli.output import echo_json, echo_pairs, echo_records, say, write_file
 from curator.errors import SourceError, UsageError
 from curator.printable import printable
 
@@ -91,13 +91,11 @@ def _label_with_origin(values: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next(iter((*deciding, *negatives)), None)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
-def _echo_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    import pyarrow as pa
-
+def _echo_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     if rows:
         say(f"\n{title}:")
-        echo_rows(pa.Table.from_pylist([dict(row) for row in rows]))
+        echo_records(rows)

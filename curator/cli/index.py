@@ -7,7 +7,7 @@ from typing import Literal, cast
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import WholeRange, format_option, json_option, output_option
+from curator.cli.options import Show, WholeRange, json_option, row_options
 from curator.cli.output import echo_rows
 
 
@@ -57,9 +57,7 @@ def list_(app: App, as_json: bool) -> None:
     show_default=True,
     help="What to search.",
 )
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
 def search(
     app: App,
@@ -68,9 +66,7 @@ def search(
     label: str | None,
     k: int,
     among: str,
-    style: str | None,
-    output: str | None,
-    as_json: bool,
+    show: Show,
 ) -> None:
     """Find the images (or labels) nearest to TEXT, an image or a label.
 
@@ -79,5 +75,4 @@ def search(
       curator index search "a red tram" -k 10
     """
     wanted = cast(Literal["images", "labels"], among)
-    table = app.open().search(text=text, image=image, label=label, k=k, among=wanted)
-    echo_rows(table, style="json" if as_json else style, output=output)
+    show(app.open().search(text=text, image=image, label=label, k=k, among=wanted))

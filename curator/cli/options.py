@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from curator.cli.output import echo_rows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Command: TypeAlias = Callable[..., None]
+Overrides: TypeAlias = Mapping[str, object]  # of the configuration, by dotted name; None: as it is
+Show: TypeAlias = "Callable[[pa.Table], None]"
 
 LARGEST = 10**12  # of any number on the command line: more is a slip, and too large for what counts in 64 bits
 
@@ -16,8 +23,8 @@ LARGEST = 10**12  # of any number on the command line: more is a slip, and too l
 class FiniteRange(click.FloatRange):
     """A range of numbers, without those that are none: every comparison with nan is false, so click lets it pass."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
         if not abs(found) <= LARGEST:
             self.fail(f"{value} is not a finite number of at most {LARGEST:,}.", param, ctx)
         return found
@@ -26,8 +33,8 @@ class FiniteRange(click.FloatRange):
 class WholeRange(click.IntRange):
     """A range of whole numbers, none of them too large to count with."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = super().convert(value, param, ctx)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found: int = super().convert(value, param, ctx)
         if found > LARGEST:
             self.fail(f"{found} is larger than {LARGEST:,}.", param, ctx)
         return found
@@ -46,22 +53,49 @@ output_option = click.option(
 )
 
 
+wait_option = click.option(
+    "--wait",
+    "wait_seconds",
+    type=FiniteRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for another run.",
+)
+
+
+def row_options(command: Command) -> Command:
+    """How rows are printed. The command gets `show`, which prints a table so."""
+
+    @wraps(command)
+    def with_show(*args: object, style: str | None, output: str | None, as_json: bool, **given: object) -> None:
+        command(*args, show=partial(echo_rows, style="json" if as_json else style, output=output), **given)
+
+    return format_option(output_option(json_option(with_show)))
+
+
 def column_options(command: Command) -> Command:
-    """Which columns of Parquet files are read, on top of the workspace's configuration."""
+    """Which columns of Parquet files are read, on top of the workspace's configuration. The command gets `columns`."""
+
+    @wraps(command)
+    def with_columns(*args: object, image_column: str | None, label_column: str | None, **given: object) -> None:
+        names = {key: name for key, name in (("image", image_column), ("label", label_column)) if name}
+        # The pattern matches every file, and no other is likely to be so called.
+        command(*args, columns={"columns.**": names or None}, **given)
+
     label = click.option("--label-column", metavar="NAME", help="Of Parquet files: the column of the labels.")
-    return click.option("--image-column", metavar="NAME", help="Of Parquet files: the column of the images.")(
-        label(command)
-    )
-
-
-def column_overrides(image_column: str | None, label_column: str | None) -> dict[str, Any]:
-    """The same as configuration overrides; the pattern matches every file, and no other is likely to be so called."""
-    given = {"image": image_column, "label": label_column}
-    return {"columns.**": {key: name for key, name in given.items() if name} or None}
+    image = click.option("--image-column", metavar="NAME", help="Of Parquet files: the column of the images.")
+    return image(label(with_columns))
 
 
 def encoder_options(command: Command) -> Command:
-    """How the encoder runs, on top of the workspace's configuration."""
+    """How the encoder runs, on top of the workspace's configuration. The command gets `encoder`."""
+
+    @wraps(command)
+    def with_encoder(*args: object, offline: bool | None, compiled: bool | None, **given: object) -> None:
+        encoder = {f"encoder.{name}": given.pop(name) for name in ("device", "dtype", "batch_size")}
+        encoder |= {"encoder.compile": compiled, "encoder.offline": offline or None}
+        command(*args, encoder=encoder, **given)
+
     for option in (
         click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
         click.option("--batch-size", type=WholeRange(min=1), help="Images at a time through the encoder."),
@@ -69,18 +103,5 @@ def encoder_options(command: Command) -> Command:
         click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), help="Of the encoder."),
         click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: auto]"),
     ):
-        command = option(command)
-    return command
-
-
-def encoder_overrides(
-    device: str | None, dtype: str | None, compiled: bool | None, batch_size: int | None, offline: bool | None
-) -> dict[str, Any]:
-    """The encoder options as configuration overrides; what was not given is None."""
-    return {
-        "encoder.device": device,
-        "encoder.dtype": dtype,
-        "encoder.compile": compiled,
-        "encoder.batch_size": batch_size,
-        "encoder.offline": offline or None,
-    }
+        with_encoder = option(with_encoder)
+    return with_encoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,7 @@ from curator.errors import UsageError
 from curator.printable import printable, printable_lines, said_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -26,7 +26,7 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable_lines(str(text)), err=err, nl=nl)
 
 
-def echo_json(value: Any) -> None:
+def echo_json(value: object) -> None:
     """One JSON value on stdout."""
     click.echo(json_text(value))
 
@@ -50,6 +50,13 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
         sys.stdout.buffer.flush()
 
 
+def echo_records(records: Iterable[Mapping[str, object]]) -> None:
+    """The same of mappings with the same keys, for people."""
+    import pyarrow as pa
+
+    echo_rows(pa.Table.from_pylist([dict(record) for record in records]))
+
+
 def write_file(path: str, data: bytes | str) -> None:
     """A file that the user named, over what was there; text as UTF-8. Raises UsageError."""
     try:
@@ -59,6 +66,7 @@ def write_file(path: str, data: bytes | str) -> None:
 
 
 def _print_rich(table: pa.Table) -> None:
+    import pyarrow as pa
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -66,7 +74,7 @@ def _print_rich(table: pa.Table) -> None:
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, column in zip(table.column_names, table.columns, strict=True):
-        number = column.type in _number_types()
+        number = column.type in (pa.int32(), pa.int64(), pa.float32(), pa.float64())
         shown.add_column(Text(printable(name)), justify="right" if number else "left", overflow="fold", no_wrap=number)
     for row in row_values(table):
         shown.add_row(*(Text(cell(value)) for value in row))
@@ -75,13 +83,7 @@ def _print_rich(table: pa.Table) -> None:
         say("(no rows)")
 
 
-def _number_types() -> set[Any]:
-    import pyarrow as pa
-
-    return {pa.int32(), pa.int64(), pa.float32(), pa.float64()}
-
-
-def echo_pairs(pairs: Mapping[str, Any]) -> None:
+def echo_pairs(pairs: Mapping[str, object]) -> None:
     """Names and values, one a line, aligned."""
     width = max(len(name) for name in pairs)
     for name, value in pairs.items():

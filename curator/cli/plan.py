@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, WholeRange, encoder_options, encoder_overrides, json_option
+from curator.cli.options import FiniteRange, Overrides, WholeRange, encoder_options, json_option
 from curator.cli.output import bytes_text, echo_json, say
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
 @pass_app
 def plan(
     app: App,
-    /,
     sources: tuple[str, ...],
     nodes: int,
     cores: int | None,
@@ -43,7 +42,7 @@ def plan(
     images: tuple[int, ...],
     sample: int,
     as_json: bool,
-    **encoder: Any,
+    encoder: Overrides,
 ) -> None:
     """Say what a scan of SOURCES would cost on so many machines.
 
@@ -60,7 +59,7 @@ def plan(
 
     fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)
     request = PlanRequest(sources, fleet, images or LAKES, sample, gpu_rate)
-    found = app.open(encoder_overrides(**encoder)).plan(request)
+    found = app.open(encoder).plan(request)
     echo_json(found.as_json()) if as_json else _echo(found)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, passed_over_text, say, write_file
+from curator.cli.options import Show, json_option, row_options
+from curator.cli.output import echo_json, echo_pairs, passed_over_text, say, write_file
 
 if TYPE_CHECKING:
     from curator.workspace import NightReport
@@ -99,15 +99,13 @@ def pin(app: App, night: str | None, as_json: bool) -> None:
 
 
 @baseline.command("list")
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
-def list_(app: App, style: str | None, output: str | None, as_json: bool) -> None:
+def list_(app: App, show: Show) -> None:
     """List the pinned baselines, the newest first.
 
     \b
     Example:
       curator baseline list
     """
-    echo_rows(app.open().baselines(), style="json" if as_json else style, output=output)
+    show(app.open().baselines())

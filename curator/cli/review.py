@@ -6,16 +6,17 @@ import getpass
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import WholeRange, json_option
-from curator.cli.output import echo_json, echo_pairs, echo_rows, say
+from curator.cli.output import echo_json, echo_pairs, echo_records, say
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from curator.workspace.review.propose import BankProposal
+
 EXIT_REJECTS = 3  # as of `curator scan --max-reject-rate`
 REFUSED_SHOWN = 10
 STYLES = ("csv", "jsonl", "fiftyone", "label-studio")
@@ -157,24 +158,18 @@ def propose(
     echo_json(found.as_json()) if as_json else echo_proposal(found)
 
 
-def echo_proposal(found: Any) -> None:
+def echo_proposal(found: BankProposal) -> None:
     """The labels with their evidence, the figures before and after, and what became of it."""
-    import pyarrow as pa
-
     columns = ("action", "label", "witnesses", "decided", "against", "noted", "cosine")
     rows = [
         {name: getattr(item, name) for name in columns}
-        | {
-            "images": len(item.images),
-            "example": next(iter(item.images), ""),
-            "outcome": item.outcome or "proposed",
-        }
+        | {"images": len(item.images), "example": next(iter(item.images), ""), "outcome": item.outcome or "proposed"}
         for item in found.candidates
     ]
     refused = [row for row in rows if row["outcome"] != "proposed"]
     shown = [row for row in rows if row not in refused[REFUSED_SHOWN:]]
     if shown:
-        echo_rows(pa.Table.from_pylist(shown))
+        echo_records(shown)
     if len(refused) > REFUSED_SHOWN:
         say(f"and {len(refused) - REFUSED_SHOWN} more that are not proposed: --json has all")
     say(f"\n{found.reviewed} reviewed, {found.reference} reference images, by {found.method_id} of {found.parent}")

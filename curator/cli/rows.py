@@ -41,12 +41,12 @@ def encode(table: pa.Table, style: str) -> bytes:
     return bytes(sink.getvalue())
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """One strict JSON value."""
     return printable_json(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def cell(value: Any) -> str:
+def cell(value: object) -> str:
     """One value for a person's eye."""
     if value is None:
         return ""
@@ -59,7 +59,7 @@ def cell(value: Any) -> str:
     return printable(str(value))
 
 
-def row_values(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+def row_values(table: pa.Table) -> Iterator[tuple[object, ...]]:
     """Row by row, also where columns share a name."""
     columns = [_values(column) for column in table.columns]
     return zip(*columns, strict=True) if columns else iter([])
@@ -87,14 +87,14 @@ def _aligned(table: pa.Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def _values(column: pa.ChunkedArray) -> list[object]:
     try:
         return list(column.to_pylist())
     except (OverflowError, ValueError):  # one of them is beyond what Python has
         return [_value(scalar) for scalar in column]
 
 
-def _value(scalar: Any) -> Any:
+def _value(scalar: Any) -> object:
     """A value for Python; a date or time beyond its own as text, also within lists and the like."""
     try:
         return scalar.as_py()
@@ -150,13 +150,13 @@ def _is_no_csv(column: pa.ChunkedArray) -> bool:
     return bool(types.is_binary(column.type) or types.is_interval(column.type))
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     """One value of a format that has no type for it: as JSON, but for what is text already."""
     plain = _plain(value)
     return plain if plain is None or isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     """What JSON has for a value."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -177,5 +177,5 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _is_interval(value: Any) -> bool:
+def _is_interval(value: object) -> bool:
     return type(value).__name__ == "MonthDayNano"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,20 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.options import (
     FiniteRange,
+    Overrides,
     WholeRange,
     column_options,
-    column_overrides,
     encoder_options,
-    encoder_overrides,
     json_option,
+    wait_option,
 )
 from curator.cli.output import bytes_text, echo_json, passed_over_text, say
 from curator.cli.progress import ScanProgress
 from curator.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from curator.store import ListingCounts
     from curator.workspace import ScanSummary
 
@@ -66,14 +69,7 @@ Example:
     help="Exit with 3 when more of the data are rejects.  [default: half, for one reason]",
 )
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")
-@click.option(
-    "--wait",
-    "wait_seconds",
-    type=FiniteRange(0),
-    default=0,
-    metavar="SECONDS",
-    help="Wait so long for another run.",
-)
+@wait_option
 @click.option("--metrics-file", metavar="FILE", help="Leave the night's figures here, for Prometheus.")
 @column_options
 @encoder_options
@@ -81,7 +77,6 @@ Example:
 @pass_app
 def scan(
     app: App,
-    /,
     sources: tuple[str, ...],
     dry_run: bool,
     bank: str | None,
@@ -96,24 +91,26 @@ def scan(
     fail_on: tuple[str, ...],
     wait_seconds: float,
     metrics_file: str | None,
-    image_column: str | None,
-    label_column: str | None,
+    columns: Overrides,
+    encoder: Overrides,
     as_json: bool,
-    **encoder: Any,
 ) -> None:
     """Scan SOURCES: embed, score and flag what is new; the exit code says whether somebody has to look."""
-    overrides = {"scan.bank": bank, "scan.method": method, "scan.decode_workers": workers}
-    overrides["scan.engine"] = engine
-    overrides["scan.metrics_file"] = str(Path(metrics_file).absolute()) if metrics_file else None
-    overrides |= column_overrides(image_column, label_column)
-    workspace = app.open(overrides | encoder_overrides(**encoder))
+    overrides = {
+        "scan.bank": bank,
+        "scan.method": method,
+        "scan.decode_workers": workers,
+        "scan.engine": engine,
+        "scan.metrics_file": str(Path(metrics_file).absolute()) if metrics_file else None,
+    }
+    workspace = app.open({**overrides, **columns, **encoder})
     which: dict[str, Any] = {"rehash": rehash, "retry_rejects": retry_rejects, "exclude": exclude, "include": include}
     if dry_run:
         from curator.workspace.night.conditions import Limits
 
         Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on)
         counts = workspace.preview(*sources, **which)
-        echo_json([_listing_json(item) for item in counts]) if as_json else _echo_listings(counts)
+        echo_json([asdict(item) for item in counts]) if as_json else _echo_listings(counts)
         return
     with ScanProgress(quiet=app.verbosity < 0, plain=app.log_format == "json") as progress:
         summary = workspace.scan(
@@ -130,13 +127,7 @@ def scan(
     sys.exit(summary.exit_code)
 
 
-def _listing_json(counts: ListingCounts) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(counts)
-
-
-def _echo_listings(listings: list[ListingCounts] | tuple[ListingCounts, ...]) -> None:
+def _echo_listings(listings: Sequence[ListingCounts]) -> None:
     for item in listings:
         say(
             f"{printable(item.source)}: {item.objects_listed} objects, {bytes_text(item.bytes_listed)}: "

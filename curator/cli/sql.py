@@ -9,21 +9,17 @@ from pathlib import Path
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import WholeRange, format_option, json_option, output_option
-from curator.cli.output import echo_rows, say
+from curator.cli.options import Show, WholeRange, row_options
+from curator.cli.output import say
 from curator.errors import UsageError
 
 
 @click.command()
 @click.argument("statement", required=False)
 @click.option("-i", "--input", "file", type=click.Path(exists=True, dir_okay=False), help="Read the SQL from a file.")
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
-def sql(
-    app: App, statement: str | None, file: str | None, style: str | None, output: str | None, as_json: bool
-) -> None:
+def sql(app: App, statement: str | None, file: str | None, show: Show) -> None:
     """Run SQL over the results, read-only.
 
     Takes STATEMENT, a file, or standard input. Works while a scan writes.
@@ -35,7 +31,7 @@ def sql(
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
     text = sql_text(statement, file)
-    echo_rows(app.open().sql(text), style="json" if as_json else style, output=output)
+    show(app.open().sql(text))
 
 
 def sql_text(statement: str | None, file: str | None) -> str:
@@ -64,19 +60,9 @@ def sql_text(statement: str | None, file: str | None) -> str:
 @click.argument("name", required=False)
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
 @click.option("-n", "--limit", type=WholeRange(min=0), default=20, show_default=True, help="Rows at most.")
-@format_option
-@output_option
-@json_option
+@row_options
 @pass_app
-def query(
-    app: App,
-    name: str | None,
-    parameters: tuple[str, ...],
-    limit: int,
-    style: str | None,
-    output: str | None,
-    as_json: bool,
-) -> None:
+def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, show: Show) -> None:
     """Run a named query; without NAME, list them.
 
     Your own go into queries/*.sql of the workspace.
@@ -93,7 +79,7 @@ def query(
     values = dict(parameter_pair(text) for text in parameters)
     if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:
         values.setdefault("limit", str(limit))
-    echo_rows(workspace.query(name, **values), style="json" if as_json else style, output=output)
+    show(workspace.query(name, **values))
 
 
 def parameter_pair(text: str) -> tuple[str, str]:
