@@ -1,4 +1,4 @@
-"""Objects that a store holds with `Content-Encoding: gzip`: what they decode to, within bounds.
+"""Bytes that come out of what is stored: how many there may be, and what `Content-Encoding: gzip` decodes to.
 
 S3 gives the stored bytes and tells the encoding; the clients of web servers decode by themselves. Nothing can be read
 of such an object by its offset, so what is read in any order is decoded into a temporary file first. A header that is
@@ -8,14 +8,27 @@ wrong does no harm: bytes that are no gzip are taken as they are.
 from __future__ import annotations
 
 import gzip
+import io
 import tempfile
 import zlib
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from curator.lake.expansion import TooMuchContent
-
+MAX_EXPANSION = 200  # bytes of content for each stored one; images in gzip have 1 to 50, zeros 1,000
+EXPANSION_FREE = 1 << 29  # bytes of content that are never too many
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 20
+
+
+def most_content(stored_bytes: int) -> int:
+    """How many bytes may come out of so many stored ones (gzip, tar, a page of Parquet); more is a bomb."""
+    return EXPANSION_FREE + MAX_EXPANSION * stored_bytes
+
+
+class TooMuchContent(Exception):
+    """More comes out of a container than its stored bytes can honestly hold."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it expands to more than {limit} bytes, {MAX_EXPANSION} times what is stored")
 
 
 def is_gzip(encoding: str | None) -> bool:
@@ -36,7 +49,7 @@ def unpacked(data: bytes, limit: int) -> bytes:
     return found or data
 
 
-def copied(stream: Any, *, most: int | None) -> BinaryIO:
+def copied(stream: io.BufferedIOBase, *, most: int | None) -> BinaryIO:
     """A temporary file of all that a stream gives. Raises TooMuchContent beyond `most` bytes, OSError."""
     copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # given to the caller, who closes it
     try:
@@ -54,7 +67,7 @@ def copied(stream: Any, *, most: int | None) -> BinaryIO:
     return copy
 
 
-def copied_unpacked(stream: BinaryIO, *, most: int) -> BinaryIO:
+def copied_unpacked(stream: io.BufferedReader, *, most: int) -> BinaryIO:
     """The same of what a stream of gzip decodes to; the stream is closed."""
     with stream:
         is_packed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC

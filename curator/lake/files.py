@@ -16,16 +16,16 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import fsspec
+from fsspec import AbstractFileSystem
 
 from curator.errors import CuratorError, MissingExtra, SourceError
-from curator.lake.encodings import copied, copied_unpacked
-from curator.lake.expansion import most_content
+from curator.lake.encodings import copied, copied_unpacked, most_content
 from curator.lake.patience import CutShort, client_settings, patiently
 from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_archived, is_s3
-from curator.lake.versions import ChangedWhileRead, confirm_version, local_version, version_of
+from curator.lake.versions import ChangedWhileRead, Info, confirm_version, local_version, version_of
 from curator.printable import said_by
 from curator.urls import is_http, refuse_secrets, scheme_of
 
@@ -40,7 +40,7 @@ class StoreFault(OSError):
     """A store's client failed in its own way."""
 
 
-def connect(address: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
+def connect(address: str) -> tuple[AbstractFileSystem, str]:
     """The file system of a URL and the path in it. Makes no request.
 
     Raises MissingExtra where the store's package is missing, SourceError where nothing serves the scheme, UsageError
@@ -49,25 +49,22 @@ def connect(address: str, options: Mapping[str, Any] | None = None) -> tuple[Any
     refuse_secrets(address)
     scheme = scheme_of(address) or "file"
     try:
-        kind: Any = fsspec.get_filesystem_class(scheme)
-        found = {**client_settings(scheme), **kind._get_kwargs_from_urls(address)}
-        filesystem = kind(**{**found, **dict(options or {})})
+        kind: type[AbstractFileSystem] = fsspec.get_filesystem_class(scheme)
+        filesystem = kind(**{**client_settings(scheme), **kind._get_kwargs_from_urls(address)})
     except ImportError as fault:
         if scheme in PACKAGES:
             package, extra = PACKAGES[scheme]
             raise MissingExtra(package, extra=extra, needed_for=address) from fault
         raise SourceError(f"{address}: {said_by(fault)}", hint="install the package that it names") from fault
-    except ValueError as fault:
+    except (ValueError, TypeError) as fault:
         schemes = "local paths, s3://, gs://, https:// and whatever else fsspec knows"
         raise SourceError(f"{address}: {said_by(fault)}", hint=f"sources are {schemes}") from fault
-    except TypeError as fault:
-        raise SourceError(f"{address}: {said_by(fault)}", hint="check the storage options") from fault
     if is_s3(address):
         filesystem.retries = 1  # botocore and `patiently` repeat; a third layer would multiply them
     return filesystem, str(kind._strip_protocol(address))
 
 
-def read_bytes(path: str, options: Mapping[str, Any], *, limit: int, expected: int = 0, version: str = "") -> bytes:
+def read_bytes(path: str, *, limit: int, expected: int = 0, version: str = "") -> bytes:
     """All bytes of an object, or its first `limit + 1` where it has more than `limit`. Raises OSError.
 
     expected: its size where that is known; it saves a request.
@@ -78,35 +75,35 @@ def read_bytes(path: str, options: Mapping[str, Any], *, limit: int, expected: i
             data = file.read(size)
             return data if len(data) < size else data + _read_at_most(file, limit + 1 - size)
     with foreign_faults():
-        filesystem, inner = connect(path, options)
+        filesystem, inner = connect(path)
         if is_s3(path):
             return patiently(lambda: S3Object(filesystem, inner, version).read(limit))
         return patiently(lambda: _read_whole(filesystem, inner, limit, expected))
 
 
-def open_stream(path: str, options: Mapping[str, Any], *, version: str = "") -> io.BufferedReader:
+def open_stream(path: str, *, version: str = "") -> io.BufferedReader:
     """An object opened to be read once from its start. Raises OSError, now and when it is read."""
     if not is_http(path):
-        return _open(path, options, version)
+        return _open(path, version)
     with foreign_faults():
-        filesystem, inner = connect(path, options)
+        filesystem, inner = connect(path)
         # One request for the whole, which servers without ranges can answer too.
         return _guarded(lambda: filesystem.open(inner, "rb", block_size=0), STREAM_BUFFER_BYTES, is_stream=True)
 
 
-def open_seekable(path: str, options: Mapping[str, Any], *, version: str = "") -> BinaryIO:
+def open_seekable(path: str, *, version: str = "") -> BinaryIO:
     """An object opened to be read in any order. Raises OSError, now and when it is read.
 
     From a web server that does not answer requests for ranges, and where a store holds it encoded, it is first copied
     to a temporary file. Raises TooMuchContent where it decodes to more than it can honestly hold.
     """
-    if is_http(path) and not _serves_ranges(path, options):
-        with open_stream(path, options) as stream:
+    if is_http(path) and not _serves_ranges(path):
+        with open_stream(path) as stream:
             return copied(stream, most=_most_of(stream))
     if is_s3(path):
-        stream, info = _open_s3(path, options, version)
+        stream, info = _open_s3(path, version)
         return copied_unpacked(stream, most=most_content(int(info["size"]))) if info["is_gzip"] else stream
-    return _open(path, options, version)
+    return _open(path, version)
 
 
 def read_no_further(file: BinaryIO, end: int) -> None:
@@ -128,34 +125,34 @@ def _open_local(path: str) -> io.BufferedReader:
         raise
 
 
-def _open(path: str, options: Mapping[str, Any], version: str) -> io.BufferedReader:
+def _open(path: str, version: str) -> io.BufferedReader:
     if scheme_of(path) is None:
         return _open_local(path)
     if is_s3(path):
-        return _open_s3(path, options, version)[0]
+        return _open_s3(path, version)[0]
     with foreign_faults():
-        filesystem, inner = connect(path, options)
+        filesystem, inner = connect(path)
         return _guarded(lambda: filesystem.open(inner, "rb", block_size=BLOCK_BYTES), STREAM_BUFFER_BYTES)
 
 
-def _open_s3(path: str, options: Mapping[str, Any], version: str) -> tuple[io.BufferedReader, Mapping[str, Any]]:
+def _open_s3(path: str, version: str) -> tuple[io.BufferedReader, Info]:
     """An object as it is stored, and what the store tells of it."""
     with foreign_faults():
-        filesystem, inner = connect(path, options)
+        filesystem, inner = connect(path)
         info = patiently(S3Object(filesystem, inner).head)
         confirm_version(version, version_of(info))
         item = S3Object(filesystem, inner, version_of(info))
         return _guarded(lambda: S3File(item, int(info["size"])), FIRST_BLOCK_BYTES), info
 
 
-def read_range(path: str, offset: int, size: int, options: Mapping[str, Any]) -> bytes:
+def read_range(path: str, offset: int, size: int) -> bytes:
     """So many bytes of an object, from an offset. Raises OSError when they are not all there."""
     if is_s3(path):
         with foreign_faults():
-            item = S3Object(*connect(path, options))
+            item = S3Object(*connect(path))
             data = patiently(lambda: item.read_range(offset, offset + size))
     else:
-        with open_seekable(path, options) as file:
+        with open_seekable(path) as file:
             file.seek(offset)
             data = file.read(size)
     if len(data) != size:
@@ -234,8 +231,10 @@ class _Guarded(io.RawIOBase):
         return int(self._file.tell())
 
     @property
-    def client_file(self) -> Any:
-        return self._file
+    def headers(self) -> Mapping[str, str]:
+        """Of the answer of a web server, where this is a stream of one."""
+        found: Mapping[str, str] = getattr(getattr(self._file, "r", None), "headers", {})
+        return found
 
     def read_no_further(self, end: int) -> None:
         if isinstance(self._file, S3File):
@@ -269,7 +268,7 @@ def _guarded(opener: Callable[[], Any], buffer_bytes: int, *, is_stream: bool = 
     return io.BufferedReader(_Guarded(opener, is_stream=is_stream), buffer_bytes)
 
 
-def _read_whole(filesystem: Any, inner: str, limit: int, expected: int) -> bytes:
+def _read_whole(filesystem: AbstractFileSystem, inner: str, limit: int, expected: int) -> bytes:
     if not 0 < expected <= limit:
         with filesystem.open(inner, "rb") as file:
             return _read_at_most(file, limit + 1)
@@ -283,7 +282,7 @@ def _size(file: BinaryIO) -> int:
     return file.seek(0, io.SEEK_END) - file.seek(0)
 
 
-def _read_at_most(file: Any, count: int) -> bytes:
+def _read_at_most(file: IO[bytes], count: int) -> bytes:
     """Remote streams may return less than was asked for before their end."""
     parts: list[bytes] = []
     while count > 0 and (part := file.read(min(count, BLOCK_BYTES))):
@@ -292,10 +291,10 @@ def _read_at_most(file: Any, count: int) -> bytes:
     return b"".join(parts)
 
 
-def _serves_ranges(url: str, options: Mapping[str, Any]) -> bool:
+def _serves_ranges(url: str) -> bool:
     """Whether a web server gives the last bytes of an object alone."""
     with foreign_faults():
-        filesystem, inner = connect(url, options)
+        filesystem, inner = connect(url)
         with filesystem.open(inner, "rb", block_size=BLOCK_BYTES) as file:
             try:
                 file.seek(-1, io.SEEK_END)
@@ -306,12 +305,8 @@ def _serves_ranges(url: str, options: Mapping[str, Any]) -> bool:
 
 def _most_of(stream: io.BufferedReader) -> int | None:
     """How many bytes may honestly come out of the answer of a web server; None where they are not encoded."""
-    headers: Mapping[str, str] = getattr(getattr(_inner(stream), "r", None), "headers", {})
+    headers = stream.raw.headers if isinstance(stream.raw, _Guarded) else {}
     if headers.get("Content-Encoding", "identity") in ("", "identity"):
         return None
     length = headers.get("Content-Length", "")
     return most_content(int(length) if length.isdecimal() else 0)
-
-
-def _inner(stream: io.BufferedReader) -> Any:
-    return stream.raw.client_file if isinstance(stream.raw, _Guarded) else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 from curator.errors import UsageError
 
@@ -28,14 +26,12 @@ class ReadOptions:
 
     read_threads: loose files read at a time. max_object_bytes: larger images are rejected without being read.
     columns: of Parquet files that do not say it by type, name and first values; later ones go before earlier ones. A
-    file without the label column is searched for one by name. storage_options: for the fsspec file system of remote
-    objects.
+    file without the label column is searched for one by name.
     """
 
     read_threads: int = 8
     max_object_bytes: int = 268_435_456
     columns: tuple[ColumnNames, ...] = ()
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("read_threads", "max_object_bytes"):

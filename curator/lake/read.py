@@ -57,7 +57,7 @@ def read_datum(
         if kind == "file":
             found: Datum | Reject | None = _read_file(item, options)
         elif kind == "tar" and byte_offset is not None and byte_size is not None:
-            return read_range(path, byte_offset, byte_size, options.storage_options)
+            return read_range(path, byte_offset, byte_size)
         elif kind == "tar":
             found = next((datum for datum in read_tar(item, options) if datum.member == member), None)
         else:
@@ -134,9 +134,7 @@ def _read_file(item: SourceObject, options: ReadOptions) -> Datum | Reject:
     if item.byte_size > limit:
         return _too_large(item, item.byte_size, limit)
     try:
-        data = read_bytes(
-            item.path, options.storage_options, limit=limit, expected=item.byte_size, version=item.version
-        )
+        data = read_bytes(item.path, limit=limit, expected=item.byte_size, version=item.version)
         if len(data) > limit:
             return _too_large(item, len(data), limit)
         confirm_unchanged(item.path, version=item.version)

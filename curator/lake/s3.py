@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fsspec import AbstractFileSystem
 from fsspec.asyn import sync
 
 from curator.lake.encodings import is_gzip, unpacked
 from curator.lake.patience import CutShort, chain, patiently
-from curator.lake.versions import confirm_version, version_of
+from curator.lake.versions import Info, confirm_version, version_of
 from curator.urls import scheme_of
 
 FIRST_BLOCK_BYTES = 1 << 16
@@ -28,7 +29,7 @@ def is_s3(address: str) -> bool:
     return scheme_of(address) in ("s3", "s3a")
 
 
-def list_prefix(filesystem: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def list_prefix(filesystem: AbstractFileSystem, path: str) -> Iterator[tuple[str, Info]]:
     """The objects under a folder, in the store's order, as (path, info); holds one page at a time.
 
     A path that ends with slashes is taken as it is: `in//` is not `in/`.
@@ -45,7 +46,7 @@ def list_prefix(filesystem: Any, path: str) -> Iterator[tuple[str, Mapping[str, 
         page = patiently(partial(ask, ContinuationToken=page["NextContinuationToken"]))
 
 
-def place_of(filesystem: Any, path: str) -> tuple[str, str]:
+def place_of(filesystem: AbstractFileSystem, path: str) -> tuple[str, str]:
     """Bucket and key. Unlike `split_path` of s3fs, nothing of a key is taken for the version of an object."""
     bucket, key = filesystem._find_bucket_key(path) if "/" in path else (path, "")
     return str(bucket), str(key)
@@ -61,11 +62,11 @@ def is_archived(fault: BaseException) -> bool:
 class S3Object:
     """An object to be read; repeating is the caller's. `version`: as it was listed, or empty for whichever is there."""
 
-    filesystem: Any
+    filesystem: AbstractFileSystem
     path: str
     version: str = ""
 
-    def head(self) -> Mapping[str, Any]:
+    def head(self) -> Info:
         """What the store tells of it: what `version_of` needs, and `is_gzip`: whether gzip is its Content-Encoding."""
         bucket, key = place_of(self.filesystem, self.path)
         answer = self.filesystem.call_s3("head_object", Bucket=bucket, Key=key)

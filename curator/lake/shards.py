@@ -9,17 +9,14 @@ files between the loose files do not shift their slices.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from curator.errors import UsageError
 from curator.lake.parquet.reading import count_row_groups
 from curator.types import ObjectKind, Shard, SourceObject
 
 
-def plan_shards(
-    objects: Iterable[SourceObject], *, files_per_shard: int = 512, storage_options: Mapping[str, Any] | None = None
-) -> Iterator[Shard]:
+def plan_shards(objects: Iterable[SourceObject], *, files_per_shard: int = 512) -> Iterator[Shard]:
     """The shards of the objects, in order, each object in one of them (a Parquet file: in one for each row group).
 
     Reads the footer of each Parquet file when its turn comes; one that cannot be read is one shard without a row
@@ -41,12 +38,12 @@ def plan_shards(
         if item.kind == "tar":
             yield _shard("tar", [item], completes=[item])
         else:
-            yield from _parquet_shards(item, storage_options or {})
+            yield from _parquet_shards(item)
 
 
-def _parquet_shards(item: SourceObject, storage_options: Mapping[str, Any]) -> Iterator[Shard]:
+def _parquet_shards(item: SourceObject) -> Iterator[Shard]:
     """One shard for each row group; the last completes the file."""
-    groups = count_row_groups(item.path, storage_options)
+    groups = count_row_groups(item.path)
     if not groups:  # a file without rows has one shard too, or it would never count as read
         yield _shard("parquet", [item], completes=[item])
         return

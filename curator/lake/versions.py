@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
+
+Info: TypeAlias = Mapping[str, Any]  # what a store's client tells of an object: `size` in bytes, and more
 
 # Contents first, times last.
 VERSION_KEYS = ("ETag", "etag", "Content-MD5", "Digest", "content_md5", "md5Hash", "checksum", "crc32c", "generation",
@@ -24,7 +26,7 @@ class ChangedWhileRead(OSError):
         super().__init__(f"listed as {listed}, read as {found}")
 
 
-def version_of(info: Mapping[str, Any]) -> str:
+def version_of(info: Info) -> str:
     """From what a store tells of an object: its size, and the best that the store has."""
     size = "" if info.get("size") is None else str(info["size"])
     tag = next((info[key] for key in VERSION_KEYS if info.get(key)), "")

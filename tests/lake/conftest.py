@@ -63,7 +63,7 @@ def read_all():
     def read(address, **options):
         found = ReadOptions(**options)
         objects = [item for item in open_source(str(address)).list() if isinstance(item, SourceObject)]
-        shards = plan_shards(objects, storage_options=found.storage_options)
+        shards = plan_shards(objects)
         return [datum for shard in shards for datum in read_shard(shard, options=found)]
 
     return read

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curator.lake import ColumnNames, ReadOptions, expansion, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ColumnNames, ReadOptions, encodings, open_source, plan_shards, read_datum, read_shard
 from curator.lake.parquet import pages as parquet_pages
 from curator.types import Datum, Reject, SourceObject
 
@@ -267,7 +267,7 @@ def test_more_row_groups_than_a_scan_can_open_are_one_reject(write, read_all, re
 
 
 def test_data_beyond_what_is_stored_end_the_row_group(write, read_all, monkeypatch):
-    monkeypatch.setattr(expansion, "EXPANSION_FREE", 1 << 20)
+    monkeypatch.setattr(encodings, "EXPANSION_FREE", 1 << 20)
     path = write({"image": images(*[bytes(500_000)] * 9)}, compression="zstd")
     *data, reject = read_all(path)
     assert 2 <= len(data) < 9 and reject.reason == "expands_too_far"

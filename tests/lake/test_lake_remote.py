@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.errors import MissingExtra, SourceError
-from curator.lake import ReadOptions, expansion, open_source, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, encodings, open_source, plan_shards, read_datum, read_shard
 from curator.types import Datum, SourceObject
 
 
@@ -92,15 +92,16 @@ def test_a_missing_package_names_the_extra_to_install(monkeypatch, address, modu
     assert address in caught.value.message and f"ood-curator[{extra}]" in caught.value.hint
 
 
-def test_storage_options_that_do_not_fit_are_one_clear_error(memory, monkeypatch):
+def test_a_url_that_its_store_makes_nothing_of_is_one_clear_error(memory, monkeypatch):
     from fsspec.implementations.memory import MemoryFileSystem
 
     def refuse(*args, **kwargs):
-        raise TypeError("unexpected keyword argument 'colour'")
+        raise TypeError("missing required argument 'host'")
 
     monkeypatch.setattr(MemoryFileSystem, "__init__", refuse)
-    with pytest.raises(SourceError, match="colour"):
-        open_source("memory://lake", storage_options={"colour": "red"})
+    monkeypatch.setattr(MemoryFileSystem, "cachable", False)
+    with pytest.raises(SourceError, match="host"):
+        open_source("memory://lake")
 
 
 def test_errors_of_foreign_families_become_rejects(memory, monkeypatch, read_all, rejects_of):
@@ -140,7 +141,7 @@ def test_errors_in_the_middle_of_a_remote_tar_keep_what_came_before(memory, monk
 
     monkeypatch.setattr(memory, "_open", flaky)
     (shard,) = plan_shards(open_source("memory://lake/a.tar").list())
-    monkeypatch.setattr("curator.lake.files.connect", lambda path, options: (memory, "/lake/a.tar"))
+    monkeypatch.setattr("curator.lake.files.connect", lambda path: (memory, "/lake/a.tar"))
     *data, reject = read_shard(shard, options=ReadOptions())
     assert len(data) >= 20 and all(isinstance(item, Datum) for item in data)
     assert (reject.uri, reject.reason, reject.detail) == ("memory:///lake/a.tar", "read_failed", "timed out")
@@ -266,8 +267,8 @@ def test_encoded_web_objects_are_decoded_and_read_again(serve_encoded, make_tar,
 def test_an_encoded_web_object_that_expands_beyond_reason_is_one_reject(serve_encoded, read_all, monkeypatch):
     url, contents = serve_encoded
     contents["/a.jpg"] = contents["/c.parquet"] = bytes(2_000_000)
-    monkeypatch.setattr(expansion, "EXPANSION_FREE", 100_000)
-    monkeypatch.setattr(expansion, "MAX_EXPANSION", 2)
+    monkeypatch.setattr(encodings, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(encodings, "MAX_EXPANSION", 2)
     (reject,) = read_all(f"{url}/a.jpg", max_object_bytes=1_000_000)
     assert (reject.reason, reject.byte_size) == ("too_large", 1_000_001)
     (reject,) = read_all(f"{url}/c.parquet")

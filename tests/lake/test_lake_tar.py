@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curator.lake import ReadOptions, expansion, plan_shards, read_datum, read_shard
+from curator.lake import ReadOptions, encodings, plan_shards, read_datum, read_shard
 from curator.lake.tar import reading as tar_module
 from curator.types import Datum, Reject, SourceObject
 
@@ -262,7 +262,7 @@ def test_one_name_again_and_again_is_counted_as_images_too(make_tar, read_all, m
 
 
 def test_what_expands_beyond_what_is_stored_is_a_bomb_and_honest_compression_is_none(make_tar, read_all, monkeypatch):
-    monkeypatch.setattr(expansion, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(encodings, "EXPANSION_FREE", 100_000)
     noise = bytes(n * n % 251 for n in range(200_000))
     honest = make_tar(("a.jpg", noise), ("b.jpg", noise[::-1]), mode="w:gz")
     assert len([item for item in read_all(honest) if isinstance(item, Datum)]) == 2

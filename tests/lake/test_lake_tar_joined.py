@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curator.decode import FORMATS
-from curator.lake import PassedOver, ReadOptions, expansion, read_datum
+from curator.lake import PassedOver, ReadOptions, encodings, read_datum
 from curator.lake.signatures import HEAD, looks_like_image
 from curator.lake.tar import members as tar_members
 from curator.lake.tar import reading as tar_module
@@ -137,7 +137,7 @@ def test_zeros_are_looked_through_up_to_a_bound(read, monkeypatch):
 
 
 def test_zeros_that_a_compressed_archive_ends_with_are_a_bomb_beyond_the_bound_of_all_content(read, monkeypatch):
-    monkeypatch.setattr(expansion, "EXPANSION_FREE", 100_000)
+    monkeypatch.setattr(encodings, "EXPANSION_FREE", 100_000)
     data, _ = read(gzip.compress(tar(("a.jpg", b"1")) + bytes(1 << 24)))
     assert images(data) == [("a.jpg", b"1")] and rejects(data) == [(None, "expands_too_far")]
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curator.lake.expansion import most_content
+from curator.lake.encodings import most_content
 from curator.lake.parquet.thrift import LISTS, Compact
 
 MAX_PAGE_BYTES = 256 << 20  # that a page may expand to whatever it has stored; beyond, so many times what it has

@@ -2,23 +2,23 @@
 
 Only the columns that are needed are read, page by page and a few rows at a time, so memory grows with the pages of a
 file (usually a megabyte, at the writer's choice) and not with its row groups. Which columns there are is in
-`columns.py`, which of them is the image in `parquet_look.py`, how its cells are read in `cells.py`; what a hostile file
-may claim, in `parquet_pages.py`.
+`columns.py`, which of them is the image in `look.py`, how its cells are read in `cells.py`; what a hostile file may
+claim, in `pages.py`.
 """
 
 from __future__ import annotations
 
 import io
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curator.lake.expansion import TooMuchContent, most_content
+from curator.lake.encodings import TooMuchContent, most_content
 from curator.lake.files import confirm_unchanged, container_reason, open_seekable, read_no_further
 from curator.lake.options import ReadOptions
 from curator.lake.parquet.cells import Content, Unfit, contents
@@ -57,10 +57,10 @@ class Cell:
         return numbers if self.column is None else f"{self.column}/{numbers}"
 
 
-def count_row_groups(path: str, storage_options: Mapping[str, Any]) -> int | None:
+def count_row_groups(path: str) -> int | None:
     """The number of row groups, from the footer; None when the file cannot be opened as Parquet."""
     try:
-        with _opened(path, storage_options) as (file, _):
+        with _opened(path) as (file, _):
             return int(file.num_row_groups)
     except (*FILE_FAULTS, TooMuchContent):
         return None
@@ -114,7 +114,7 @@ def _read(
 ) -> Iterator[Datum | Reject]:
     row_group = wanted.row_group
     try:
-        with _opened(item.path, options.storage_options, version=item.version) as (file, source):
+        with _opened(item.path, version=item.version) as (file, source):
             if file.metadata.num_rows:
                 yield from _rows_of_groups(file, source, item, wanted, options.max_object_bytes)
             confirm_unchanged(item.path, version=item.version)
@@ -136,12 +136,10 @@ def _read(
 
 
 @contextmanager
-def _opened(
-    path: str, storage_options: Mapping[str, Any], *, version: str = ""
-) -> Iterator[tuple[pq.ParquetFile, BinaryIO]]:
+def _opened(path: str, *, version: str = "") -> Iterator[tuple[pq.ParquetFile, BinaryIO]]:
     """A file whose footer has been read, and its bytes."""
     with (
-        open_seekable(path, storage_options, version=version) as source,
+        open_seekable(path, version=version) as source,
         pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file,
     ):
         byte_size = source.seek(0, io.SEEK_END)

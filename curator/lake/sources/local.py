@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from curator.errors import SourceError
 from curator.lake.kinds import could_be_a_member, kind_of
@@ -37,7 +36,7 @@ class LocalSource:
     filter: PathFilter = EVERYTHING
 
     @classmethod
-    def find(cls, address: str, options: Mapping[str, Any]) -> LocalSource:
+    def find(cls, address: str) -> LocalSource:
         """A path, or a URL of one. Raises SourceError for what does not exist or may not be listed."""
         address = address if scheme_of(address) is None else address.partition("://")[2]
         path = os.path.abspath(expanded(address))  # noqa: PTH100  # a link keeps the name it was given

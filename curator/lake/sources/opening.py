@@ -8,7 +8,7 @@ class and one line of `SOURCES`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from curator.errors import SourceError
 from curator.lake.sources.filters import PathFilter
@@ -33,8 +33,8 @@ class Source(Protocol):
     filter: PathFilter
 
     @classmethod
-    def find(cls, address: str, options: Mapping[str, Any]) -> Source:
-        """The source at an address. options: for its store. Raises as `open_source` does."""
+    def find(cls, address: str) -> Source:
+        """The source at an address. Raises as `open_source` does."""
 
     @property
     def name(self) -> str:
@@ -63,13 +63,7 @@ class Source(Protocol):
         """Whether `list` would give this address if it were there."""
 
 
-def open_source(
-    address: str,
-    *,
-    exclude: Iterable[str] = (),
-    include: Iterable[str] = (),
-    storage_options: Mapping[str, Any] | None = None,
-) -> Source:
+def open_source(address: str, *, exclude: Iterable[str] = (), include: Iterable[str] = ()) -> Source:
     """The source that an address names; a name that exists as it stands is never a glob.
 
     exclude, include: patterns of names below it; see `filters.py`. A file that is named is read, whatever they say.
@@ -85,6 +79,6 @@ def open_source(
         raise SourceError(f"{address}: chained URLs are not read", hint="name the store that holds the objects")
     scheme = scheme_of(address) or "file"
     kind: type[Source] = SOURCES.get(scheme if scheme in SOURCES.names() else "fsspec")
-    source = kind.find(address, storage_options or {})
+    source = kind.find(address)
     source.filter = PathFilter.parse(exclude, include, prefix=source.folder_prefix)
     return source

@@ -6,11 +6,13 @@ each object, which costs one HEAD request each; a URL that ends with a slash is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from fsspec import AbstractFileSystem
 
 from curator.errors import SourceError
 from curator.lake.files import ABSENT, connect, foreign_faults
@@ -21,7 +23,7 @@ from curator.lake.s3 import is_s3, list_prefix
 from curator.lake.sources.filters import EVERYTHING, PathFilter
 from curator.lake.sources.globs import Glob, has_magic
 from curator.lake.sources.local import ambiguous
-from curator.lake.versions import version_of
+from curator.lake.versions import Info, version_of
 from curator.printable import readable, said_by
 from curator.types import Reject, SourceObject
 from curator.urls import is_http
@@ -41,15 +43,14 @@ class RemoteSource:
     name: str
     path: str
     shape: Shape
-    options: Mapping[str, Any]
     glob: Glob | None = None
     ignored: PassedOver = field(default_factory=PassedOver)
     filter: PathFilter = EVERYTHING
 
     @classmethod
-    def find(cls, address: str, options: Mapping[str, Any]) -> RemoteSource:
+    def find(cls, address: str) -> RemoteSource:
         """Asks the store what is there. Raises SourceError or MissingExtra."""
-        filesystem, path = connect(address, options)
+        filesystem, path = connect(address)
         with _listing_faults(address), foreign_faults():
             filesystem.invalidate_cache()
             name = str(filesystem.unstrip_protocol(path))
@@ -60,16 +61,16 @@ class RemoteSource:
                 if not is_http(name):
                     patiently(lambda: filesystem.info(filesystem._strip_protocol(glob.root)))
                 if not filesystem.exists(path):
-                    return cls(name, path, "glob", options, glob)
+                    return cls(name, path, "glob", glob)
             if is_s3(name) and address.endswith("//"):  # an empty part of a key is a part all the same
                 slashes = address[len(address.rstrip("/")) :]
-                found = cls(f"{name}{slashes}", f"{path}{slashes}", "folder", options)
+                found = cls(f"{name}{slashes}", f"{path}{slashes}", "folder")
                 if next(list_prefix(filesystem, found.path), None) is None:
                     raise FileNotFoundError(found.path)
                 return found
             if _is_folder(filesystem, path, name):
-                return cls(name.rstrip("/"), path, "folder", options)
-        return cls(name, path, "object", options)
+                return cls(name.rstrip("/"), path, "folder")
+        return cls(name, path, "object")
 
     @property
     def prefix(self) -> str:
@@ -96,7 +97,7 @@ class RemoteSource:
         yield from objects
 
     def _objects(self) -> Iterator[SourceObject | Reject]:
-        filesystem, _ = connect(self.name, self.options)
+        filesystem, _ = connect(self.name)
         filesystem.invalidate_cache()
         found = self._find(filesystem)
         filesystem.invalidate_cache()  # a listing is true now only, and of a million objects it is large
@@ -109,7 +110,7 @@ class RemoteSource:
             size, path = int(info.get("size") or 0), uri.partition("?")[0] if is_http(uri) else uri
             yield SourceObject(readable(uri), uri, kind_of(path) or "file", size, version_of(info))
 
-    def _find(self, filesystem: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _find(self, filesystem: AbstractFileSystem) -> Iterator[tuple[str, Info]]:
         if self.shape == "object":
             return iter([(self.path, patiently(lambda: filesystem.info(self.path)))])
         if self.shape == "folder" and is_s3(self.name):
@@ -117,7 +118,7 @@ class RemoteSource:
         lister = filesystem.glob if self.shape == "glob" else filesystem.find
         return _drain(patiently(lambda: lister(self.path, detail=True)))
 
-    def _wants(self, filesystem: Any, key: str, info: Mapping[str, Any]) -> bool:
+    def _wants(self, filesystem: AbstractFileSystem, key: str, info: Info) -> bool:
         if self.shape == "object":
             return True
         uri = readable(str(filesystem.unstrip_protocol(key)))
@@ -139,7 +140,7 @@ class RemoteSource:
         return heading or (suffix_heading(relative) if kind_of(relative) is None else None)
 
 
-def _is_folder(filesystem: Any, path: str, name: str) -> bool:
+def _is_folder(filesystem: AbstractFileSystem, path: str, name: str) -> bool:
     """Whether a URL names a folder. Raises FileNotFoundError where nothing is there."""
     if not is_http(name):
         return str(patiently(lambda: filesystem.info(path))["type"]) == "directory"
@@ -150,15 +151,13 @@ def _is_folder(filesystem: Any, path: str, name: str) -> bool:
     return False
 
 
-def _drain(found: dict[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _drain(found: dict[str, Info]) -> Iterator[tuple[str, Info]]:
     """The items of a listing, in order, each forgotten as it is given: a million infos take a gigabyte."""
     for key in list(found):
         yield key, found.pop(key)
 
 
-def _complete(
-    filesystem: Any, found: Iterable[tuple[str, Mapping[str, Any]]]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _complete(filesystem: AbstractFileSystem, found: Iterable[tuple[str, Info]]) -> Iterator[tuple[str, Info]]:
     """The same, with size and version asked for where the listing did not tell (index pages of web servers)."""
     bare: list[str] = []
     for key, info in found:
@@ -170,10 +169,10 @@ def _complete(
         yield from zip(bare, threads.map(lambda key: _info(filesystem, key), bare), strict=True)
 
 
-def _info(filesystem: Any, key: str) -> Mapping[str, Any]:
+def _info(filesystem: AbstractFileSystem, key: str) -> Info:
     """What the store tells of an object; one that it lists but does not tell of is read nevertheless."""
     try:
-        found: Mapping[str, Any] = patiently(lambda: filesystem.info(key))
+        found: Info = patiently(lambda: filesystem.info(key))
     except ABSENT:
         return {}
     return found

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from curator.lake.expansion import TooMuchContent, most_content
+from curator.lake.encodings import TooMuchContent, most_content
 
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 1 << 20

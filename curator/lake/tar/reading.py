@@ -2,7 +2,7 @@
 
 Members of one key (the path up to the first dot of its last part) that follow each other are one sample: images, and
 perhaps a label in `.cls`, `.cls.txt`, `.label` or `.label.txt`. The layout is WebDataset's (Aizman et al. 2019,
-arXiv:2001.01858). How headers are read, and what hostile ones may claim, is in `tar_members.py`.
+arXiv:2001.01858). How headers are read, and what hostile ones may claim, is in `members.py`.
 
 A tar in a tar is read as if its members were the outer one's, `train.tar#n01.tar#n01_1.jpg`: so the training images of
 ImageNet come. One further down, or a compressed one, is only counted. Members that are no images are counted, too, as
@@ -21,8 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from curator.lake.encodings import GZIP_MAGIC
-from curator.lake.expansion import TooMuchContent, most_content
+from curator.lake.encodings import GZIP_MAGIC, TooMuchContent, most_content
 from curator.lake.files import confirm_unchanged, container_reason, open_stream
 from curator.lake.kinds import kind_of
 from curator.lake.options import ReadOptions
@@ -125,7 +124,7 @@ class _Archive:
         self._seen: Counter[bytes] = Counter()
         self._noted = 0  # characters of names and labels
         with ExitStack() as stack:
-            stream = stack.enter_context(open_stream(item.path, options.storage_options, version=item.version))
+            stream = stack.enter_context(open_stream(item.path, version=item.version))
             self._is_compressed = stream.peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC
             content: io.BufferedIOBase = gzip.GzipFile(fileobj=stream) if self._is_compressed else stream
             self._content = Content(content, lambda: most_content(item.byte_size or stream.tell()))
