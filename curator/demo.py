@@ -53,7 +53,7 @@ def make_sample_lake(folder: Path) -> SampleLake:
     source = photographs_folder()
     lake = folder / "lake"
     if lake.exists():
-        raise UsageError(f"{lake}: is there already", hint="give another --folder or delete it")
+        raise UsageError(f"{lake}: is there already", hint="give another `folder` or delete it")
     camera = lake / "camera-1" / "2026-01-31"
     camera.mkdir(parents=True)
     for name in IN_FOLDER:

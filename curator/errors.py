@@ -1,10 +1,10 @@
 """Every error a user can meet, in one tree.
 
 CuratorError                 base: one clear line (what, where) and a hint (what to do)
-├── UsageError               a bad argument or option; exit code 2
-│   └── ConfigError          a bad configuration or spec file; exit code 2
+├── UsageError               a bad argument or option
+│   └── ConfigError          a bad configuration or spec file
 ├── WorkspaceError           no workspace, or one that cannot be used
-│   ├── WorkspaceLocked      another run holds it; exit code 5
+│   ├── WorkspaceLocked      another run holds it
 │   ├── BackupError          a backup that cannot be made, or is not whole
 │   └── StoreError           the ledger refused a statement
 │       └── MigrationChanged a released migration was edited
@@ -20,7 +20,7 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 ├── GeneratorError           a model or service that cannot be used at all
 │   └── BudgetSpent          no further call is allowed; what was answered is kept
 ├── MissingExtra             an optional dependency is not installed
-└── RunInterrupted           stopped by the user; resumable; exit code 130
+└── RunInterrupted           stopped by the user; resumable
 
 A datum that cannot be processed is not an error but a `Reject` (see types.py).
 """
@@ -37,8 +37,6 @@ StoreFault = Literal["statement", "damaged", "broken", "full", "refused", "memor
 class CuratorError(Exception):
     """Base of all errors. `message` is one line; `hint` says what to do and may name a command."""
 
-    exit_code = 1
-
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -49,9 +47,7 @@ class CuratorError(Exception):
 
 
 class UsageError(CuratorError):
-    """A bad argument or option."""
-
-    exit_code = 2
+    """A bad argument or option. A parameter is named in backticks, which the command line makes its option of."""
 
 
 class ConfigError(UsageError):
@@ -64,8 +60,6 @@ class WorkspaceError(CuratorError):
 
 class WorkspaceLocked(WorkspaceError):
     """Another process is writing to the workspace."""
-
-    exit_code = 5
 
 
 class BackupError(WorkspaceError):
@@ -143,5 +137,3 @@ class MissingExtra(CuratorError):
 
 class RunInterrupted(CuratorError):
     """The user stopped the run; what was committed stays, and the same command resumes it."""
-
-    exit_code = 130

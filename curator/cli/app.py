@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Literal, cast
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, cast
 
 import click
 
+from curator.endings import exit_code_of
 from curator.errors import CuratorError, RunInterrupted, StoreError
 from curator.printable import printable, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from curator.workspace import Workspace
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def in_options(text: str) -> str:
+    """A message of the library with the options of the command that runs: `fail_on`, a parameter, becomes --fail-on."""
+    context = click.get_current_context(silent=True)
+    given = [item for item in context.command.params if isinstance(item, click.Option)] if context else []
+    options = {item.name: max(item.opts, key=len) for item in given}
+    return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
 
 
 class App:
@@ -33,6 +47,7 @@ class App:
     def complain(self, message: str, *, exit_code: int, hint: str | None = None, detail: str | None = None) -> None:
         """One line on stderr that says why the exit code is not 0, for people or for the JSON log; with -v, after the
         traceback of the error that is being handled. `detail`: what DuckDB adds to it, on lines of its own."""
+        message = in_options(message)
         trace = traceback.format_exc() if self.verbosity > 0 and sys.exc_info()[0] else None
         if self.log_format == "json":
             from curator.workspace.logs import log
@@ -60,25 +75,32 @@ class ErrorGroup(click.Group):
         try:
             return super().main(*args, **kwargs)
         except CuratorError as fault:  # of what is printed before there is a command: help, version
-            App(".", log_format="human", verbosity=0).complain(
-                fault.message, exit_code=fault.exit_code, hint=fault.hint
-            )
-            sys.exit(fault.exit_code)
+            self._end(None, fault)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except CuratorError as fault:
-            detail = fault.detail if isinstance(fault, StoreError) else None
-            self._app(context).complain(fault.message, exit_code=fault.exit_code, hint=fault.hint, detail=detail)
-            sys.exit(fault.exit_code)
+            self._end(context.obj, fault)
         except KeyboardInterrupt:  # before or after a run; a run says so itself
-            self._app(context).complain("interrupted", exit_code=RunInterrupted.exit_code)
-            sys.exit(RunInterrupted.exit_code)
+            self._end(context.obj, RunInterrupted("interrupted"))
 
     @staticmethod
-    def _app(context: click.Context) -> App:
-        return context.obj or App(".", log_format="human", verbosity=0)
+    def _end(app: App | None, fault: CuratorError) -> NoReturn:
+        app, code = app or App(".", log_format="human", verbosity=0), exit_code_of(fault)
+        detail = fault.detail if isinstance(fault, StoreError) else None
+        app.complain(fault.message, exit_code=code, hint=fault.hint, detail=detail)
+        sys.exit(code)
 
 
-pass_app = click.make_pass_decorator(App)
+def pass_app(command: Callable[Concatenate[App, Given], Result]) -> Callable[Given, Result]:
+    """Gives the App to a command, whose options then stand in what the library says of its parameters."""
+
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        try:
+            return click.make_pass_decorator(App)(command)(*args, **kwargs)
+        except CuratorError as fault:
+            fault.message, fault.hint = in_options(fault.message), fault.hint and in_options(fault.hint)
+            raise
+
+    return update_wrapper(run, command)

@@ -12,12 +12,11 @@ from curator.cli.app import App, pass_app
 from curator.cli.options import FiniteRange, Show, WholeRange, json_option, row_options
 from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
 from curator.cli.rows import cell
+from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace import AuditReport, DiffReport
     from curator.workspace.look.bank_flags import FlagChanges
-
-EXIT_FAILED_ON = 4
 
 
 @click.group()
@@ -131,7 +130,7 @@ def audit(app: App, address: str, min_cosine: float | None, most_same_names: int
     _echo_audit_summary(report)
     if most_same_names is not None and report.same_names > most_same_names:
         say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
-        sys.exit(EXIT_FAILED_ON)
+        sys.exit(EXIT_CODES["condition"])
 
 
 def _echo_audit_summary(report: AuditReport) -> None:

@@ -20,11 +20,11 @@ from curator.cli.options import (
 )
 from curator.cli.output import echo_json, echo_records, echo_rows, say
 from curator.cli.progress import ScanProgress
+from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace import CalibrationCheck, CalibrationSummary
 
-EXIT_CONDITION = 4  # as of `curator scan --fail-on`
 SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
 bank_option = click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
 method_option = click.option("--method", metavar="NAME", help="Calibrate for this method.")
@@ -50,7 +50,9 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
 @encoder_options
 @json_option
 @click.pass_context
+@pass_app
 def calibrate(
+    app: App,
     context: click.Context,
     sources: tuple[str, ...],
     keep: float | None,
@@ -85,8 +87,6 @@ def calibrate(
     """
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
-    app = context.find_object(App)
-    assert app is not None  # `cli` makes it
     workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(
@@ -206,8 +206,8 @@ def check(
     echo_json(found.as_json()) if as_json else echo_check(found)
     broken = sorted(found.tripped & set(fail_on))
     for condition in broken:
-        app.complain(f"--fail-on {condition}: see the warnings of the check", exit_code=EXIT_CONDITION)
-    sys.exit(EXIT_CONDITION if broken else 0)
+        app.complain(f"--fail-on {condition}: see the warnings of the check", exit_code=EXIT_CODES["condition"])
+    sys.exit(EXIT_CODES["condition"] if broken else 0)
 
 
 def echo_check(found: CalibrationCheck) -> None:

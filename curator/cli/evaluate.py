@@ -27,7 +27,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--id", "id_sources", multiple=True, metavar="SRC", help="Images that are ID; may be repeated.")
-@click.option("--ood", multiple=True, metavar="NAME=SRC", help="Images that are OOD, as set NAME; may be repeated.")
+@click.option(
+    "--ood", "ood_sources", multiple=True, metavar="NAME=SRC", help="Images that are OOD, as set NAME; may be repeated."
+)
 @click.option("--positive", type=click.Choice(["id", "ood"]), required=True, help="Positive class of AUPR and FPR95.")
 @click.option("--near", metavar="NAME,…", default="", help="These OOD sets are near-OOD, the others far-OOD.")
 @click.option("--bank", "banks", multiple=True, metavar="NAME", help="NAME or NAME@DIGEST; may be repeated.")
@@ -54,7 +56,7 @@ def evaluate(
     app: App,
     /,
     near: str,
-    ood: tuple[str, ...],
+    ood_sources: tuple[str, ...],
     style: str | None,
     output: str | None,
     as_json: bool,
@@ -81,7 +83,7 @@ def evaluate(
     """
     from curator.workspace import EvaluationRequest
 
-    request = EvaluationRequest(ood_sources=_named(ood), near=tuple(filter(None, near.split(","))), **given)
+    request = EvaluationRequest(ood_sources=_named(ood_sources), near=tuple(filter(None, near.split(","))), **given)
     workspace = app.open(encoder)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.evaluate(request, watcher=progress)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from curator.cli.app import App, pass_app
+from curator.cli.app import App, in_options, pass_app
 from curator.cli.options import Show, json_option, row_options
 from curator.cli.output import echo_json, echo_pairs, passed_over_text, say, write_file
+from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace import NightReport
 
-EXIT_FAILED_ON = 4
 HELP = """\
 Write the report of a night: one HTML file that needs no network.
 
@@ -44,14 +45,16 @@ Example:
 def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, ...], as_json: bool) -> None:
     """Write the report of a night; the exit code says whether somebody has to look."""
     found = app.open().report(night, fail_on=fail_on, pictures=output is not None or not as_json)
+    lines = list(map(in_options, found.broken_limits))
+    found = replace(found, data={**found.data, "broken_limits": lines}, broken_limits=tuple(lines))
     if output is not None or not as_json:
         path = output or f"report-{found.data['night']['night']}.html"
         write_file(path, found.as_html())
         say(f"wrote {path}", err=True)
     echo_json(found.as_json()) if as_json else echo_report(found)
     for line in found.broken_limits:
-        app.complain(line, exit_code=EXIT_FAILED_ON)
-    sys.exit(EXIT_FAILED_ON if found.broken_limits else 0)
+        app.complain(line, exit_code=EXIT_CODES["condition"])
+    sys.exit(EXIT_CODES["condition"] if found.broken_limits else 0)
 
 
 def echo_report(found: NightReport) -> None:

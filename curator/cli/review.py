@@ -13,11 +13,11 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.options import WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_records, say
+from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace.review.propose import BankProposal
 
-EXIT_REJECTS = 3  # as of `curator scan --max-reject-rate`
 REFUSED_SHOWN = 10
 STYLES = ("csv", "jsonl", "fiftyone", "label-studio")
 
@@ -94,8 +94,8 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
         for fault in found.faults:
             say(f"curator: {file}: {fault.where}: {fault.reason}", err=True)
     if found.faults and len(found.faults) == found.lines:
-        app.complain(f"{file}: no line of it can be used", exit_code=EXIT_REJECTS)
-        sys.exit(EXIT_REJECTS)
+        app.complain(f"{file}: no line of it can be used", exit_code=EXIT_CODES["rejects"])
+        sys.exit(EXIT_CODES["rejects"])
 
 
 @review.command()

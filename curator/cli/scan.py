@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from curator.cli.app import App, pass_app
+from curator.cli.app import App, in_options, pass_app
 from curator.cli.options import (
     FiniteRange,
     Overrides,
@@ -121,6 +121,7 @@ def scan(
             wait_seconds=wait_seconds,
             watcher=progress,
         )
+    summary = replace(summary, broken_limits=tuple(map(in_options, summary.broken_limits)))
     echo_json(summary.as_json()) if as_json else echo_summary(summary)
     for line in summary.broken_limits:
         app.complain(line, exit_code=summary.exit_code)

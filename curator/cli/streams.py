@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from curator.cli.output import say
+from curator.endings import exit_code_of
 from curator.errors import CuratorError, OutputError
 
 KEPT = "only what was to be printed is lost; what the command did is kept"
@@ -78,7 +79,7 @@ class End:
         try:
             sys.stdout.flush()
         except CuratorError as fault:
-            self.code = self.code or fault.exit_code
+            self.code = self.code or exit_code_of(fault)
             say(f"curator: {fault}", err=True)
         except SystemExit:  # the reader has gone
             pass

@@ -147,11 +147,11 @@ def explain_refusal(folder: Path, state: State, *, is_same: bool) -> UsageError:
     if not is_same:
         what = "a finished export" if state == "finished" else "an unfinished export"
         return UsageError(
-            f"{folder}: holds {what} of something else", hint="name another folder, or give --overwrite to replace it"
+            f"{folder}: holds {what} of something else", hint="name another folder, or give `overwrite` to replace it"
         )
     return UsageError(
         f"{folder}: this export is finished",
-        hint="give --update to bring it up to date, or --overwrite to make it again",
+        hint="give `update` to bring it up to date, or `overwrite` to make it again",
     )
 
 

@@ -186,7 +186,7 @@ class Asker:
             left = len(ids) - sum(call.status == "answered" for call in done.values())
             raise BudgetSpent(
                 f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open",
-                hint="what was answered is kept; the same command with a larger --max-calls goes on from there",
+                hint="what was answered is kept; the same command with a larger `max_calls` goes on from there",
             )
         return done
 

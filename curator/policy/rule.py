@@ -52,7 +52,7 @@ class Rule:
         if len(levels) > 1:
             raise UsageError(f"{' and '.join(kind for kind, _ in levels)} are two rules", hint="choose one of them")
         if minimum is not None and not by_class:
-            raise UsageError("a smallest class is given, but not that classes are calibrated", hint="add --by-class")
+            raise UsageError("a smallest class is given, but not that classes are calibrated", hint="add `by_class`")
         rule = cls(*levels[0], by_class)
         return cls(rule.kind, rule.level, by_class, minimum or class_minimum(rule.tail)) if by_class else rule
 
@@ -97,7 +97,7 @@ class Rule:
             return (
                 f"{least} reference images are few for fdr {self.level:g}: of a night of {night} images nothing is "
                 f"flagged unless {together} or more score below every reference; use "
-                f"{references_for_one(night, self.level)} or more for one to be flagged alone, or --alpha"
+                f"{references_for_one(night, self.level)} or more for one to be flagged alone, or alpha"
             )
         if n and n + 1 < (needed := math.ceil(round(MINIMUM_TAIL / self.level, 6))):
             return (

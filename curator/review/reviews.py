@@ -76,7 +76,7 @@ class Review:
 def checked_reviewer(name: str) -> str:
     """The name of whoever decides, as a command gives it. Raises UsageError."""
     if (fault := text_fault(name.strip(), longest=LONGEST["reviewer"])) is not None or not name.strip():
-        raise UsageError(f"the reviewer {fault or 'has no name'}", hint="give --reviewer NAME")
+        raise UsageError(f"the reviewer {fault or 'has no name'}", hint="give `reviewer`, a name")
     return name.strip()
 
 

@@ -76,7 +76,7 @@ class ReviewServer(ThreadingHTTPServer):
         try:
             super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as fault:
-            raise UsageError(f"port {port} cannot be used: {fault}", hint="leave --port out for a free one") from fault
+            raise UsageError(f"port {port} cannot be used: {fault}", hint="leave `port` out for a free one") from fault
 
     @property
     def address(self) -> str:

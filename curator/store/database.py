@@ -160,7 +160,7 @@ class Database:
         try:
             rows = read(self._connection, fetch)
         except duckdb.Error as fault:
-            raise store_error(fault, where=f"--where {condition}: ") from fault
+            raise store_error(fault, where=f"`where` {condition}: ") from fault
         return [str(image_id) for (image_id,) in rows]
 
     def run(self, name: str, /, **parameters: Any) -> None:

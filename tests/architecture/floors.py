@@ -17,7 +17,7 @@ FLOORS: Mapping[str, Floors] = {
     # Foundations; stores and readers; what a domain knows; what works on it; the workspace; its first user.
     ".": [
         {"durable", "errors", "printable", "protocols", "resources", "types", "version"},
-        {"metrics", "paths", "registry", "store", "urls"},
+        {"endings", "metrics", "paths", "registry", "store", "urls"},
         {"decode", "demo", "encoders", "ranges", "vectors"},
         {"config", "lake", "methods", "report", "review"},
         {"banks", "engines", "export", "policy"},

@@ -70,7 +70,7 @@ def test_missing_lists_exit_with_usage(workspace, run_cli):
     result = run_cli(
         "evaluate", "--protocol", "openood-v1.5-imagenet1k", "--positive", "id", folder=workspace.layout.root, code=2
     )
-    assert "list ninco: NINCO, 5879 images; no --data DIR was given; or give --ood ninco=SRC" in result.output
+    assert "list ninco: NINCO, 5879 images; no --data was given; or give --ood ninco=SRC" in result.output
 
 
 def test_ood_set_needs_a_name(workspace, lake, run_cli):

@@ -156,7 +156,7 @@ def test_a_file_without_an_image_column_is_one_reject_that_names_columns_and_opt
     (reject,) = read_all(path)
     assert (reject.uri, reject.reason, reject.member) == (str(path), "no_image_column", None)
     names = columns.column_names if isinstance(columns, pa.Table) else columns
-    assert "--image-column" in reject.detail and all(name in reject.detail for name in names)
+    assert "`image_column`" in reject.detail and all(name in reject.detail for name in names)
 
 
 def test_a_file_without_rows_is_nothing(write, read_all):

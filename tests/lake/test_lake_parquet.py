@@ -91,7 +91,7 @@ def test_no_image_column_or_an_unclear_one_is_one_reject_that_names_the_option(w
     path = write(columns)
     (reject,) = read_all(path)
     assert (reject.reason, reject.object_uri) == ("no_image_column", str(path))
-    assert "--image-column" in reject.detail and all(name in reject.detail for name in columns)
+    assert "`image_column`" in reject.detail and all(name in reject.detail for name in columns)
 
 
 def test_container_rejects_of_different_row_groups_have_different_uris(write, read_all, monkeypatch):

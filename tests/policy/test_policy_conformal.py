@@ -211,7 +211,7 @@ def test_a_false_discovery_rate_with_few_references_says_how_many_a_night_needs(
     warning = Rule("fdr", 0.1).warning(500, night=5000)
     assert warning == (
         "500 reference images are few for fdr 0.1: of a night of 5000 images nothing is flagged unless 100 or more "
-        "score below every reference; use 49999 or more for one to be flagged alone, or --alpha"
+        "score below every reference; use 49999 or more for one to be flagged alone, or alpha"
     )
     assert Rule("fdr", 0.1).warning(500, night=50) is None
     assert Rule("fdr", 0.1).warning(500) is None, "of nights nothing is known yet"

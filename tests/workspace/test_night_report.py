@@ -196,7 +196,7 @@ def test_a_night_without_images_and_one_with_a_single_image(workspace, extra):
     one = workspace.report(fail_on=["mmd_p<0.5", "flag_rate>=1"])
     assert one.data["flags"]["flagged"] == 1 and len(figures_in(one.as_html())) == 1
     assert one.data["drift"]["mmd_p"] is None and one.data["drift"]["ks"] is not None
-    assert one.broken_limits == ("--fail-on flag_rate>=1: flag_rate is 1",)
+    assert one.broken_limits == ("`fail_on` flag_rate>=1: flag_rate is 1",)
     with pytest.raises(UsageError, match="no image with a score arrived"):
         workspace.pin_baseline(empty.data["night"]["run_id"])
     assert workspace.baselines().num_rows == 1, "what was refused left nothing"

@@ -100,7 +100,7 @@ def test_a_column_that_could_not_be_told_is_read_once_it_is_named(run_cli, works
     pairs = tables / "photos" / "pairs.parquet"
     assert scan(run_cli, workspace, pairs)["reject_reasons"] == {"read/no_image_column": 1}
     detail = workspace.sql("select detail from report.rejects")["detail"].to_pylist()
-    assert detail == ["several columns may be the image: name the column with the option --image-column; "
+    assert detail == ["several columns may be the image: name the column by `image_column`; "
                       "there are left, right"]  # fmt: skip
     assert scan(run_cli, workspace, pairs, "--image-column", "left", "--retry-rejects")["images"] == 3
     assert workspace.sql("select count(*) as n from report.rejects")["n"].to_pylist() == [0]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from curator.endings import EXIT_CODES, exit_code_of
 from curator.errors import UsageError
 from curator.store import ListingCounts
 from curator.workspace import ScanSummary, Workspace
@@ -50,9 +51,9 @@ def test_condition_holds_or_not(text, holds):
              "flag_rate>0.2 or images<1", "flag_rate>1.2.3", "__class__>1"],
 )  # fmt: skip
 def test_anything_else_is_refused(text):
-    with pytest.raises(UsageError, match="--fail-on") as caught:
+    with pytest.raises(UsageError, match="`fail_on`") as caught:
         Condition.parse(text)
-    assert caught.value.exit_code == 2
+    assert exit_code_of(caught.value) == 2
 
 
 def test_unknown_figure_is_named():
@@ -78,7 +79,7 @@ def test_no_condition_holds_on_a_rate_of_nothing(sign):
 )
 def test_exit_code_of_a_night(max_reject_rate, fail_on, code, lines):
     found, said = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on).judge(NIGHT)
-    assert (found, len(said)) == (code, lines)
+    assert (EXIT_CODES[found], len(said)) == (code, lines)
 
 
 def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
@@ -101,19 +102,19 @@ def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
 def test_most_of_a_night_rejected_for_one_reason_is_no_success(reasons, data, code):
     limits = Limits.resolve(max_reject_rate=None, fail_on=(), one_reason_rate=0.5)
     found, lines = limits.judge(night_of(reasons, data))
-    assert (found, len(lines)) == (code, 1 if code else 0)
+    assert (EXIT_CODES[found], len(lines)) == (code, 1 if code else 0)
 
 
 def test_the_line_names_the_reason_the_share_and_what_to_do():
     limits = Limits.resolve(max_reject_rate=None, fail_on=(), one_reason_rate=0.5)
     _, (line,) = limits.judge(night_of({"too_large": 30, "corrupt": 1}, 40))
     assert line.startswith("30 of 40 data (75%) are rejected as too_large: see curator query rejects;")
-    assert line.endswith("--max-reject-rate 1 lets such a night pass")
+    assert line.endswith("`max_reject_rate` 1 lets such a night pass")
 
 
 @pytest.mark.parametrize("limits", [{"max_reject_rate": 1}, {"max_reject_rate": None, "one_reason_rate": 1.0}])
 def test_a_rate_of_one_lets_every_night_pass(limits):
-    assert Limits.resolve(fail_on=(), **limits).judge(night_of({"corrupt": 40}, 40)) == (0, ())
+    assert Limits.resolve(fail_on=(), **limits).judge(night_of({"corrupt": 40}, 40)) == ("done", ())
 
 
 def test_a_night_of_rejects_exits_with_3_unless_rejects_are_what_it_reads(workspace, tmp_path):
@@ -132,7 +133,7 @@ def test_a_night_of_rejects_exits_with_3_unless_rejects_are_what_it_reads(worksp
 
 def test_line_says_what_held_and_by_how_much():
     _, (line,) = Limits.resolve(max_reject_rate=None, fail_on=["flag_rate > 0.2"]).judge(NIGHT)
-    assert line == "--fail-on flag_rate > 0.2: flag_rate is 0.3; the results are kept"
+    assert line == "`fail_on` flag_rate > 0.2: flag_rate is 0.3; the results are kept"
 
 
 def test_help_of_scan_lists_every_figure(run_cli):
@@ -147,7 +148,7 @@ def test_rates_of_a_scan_are_those_of_what_arrived_in_it(workspace, lake, pictur
     assert first.exit_code == 4 and first.new_scored == first.scored == 14
     second = workspace.scan(lake, fail_on=["flag_rate>=0", "images<1"])
     assert (second.new_scored, second.new_flagged, second.scored) == (0, 0, 14)
-    assert second.broken_limits == ("--fail-on images<1: images is 0; the results are kept",)
+    assert second.broken_limits == ("`fail_on` images<1: images is 0; the results are kept",)
     (lake / "one-more.png").write_bytes(pictures["blue-02.png"] + b"another content")
     third = workspace.scan(lake)
     assert (third.new_scored, third.scored, third.exit_code) == (1, 15, 0)

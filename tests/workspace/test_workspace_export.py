@@ -116,7 +116,7 @@ def test_a_condition_a_limit_and_a_query_choose_the_images(site, images, tmp_pat
         export(site, tmp_path / "c", "csv", "numbers")
     with pytest.raises(UsageError, match="no query is called"):
         export(site, tmp_path / "c", "csv", "nothing")
-    with pytest.raises(Exception, match="--where"):
+    with pytest.raises(Exception, match="`where`"):
         export(site, tmp_path / "c", "csv", where="no_such_column = 1")
     assert not (tmp_path / "c").exists()
 

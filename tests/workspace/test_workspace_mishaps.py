@@ -36,7 +36,7 @@ def test_mistake_in_a_statement_is_told_as_that_whatever_it_quotes(mistake, firs
 
 @pytest.mark.parametrize("word", ["checksum", "No space left on device", "bad_alloc"])
 def test_mistake_in_a_condition_is_told_as_that_too(word, first_night):
-    with pytest.raises(StoreError, match="--where") as caught:
+    with pytest.raises(StoreError, match="`where`") as caught:
         first_night[0].score(where=f'"{word}" > 0')
     assert caught.value.kind == "statement"
 

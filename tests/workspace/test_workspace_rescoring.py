@@ -92,7 +92,7 @@ def test_where_scores_only_what_meets_the_condition(scanned):
 
 @pytest.mark.parametrize("condition", ["no_such_column > 1", "1 = 1; drop table score", "1=1) or (select 1"])
 def test_a_condition_can_be_nothing_but_a_condition(scanned, condition):
-    with pytest.raises(StoreError, match="--where"):
+    with pytest.raises(StoreError, match="`where`"):
         scanned.score(method="mcm", where=condition)
     assert scanned.sql("select count(*) as n from score").to_pylist() == [{"n": 14}]
 

@@ -25,7 +25,7 @@ LOOK_GROUPS = 3
 LOOK_COLUMNS = 16  # of a kind: a table may have thousands of texts
 UNKNOWN = ("null_bytes", "too_large")  # cells that do not say what the column is
 LOOK_BYTES = 64 << 20  # larger values are not taken out to be looked at
-ADVICE = "name the column with the option --image-column"
+ADVICE = "name the column by `image_column`"
 
 
 class NoImageColumn(Exception):

@@ -129,9 +129,9 @@ def learn_synood(world: World, asking: Asking, settings: SynoodSettings) -> Lear
 def check_possible(images: Sequence[IdImage], parent: Bank) -> None:
     """Raises BankError, before anything is asked, where nothing could be learnt."""
     if parent.id_count == len(parent.labels):
-        raise BankError(f"synood: bank {parent.name} has no negative labels to assign", hint="give another --parent")
+        raise BankError(f"synood: bank {parent.name} has no negative labels to assign", hint="give another `parent`")
     if not images:
-        raise BankError("synood: there are no ID images to paint", hint="give some with --reference")
+        raise BankError("synood: there are no ID images to paint", hint="give some with `reference`")
 
 
 def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> Iterator[dict[str, object]]:

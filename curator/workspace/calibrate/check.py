@@ -114,7 +114,7 @@ class CalibrationCheck:
 
     @property
     def tripped(self) -> frozenset[str]:
-        """What `--fail-on` may name: `coverage`, `drift`."""
+        """What may be asked to fail on: `coverage`, `drift`."""
         found = {"coverage"} if any(rule.fails for rule in self.rules) else set()
         return frozenset(found | ({"drift"} if self.drift and self.drift.drifted else set()))
 
@@ -187,7 +187,7 @@ def _halves(reference: ReferenceScores) -> tuple[ReferenceScores, ReferenceScore
     order = np.random.default_rng(0).permutation(len(reference.image_ids))
     middle = len(order) // 2
     if not middle:
-        raise UsageError("one reference image cannot be split", hint="name held-out ID images: --reference SRC")
+        raise UsageError("one reference image cannot be split", hint="name held-out ID images")
     return _part(reference, order[:middle]), _part(reference, order[middle:])
 
 

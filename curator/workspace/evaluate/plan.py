@@ -81,7 +81,8 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
     if protocol is None:
         if request.data is not None:
             raise UsageError(
-                "--data is the folder of a protocol's lists", hint="add --protocol, or give --id and --ood"
+                "`data` is the folder of a protocol's lists",
+                hint="add `protocol`, or give `id_sources` and `ood_sources`",
             )
         id_addresses, ood_addresses = request.id_sources, dict(request.ood_sources)
     else:
@@ -110,16 +111,16 @@ def _expected(protocol: Protocol | None) -> dict[str, int]:
 
 def _check(request: EvaluationRequest, id_sources: SourceNames, names: list[str]) -> None:
     if not id_sources:
-        raise UsageError("no ID images are named", hint="add --id SRC")
+        raise UsageError("no ID images are named", hint="add `id_sources`")
     if not names:
-        raise UsageError("no OOD images are named", hint="add --ood NAME=SRC, or --id-labels FILE --ood-rest NAME")
+        raise UsageError("no OOD images are named", hint="add `ood_sources`, or `id_labels` and `ood_rest`")
     for name in names:
         if name in (*AVERAGES, "id") or not name.strip():
             raise UsageError(f"an OOD set cannot be called {name!r}", hint="these names stand for means and the ID set")
     if request.ood_rest and request.id_labels is None:
-        raise UsageError("--ood-rest needs --id-labels: the labels that are ID", hint="a file, one label a line")
+        raise UsageError("`ood_rest` needs `id_labels`: the labels that are ID", hint="a file, one label a line")
     if unknown := set(request.near) - set(names):
-        raise UsageError(f"--near names {', '.join(sorted(unknown))}, which is no OOD set", hint=", ".join(names))
+        raise UsageError(f"`near` names {', '.join(sorted(unknown))}, which is no OOD set", hint=", ".join(names))
 
 
 def _protocol_sources(
@@ -138,7 +139,7 @@ def _protocol_sources(
     for item in (protocol.id, *protocol.ood):
         found[item.name] = given.get(item.name) or _in_folder(item, request.data)
         if not found[item.name]:
-            missing.append(_missing_list(item, request.data, option="--id" if item is protocol.id else "--ood"))
+            missing.append(_missing_list(item, request.data, is_id=item is protocol.id))
     missing += _missing_weights(context, offline=bool(missing))
     if missing:
         raise UsageError("\n  ".join([f"protocol {protocol.name} cannot run; missing:", *missing]))
@@ -158,10 +159,10 @@ def _in_folder(item: ImageList, data: Path | None) -> SourceNames:
     return ()
 
 
-def _missing_list(item: ImageList, data: Path | None, *, option: str) -> str:
-    where = f"looked for {expanded(data) / item.name} (or .tar, .parquet)" if data else "no --data DIR was given"
-    address = "SRC" if option == "--id" else f"{item.name}=SRC"
-    return f"list {item.name}: {item.title}, {item.images} images; {where}; or give {option} {address}"
+def _missing_list(item: ImageList, data: Path | None, *, is_id: bool) -> str:
+    where = f"looked for {expanded(data) / item.name} (or .tar, .parquet)" if data else "no `data` was given"
+    given = "`id_sources` SRC" if is_id else f"`ood_sources` {item.name}=SRC"
+    return f"list {item.name}: {item.title}, {item.images} images; {where}; or give {given}"
 
 
 def _missing_weights(context: Context, *, offline: bool) -> list[str]:

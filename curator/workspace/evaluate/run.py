@@ -152,7 +152,11 @@ def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSourc
     for item in (sets.id, *sets.ood.values()):
         if not item.image_ids:
             why = "every one of its images is an ID image as well" if item.excluded else "no image in its sources"
-            hint = "do the labels of its images stand in --id-labels?" if plan.id_labels else "see --id and --ood"
+            hint = (
+                "do the labels of its images stand in `id_labels`?"
+                if plan.id_labels
+                else "see `id_sources` and `ood_sources`"
+            )
             raise UsageError(f"the set {item.name} is empty: {why}", hint=hint)
     return sets
 
@@ -253,7 +257,7 @@ def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, meas
             f"{context.config.encoder.address}: they cannot be compared"
         )
     if measured and not any(item.labelled for item in measured):
-        said.append("no ID image came with a label of the bank, so there is no label accuracy: see --labels-map")
+        said.append("no ID image came with a label of the bank, so there is no label accuracy: a label map names them")
     return said
 
 

@@ -84,7 +84,7 @@ def refuse_if_worse(figures: GuardFigures, name: str) -> None:
         raise BankError(
             f"bank {name}: the new version flags {figures.flagged_now} of {figures.image_count} held-out ID images, "
             f"the version before ({figures.previous_digest[:12]}) {figures.flagged_before}: it is not kept",
-            hint="look at it with --force, which keeps it, or change its settings",
+            hint="look at it with `force`, which keeps it, or change its settings",
         )
 
 

@@ -1,7 +1,7 @@
-"""What a night may be like before someone has to look: conditions on its figures, and the exit code when one holds.
+"""What a night may be like before someone has to look: conditions on its figures, and how it ends when one holds.
 
 A condition is `NAME OPERATOR NUMBER`, as `flag_rate>0.2`. It says when the night is *not* all right. The results are
-kept in any case: a condition decides about the exit code alone. A rate of nothing (no image arrived) is no number, and
+kept in any case: a condition decides about the ending alone. A rate of nothing (no image arrived) is no number, and
 no condition on it holds.
 """
 
@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from curator.endings import Ending
 from curator.errors import UsageError
 from curator.workspace.scan.request import ScanSummary
 
-EXIT_REJECTS, EXIT_CONDITION = 3, 4
 FEWEST_DATA = 20  # of fewer, a share says little of what is wrong with a lake
 
 FIGURES = {
@@ -96,7 +96,7 @@ class Condition:
         except ValueError:
             name = ""
         problem = f"no figure is called {name!r}" if name else "not of the form NAME>NUMBER (or >=, <, <=)"
-        raise UsageError(f"--fail-on {text}: {problem}", hint=f"figures: {', '.join(known)}")
+        raise UsageError(f"`fail_on` {text}: {problem}", hint=f"figures: {', '.join(known)}")
 
     def holds(self, figures: Mapping[str, float]) -> bool:
         return OPERATORS[self.operator](figures[self.figure], self.bound)
@@ -104,7 +104,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is asked of a night. `max_reject_rate` has an exit code of its own, which goes before that of conditions:
+    """What is asked of a night. `max_reject_rate` is an ending of its own, which goes before that of conditions:
     with many rejects the other figures are of what is left.
 
     Where it is None, `one_reason_rate` holds: the share of the data of a run that may be rejected for one and the same
@@ -123,14 +123,14 @@ class Limits:
             raise UsageError(f"max_reject_rate is {max_reject_rate}, expected 0 to 1")
         return cls(max_reject_rate, one_reason_rate, tuple(Condition.parse(text) for text in fail_on))
 
-    def judge(self, summary: ScanSummary) -> tuple[int, tuple[str, ...]]:
-        """The exit code of a night that was done, and a line for each limit that it broke."""
+    def judge(self, summary: ScanSummary) -> tuple[Ending, tuple[str, ...]]:
+        """How a night that was done ends, and a line for each limit that it broke."""
         figures = figures_of(summary)
         rejects = self._too_many_rejects(summary, figures["reject_rate"])
         held = [f"{line}; the results are kept" for line in conditions_held(self.fail_on, figures)]
         if rejects is not None:
-            return EXIT_REJECTS, (rejects, *held)
-        return EXIT_CONDITION if held else 0, tuple(held)
+            return "rejects", (rejects, *held)
+        return "condition" if held else "done", tuple(held)
 
     def _too_many_rejects(self, summary: ScanSummary, reject_rate: float) -> str | None:
         if self.max_reject_rate is not None:
@@ -141,14 +141,14 @@ class Limits:
             return None
         return (
             f"{count} of {summary.data_read} data ({count / summary.data_read:.0%}) are rejected as {reason}: see "
-            "curator query rejects; the results are kept, and --max-reject-rate 1 lets such a night pass"
+            "curator query rejects; the results are kept, and `max_reject_rate` 1 lets such a night pass"
         )
 
 
 def conditions_held(conditions: Sequence[Condition], figures: Mapping[str, float]) -> list[str]:
     """A line for each condition that holds."""
     return [
-        f"--fail-on {item.text}: {item.figure} is {figures[item.figure]:.6g}"
+        f"`fail_on` {item.text}: {item.figure} is {figures[item.figure]:.6g}"
         for item in conditions
         if item.holds(figures)
     ]

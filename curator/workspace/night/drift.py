@@ -89,7 +89,7 @@ def report_conditions(database: Database, texts: Sequence[str]) -> list[Conditio
     for condition in conditions:
         if condition.figure in DRIFT_FIGURES and ruling_baseline(database) is None:
             raise UsageError(
-                f"--fail-on {condition.text}: no night is pinned to compare with", hint="run `curator baseline pin`"
+                f"`fail_on` {condition.text}: no night is pinned to compare with", hint="run `curator baseline pin`"
             )
     return conditions
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
-from typing import Literal
 
 from curator.durable import durable
+from curator.endings import EXIT_CODES, Ending
 from curator.errors import CuratorError
 from curator.store import Database
 from curator.version import VERSION
@@ -25,19 +25,22 @@ from curator.workspace.scan.request import ScanSummary
 from curator.workspace.session import reading
 
 Labels = Mapping[str, str]
-Status = Literal["done", "failed", "interrupted", "locked"]
-STATUSES: tuple[Status, ...] = ("done", "failed", "interrupted", "locked")
+STATUSES = ("done", "failed", "interrupted", "locked")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `summary` is that of a run that was done."""
+class LastScan:
+    """How a scan ended, and after how many seconds. `summary` is that of one that was done."""
 
-    status: Status
-    exit_code: int
+    ending: Ending
     seconds: float
     summary: ScanSummary | None = None
     tripped: Mapping[str, bool] = field(default_factory=dict)  # of each condition that was set, whether it holds
+
+    @property
+    def status(self) -> str:
+        """One of STATUSES."""
+        return "done" if self.summary is not None else self.ending if self.ending in STATUSES else "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-def write_metrics(path: Path, layout: Layout, outcome: Outcome) -> None:
+def write_metrics(path: Path, layout: Layout, last: LastScan) -> None:
     """Replace the file. A disk that refuses costs a warning: the night itself is done."""
-    text = "".join(metric.text() for metric in [*run_metrics(outcome), *ledger_metrics(layout)] if metric.samples)
+    text = "".join(metric.text() for metric in [*run_metrics(last), *ledger_metrics(layout)] if metric.samples)
     try:
         with durable(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -72,19 +75,19 @@ def write_metrics(path: Path, layout: Layout, outcome: Outcome) -> None:
         log.warning("%s: metrics were not written: %s", path, fault.strerror)
 
 
-def run_metrics(outcome: Outcome) -> Iterable[Metric]:
+def run_metrics(last: LastScan) -> Iterable[Metric]:
     """What is known of every run, however it ended, and the figures of one that was done."""
     yield _gauge("info", "The program that ran.", 1, version=VERSION)
-    yield _gauge("scan_success", "Whether the last scan was done (exit status 0, 3 or 4).", outcome.status == "done")
-    yield _gauge("scan_exit_status", "Exit status of the last scan.", outcome.exit_code)
-    states = [({"status": status}, float(status == outcome.status)) for status in STATUSES]
+    yield _gauge("scan_success", "Whether the last scan was done (exit status 0, 3 or 4).", last.status == "done")
+    yield _gauge("scan_exit_status", "Exit status of the last scan.", EXIT_CODES[last.ending])
+    states = [({"status": status}, float(status == last.status)) for status in STATUSES]
     yield Metric("curator_scan_status", "How the last scan ended.", states)
     yield _gauge("scan_last_run_timestamp_seconds", "When the last scan ended.", time.time())
-    yield _gauge("scan_duration_seconds", "How long the last scan took.", outcome.seconds)
-    conditions = [({"condition": text}, float(holds)) for text, holds in outcome.tripped.items()]
-    yield Metric("curator_scan_condition_tripped", "Whether a condition of --fail-on held.", conditions)
-    if outcome.summary is not None:
-        yield from night_metrics(outcome.summary)
+    yield _gauge("scan_duration_seconds", "How long the last scan took.", last.seconds)
+    conditions = [({"condition": text}, float(holds)) for text, holds in last.tripped.items()]
+    yield Metric("curator_scan_condition_tripped", "Whether a condition that was set held.", conditions)
+    if last.summary is not None:
+        yield from night_metrics(last.summary)
 
 
 def night_metrics(summary: ScanSummary) -> Iterable[Metric]:

@@ -91,7 +91,7 @@ def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
         if parent is None:
             raise BankError(f"no bank version {request.parent}", hint="see `curator bank list`")
         if parent.parameters:
-            hint = "propose for the bank that it was learnt from: --parent NAME"
+            hint = "propose for the bank that it was learnt from, as `parent`"
             raise BankError(f"bank {parent.name} was learnt: its tensors belong to its labels as they are", hint=hint)
         proposal = _proposal(context, database, parent, request)
     if not (request.write or request.build):
@@ -99,7 +99,7 @@ def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
     if proposal.spec is None:
         raise BankError("there is nothing to write: no label is proposed", hint="review more images")
     if proposal.verdict is not None:
-        raise BankError(f"the proposal is not written: {proposal.verdict}", hint="look at it without --write")
+        raise BankError(f"the proposal is not written: {proposal.verdict}", hint="look at it without `write`")
     path = context.layout.bank_spec(proposal.name)
     _write_spec(path, proposal.spec)
     if not request.build:
@@ -112,7 +112,7 @@ def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
 
 def _write_spec(path: Path, text: str) -> None:
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
-        raise UsageError(f"{path} is there already", hint="name another one: --name NAME")
+        raise UsageError(f"{path} is there already", hint="name another one by `name`")
     write_durably(path, text.encode())
 
 
@@ -121,7 +121,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     asked = context.method_spec(request.method)
     method = resolve_method(asked, parent)
     if method.needs.neighbours:
-        raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="--method neglabel")
+        raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="`method` neglabel")
     rows = database.rows("list_reviewed_images")
     reference = [image.image_id for image in world.id_images]
     reference_vectors = world.reference_vectors(reference)

@@ -51,7 +51,7 @@ def style_of(path: Path, given: str | None) -> Style:
     if not path.suffix or path.is_dir():
         return "fiftyone"
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: no format has this suffix", hint=f"give --format {'|'.join(get_args(Style))}")
+        raise UsageError(f"{path}: no format has this suffix", hint=f"give `style` {'|'.join(get_args(Style))}")
     return SUFFIXES[path.suffix.lower()]
 
 

@@ -77,10 +77,10 @@ def _check_device(device: str, request: PlanRequest) -> None:
     if request.fleet.gpus and not on_gpu and request.gpu_rate is None:
         raise UsageError(
             "this machine has no GPU whose speed could be measured",
-            hint="give --gpu-rate IMAGES_PER_SECOND, or run it on a machine that has one",
+            hint="give `gpu_rate` in images per second, or run it on a machine that has one",
         )
     if on_gpu and not request.fleet.gpus:
-        raise UsageError("this machine encodes on its GPU", hint="give --gpus N, or --device cpu to plan without")
+        raise UsageError("this machine encodes on its GPU", hint="give `gpus`, or `device` cpu to plan without")
 
 
 def _image_count(objects: list[SourceObject], sample: Sample) -> int:
