@@ -16,8 +16,11 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from curator.cli import cli
+from curator.engines import decode_pool
 from curator.workspace import Workspace
+from tests.decode_zygote import Zygote
 from tests.other_machine import sitecustomize as other_machine
+from tests.timing import Timing
 
 SMALL_BANK = """\
 name = "base"
@@ -35,6 +38,8 @@ method = "neglabel"
 LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
 ROOT = Path(__file__).resolve().parents[1]
 
+START_PROCESS = decode_pool.start_process
+
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
 settings.register_profile("curator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("curator")
@@ -47,6 +52,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the development images (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_decoding() -> Iterator[None]:
+    """Decode processes are forked from one, except where a test asks for `real_decoding`."""
+    with Zygote() as zygote, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode_pool, "start_process", zygote.start)
+        yield
+
+
+@pytest.fixture
+def real_decoding(forked_decoding: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode processes are interpreters of their own, as they are for users."""
+    monkeypatch.setattr(decode_pool, "start_process", START_PROCESS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if threads := config.getoption("--duckdb-threads"):
         other_machine.rule(threads)
+    config.pluginmanager.register(Timing())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

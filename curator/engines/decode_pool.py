@@ -247,19 +247,11 @@ class _Worker:
             return process.wait()
 
     def _start(self) -> None:
-        """Start the interpreter; it imports while the caller goes on."""
+        """Start the process; it imports while the caller goes on."""
         self._ready = False
         self._channel, theirs = socket.socketpair()
-        code = f"from curator.engines.decode_worker import serve; serve({theirs.fileno()})"
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", code],  # -P: a `PIL` in the current folder is data, not code
-                pass_fds=[theirs.fileno()],
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C on the terminal reaches the parent only, even while a process still imports
-            )
+            self._process = start_process(theirs)
 
     def _greet(self) -> None:
         """Tell a new process its job and wait until it has settled."""
@@ -271,3 +263,16 @@ class _Worker:
                 f"a decode process cannot start (exit status {self.stop()})", hint="its own message is above, on stderr"
             ) from None
         self._ready = True
+
+
+def start_process(channel: socket.socket) -> subprocess.Popen[bytes]:
+    """A decode process that listens at `channel`, which the caller may close."""
+    code = f"from curator.engines.decode_worker import serve; serve({channel.fileno()})"
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code],  # -P: a `PIL` in the current folder is data, not code
+        pass_fds=[channel.fileno()],
+        env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        process_group=0,  # Ctrl-C on the terminal reaches the parent only, even while a process still imports
+    )

@@ -30,6 +30,7 @@ from curator.types import Preprocess
 from tests.patience import BRAKE_SECONDS, wait_for
 
 PREPROCESS, OPTIONS = Preprocess(32), DecodeOptions()
+pytestmark = pytest.mark.usefixtures("real_decoding")
 SETTINGS = {"preprocess": PREPROCESS, "options": OPTIONS}
 
 
