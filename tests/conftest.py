@@ -16,8 +16,14 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from curator.cli import cli
+from curator.durable import durable, remove_leftovers
 from curator.engines import decode_pool
-from curator.workspace import Workspace
+from curator.store.database import Database
+from curator.store.migrate import migrate
+from curator.workspace import Workspace, session
+from curator.workspace.keep import recover
+from curator.workspace.layout import Layout
+from curator.workspace.stored.presence import has_ledger
 from tests.decode_zygote import Zygote
 from tests.other_machine import sitecustomize as other_machine
 from tests.timing import Timing
@@ -38,6 +44,7 @@ method = "neglabel"
 LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
 ROOT = Path(__file__).resolve().parents[1]
 
+MAKE_LEDGER = session.make_ledger
 START_PROCESS = decode_pool.start_process
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
@@ -66,6 +73,39 @@ def forked_decoding() -> Iterator[None]:
 def real_decoding(forked_decoding: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode processes are interpreters of their own, as they are for users."""
     monkeypatch.setattr(decode_pool, "start_process", START_PROCESS)
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger as the migrations make it, to copy: making it takes a hundred times longer."""
+    path = tmp_path_factory.mktemp("template") / "ledger.duckdb"
+    with Database.open(path) as database:
+        migrate(database)
+    path.chmod(0o400)
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def copied_ledgers(empty_ledger: Path) -> Iterator[None]:
+    """A new ledger is a copy of the empty one, except where a test asks for `real_ledgers`."""
+
+    def make_ledger(layout: Layout) -> None:
+        if not has_ledger(layout):
+            remove_leftovers(layout.ledger)
+            with durable(layout.ledger) as temporary:
+                shutil.copyfile(empty_ledger, temporary)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (session, recover):
+            patch.setattr(module, "make_ledger", make_ledger)
+        yield
+
+
+@pytest.fixture
+def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new ledger is made by the migrations, as it is for users."""
+    for module in (session, recover):
+        monkeypatch.setattr(module, "make_ledger", MAKE_LEDGER)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

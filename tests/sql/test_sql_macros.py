@@ -6,9 +6,6 @@ import math
 
 import pytest
 
-from curator.store import Database
-from curator.store.migrate import migrate
-
 POLICY = (
     "insert into policy values ('{id}', '{id}', 'e', 'b', 'm', {cut}, 0.5, '{{}}', now()::timestamp, 'r', '{rule}', "
     "0.1, {by_class}, null)"
@@ -20,13 +17,6 @@ OBJECT = "insert into source_object values ('{uri}', 'lake', 'file', 1, 'v', 'e'
 LOCATION = (
     "insert into location values ('{uri}', 'lake', '{uri}', 'v', null, null, 1, {label}, '{image}', 's', 'r{came}')"
 )
-
-
-@pytest.fixture
-def database():
-    with Database.open(":memory:") as database:
-        migrate(database)
-        yield database
 
 
 @pytest.mark.parametrize(

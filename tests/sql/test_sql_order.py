@@ -178,17 +178,13 @@ select 'i' as image_id, 9 as byte_size, 4 as width, 4 as height, 'PNG' as format
 """
 
 
-def test_the_first_place_of_an_image_is_told_whole_though_another_one_has_more_to_tell():
-    with Database.open(":memory:") as database:
-        migrate(database)
-        database.execute(IMAGE)
-        for uri, kind, member, offset in (("/a.png", "file", "null", "null"), ("/b.tar#1.png", "tar", "'1.png'", 512)):
-            name = uri.partition("#")[0]
-            database.execute(
-                f"insert into source_object values ('{name}', 'lake', '{kind}', 9, 'v', 'e', 1, 'r', null)"
-            )
-            database.execute(
-                f"insert into location values ('{uri}', 'lake', '{name}', 'v', {member}, {offset}, 9, '', 'i', '', '')"
-            )
-        (found,) = database.arrow("select object_uri, member, byte_offset from report.images").to_pylist()
-        assert found == {"object_uri": "/a.png", "member": None, "byte_offset": None}
+def test_the_first_place_of_an_image_is_told_whole_though_another_one_has_more_to_tell(database):
+    database.execute(IMAGE)
+    for uri, kind, member, offset in (("/a.png", "file", "null", "null"), ("/b.tar#1.png", "tar", "'1.png'", 512)):
+        name = uri.partition("#")[0]
+        database.execute(f"insert into source_object values ('{name}', 'lake', '{kind}', 9, 'v', 'e', 1, 'r', null)")
+        database.execute(
+            f"insert into location values ('{uri}', 'lake', '{name}', 'v', {member}, {offset}, 9, '', 'i', '', '')"
+        )
+    (found,) = database.arrow("select object_uri, member, byte_offset from report.images").to_pylist()
+    assert found == {"object_uri": "/a.png", "member": None, "byte_offset": None}
