@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -56,7 +56,7 @@ class Answer:
     groups: Mapping[str, tuple[str, ...]]
     dropped: Mapping[str, int]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         groups = {name: list(members) for name, members in self.groups.items()}
         return {"labels": list(self.labels), "groups": groups, "dropped": dict(self.dropped)}
 
@@ -66,12 +66,12 @@ class Answer:
         return cls(tuple(data["labels"]), groups, dict(data["dropped"]))
 
 
-def schema_of(prompt: Prompt) -> dict[str, Any]:
+def schema_of(prompt: Prompt) -> dict[str, object]:
     """The JSON schema of an answer. Counts and lengths are checked here, since services differ in what they enforce."""
     text = {"type": "string"}
     texts = {"type": "array", "items": text}
     group = _object(name=text, members=texts)
-    fields: dict[AnswerKind, dict[str, Any]] = {
+    fields: dict[AnswerKind, dict[str, object]] = {
         "labels": {"labels": texts},
         "description": {"description": text},
         "groups": {"groups": {"type": "array", "items": group}},
@@ -90,7 +90,7 @@ def messages_with_form(request: Request) -> list[Message]:
     return [*before, replace(last, text=text)]
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _object(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
@@ -119,7 +119,7 @@ def _read_labels(prompt: Prompt, said: str) -> Answer:
     return _checked(prompt, items)
 
 
-def _checked(prompt: Prompt, items: list[Any]) -> Answer:
+def _checked(prompt: Prompt, items: Sequence[object]) -> Answer:
     kept: dict[str, str] = {}
     dropped = {"not_text": 0, "too_long": 0, "too_many_words": 0, "repeated": 0, "too_many": 0}
     for item in items:
@@ -177,7 +177,7 @@ def _read_groups(prompt: Prompt, said: str) -> Answer:
     return Answer(tuple(groups), groups, {})
 
 
-def _group(item: Any) -> tuple[str, list[str]]:
+def _group(item: object) -> tuple[str, list[str]]:
     name, members = (item.get("name"), item.get("members")) if isinstance(item, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(members, list) or not _says_something(clean_label(name)):
         raise AnswerFault('every group must have a text under "name" and a list under "members"')
@@ -232,7 +232,7 @@ def _says_something(text: str) -> bool:
     return any(map(str.isalnum, text))
 
 
-def _json(said: str) -> Any:
+def _json(said: str) -> object:
     """The JSON object or array of a reply, fenced or bare or between other words; None when there is none.
 
     Between other words an object goes before an array, which may be a mark such as [1]. Raises AnswerFault for JSON
@@ -254,7 +254,7 @@ def _json(said: str) -> Any:
     return next(iter([*objects, *arrays]), None)
 
 
-def _decoded(text: str, start: int) -> Any:
+def _decoded(text: str, start: int) -> object:
     try:
         return json.JSONDecoder().raw_decode(text, start)[0]
     except RecursionError as fault:

@@ -40,7 +40,7 @@ class Call:
     fault: str | None = None
     attempts: int = 1
     seconds: float = 0.0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def turn(self) -> Turn:
@@ -70,9 +70,9 @@ class CallStore(Protocol):
 
 @dataclass(slots=True)
 class Budget:
-    """How many calls may still be sent; None for no limit. `spent` counts them over the whole run.
+    """The calls that a run may send to generators. `most`: in all, None for no limit; `spent`: those sent so far.
 
-    `refused`: whether one was not allowed, be it the repeat of one that had failed.
+    `refused`: whether one was asked for beyond that, be it the repeat of one that had failed.
     """
 
     most: int | None = None

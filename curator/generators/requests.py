@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class Request:
     pictures: tuple[Picture, ...] = ()
     history: tuple[Turn, ...] = ()
     seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     correction: tuple[str, str] | None = None
 
     @property
@@ -101,7 +101,7 @@ class Request:
             ]
         return said
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """All that shapes the answer but for the model, as JSON values: what the digest of a call covers."""
         return {
             "prompt": [self.prompt.name, self.prompt.version, self.prompt.digest],
@@ -136,7 +136,7 @@ class Reply:
     final: bool = False
     attempts: int = 1
     seconds: float = 0.0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 class Generator(Protocol):

@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from curator.errors import GeneratorError
 from curator.generators import GeneratorOptions
-from curator.generators.chat.service import ChatService, Outcome
+from curator.generators.chat.service import ChatService, Outcome, Sent
 from curator.generators.pictures import PictureFault
 from curator.generators.requests import Reply, Request, Role
 from curator.generators.surroundings import Surroundings
@@ -64,7 +63,7 @@ class _Sending:
 
     position: int
     request: Request
-    messages: list[dict[str, Any]]
+    messages: list[Sent]
     attempts: int = 0
     repeats: int = 0
     seconds: float = 0.0
@@ -94,7 +93,7 @@ class _Dispatch:
     spent: bool = False
     fatal: str | None = None
     reached: bool = False  # whether the service ever said anything
-    outbox: SimpleQueue[tuple[_Sending, dict[str, Any]] | None] = field(default_factory=SimpleQueue)
+    outbox: SimpleQueue[tuple[_Sending, Sent] | None] = field(default_factory=SimpleQueue)
     inbox: SimpleQueue[tuple[_Sending, Outcome | BaseException]] = field(default_factory=SimpleQueue)
 
     def run(self) -> Iterator[Reply]:

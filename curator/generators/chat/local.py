@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curator.encoders.hub import TOKENIZER_FILES
 from curator.encoders.options import DTYPES
@@ -25,7 +25,7 @@ from curator.generators.surroundings import Surroundings
 from curator.printable import said_by
 
 if TYPE_CHECKING:
-    from curator.generators.chat.model import ChatModel
+    from curator.generators.chat.model import ChatMessage, ChatModel, Conversation
 
 WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
 OTHER_FILES = ("*.json", "*.jinja", *TOKENIZER_FILES)
@@ -48,7 +48,7 @@ class _Asked:
     """A request with its conversation as transformers takes it: messages of parts, pictures decoded."""
 
     position: int
-    conversation: list[dict[str, Any]]
+    conversation: Conversation
 
 
 class LocalChat:
@@ -144,7 +144,7 @@ def _batches(requests: Sequence[Request], size: int) -> Iterator[list[int]]:
             yield positions[start : start + max(1, size)]
 
 
-def _as_parts(message: Message) -> dict[str, Any]:
+def _as_parts(message: Message) -> ChatMessage:
     """Pictures stay in the message that shows them: LLaVA-1.5 knows only one a conversation, at its place."""
     shown = [{"type": "image", "image": open_picture(picture)} for picture in message.pictures]
     return {"role": message.speaker, "content": [*shown, {"type": "text", "text": message.text}]}

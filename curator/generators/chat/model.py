@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import transformers
@@ -25,7 +25,8 @@ from curator.generators import GeneratorOptions
 from curator.generators.requests import Role
 from curator.printable import said_by
 
-Conversation = list[dict[str, Any]]
+ChatMessage: TypeAlias = dict[str, Any]  # `role` and `content`, as the chat templates of transformers take them
+Conversation: TypeAlias = list[ChatMessage]
 
 
 def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOptions) -> ChatModel:
@@ -112,7 +113,7 @@ class ChatModel:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _message(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _message(self, message: ChatMessage) -> ChatMessage:
         parts = [
             {**part, "text": self._plain(part["text"])} if part["type"] == "text" else part
             for part in message["content"]
@@ -135,7 +136,7 @@ def _control_tokens(tokenizer: Any) -> list[str]:
     return sorted((token for token in {*added, *tokenizer.all_special_tokens} if token.strip()), key=len, reverse=True)
 
 
-def _four_bits(address: str, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def _four_bits(address: str, device: torch.device, dtype: torch.dtype) -> dict[str, object]:
     """How a model is loaded in four bits. Raises GeneratorError without a GPU, MissingExtra without bitsandbytes."""
     if device.type != "cuda":
         raise GeneratorError(f"{address}: 4 bits need a CUDA device, this runs on {device}", hint="quantise = none")

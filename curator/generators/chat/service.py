@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from curator.errors import GeneratorError, MissingExtra, UsageError
@@ -23,12 +23,16 @@ from curator.generators.pictures import data_url
 from curator.generators.requests import Message, Request
 from curator.printable import LONGEST_FAULT, one_line
 
+if TYPE_CHECKING:
+    import openai
+
 NO_KEY = "none"  # local servers take any key, but the protocol wants one
 CONNECT_SECONDS = 10.0
 SHORTEST_KEY = 6  # a shorter one is a placeholder: to strike it out of texts would only garble them
 
 # `answered` has text and facts. `repeat` may go well the next time; `refused` never will; `unfit` names a parameter
 # that the service does not take; `fatal` would meet every request.
+Sent: TypeAlias = dict[str, object]  # JSON
 OutcomeKind: TypeAlias = Literal["answered", "repeat", "refused", "unfit", "fatal"]
 
 OPTIONAL = {  # parameter to the words by which services call it
@@ -50,7 +54,7 @@ class Outcome:
 
     kind: OutcomeKind
     text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     pause_seconds: float | None = None
     unreachable: bool = False
     seconds: float = 0.0
@@ -113,14 +117,14 @@ class ChatService:
             f"the key is read from the environment variable {name}, which is {'' if name in os.environ else 'not '}set"
         )
 
-    def messages(self, request: Request) -> list[dict[str, Any]]:
+    def messages(self, request: Request) -> list[Sent]:
         """The conversation in the form of the protocol. Raises PictureFault."""
         return [_as_sent(message) for message in messages_with_form(request)]
 
-    def body(self, request: Request, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def body(self, request: Request, messages: list[Sent]) -> Sent:
         """All that is sent, but for what this service does not take."""
         form = {"name": request.prompt.answer, "schema": schema_of(request.prompt), "strict": True}
-        optional: dict[str, Any] = {
+        optional: Sent = {
             "response_format": {"type": "json_schema", "json_schema": form},
             "seed": request.seed,
             "temperature": 0,
@@ -131,7 +135,7 @@ class ChatService:
             sent["max_completion_tokens"] = self._options.max_new_tokens
         return {"model": self.model, "messages": messages, **sent}
 
-    def send(self, body: Mapping[str, Any]) -> Outcome:
+    def send(self, body: Sent) -> Outcome:
         """Send it once and wait. Every fault of service and network is an outcome."""
         import openai
 
@@ -169,10 +173,14 @@ class ChatService:
             "completion_tokens": getattr(usage, "completion_tokens", None),
             "left_out": ", ".join(sorted(self.left_out)) or None,
         }
-        kept = {name: self._clean(value) for name, value in facts.items() if isinstance(value, str | int)}
+        kept = {
+            name: self._clean(value) if isinstance(value, str) else value
+            for name, value in facts.items()
+            if isinstance(value, str | int)
+        }
         return Outcome("answered", self._without_key(text or ""), kept)
 
-    def _refusal(self, fault: Any, body: Mapping[str, Any]) -> Outcome:
+    def _refusal(self, fault: openai.APIStatusError, body: Sent) -> Outcome:
         status, said = fault.status_code, self._clean(_said(fault))
         if status in (401, 403):
             return Outcome("fatal", f"{self} refuses the key ({status}): {said}; {self._key_place}")
@@ -187,23 +195,21 @@ class ChatService:
             return Outcome("unfit", unfit)
         return Outcome("refused", text)
 
-    def _clean(self, value: str | int) -> Any:
-        if not isinstance(value, str):
-            return value
-        return one_line(self._without_key(one_line(value)), longest=LONGEST_FAULT)
+    def _clean(self, text: str) -> str:
+        return one_line(self._without_key(one_line(text)), longest=LONGEST_FAULT)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if len(self._key) >= SHORTEST_KEY else text
 
 
-def _as_sent(message: Message) -> dict[str, Any]:
+def _as_sent(message: Message) -> Sent:
     if not message.pictures:
         return {"role": message.speaker, "content": message.text}
     shown = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in message.pictures]
     return {"role": message.speaker, "content": [*shown, {"type": "text", "text": message.text}]}
 
 
-def _said(fault: Any) -> str:
+def _said(fault: openai.APIStatusError) -> str:
     """The service's own words: OpenAI's `message`, FastAPI's `detail`, or whatever the body is."""
     body = fault.body
     if isinstance(body, dict):
@@ -212,7 +218,7 @@ def _said(fault: Any) -> str:
     return str(body or fault.message)
 
 
-def _unfit(said: str, body: Mapping[str, Any]) -> str | None:
+def _unfit(said: str, body: Sent) -> str | None:
     """The optional parameter that a refusal is about, if it was sent."""
     low = said.lower()
     for name, words in OPTIONAL.items():

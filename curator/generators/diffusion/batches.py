@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from PIL import Image
 
@@ -48,7 +48,7 @@ def open_pictures(batch: Batch, *, longest_side: int) -> tuple[list[tuple[int, R
     return shown, faults
 
 
-def picture_reply(position: int, image: Image.Image, facts: Mapping[str, Any]) -> Reply:
+def picture_reply(position: int, image: Image.Image, facts: Mapping[str, object]) -> Reply:
     """The picture as a JPEG, and its size among the facts."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)

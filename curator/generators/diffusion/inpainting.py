@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from PIL import Image
@@ -87,7 +86,7 @@ class Inpainter:
             for image, history in zip(images, losses, strict=True)
         ]
 
-    def facts(self, settings: InpaintSettings) -> dict[str, Any]:
+    def facts(self, settings: InpaintSettings) -> dict[str, object]:
         """What is worth keeping of how it paints: JSON values."""
         timestep = self.latents.first_timestep(settings)
         return {

@@ -116,7 +116,7 @@ def said_before(request: Request) -> Iterator[str]:
             continue
 
 
-def digest_of(*parts: Any) -> str:
+def digest_of(*parts: object) -> str:
     """12 hexadecimal digits that name what shapes answers: JSON values, and arrays by their bytes."""
     digest = hashlib.sha256()
     for part in parts:

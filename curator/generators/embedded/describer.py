@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import takewhile
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +124,7 @@ class VocabularyDescriber:
         picture_vector(request)  # refuses a request without one
         found = seen[request.pictures[0].image_id]
         if name == "list-elements":
-            said: dict[str, Any] = {"labels": self._elements(request, found)}
+            said: dict[str, object] = {"labels": self._elements(request, found)}
         else:
             barred = keys_of([text_slot(request, "label")]) | self._id_keys if name == "describe-image" else set[str]()
             said = {"description": self._describe(found, barred)}
