@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from curator.banks.quantiles import mining_statistics
 from curator.banks.sources import FindBank, Inputs, SourceLabel, no_banks
 from curator.banks.sources.banks import short_address
 from curator.banks.spec import BankSpec, MiningSpec
-from curator.banks.text_cache import Progress, TextCache
+from curator.banks.text_cache import TextCache
 from curator.banks.wordnet.lexicon import word_key
 from curator.errors import BankError, ConfigError
 from curator.types import Bank, Encoder, Label, Vectors
@@ -32,13 +31,12 @@ def build_bank(
     root: Path,
     text_cache: TextCache,
     find_bank: FindBank = no_banks,
-    progress: Progress | None = None,
 ) -> Bank:
     """ID labels first, then the mined negatives in mining order, then those that are kept, in the spec's order.
 
     `root` is the workspace, to which the spec's files are relative; `find_bank` gives the banks it takes labels from.
-    `progress(done, total)` counts prompts that had to be encoded. Raises ConfigError for bad labels, UsageError for an
-    unknown miner, BankError when no negative is left or another bank is not there.
+    Raises ConfigError for bad labels, UsageError for an unknown miner, BankError when no negative is left or another
+    bank is not there.
     """
     miner: Miner = MINERS.get(spec.mining.method)
     inputs = Inputs(root, find_bank)
@@ -48,7 +46,7 @@ def build_bank(
     id_vectors = text_cache.encode(encoder, [label.prompt or "" for label in id_side.labels])
 
     def encode(labels: Sequence[SourceLabel]) -> Vectors:
-        return text_cache.encode(encoder, [label.prompt for label in labels], progress=progress)
+        return text_cache.encode(encoder, [label.prompt for label in labels])
 
     mined = mine(corpus.mined, encode(corpus.mined), id_vectors, spec.mining, miner)
     kept = keep(corpus.kept, encode(corpus.kept), id_vectors, spec.mining)
@@ -75,13 +73,13 @@ class IdSide:
 
     labels: tuple[Label, ...]
     synonyms: Mapping[str, Sequence[str]]
-    lineage: Mapping[str, Any]
+    lineage: Mapping[str, object]
 
 
 def read_id_side(spec: BankSpec, inputs: Inputs) -> IdSide:
     """Raises ConfigError, also for synonyms of a label that is not there."""
     inherited: Mapping[str, list[str]] = {}
-    lineage: dict[str, Any] = {"list": "spec"}
+    lineage: dict[str, object] = {"list": "spec"}
     if spec.id.bank is not None:
         bank = inputs.find_bank(spec.id.bank)
         texts, source = [label.text for label in bank.labels[: bank.id_count]], f"bank:{short_address(bank)}"

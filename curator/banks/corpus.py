@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from curator.banks.id_names import DropReason, split_equal_names, split_id_names
 from curator.banks.sources import SOURCES, Inputs, Source, SourceLabel
@@ -23,9 +22,9 @@ class Share:
     found: Sequence[SourceLabel]
     labels: tuple[SourceLabel, ...]
     dropped: Mapping[str, Sequence[SourceLabel]]
-    read_from: Mapping[str, Any]
+    read_from: Mapping[str, object]
 
-    def lineage(self, chosen: Iterable[SourceLabel]) -> dict[str, Any]:
+    def lineage(self, chosen: Iterable[SourceLabel]) -> dict[str, object]:
         """Counts by part of speech; found = repeated + dropped + candidates."""
         dropped = sum(map(len, self.dropped.values()))
         mine = set(self.labels)
@@ -82,7 +81,7 @@ class Corpus:
         """What becomes a negative without mining."""
         return [label for share in self.shares if not share.source.mine for label in share.labels]
 
-    def lineage(self, chosen: Sequence[SourceLabel]) -> dict[str, Any]:
+    def lineage(self, chosen: Sequence[SourceLabel]) -> dict[str, object]:
         """The account of all sources together and of each; texts that were dropped are listed by reason."""
         dropped: dict[str, list[str]] = {}
         for share in self.shares:

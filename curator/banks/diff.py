@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from curator.types import Bank, Label, LabelRole
 
@@ -35,7 +35,7 @@ class BankDiff:
 
     changes: tuple[LabelChange, ...]
     moved: int
-    spec: Mapping[str, tuple[Any, Any]]
+    spec: Mapping[str, tuple[object, object]]
 
     def count(self, change: Change, role: LabelRole) -> int:
         return sum(item.change == change and item.role == role for item in self.changes)
@@ -52,9 +52,9 @@ def diff_banks(old: Bank, new: Bank) -> BankDiff:
     return BankDiff((*removed, *changes), moved, _spec_changes(old.spec, new.spec))
 
 
-def dotted(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted(tables: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested tables as one, with keys such as `mining.fraction`; a list of tables by number, as `lists.0.file`."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in tables.items():
         if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
             value = {str(number): item for number, item in enumerate(value)}
@@ -94,7 +94,7 @@ def _longest_increasing(numbers: Sequence[int]) -> int:
     return len(tails)
 
 
-def _spec_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _spec_changes(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, tuple[object, object]]:
     before, after = dotted(old), dotted(new)
     keys = dict.fromkeys((*before, *after))
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}

@@ -33,7 +33,7 @@ def bank_digest(
     settings["id"] = without(spec.get("id", {}), ID_GIVEN_BY)
     if "negatives" in spec:
         settings["negatives"] = {kind: meaning(kind, table) for kind, table in spec["negatives"].items()}
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "encoder_id": encoder_id,
         "labels": [[label.role, label.text, label.part_of_speech, label.prompt] for label in labels],
         "spec": settings,
@@ -43,7 +43,7 @@ def bank_digest(
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
 
 
-def array_facts(values: NDArray[Any]) -> list[Any]:
+def array_facts(values: NDArray[Any]) -> list[object]:
     """Type, shape and checksum of an array, the same on machines of either byte order."""
     little = np.asarray(values, dtype=values.dtype.newbyteorder("<"), order="C")
     return [values.dtype.name, list(values.shape), hashlib.sha256(little.tobytes()).hexdigest()]

@@ -108,9 +108,9 @@ def rebuild(folder: Path) -> str:
 def load_bank(folder: Path) -> Bank:
     """Reads one `<digest>` folder. Raises BankError when it is missing, incomplete or no longer what was built."""
     facts = read_facts(folder)
-    vectors = read_vectors(checked_bytes(folder / "vectors.safetensors", facts))
+    vectors: Vectors = read_tensors(folder / "vectors.safetensors", facts)["vectors"]
     labels = read_label_rows(checked_bytes(folder / "labels.parquet", facts))
-    parameters = read_parameters(checked_bytes(folder / PARAMETERS, facts)) if PARAMETERS in facts["sha256"] else {}
+    parameters = read_tensors(folder / PARAMETERS, facts) if PARAMETERS in facts["sha256"] else {}
     digest = bank_digest(labels, encoder_id=facts["encoder_id"], spec=facts["spec"], parameters=parameters)
     if digest != facts["digest"] or len(vectors) != len(labels):
         raise BankDamaged(f"bank {folder} does not match its digest {facts['digest']}", hint=rebuild(folder))
@@ -186,19 +186,12 @@ def checked_bytes(path: Path, facts: Mapping[str, Any]) -> bytes:
     return data
 
 
-def read_vectors(data: bytes) -> Vectors:
+def read_tensors(path: Path, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of a file, by name."""
     try:
-        vectors: Vectors = load(data)["vectors"]
-    except (SafetensorError, KeyError) as error:
-        raise BankDamaged(f"the bank's vectors cannot be read: {error}") from error
-    return vectors
-
-
-def read_parameters(data: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        return dict(sorted(load(data).items()))
+        return dict(sorted(load(checked_bytes(path, facts)).items()))
     except SafetensorError as error:
-        raise BankDamaged(f"the bank's parameters cannot be read: {error}") from error
+        raise BankDamaged(f"the bank's {path.stem} cannot be read: {error}") from error
 
 
 def read_label_rows(data: bytes) -> tuple[Label, ...]:
@@ -216,5 +209,5 @@ def require_same(stored: Bank, bank: Bank, folder: Path) -> None:
         raise BankError(f"bank {folder} exists with other vectors", hint="a bank is immutable: change its name or spec")
 
 
-def checksum(facts: Mapping[str, Any]) -> str:
+def checksum(facts: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

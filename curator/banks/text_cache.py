@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,6 @@ from curator.banks.prompts import lines_of
 from curator.durable import write_durably
 from curator.errors import EncoderError
 from curator.types import Encoder, Vectors
-
-Progress: TypeAlias = Callable[[int, int], None]  # prompts encoded so far, prompts to encode
 
 FILE_TEXTS = 4096
 TEXTS_AT_ONCE = 1024  # for the encoder, which sorts them by length and so pads less the more it has
@@ -39,11 +37,8 @@ class TextCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def encode(self, encoder: Encoder, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
-        """texts: prompts, a line each text. Returns (n, d) float32 unit norm, in order; equal prompts, equal vectors.
-
-        `progress` is called after every batch, and not at all when nothing has to be encoded.
-        """
+    def encode(self, encoder: Encoder, texts: Sequence[str]) -> Vectors:
+        """texts: prompts, a line each text. Returns (n, d) float32 unit norm, in order, the same for equal prompts."""
         if not texts:
             return np.zeros((0, encoder.dimension), dtype=np.float32)
         folder = self.encoder_folder(encoder.encoder_id)
@@ -51,7 +46,7 @@ class TextCache:
         missing = sorted(set(texts) - known.keys(), key=lambda text: (text.count("\n"), text))
         for start in range(0, len(missing), FILE_TEXTS):
             part = missing[start : start + FILE_TEXTS]
-            vectors = encode_in_batches(encoder, part, before=start, total=len(missing), progress=progress)
+            vectors = np.concatenate([encode_prompts(encoder, batch) for batch in split_by_lines(part)])
             write_file(folder, part, vectors)
             known.update(zip(part, vectors, strict=True))
         return np.stack([known[text] for text in texts])
@@ -64,23 +59,10 @@ class TextCache:
         return self.folder / hashlib.sha256(encoder_id.encode()).hexdigest()[:16]
 
 
-def encode_in_batches(
-    encoder: Encoder, texts: list[str], *, before: int, total: int, progress: Progress | None
-) -> Vectors:
-    """The prompts, about TEXTS_AT_ONCE lines at a time. (n, d), unit norm."""
-    vectors, done = [], 0
-    for batch in split_by_lines(texts, TEXTS_AT_ONCE):
-        vectors.append(encode_prompts(encoder, batch))
-        done += len(batch)
-        if progress is not None:
-            progress(before + done, total)
-    return np.concatenate(vectors)
-
-
-def split_by_lines(prompts: list[str], most: int) -> Iterator[list[str]]:
-    """Runs of prompts of one number of lines, with at most `most` lines in all but at least one prompt."""
+def split_by_lines(prompts: list[str]) -> Iterator[list[str]]:
+    """Runs of prompts of one number of lines, with at most TEXTS_AT_ONCE lines in all but at least one prompt."""
     for lines, run in groupby(prompts, key=lambda prompt: prompt.count("\n") + 1):
-        alike, size = list(run), max(1, most // lines)
+        alike, size = list(run), max(1, TEXTS_AT_ONCE // lines)
         yield from (alike[start : start + size] for start in range(0, len(alike), size))
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from curator.evaluation.figures import Estimate, Figures, Group
 from curator.evaluation.protocol import PublishedRow
 from curator.metrics import METRICS, Positive
 
-Row = dict[str, Any]
+Row = dict[str, object]
 WITH_INTERVAL = ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
 
 
@@ -134,7 +133,7 @@ def _published_rows(item: PublishedRow, groups: dict[str, Group | None]) -> Iter
         }
 
 
-def _columns(metrics: Any) -> Row:
+def _columns(metrics: Mapping[str, Estimate]) -> Row:
     """Each metric, and the ends of its interval where it has columns for them; None for what is not known."""
     row: Row = {}
     for name in METRICS:

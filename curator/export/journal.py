@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -33,7 +33,7 @@ FOLDER = ".curator-export"
 VERSION = 1
 LEFTOVER = re.compile(r"\.(?:.*\.)?[0-9a-f]{16}\.tmp", re.DOTALL)
 
-Request = dict[str, Any]
+Request = dict[str, object]
 State = Literal["new", "unfinished", "finished"]
 
 

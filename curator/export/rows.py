@@ -67,12 +67,12 @@ def facts_of(row: Row) -> Row:
     return {name: plain(value) for name, value in row.items() if name not in PLACES}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A value as JSON has it: times in ISO 8601, UTC."""
     return value.isoformat() if isinstance(value, date | datetime) else value
 
 
-def json_line(value: Any) -> bytes:
+def json_line(value: object) -> bytes:
     """One value as one line of UTF-8; a line break in a text is an escape."""
     return json.dumps(finite(value), ensure_ascii=False, default=plain).encode() + b"\n"
 

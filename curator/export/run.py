@@ -54,7 +54,7 @@ def export_into(
     exports; not asked when an export goes on, which has its own. Raises UsageError for a folder that holds anything
     else, OutputError when it cannot be written.
     """
-    journal, kind = Journal(folder), FORMATS[request["format"]]
+    journal, kind = Journal(folder), FORMATS[str(request["format"])]
     try:
         begin = _has_to_begin(journal, folder, request, replace)
         rows = find_rows() if begin else None

@@ -126,7 +126,11 @@ class Asker:
         """
         calls = self._round(role, requests)
         for _ in range(TRIES - 1):
-            again = {place: corrected(call) for place, call in enumerate(calls) if correctable(call)}
+            again = {
+                place: replace(call.request, correction=(call.output, call.fault or ""))
+                for place, call in enumerate(calls)
+                if call.status == "rejected" and call.output is not None  # a reply came, and could not be read
+            }
             if not again:
                 break
             for place, call in zip(again, self._round(role, list(again.values())), strict=True):
@@ -245,15 +249,6 @@ def stored_call(row: Mapping[str, Any], request: Request, role: Role, generator:
         seconds=row["seconds"],
         facts=json.loads(row["facts"]),
     )
-
-
-def correctable(call: Call) -> bool:
-    """Whether a reply came that could not be read: then the model is shown what was wrong with it."""
-    return call.status == "rejected" and call.output is not None
-
-
-def corrected(call: Call) -> Request:
-    return replace(call.request, correction=(call.output or "", call.fault or ""))
 
 
 @dataclass(frozen=True, slots=True)

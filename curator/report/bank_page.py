@@ -6,12 +6,11 @@ table by a column and look for labels among the thousands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
-from curator.report.blocks import STYLE, brief, document, facts, image, table
+from curator.report.blocks import STYLE, Row, brief, document, facts, image, table
 
 MOST_LABELS = 20_000  # of each source; the rest is in SQL
 MOST_PICTURES = 200
@@ -77,15 +76,15 @@ class PagePicture:
 
     label: str
     data: bytes | None
-    provenance: Mapping[str, Any]
+    provenance: Row
 
 
 def bank_page(
-    head: Mapping[str, Any],
-    labels: Sequence[Mapping[str, Any]],
+    head: Row,
+    labels: Sequence[Row],
     pictures: Sequence[PagePicture],
-    doubtful: Sequence[Mapping[str, Any]] = (),
-    details: Mapping[str, Any] | None = None,
+    doubtful: Sequence[Row] = (),
+    details: Row | None = None,
 ) -> str:
     """The whole page. head: name, version and what else matters; details: all the rest, folded away at the end.
 
@@ -99,11 +98,11 @@ def bank_page(
 
 def _body(
     title: str,
-    head: Mapping[str, Any],
-    labels: Sequence[Mapping[str, Any]],
+    head: Row,
+    labels: Sequence[Row],
     pictures: Sequence[PagePicture],
-    doubtful: Sequence[Mapping[str, Any]],
-    details: Mapping[str, Any],
+    doubtful: Sequence[Row],
+    details: Row,
 ) -> Iterator[str]:
     negatives = [{**label, "label": label["text"]} for label in labels if label["role"] == "negative"]
     ids = [label["text"] for label in labels if label["role"] == "id"]
@@ -139,7 +138,7 @@ def _figure(picture: PagePicture) -> str:
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
-def _busiest(negatives: Sequence[Mapping[str, Any]]) -> str:
+def _busiest(negatives: Sequence[Row]) -> str:
     """The negatives that most flagged images are nearest to."""
     deciding = sorted((label for label in negatives if label.get("flags")), key=lambda label: -label["flags"])
     if not deciding:
@@ -148,7 +147,7 @@ def _busiest(negatives: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>Nearest to flagged images ({len(deciding)} labels)</h2>{table(columns, deciding[:BUSIEST])}"
 
 
-def _labels(source: str, labels: Sequence[Mapping[str, Any]], *, is_open: bool) -> str:
+def _labels(source: str, labels: Sequence[Row], *, is_open: bool) -> str:
     rows = labels[:MOST_LABELS]
     columns = [name for name in LABEL_COLUMNS if any(row.get(name) is not None for row in rows)]
     left = f'<p class="muted">and {len(labels) - MOST_LABELS} more, see report.generated_labels</p>'

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2563eb; }
@@ -32,6 +32,7 @@ figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-s
 details > summary { cursor: pointer; color: var(--accent); }
 th, td, p, summary, figcaption { unicode-bidi: isolate; }  /* no text turns its neighbours around */
 """
+Row: TypeAlias = Mapping[str, Any]  # of a query or of JSON, which know no types of their values
 NONE = "–"  # in place of a number that there is none of
 PERCENT = re.compile(r"[\d.,]+\s?%")
 KINDS = {b"\x89PNG": "image/png", b"RIFF": "image/webp"}
@@ -68,18 +69,18 @@ def document(title: str, body: Iterable[str], *, style: str = STYLE, script: str
     )
 
 
-def facts(values: Mapping[str, Any]) -> str:
+def facts(values: Mapping[str, object]) -> str:
     """Names and values as a table of two columns; what is empty is left out."""
     rows = ((name, value) for name, value in values.items() if value not in (None, "", {}, []))
     return f'<table class="facts"><tbody>{"".join(_fact(name, value) for name, value in rows)}</tbody></table>'
 
 
-def _fact(name: str, value: Any) -> str:
+def _fact(name: str, value: object) -> str:
     shown = name if "." in name else name.replace("_", " ")  # one with a dot is a setting, as it is written
     return f'<tr><th scope="row">{escape(shown)}</th><td>{escape(brief(value))}</td></tr>'
 
 
-def brief(value: Any) -> str:
+def brief(value: object) -> str:
     """A value for a person's eye; not escaped yet."""
     if isinstance(value, list | tuple):
         more = f" … and {len(value) - 20} more" if len(value) > 20 else ""
@@ -87,11 +88,11 @@ def brief(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
-def table(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def table(columns: Iterable[str], rows: Sequence[Mapping[str, object]]) -> str:
     """Rows under the names of their columns, with spaces for underscores."""
     kinds = {name: _kind([row.get(name) for row in rows]) for name in columns}
     head = "".join(f'<th scope="col"{kind}>{escape(name.replace("_", " "))}</th>' for name, kind in kinds.items())
@@ -100,19 +101,19 @@ def table(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _kind(values: Sequence[Any]) -> str:
+def _kind(values: Sequence[object]) -> str:
     """The attribute of a column: numbers stand below each other, with their heading."""
     given = [value for value in values if value not in (None, "", NONE)]
     return ' class="number"' if given and all(map(_is_number, given)) else ""
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     if isinstance(value, str):
         return PERCENT.fullmatch(value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _cell(value: Any, kind: str) -> str:
+def _cell(value: object, kind: str) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else _text(value)
     return f"<td{kind}>{escape(text)}</td>"
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from curator.errors import MissingExtra
+from curator.report.blocks import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def require_plots() -> None:
         raise MissingExtra("matplotlib", extra="report", needed_for="the night report") from fault
 
 
-def rate_chart(nights: Sequence[Mapping[str, Any]], description: str) -> str:
+def rate_chart(nights: Sequence[Row], description: str) -> str:
     """Flag rates with their intervals, the last night emphasised. nights: name, flag_rate, low, high."""
 
     def draw(axes: Axes) -> None:
@@ -105,7 +106,7 @@ def score_chart(
     return _chart("scores", "Distribution of the scores", description, draw)
 
 
-def _chart(name: str, title: str, description: str, draw: Any) -> str:
+def _chart(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Any
 
-from curator.report.blocks import brief, document, facts, image, table
+from curator.report.blocks import Row, brief, document, facts, image, table
 
 LABEL_COLUMNS = ("label", "cosine", "share", "id_score_without", "changes_flag", "source")
 IMAGE_COLUMNS = ("uri", "cosine", "id_score", "flagged", "top_id", "top_negative", "source_label")
@@ -19,12 +18,12 @@ STATES = {
 }
 
 
-def explain_page(found: Mapping[str, Any], verdict: str) -> str:
+def explain_page(found: Row, verdict: str) -> str:
     """found: the fields of an `Explanation`. verdict: what decides, in one sentence."""
     return document(str(found["uri"]), _body(found, verdict))
 
 
-def _body(found: Mapping[str, Any], verdict: str) -> Iterator[str]:
+def _body(found: Row, verdict: str) -> Iterator[str]:
     state = {None: "not judged", True: "flagged", False: "kept"}[found["flagged"]]
     yield f"<h1>{escape(found['uri'])}</h1><p><strong>{state}</strong>; {escape(verdict)}.</p>"
     yield _picture(found)
@@ -39,7 +38,7 @@ def _body(found: Mapping[str, Any], verdict: str) -> Iterator[str]:
     yield _table("Nearest images of the lake", IMAGE_COLUMNS, found["neighbours"])
 
 
-def summary_of(found: Mapping[str, Any]) -> dict[str, Any]:
+def summary_of(found: Row) -> dict[str, object]:
     """The facts of an explanation in words, for a page or a terminal."""
     return {
         "image": STATES[found["state"]] + (f", {found['copies']} times" if found["copies"] > 1 else ""),
@@ -52,13 +51,13 @@ def summary_of(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _policy(found: Mapping[str, Any]) -> str:
+def _policy(found: Row) -> str:
     if found["policy"] is None or found["min_log_odds"] is None:
         return found["policy"] or "none"
     return f"{found['policy']}: flagged below {found['min_id_score']:.4g} (log-odds {found['min_log_odds']:.4g})"
 
 
-def label_row(label: Mapping[str, Any]) -> dict[str, Any]:
+def label_row(label: Row) -> dict[str, object]:
     """A label as a row of a table for people."""
     turns = {None: "", True: "yes", False: "no"}[label["changes_flag"]]
     return {
@@ -71,7 +70,7 @@ def label_row(label: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def origin_facts(origin: Mapping[str, Any]) -> dict[str, Any]:
+def origin_facts(origin: Row) -> dict[str, object]:
     """How a label was made, in words."""
     asked = [item["uri"] or f"{item['image_id']} (gone)" for item in origin["asked_about"]]
     return {
@@ -85,7 +84,7 @@ def origin_facts(origin: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _provenance(values: Mapping[str, Any]) -> str:
+def _provenance(values: Row) -> str:
     """How the cut was found; the sources of the reference images are counted, for there may be many."""
     sources = values.get("reference", {}).get("sources", ())
     told = {name: value for name, value in values.items() if not isinstance(value, Mapping) and value is not None}
@@ -97,13 +96,13 @@ def _provenance(values: Mapping[str, Any]) -> str:
     )
 
 
-def _picture(found: Mapping[str, Any]) -> str:
+def _picture(found: Row) -> str:
     if found["thumbnail"] is not None:
         return f"<p>{image(found['thumbnail'], alt=found['uri'])}</p>"
     return f'<p class="muted">no picture: {escape(found["thumbnail_fault"] or "it was not asked for")}</p>'
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     shown = [name for name in columns if any(row.get(name) not in (None, "") for row in rows)]

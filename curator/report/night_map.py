@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ def packed(points: MapPoints) -> str:
     names = list(dict.fromkeys([*points.top_ids, *points.top_negatives]))
     number = {name: place for place, name in enumerate(names)}
     walked = np.flatnonzero(points.flagged)[:MOST_ADDRESSES]
-    content: Mapping[str, Any] = {
+    content: dict[str, object] = {
         "count": len(points),
         "x": _base64(points.places[:, 0], "<u2"),
         "y": _base64(points.places[:, 1], "<u2"),
@@ -58,11 +57,11 @@ def packed(points: MapPoints) -> str:
     return script_safe(content)
 
 
-def script_safe(content: Any) -> str:
+def script_safe(content: object) -> str:
     """JSON in which nothing ends a script element or begins a comment."""
     text = json.dumps(content, allow_nan=False)  # ASCII, so U+2028 is an escape as well
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _base64(values: NDArray[Any], kind: str) -> str:
+def _base64(values: NDArray[np.generic], kind: str) -> str:
     return base64.b64encode(values.astype(kind).tobytes()).decode()

@@ -97,13 +97,11 @@ def _kolmogorov_tail(x: float) -> float:
     return float(np.clip(2 * np.sum((-1.0) ** (terms - 1) * np.exp(-2 * terms**2 * x * x)), 0, 1))
 
 
-def mean_discrepancy(
-    first: Vectors, second: Vectors, generator: np.random.Generator, *, permutations: int = PERMUTATIONS
-) -> Tested:
+def mean_discrepancy(first: Vectors, second: Vectors, generator: np.random.Generator) -> Tested:
     """The squared maximum mean discrepancy of two sets of vectors (n, d), (m, d), and its p-value by permutation.
 
     The kernel's width is the median distance. NaN where a side has fewer than two vectors. The least p-value is
-    1 / (permutations + 1).
+    1 / (PERMUTATIONS + 1).
     """
     n, m = len(first), len(second)
     if min(n, m) < 2:
@@ -112,10 +110,10 @@ def mean_discrepancy(
     weights = np.full(n + m, -1 / m)
     weights[:n] = 1 / n
     found = float(weights @ kernel @ weights)
-    shuffled = np.stack([generator.permutation(weights) for _ in range(permutations)], axis=1)  # (n + m, permutations)
+    shuffled = np.stack([generator.permutation(weights) for _ in range(PERMUTATIONS)], axis=1)  # (n + m, PERMUTATIONS)
     by_chance = np.einsum("ip,ip->p", shuffled, kernel @ shuffled)
     as_large = int(np.sum(by_chance >= found - 1e-12))
-    return Tested(max(found, 0.0), (1 + as_large) / (1 + permutations))
+    return Tested(max(found, 0.0), (1 + as_large) / (1 + PERMUTATIONS))
 
 
 def _gaussian_kernel(vectors: Values) -> Values:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from curator.errors import UsageError
-from curator.review.reviews import DECISIONS, FIELDS, Line
+from curator.review.reviews import DECISIONS, FIELDS, Item, Line
 from curator.review.tables import json_of
 
 SAMPLES = "samples.json"
 FACTS = ("uri", "images", "flagged", "id_score", "why")
 
 
-def samples_bytes(items: Sequence[Mapping[str, Any]], pictures: Mapping[str, str]) -> bytes:
+def samples_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:
     """`samples.json`. pictures: the path of each item's picture in the dataset, by image id."""
     samples = [_sample(item, pictures[item["image_id"]]) for item in items if item["image_id"] in pictures]
     return json.dumps({"samples": samples}, indent=1, default=str).encode()
@@ -31,7 +30,7 @@ def metadata_bytes() -> bytes:
     return json.dumps({"media_type": "image", "info": info, "default_classes": list(DECISIONS)}, indent=1).encode()
 
 
-def _sample(item: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _sample(item: Item, path: str) -> dict[str, object]:
     facts = {name: item[name] for name in (*FACTS, *FIELDS) if item.get(name) is not None and name != "decision"}
     return {
         "filepath": path,
@@ -44,7 +43,7 @@ def _sample(item: Mapping[str, Any], path: str) -> dict[str, Any]:
     }
 
 
-def _classification(label: str | None) -> dict[str, Any] | None:
+def _classification(label: str | None) -> dict[str, object] | None:
     return None if label is None else {"_cls": "Classification", "tags": [], "label": label}
 
 
@@ -60,7 +59,7 @@ def read_samples(folder: Path) -> Iterator[Line]:
         yield _read(where, sample) if isinstance(sample, dict) else Line(where, {}, "it is no JSON object")
 
 
-def _read(where: str, sample: Mapping[str, Any]) -> Line:
+def _read(where: str, sample: Mapping[str, object]) -> Line:
     given = sample.get("tags") or []
     if not isinstance(given, list):
         return Line(where, {"image_id": sample.get("image_id")}, "its tags are no list")

@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from curator.errors import UsageError
-from curator.review.reviews import FIELDS, Line
+from curator.review.reviews import FIELDS, Item, Line
 from curator.review.tables import json_of
 
 CONTROLS = {"decision": "choices", "wrong_label": "text", "note": "text"}  # names of the labelling interface
@@ -35,13 +34,13 @@ INTERFACE = """\
 """
 
 
-def tasks_bytes(items: Sequence[Mapping[str, Any]], pictures: Mapping[str, str]) -> bytes:
+def tasks_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:
     """The tasks as one JSON list. pictures: data URLs by image id; an item without one is left out."""
     tasks = [_task(item, pictures[item["image_id"]]) for item in items if item["image_id"] in pictures]
     return json.dumps(tasks, indent=1, default=str).encode()
 
 
-def _task(item: Mapping[str, Any], picture: str) -> dict[str, Any]:
+def _task(item: Item, picture: str) -> dict[str, object]:
     data = {name: item[name] for name in SHOWN if item.get(name) is not None}
     guess = "ood" if item["flagged"] else "id"
     question = f"{item['images']} images like this; nearest: {item['top_id']} (ID), {item['top_negative']} (negative)"
@@ -60,19 +59,18 @@ def read_tasks(path: Path) -> Iterator[Line]:
         if not isinstance(task, dict):
             yield Line(where, {}, "it is no JSON object")
         elif isinstance(task.get("data"), dict):
-            yield from _annotations(where, task)
+            yield from _annotations(where, task["data"], task.get("annotations"))
         else:
             yield Line(where, _minimal(task))
 
 
-def _minimal(record: Mapping[str, Any]) -> dict[str, Any]:
+def _minimal(record: Mapping[str, object]) -> dict[str, object]:
     fields = {name: record.get(name) for name in FIELDS}
     fields |= {name: _value(record.get(name)) for name in CONTROLS}
     return fields | {"reviewer": _person(record.get("annotator")), "reviewed_at": _when(record)}
 
 
-def _annotations(where: str, task: Mapping[str, Any]) -> Iterator[Line]:
-    data, annotations = task["data"], task.get("annotations")
+def _annotations(where: str, data: Mapping[str, object], annotations: object) -> Iterator[Line]:
     shared = {name: data.get(name) for name in ("image_id", "group_id", "export_id")}
     if not isinstance(annotations, list) or not annotations:
         yield Line(where, shared)
@@ -91,7 +89,7 @@ def _annotations(where: str, task: Mapping[str, Any]) -> Iterator[Line]:
             yield Line(at, {**shared, **values, "reviewer": person, "reviewed_at": _when(annotation)})
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     """The one text of a control, however an export wraps it; several as they are, which is a fault later."""
     if isinstance(value, dict):
         value = next((value[name] for name in ("choices", "text") if name in value), None)
@@ -100,12 +98,12 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _person(value: Any) -> str | None:
+def _person(value: object) -> str | None:
     """Annotators are numbers, addresses, or objects with both."""
     if isinstance(value, dict):
         value = value.get("email") or value.get("id")
     return None if value is None else f"label-studio:{value}"
 
 
-def _when(annotation: Mapping[str, Any]) -> Any:
+def _when(annotation: Mapping[str, object]) -> object:
     return annotation.get("updated_at") or annotation.get("created_at")

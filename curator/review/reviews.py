@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from curator.errors import UsageError
 from curator.printable import printable, text_fault
@@ -23,6 +23,7 @@ FIELDS = ("image_id", "group_id", "decision", "wrong_label", "note", "reviewer",
 LONGEST = {"note": 2000, "reviewer": 100, "export_id": 64}
 LONGEST_TEXT = 200  # characters of any other field
 IMAGE_ID = re.compile(r"[0-9a-f]{32}")
+Item: TypeAlias = Mapping[str, Any]  # an image to review with what helps to decide, as the ledger has it
 CLOCKS_DIFFER = timedelta(days=1)  # a time further ahead than that would rule over every later decision
 
 
@@ -68,7 +69,7 @@ class Review:
         """With a time, if it has none."""
         return self if self.reviewed_at else replace(self, reviewed_at=now)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         when = self.reviewed_at.isoformat() if self.reviewed_at else None
         return {**asdict(self), "reviewed_at": when}
 
@@ -87,7 +88,7 @@ def parse_line(line: Line, *, reviewer: str, now: datetime) -> Review | None:
     return parse_review(line.fields, reviewer=reviewer, now=now)
 
 
-def parse_review(fields: Mapping[str, Any], *, reviewer: str, now: datetime) -> Review | None:
+def parse_review(fields: Mapping[str, object], *, reviewer: str, now: datetime) -> Review | None:
     """A review from the fields of a line; None when nothing was decided there. `reviewer`: who, where it does not say.
 
     A wrong label without a decision counts as `unsure`. Raises BadReview.
@@ -114,7 +115,7 @@ def parse_review(fields: Mapping[str, Any], *, reviewer: str, now: datetime) -> 
     )
 
 
-def _text(name: str, value: Any) -> str | None:
+def _text(name: str, value: object) -> str | None:
     """A field as a text without outer spaces; None when it is empty."""
     if value is None or isinstance(value, str | int | float | datetime):
         text = "" if value is None else str(value).strip()
@@ -156,7 +157,7 @@ class Line:
     """One line, sample or task of a file: where it stands, and its fields; or what is wrong with it as a whole."""
 
     where: str
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
     fault: str | None = None
 
 

@@ -12,9 +12,9 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Protocol
 
 from curator.errors import UsageError
 from curator.resources import data_file
@@ -53,13 +53,13 @@ class BadRequest(Exception):
 class Desk(Protocol):
     """What is reviewed. Its methods are called from several threads."""
 
-    def items(self) -> Mapping[str, Any]:
+    def items(self) -> Mapping[str, object]:
         """What the page shows: `items` and more, as JSON."""
 
     def picture(self, image_id: str) -> bytes | None:
         """A picture as WebP; None for an image that is not on the desk or cannot be shown."""
 
-    def decide(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def decide(self, said: Mapping[str, object]) -> Mapping[str, object]:
         """Takes down a decision; returns when it is safe. Raises BadRequest."""
 
 
@@ -90,7 +90,7 @@ class ReviewServer(ThreadingHTTPServer):
     def is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.token.encode())
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """A browser that closes its connection is no fault worth a traceback."""
 
 
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(self._post)
 
-    def _answer(self, act: Any) -> None:
+    def _answer(self, act: Callable[[str], tuple[int, str, bytes]]) -> None:
         try:
             status, kind, body = act(self._checked_path())
         except BadRequest as fault:
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise BadRequest(415, "a decision is sent as application/json")
         return 200, "application/json", json.dumps(self.server.desk.decide(self._body())).encode()
 
-    def _body(self) -> Mapping[str, Any]:
+    def _body(self) -> Mapping[str, object]:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             raise BadRequest(411, "the length of the body is not given")
@@ -169,5 +169,5 @@ class _Handler(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         return "curator"
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing is logged: the paths hold the token."""

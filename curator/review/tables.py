@@ -8,7 +8,6 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from curator.errors import UsageError
 from curator.review.reviews import Line
@@ -16,7 +15,7 @@ from curator.review.reviews import Line
 FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would run
 
 
-def csv_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
+def csv_bytes(items: Sequence[Mapping[str, object]]) -> bytes:
     """Rows with one header. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
     sink = io.StringIO(newline="")
     writer = csv.DictWriter(sink, list(items[0]) if items else [], lineterminator="\n")
@@ -25,7 +24,7 @@ def csv_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
     return sink.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _guarded(value: Any) -> Any:
+def _guarded(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
@@ -80,7 +79,7 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
 
 
-def jsonl_bytes(items: Sequence[Mapping[str, Any]]) -> bytes:
+def jsonl_bytes(items: Sequence[Mapping[str, object]]) -> bytes:
     return "".join(json.dumps(dict(item), default=str) + "\n" for item in items).encode()
 
 
@@ -119,7 +118,7 @@ def text_of(path: Path) -> str:
     return as_text(data)
 
 
-def json_of(path: Path) -> Any:
+def json_of(path: Path) -> object:
     """The value of a JSON file. Raises UsageError."""
     try:
         return json.loads(text_of(path))

@@ -91,12 +91,13 @@ def test_the_discrepancy_is_that_of_the_kernels_of_scikit_learn():
     assert found.statistic == pytest.approx(within + other - 2 * across, abs=1e-9)
 
 
-def test_the_discrepancy_sees_a_shift_and_its_p_values_are_even_without_one():
+def test_the_discrepancy_sees_a_shift_and_its_p_values_are_even_without_one(monkeypatch):
+    monkeypatch.setattr("curator.report.statistics.PERMUTATIONS", 99)
     generator = np.random.default_rng(4)
-    far = mean_discrepancy(unit_vectors(generator, 100), unit_vectors(generator, 100, 0.5), generator, permutations=99)
+    far = mean_discrepancy(unit_vectors(generator, 100), unit_vectors(generator, 100, 0.5), generator)
     assert far.p_value == pytest.approx(0.01)
     p_values = [
-        mean_discrepancy(unit_vectors(generator, 30), unit_vectors(generator, 30), generator, permutations=99).p_value
+        mean_discrepancy(unit_vectors(generator, 30), unit_vectors(generator, 30), generator).p_value
         for _ in range(150)
     ]
     assert stats.kstest(p_values, "uniform").pvalue > 0.001

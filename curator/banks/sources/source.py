@@ -38,7 +38,7 @@ class Found:
     """What a source read: its labels in order, and what they were read from (file, digest), for the lineage."""
 
     labels: tuple[SourceLabel, ...]
-    lineage: Mapping[str, Any]
+    lineage: Mapping[str, object]
 
 
 def no_banks(address: str) -> Bank:

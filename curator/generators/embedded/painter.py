@@ -158,6 +158,7 @@ class FeaturePainter:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._distances: dict[int, NDArray[np.float64]] = {}
 
     @cached_property
     def revision(self) -> str:
@@ -227,10 +228,6 @@ class FeaturePainter:
         [text] = encode_prompts(around.encoder(), [context])
         direction: NDArray[np.float64] = unit_rows((text - self._text_mean)[None])[0]
         return direction
-
-    @cached_property
-    def _distances(self) -> dict[int, NDArray[np.float64]]:
-        return {}
 
     @cached_property
     def _images(self) -> Vectors:

@@ -90,11 +90,6 @@ def branch_of(sense: Synset) -> str:
     return path[broad[-1] + 1].synset_id if broad and broad[-1] + 1 < len(path) else sense.lexname
 
 
-def usual_branches(text: str) -> set[str]:
-    """The branches of the first senses that can be seen."""
-    return {branch_of(sense) for sense in concrete_senses(text)[:USUAL_SENSES]}
-
-
 def shared_kinds(texts: Sequence[str], sense_of: SenseOf = usual_sense) -> list[Synset]:
     """The most special kind that the senses of all texts share; none where a text has no sense."""
     paths = [path_of(sense) for text in texts for sense in sense_of(text)]
@@ -166,7 +161,7 @@ class Words:
     def __init__(self, surroundings: Surroundings, vocabulary: Vocabulary) -> None:
         self._surroundings, self._vocabulary = surroundings, vocabulary
         self._barred: dict[tuple[str, ...], Mask] = {}
-        self.class_senses = Senses(self.encoded, self._image_of)
+        self.class_senses = Senses(self.encoded, lambda text: self._class_images.get(text))
 
     def encoded(self, texts: Sequence[str]) -> Vectors:
         """(n, d): ID labels as they are in the bank, words as in the vocabulary, others encoded each by itself."""
@@ -186,9 +181,6 @@ class Words:
     @cached_property
     def grid(self) -> NDArray[np.float64]:
         return on_grid(self._vocabulary.vectors)
-
-    def _image_of(self, text: str) -> Vectors | None:
-        return self._class_images.get(text)
 
     @cached_property
     def _class_images(self) -> dict[str, Vectors]:
@@ -210,7 +202,9 @@ class Words:
 
     @cached_property
     def _branches(self) -> list[set[str]]:
-        return [usual_branches(text) for text in self._vocabulary.texts]
+        """Of each word those of its first senses that can be seen."""
+        senses = (concrete_senses(text)[:USUAL_SENSES] for text in self._vocabulary.texts)
+        return [set(map(branch_of, usual)) for usual in senses]
 
     @cached_property
     def well_known(self) -> Mask:
