@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from curator.errors import ConfigError
-from curator.ranges import NAME_PATTERN, TEXT, Form, Range, read_fields, shown
+from curator.ranges import BANK, TEXT, Form, Place, Range, hints_of, read_fields, read_value
 
 CONFIG_NAME = "curator.toml"
-BANK = Form(NAME_PATTERN + "(@[0-9A-Za-z]{1,64})?", "the name of a bank, or one version of it as name@digest")
 METHOD = Form(r"[A-Za-z][\w-]*(:.*|\(.*\))?", "a method, such as neglabel or neglabel:group_count=10")
 DEVICE = Form(r"auto|cpu|mps|cuda(:\d{1,3})?", "auto, cpu, mps, cuda or cuda:1 …")
 FILE = Form("|.*[^/]", "a path, or nothing")
@@ -202,14 +201,19 @@ class Config:
                 if value is not None:
                     section, _, key = dotted.partition(".")
                     values.setdefault(section, {})[key] = (source, value)
-        columns = _columns(values.pop("columns", {}))
-        hints = {name: kind for name, kind in get_type_hints(cls).items() if name != "columns"}
+        hints = hints_of(cls)
         if unknown := values.keys() - hints.keys():
             raise ConfigError(f"options: unknown section {min(unknown)}", hint=f"known: {', '.join(hints)}")
-        sections = {
-            name: kind(**read_fields(kind, values.get(name, {}), where=f"{name}.")) for name, kind in hints.items()
-        }
-        return cls(**sections, columns=columns)
+        return cls(**{name: _section(name, hint, values.get(name, {})) for name, hint in hints.items()})
+
+
+def _section(name: str, hint: Any, given: Mapping[str, tuple[str, object]]) -> Any:
+    """A section of which each value comes with its source."""
+    found: dict[str, object] = {}
+    for key, (source, value) in given.items():
+        place, one = Place(source, name), {key: value}
+        found |= read_fields(hint, one, place) if isinstance(hint, type) else read_value(one, hint, place)
+    return hint(**found) if isinstance(hint, type) else found
 
 
 def _from_file(path: Path) -> dict[str, dict[str, tuple[str, Any]]]:
@@ -218,7 +222,7 @@ def _from_file(path: Path) -> dict[str, dict[str, tuple[str, Any]]]:
     except (OSError, ValueError, RecursionError) as fault:  # a ValueError also for a number of thousands of digits
         hint = "mend it; or `curator recover` puts it aside and writes a new one for the encoder of the ledger"
         raise ConfigError(f"{path}: cannot be read: {fault}", hint=hint) from fault
-    known = [item.name for item in fields(Config)]
+    known = hints_of(Config)
     for name, section in document.items():
         if name not in known or not isinstance(section, dict):
             raise ConfigError(f"{path}: unknown section [{name}]", hint=f"known: {', '.join(known)}")
@@ -228,21 +232,9 @@ def _from_file(path: Path) -> dict[str, dict[str, tuple[str, Any]]]:
 def _from_environment(environment: Mapping[str, str] | None) -> dict[str, Any]:
     environment = os.environ if environment is None else environment
     found: dict[str, Any] = {}
-    for item in fields(Config):
-        for key in get_type_hints(item.default_factory):
-            text = environment.get(f"CURATOR_{item.name}_{key}".upper())
+    for name, section in hints_of(Config).items():
+        for key in hints_of(section) if isinstance(section, type) else ():
+            text = environment.get(f"CURATOR_{name}_{key}".upper())
             if text is not None:
-                found[f"{item.name}.{key}"] = text
+                found[f"{name}.{key}"] = text
     return found
-
-
-def _columns(values: Mapping[str, tuple[str, Any]]) -> dict[str, ColumnsRule]:
-    """The rules by pattern, in their order: of those that match a file, the last one counts."""
-    rules = {}
-    for pattern, (source, rule) in values.items():
-        name = f"columns.{shown(pattern)}"
-        if not isinstance(rule, Mapping):
-            raise ConfigError(f"{source}: {name} is {shown(rule)}", hint='write "*/a.parquet" = { image = "photo" }')
-        given = {key: (source, value) for key, value in rule.items()}
-        rules[pattern] = ColumnsRule(**read_fields(ColumnsRule, given, where=f"{name}."))
-    return rules

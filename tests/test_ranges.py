@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 
 from curator.errors import ConfigError
-from curator.ranges import TEXT, Form, Range, accepted, read_fields
+from curator.ranges import TEXT, Form, Place, Range, accepted, read_fields
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Options:
 
 
 def read(**values):
-    return read_fields(Options, {key: ("file", value) for key, value in values.items()}, where="part.")
+    return read_fields(Options, values, Place("file", "part"))
 
 
 def test_values_and_their_text_are_read_alike():
@@ -79,7 +79,7 @@ def test_a_list_is_one_item_a_line_or_divided_by_commas(given, found):
         ({"sizes": [1, 0]}, "part.sizes, item 2 is 0 .give a whole number from 1 up"),
         ({"gobs": 1}, "unknown key part.gobs .did you mean part.globs"),
         ({"nothing": 1}, r"unknown key part.nothing .known in \[part\]: count, share"),
-        ({"weight": 2}, "part.weight is 2 .give one of all or a number from 0 to 1"),
+        ({"weight": 2}, 'part.weight is 2 .give "all" or a number from 0 to 1'),
         ({"wording": 3}, "part.wording is 3 .give a text or a list, each item a text"),
         ({"total": 0}, "part.total is 0 .give a whole number from 1 up"),
         ({"total": None}, "part.total is None"),

@@ -1,115 +1,60 @@
-"""Checks of the values of a bank spec, key by key. A check returns the value as the spec holds it."""
+"""What the keys of a bank spec may hold, beyond plain kinds and ranges: labels, templates, names out of a list."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Annotated, Any, TypeAlias
 
 from curator.banks.labels import checked_labels
 from curator.banks.prompts import Template, resolve_template
-from curator.errors import ConfigError, UsageError
 from curator.printable import text_fault
-from curator.ranges import NAME_PATTERN
+from curator.ranges import Parsed, Range
 
-Check: TypeAlias = Callable[[Any], Any]  # raises ValueError, saying what the value must be
-
-
-def read_table(table: Mapping[str, Any], checks: Mapping[str, Check], where: str, prefix: str = "") -> dict[str, Any]:
-    """The table's values, each through the check of its key. Raises ConfigError with `where`, the key and a hint."""
-    values = {}
-    for key, value in table.items():
-        if key not in checks:
-            close = get_close_matches(key, checks, n=1)
-            hint = f"did you mean {prefix}{close[0]}?" if close else f"known: {', '.join(sorted(checks))}"
-            raise ConfigError(f"{where}: unknown key {prefix + key!r}", hint=hint)
-        try:
-            values[key] = checks[key](value)
-        except UsageError as error:
-            raise ConfigError(f"{where}: {prefix}{key}: {error.message}", hint=error.hint) from error
-        except ValueError as error:
-            raise ConfigError(f"{where}: {prefix}{key} must be {error}, not {value!r}") from error
-    return values
+PLAIN_TEXT = "a text without control characters"
+SOME_TEXTS = "a list of texts"
 
 
-def text(value: Any) -> str:
+def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or text_fault(value, lines=True):
-        raise ValueError("a text without control characters")
+        raise ValueError(PLAIN_TEXT)
     return value
 
 
-def name(value: Any) -> str:
-    """Also a folder's name and part of an address `name@digest`, so no slash, no @ and no leading dot."""
-    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
-        raise ValueError("up to 64 letters, digits, dots, dashes and underscores")
-    return value
-
-
-def bank_address(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN + "(@[0-9A-Za-z]+)?", value):
-        raise ValueError("the name of a bank, or one version of it as name@digest")
-    return value
-
-
-def table(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("a table")
-    return value
-
-
-def tables(value: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
-        raise ValueError("one or more tables, each written as [[…]]")
-    return value
-
-
-def flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
-    return value
-
-
-def share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ValueError("a number above 0 and at most 1")
-    return float(value)
-
-
-def count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("a whole number, 0 or more")
-    return value
-
-
-def one_of(value: Any, *, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"one of {', '.join(known)}")
-    return str(value)
-
-
-def some_of(value: Any, *, known: tuple[str, ...]) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(set(map(str, value))) != len(value) or not set(map(str, value)) <= set(known):
-        raise ValueError(f"a list of distinct names out of {', '.join(known)}")
-    return tuple(value)
-
-
-def texts(value: Any) -> tuple[str, ...]:
+def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("a list of texts")
+        raise ValueError(SOME_TEXTS)
     return tuple(checked_labels(((f"item {place}", item.strip()) for place, item in enumerate(value, 1)), "the list"))
 
 
-def template(value: Any) -> Template:
+def _labels(value: Any) -> str | tuple[str, ...]:
+    return _texts(value) if isinstance(value, list) else _text(value)
+
+
+def _template(value: Any) -> Template:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return resolve_template(value)
-    return resolve_template(text(value))
+    return resolve_template(_text(value))
 
 
-def labels(value: Any) -> str | tuple[str, ...]:
-    """A file's path, or the labels themselves."""
-    return texts(value) if isinstance(value, list) else text(value)
+def _some_of(value: Any, known: tuple[str, ...], *, at_least: int) -> tuple[str, ...]:
+    names = set(map(str, value)) if isinstance(value, list) else set()
+    if not isinstance(value, list) or not at_least <= len(value) == len(names) or not names <= set(known):
+        raise ValueError
+    return tuple(value)
 
 
-def synonyms(value: Any) -> dict[str, tuple[str, ...]]:
-    return {label: texts(names) for label, names in table(value).items()}
+def some_of(*known: str, at_least: int = 0) -> Parsed:
+    """Distinct names out of a list."""
+    least = f" with at least {'one' if at_least == 1 else at_least}" if at_least else " of distinct names out"
+    return Parsed(partial(_some_of, known=known, at_least=at_least), f"a list{least} of {', '.join(known)}")
+
+
+Text: TypeAlias = Annotated[str, Parsed(_text, PLAIN_TEXT)]
+Texts: TypeAlias = Annotated[tuple[str, ...], Parsed(_texts, SOME_TEXTS)]  # labels, each once; one at least
+# The same, or an empty list.
+TextsOrNone: TypeAlias = Annotated[
+    tuple[str, ...], Parsed(lambda value: () if value == [] else _texts(value), SOME_TEXTS)
+]
+Labels: TypeAlias = Annotated[str | tuple[str, ...], Parsed(_labels, "the path of a file, or a list of texts")]
+TemplateText: TypeAlias = Annotated[Template, Parsed(_template, "a template, or a list of them")]
+Share: TypeAlias = Annotated[float, Range(0, 1, above=True)]

@@ -5,19 +5,17 @@ Every key is checked; an unknown one is an error, because a misspelt `fraction` 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
-from curator.banks.prompts import TEMPLATES, Template
+from curator.banks.checks import Labels, Share, TemplateText, Text, Texts
+from curator.banks.prompts import TEMPLATES
 from curator.banks.published import PUBLISHED, Published
 from curator.banks.sources import SOURCES, Source, WordNetSource
 from curator.errors import ConfigError
+from curator.ranges import BANK, NAME, Place, Range, parse_toml, read_table, read_value
 
 Statistic: TypeAlias = Literal["linear", "order"]
 Order: TypeAlias = Literal["nouns_first", "adjectives_first"]
@@ -73,10 +71,10 @@ class IdSpec:
     `synonyms`: other names by label; those of the other bank hold too.
     """
 
-    labels: str | tuple[str, ...] | None = None
-    template: Template = TEMPLATES["nice"]
-    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    bank: str | None = None
+    labels: Labels | None = None
+    template: TemplateText = TEMPLATES["nice"]
+    synonyms: Mapping[str, Texts] = field(default_factory=dict)
+    bank: Annotated[str, BANK] | None = None
 
     def as_mapping(self) -> Mapping[str, Any]:
         """With only that of `labels` and `bank` which was given."""
@@ -91,15 +89,15 @@ class MiningSpec:
     that no source may contribute.
     """
 
-    method: str = "neglabel"
-    fraction: float = 0.15
-    limit: int | None = None
-    quantile: float = 0.95
+    method: Text = "neglabel"
+    fraction: Share = 0.15
+    limit: Annotated[int, Range(0)] | None = None
+    quantile: Share = 0.95
     statistic: Statistic = "linear"
     order: Order = "nouns_first"
     remove_id_names: bool | Literal["exact"] = True
-    exclude_above: float | None = None
-    remove_labels: tuple[str, ...] = ()
+    exclude_above: Share | None = None
+    remove_labels: Texts = ()
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Without the rules that came later where they are not used, as in banks from before they existed."""
@@ -144,63 +142,72 @@ class BankSpec:
 
 def read_spec(path: Path) -> BankSpec:
     """Reads a spec file. Raises ConfigError that names the file and the key."""
+    return parse_spec(read_toml(path), where=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a spec file, of whatever kind of bank. Raises ConfigError."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read the bank spec {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    return parse_spec(data, where=str(path))
+    return parse_toml(text, where=str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What a spec file holds. The other tables have defaults that depend on `mining.method`."""
+
+    name: Annotated[str, NAME]
+    id: Mapping[str, Any] = field(default_factory=dict)
+    negatives: Mapping[str, Any] = field(default_factory=dict)
+    mining: MiningSpec = MiningSpec()
 
 
 def parse_spec(data: Mapping[str, Any], *, where: str) -> BankSpec:
     """From the tables of a spec; `where` names their file in messages. Raises ConfigError."""
-    top = {"name": checks.name, "id": checks.table, "negatives": checks.table, "mining": checks.table}
-    tables = read_table(data, top, where)
-    if "name" not in tables:
-        raise ConfigError(f"{where}: the key 'name' is missing")
-    mining = read_table(tables.get("mining", {}), _MINING_CHECKS, where, "mining.")
-    if {"fraction", "limit"} <= mining.keys():
+    place = Place(where, strict=True)
+    tables = read_table(_Tables, data, place)
+    if {"fraction", "limit"} <= data.get("mining", {}).keys():
         raise ConfigError(f"{where}: mining.fraction and mining.limit are alternatives", hint="remove one of them")
-    published = PUBLISHED.get(mining.get("method", MiningSpec().method), Published())
+    mining = tables.mining
+    published = PUBLISHED.get(mining.method, Published())
     spec = BankSpec(
-        name=tables["name"],
-        id=_read_id(tables.get("id", {}), where, published),
-        sources=_read_sources(tables.get("negatives", {}), where, published) or (_published_corpus(where, published),),
-        mining=MiningSpec(**{"exclude_above": published.exclude_above} | mining),
+        name=tables.name,
+        id=_read_id(tables.id, place.at("id"), published),
+        sources=_read_sources(tables.negatives or {"wordnet": {}}, place.at("negatives"), published),
+        mining=replace(mining, exclude_above=mining.exclude_above or published.exclude_above),
     )
     if spec.name in spec.banks:
         raise ConfigError(f"{where}: bank {spec.name} takes labels from itself", hint="name a version: name@<digest>")
     return spec
 
 
-def _read_id(table: Mapping[str, Any], where: str, published: Published) -> IdSpec:
-    values = read_table(table, _ID_CHECKS, where, "id.")
-    if "labels" not in values and "bank" not in values:
-        raise ConfigError(f"{where}: the key 'id.labels' is missing")
-    if {"labels", "bank"} <= values.keys():
-        raise ConfigError(f"{where}: id.labels and id.bank are alternatives", hint="remove one of them")
-    return IdSpec(**{"template": published.template} | values)
+def _read_id(table: Mapping[str, Any], place: Place, published: Published) -> IdSpec:
+    found = read_table(IdSpec, table, place, defaults={"template": published.template})
+    if found.labels is None and found.bank is None:
+        raise ConfigError(f"{place.source}: the key 'id.labels' is missing")
+    if found.labels is not None and found.bank is not None:
+        raise ConfigError(f"{place.source}: id.labels and id.bank are alternatives", hint="remove one of them")
+    return found
 
 
-def _read_sources(negatives: Mapping[str, Any], where: str, published: Published) -> tuple[Source, ...]:
-    kinds = {kind: checks.tables if source.repeats else checks.table for kind, source in SOURCES.items()}
-    given = read_table(negatives, kinds, where, "negatives.")
-    placed = [
-        (source_type, f"{kind}[{place}]" if source_type.repeats else kind, table)
-        for kind, source_type in SOURCES.items()
-        if kind in given
-        for place, table in enumerate(given[kind] if source_type.repeats else [given[kind]], start=1)
-    ]
-    return tuple(
-        source_type.parse(table, where=where, prefix=f"negatives.{key}.", published=published)
-        for source_type, key, table in placed
-    )
-
-
-def _published_corpus(where: str, published: Published) -> Source:
-    """What a spec without sources means."""
-    return WordNetSource.parse({}, where=where, prefix="negatives.wordnet.", published=published)
+def _read_sources(negatives: Mapping[str, Any], place: Place, published: Published) -> tuple[Source, ...]:
+    if unknown := negatives.keys() - SOURCES.keys():
+        raise place.unknown(min(unknown), SOURCES)
+    found: list[Source] = []
+    for kind, source_type in SOURCES.items():
+        if kind in negatives and source_type.repeats:
+            tables = read_value(negatives[kind], tuple[Mapping[str, Any], ...], place.at(kind))
+            places = [place.at(kind).item(number, is_table=True) for number in range(1, len(tables) + 1)]
+        elif kind in negatives:
+            tables, places = [read_value(negatives[kind], Mapping[str, Any], place.at(kind))], [place.at(kind)]
+        else:
+            continue
+        found += [source_type.parse(table, at, published) for table, at in zip(tables, places, strict=True)]
+    return tuple(found)
 
 
 def _plain(value: Any) -> Any:
@@ -208,30 +215,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _which_id_names(value: Any) -> bool | str:
-    if isinstance(value, bool):
-        return value
-    if value != "exact":
-        raise ValueError('true or false or "exact"')
-    return "exact"
-
-
-_ID_CHECKS: dict[str, Check] = {
-    "labels": checks.labels,
-    "template": checks.template,
-    "synonyms": checks.synonyms,
-    "bank": checks.bank_address,
-}
-_MINING_CHECKS: dict[str, Check] = {
-    "method": checks.text,
-    "fraction": checks.share,
-    "limit": checks.count,
-    "quantile": checks.share,
-    "statistic": partial(checks.one_of, known=("linear", "order")),
-    "order": partial(checks.one_of, known=("nouns_first", "adjectives_first")),
-    "remove_id_names": _which_id_names,
-    "exclude_above": checks.share,
-    "remove_labels": checks.texts,
-}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from curator.errors import BankError, UsageError
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, sigmoid
 from curator.methods.registry import METHODS
 from curator.methods.statistics import Needs, Statistics
-from curator.ranges import Range, read_value
+from curator.ranges import Place, Range, check_fields, hints_of, read_fields
 from curator.types import Bank
 
 Parameter: TypeAlias = float | int | str
@@ -215,33 +215,17 @@ def precision_of(methods: Sequence[Method]) -> Precision:
 
 def checked_parameters(kind: type[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The given parameters as the method's fields declare them, type and range. Raises UsageError."""
-    hints = parameter_hints(kind)
+    known = hints_of(kind)
     for name in parameters:
-        if name not in hints:
-            known = ", ".join(sorted(hints))
-            raise UsageError(f"method {kind.name} has no parameter {name!r}", hint=f"known: {known}")
-    return {
-        name: read_value(value if isinstance(value, str) else str(value), hints[name], place=f"{kind.name}: {name}")
-        for name, value in parameters.items()
-    }
+        if name not in known:
+            hint = f"known: {', '.join(sorted(known))}"
+            raise UsageError(f"method {kind.name} has no parameter {name!r}", hint=hint)
+    return read_fields(kind, {name: str(value) for name, value in parameters.items()}, Place(kind.name))
 
 
 def check_parameters(method: Any) -> None:
     """Raises UsageError unless the fields of a method are of the type and in the range that they declare."""
-    for name, hint in parameter_hints(type(method)).items():
-        if (value := getattr(method, name)) is not None:
-            read_value(value, hint, place=f"{method.name}: {name}")
-
-
-def parameter_hints(kind: Any) -> dict[str, Any]:
-    """What each parameter of a method may be, less the None of those that need not be given."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {field.name: _given(hints[field.name]) for field in fields(kind)}
-
-
-def _given(hint: Any) -> Any:
-    kinds = get_args(hint)
-    return kinds[0] if type(None) in kinds else hint
+    check_fields(method, Place(method.name))
 
 
 def format_parameter(value: Parameter) -> str:

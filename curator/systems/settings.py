@@ -9,7 +9,7 @@ from typing import Annotated, Self, TypeAlias
 from curator.banks.prompts import Template, resolve_template
 from curator.errors import UsageError
 from curator.generators.requests import Role
-from curator.ranges import Range, read_fields
+from curator.ranges import Place, Range, read_table
 from curator.types import Bank
 
 Natural: TypeAlias = Annotated[int, Range(0)]
@@ -48,8 +48,7 @@ class SystemSettings:
     @classmethod
     def resolve(cls, table: Mapping[str, object], *, source: str = "settings") -> Self:
         """Of a table that comes from `source`. Raises ConfigError that names an unknown key or a bad value."""
-        given = {key: (source, value) for key, value in table.items()}
-        return cls(**read_fields(cls, given, where=f"{cls.system}."))
+        return read_table(cls, table, Place(source, cls.system))
 
     def as_table(self) -> dict[str, object]:
         """All settings as JSON values, for the spec of a bank; those that are None are left out."""

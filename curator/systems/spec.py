@@ -11,15 +11,14 @@ The table's keys are the fields of the system's settings; what is not there has 
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
-from curator.banks import checks
-from curator.banks.checks import read_table
+from curator.banks.spec import read_toml
 from curator.errors import ConfigError
+from curator.ranges import BANK, NAME, Place, read_table, read_value
 from curator.systems.registry import SYSTEMS, System, find_system
 from curator.systems.settings import SystemSettings
 
@@ -28,9 +27,9 @@ from curator.systems.settings import SystemSettings
 class SystemSpec:
     """A checked spec. `system` is the name of its table; `parent` the address of the bank that it starts from."""
 
-    name: str
+    name: Annotated[str, NAME]
     system: str
-    parent: str = "base"
+    parent: Annotated[str, BANK] = "base"
     table: Mapping[str, object] = field(default_factory=dict)
     where: str = "spec"
 
@@ -53,22 +52,15 @@ class SystemSpec:
 
 def read_system_spec(path: Path) -> SystemSpec | None:
     """The spec of a system; None where the file is the spec of a mined bank. Raises ConfigError."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise ConfigError(f"cannot read the bank spec {path}: {fault.strerror}") from fault
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} is not valid TOML: {fault}") from fault
+    data = read_toml(path)
     named = [key for key in SYSTEMS.names() if key in data]
     if not named:
         return None
     if len(named) > 1:
         raise ConfigError(f"{path}: a bank is made by one system, not by {' and '.join(named)}")
-    known = {"name": checks.name, "parent": checks.bank_address, named[0]: checks.table}
-    values = read_table(data, known, str(path))
-    if "name" not in values:
-        raise ConfigError(f"{path}: the key 'name' is missing")
-    spec = SystemSpec(values["name"], named[0], values.get("parent", "base"), values[named[0]], str(path))
+    (system,), place = named, Place(str(path), strict=True)
+    table = read_value(data.pop(system), Mapping[str, Any], place.at(system))
+    spec = read_table(SystemSpec, data, place, given={"system": system, "table": table, "where": str(path)})
     if spec.parent == spec.name:
         raise ConfigError(f"{path}: bank {spec.name} is its own parent", hint="name another bank, or name@<digest>")
     spec.settings()
@@ -80,5 +72,14 @@ def spec_text(name: str, system: str, parent: str) -> str:
     settings = find_system(system).settings().as_table()
     lines = [f"# Bank {name}, made by `curator bank {system}`. These are the defaults: remove a # to change one."]
     lines += [f'name = "{name}"', f'parent = "{parent}"', "", f"[{system}]"]
-    lines += [f"# {key} = {json.dumps(value)}" for key, value in settings.items()]  # plain text: as TOML writes it
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(f"# {key} = {_toml(value)}" for key, value in settings.items() if value != {})]) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value)

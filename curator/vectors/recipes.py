@@ -15,42 +15,44 @@ import hashlib
 import json
 import math
 import string
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias
 
 from curator.errors import ConfigError, UsageError
+from curator.ranges import Place, Range, parse_toml, read_table
 from curator.resources import read_folder
 
 FLAT = "Flat"
 # GpuIndexIVFPQ implements only these numbers of codes; the CPU index takes any divisor of d.
 GPU_CODE_COUNTS = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 48, 56, 64, 96)
 
-Section = TypeVar("Section")
+Count: TypeAlias = Annotated[int, Range(1)]
+AtLeastOne: TypeAlias = Annotated[float, Range(1)]
+Share: TypeAlias = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
     """What shapes the built file. retrain_growth: rebuild once n is this many times the n trained on."""
 
-    lists_per_root: float = 4.0
-    sample_per_list: int = 64
-    min_per_list: int = 39
-    dimensions_per_code: int = 4
-    ef_construction: int = 40
-    retrain_growth: float = 4.0
+    lists_per_root: AtLeastOne = 4.0
+    sample_per_list: Count = 64
+    min_per_list: Count = 39
+    dimensions_per_code: Count = 4
+    ef_construction: Count = 40
+    retrain_growth: AtLeastOne = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
     """What a search may spend; changing it rebuilds nothing. probe_fraction in 0–1; k_factor: candidates per result."""
 
-    nprobe: int = 1
-    probe_fraction: float = 0.0
-    ef_search: int = 64
-    k_factor: int = 1
+    nprobe: Count = 1
+    probe_fraction: Share = 0.0
+    ef_search: Count = 64
+    k_factor: Count = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Contract:
     `recall_at_10_ood` is for queries from regions that were not there when the index was trained.
     """
 
-    recall_at_10: float = 0.0
-    recall_at_10_ood: float = 0.0
+    recall_at_10: Share = 0.0
+    recall_at_10_ood: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Recipe:
     factory: str
     metric: Literal["inner_product"] = "inner_product"
     gpu: bool = False
-    min_vectors: int = 0
+    min_vectors: Annotated[int, Range(0)] = 0
     build: BuildOptions = field(default_factory=BuildOptions)
     search: SearchOptions = field(default_factory=SearchOptions)
     contract: Contract = field(default_factory=Contract)
@@ -81,15 +83,7 @@ class Recipe:
     @classmethod
     def resolve(cls, table: Mapping[str, Any], *, name: str, where: str) -> Recipe:
         """A recipe from a TOML table. Raises ConfigError naming `where` and the key."""
-        sections = {"build": BuildOptions, "search": SearchOptions, "contract": Contract}
-        for key in ("description", "factory"):
-            if key not in table:
-                raise ConfigError(f"{where}: {key!r} is missing")
-        plain = {key: value for key, value in table.items() if key not in sections}
-        values: dict[str, Any] = {**_checked(cls, plain, where=where), "name": name}
-        for key, kind in sections.items():
-            values[key] = _section(kind, table.get(key, {}), where=f"{where} [{key}]")
-        recipe = cls(**values)
+        recipe = read_table(cls, table, Place(where, strict=True), given={"name": name})
         _check_recipe(recipe, where=where)
         return recipe
 
@@ -164,45 +158,11 @@ def _load_file(path: Path) -> Recipe:
 
 
 def _parse(text: str, *, name: str, where: str) -> Recipe:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not valid TOML: {error}") from error
-    return Recipe.resolve(table, name=name, where=where)
-
-
-def _section(kind: type[Section], table: Any, *, where: str) -> Section:
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where}: must be a table")
-    return kind(**_checked(kind, table, where=where))
-
-
-def _checked(kind: type[Any], table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """The values of a table whose keys are plain fields of a dataclass, each of its type and not negative."""
-    hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind) if item.name not in ("name", "build", "search", "contract")]
-    for key, value in table.items():
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}", hint=f"known: {', '.join(known)}")
-        if not _fits(value, hints[key]):
-            raise ConfigError(f"{where}: {key} = {value!r} is not of the right kind")
-        if not isinstance(value, str) and not 0 <= value < math.inf:
-            raise ConfigError(f"{where}: {key} = {value!r} must be finite and not negative")
-    return dict(table)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if hint is bool or isinstance(value, bool):
-        return hint is bool and isinstance(value, bool)
-    if hint is float:
-        return isinstance(value, int | float)
-    return isinstance(value, int if hint is int else str)
+    return Recipe.resolve(parse_toml(text, where=where), name=name, where=where)
 
 
 def _check_recipe(recipe: Recipe, *, where: str) -> None:
-    """What the types cannot say: the metric, the placeholders, and numbers that must be at least one."""
-    if recipe.metric != "inner_product":
-        raise ConfigError(f"{where}: metric = {recipe.metric!r}", hint='vectors are unit norm: use "inner_product"')
+    """What the types cannot say: the placeholders."""
     try:
         placeholders = {name for _, name, _, _ in string.Formatter().parse(recipe.factory) if name is not None}
     except ValueError as error:
@@ -211,12 +171,3 @@ def _check_recipe(recipe: Recipe, *, where: str) -> None:
         raise ConfigError(
             f"{where}: factory = {recipe.factory!r} has an unknown placeholder", hint="known: {nlist}, {m}"
         )
-    at_least_one = {**asdict(recipe.build), **asdict(recipe.search)}
-    del at_least_one["probe_fraction"]
-    for key, value in at_least_one.items():
-        if value < 1:
-            raise ConfigError(f"{where}: {key} = {value!r} must be at least 1")
-    shares = {"probe_fraction": recipe.search.probe_fraction, **asdict(recipe.contract)}
-    for key, value in shares.items():
-        if value > 1:
-            raise ConfigError(f"{where}: {key} = {value!r} must be at most 1")

@@ -7,11 +7,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from curator.banks import checks
 from curator.config import CONFIG_NAME
 from curator.errors import UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.printable import readable
+from curator.ranges import NAME
 from curator.urls import refuse_secrets, scheme_of
 
 LOCAL_WORKSPACE = "a workspace is a folder on this machine, because DuckDB needs a local file that it can lock"
@@ -105,10 +105,9 @@ class Layout:
 
 
 def _bank_name(name: str) -> str:
-    try:
-        return checks.name(name)
-    except ValueError as fault:
-        raise UsageError(f"{name!r} is no name of a bank", hint=f"it must be {fault}") from fault
+    if NAME.complaint(name):
+        raise UsageError(f"{name!r} is no name of a bank", hint=f"it must be {NAME.accepted}")
+    return name
 
 
 def slug(text: str) -> str:

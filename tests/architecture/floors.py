@@ -18,9 +18,9 @@ FLOORS: Mapping[str, Floors] = {
     ".": [
         {"durable", "errors", "printable", "protocols", "resources", "types", "version"},
         {"endings", "metrics", "paths", "registry", "store", "urls"},
-        {"decode", "demo", "encoders", "ranges", "vectors"},
-        {"config", "lake", "methods", "report", "review"},
-        {"banks", "engines", "export", "policy"},
+        {"decode", "demo", "encoders", "ranges"},
+        {"config", "lake", "methods", "review", "vectors"},
+        {"banks", "engines", "export", "policy", "report"},
         {"evaluation", "generators"},
         {"systems"},
         {"workspace"},

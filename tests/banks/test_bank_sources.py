@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from curator.banks import TextCache, build_bank, checks, load_bank, parse_spec, save_bank
-from curator.banks.checks import read_table
+from curator.banks import TextCache, build_bank, load_bank, parse_spec, save_bank
+from curator.banks.checks import Texts
 from curator.banks.sources import SOURCES, Found, SourceLabel
 from curator.errors import BankError, ConfigError
+from curator.ranges import read_table
 
 IDS = ["tram", "sea_horse", "circle"]
 SHAPES = {"include": ["noun.shape"]}
@@ -209,7 +210,7 @@ def test_sources_that_cannot_be_used_say_why(build, negatives, error, message):
 class SaidSource:
     """A source of another kind: sentences that somebody said, each encoded as it stands."""
 
-    said: tuple[str, ...]
+    said: Texts
     mine: bool = False
 
     repeats: ClassVar[bool] = True
@@ -218,8 +219,8 @@ class SaidSource:
     banks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table, *, where, prefix, published):
-        return cls(**read_table(table, {"said": checks.texts, "mine": checks.flag}, where, prefix))
+    def parse(cls, table, place, published):
+        return read_table(cls, table, place)
 
     def as_mapping(self):
         return asdict(self)

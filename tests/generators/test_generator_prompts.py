@@ -91,8 +91,8 @@ def test_a_list_that_is_empty_says_so():
     [
         ("{label}", "nothing", "has the places"),
         ('label = "text"', "", "has the places"),
-        ('"labels"', '"essay"', "unknown form"),
-        ('label = "text"', 'label = "picture"', "unknown form"),
+        ('"labels"', '"essay"', "answer must be one of labels"),
+        ('label = "text"', 'label = "picture"', "slots.label must be one of text"),
         ("version = 1", "", "version"),
         ("version = 1", "version = 1\nmood = 2", "mood"),
         ("version = 1", "version =", "prompt p"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
 from curator.banks.published import Published
 from curator.banks.sources.source import Found, Inputs, SourceLabel
-from curator.errors import BankError, ConfigError
+from curator.errors import BankError
+from curator.ranges import BANK, Place, read_table
 from curator.types import Bank, Label
 
 
@@ -19,7 +18,7 @@ class BankSource:
     """`bank` is `name`, its newest version, or `name@digest`. The other bank may have another encoder: its prompts are
     encoded again with this bank's. `mine`: its negatives have to win against the other candidates once more."""
 
-    bank: str
+    bank: Annotated[str, BANK]
     mine: bool = False
 
     repeats: ClassVar[bool] = True
@@ -27,11 +26,8 @@ class BankSource:
     files: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> BankSource:
-        values = read_table(table, CHECKS, where, prefix)
-        if "bank" not in values:
-            raise ConfigError(f"{where}: the key {prefix + 'bank'!r} is missing", hint='for example bank = "base"')
-        return cls(**values)
+    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> BankSource:
+        return read_table(cls, table, place)
 
     @property
     def banks(self) -> tuple[str, ...]:
@@ -58,6 +54,3 @@ def taken_over(label: Label, bank: Bank) -> SourceLabel:
 
 def short_address(bank: Bank) -> str:
     return f"{bank.name}@{bank.digest[:12]}"
-
-
-CHECKS: dict[str, Check] = {"bank": checks.bank_address, "mine": checks.flag}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, ClassVar
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
+from curator.banks.checks import TemplateText, Text, Texts
 from curator.banks.labels import read_labels
-from curator.banks.prompts import TEMPLATES, Template, fill
+from curator.banks.prompts import TEMPLATES, fill
 from curator.banks.published import Published
 from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.banks.wordnet import PartOfSpeech
 from curator.errors import ConfigError
+from curator.ranges import Place, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class ListSource:
     keeps its order, which grouping depends on. Adjectives stand as they are written: superclasses are WordNet's alone.
     """
 
-    file: str | None = None
-    words: tuple[str, ...] = ()
-    part_of_speech: str = "noun"
-    template: Template = TEMPLATES["nice"]
+    file: Text | None = None
+    words: Texts = ()
+    part_of_speech: PartOfSpeech = "noun"
+    template: TemplateText = TEMPLATES["nice"]
     mine: bool = False
 
     repeats: ClassVar[bool] = True
@@ -36,12 +36,13 @@ class ListSource:
     banks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> ListSource:
-        values = read_table(table, CHECKS, where, prefix)
-        if ("file" in values) == ("words" in values):
-            raise ConfigError(f"{where}: {prefix.rstrip('.')} needs one of the keys file and words")
-        adjectives = values.get("part_of_speech") == "adjective"
-        return cls(**{"template": published.adjective_template if adjectives else published.template} | values)
+    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> ListSource:
+        adjectives = table.get("part_of_speech") == "adjective"
+        template = published.adjective_template if adjectives else published.template
+        found = read_table(cls, table, place, defaults={"template": template})
+        if (found.file is None) == (not found.words):
+            raise ConfigError(f"{place} needs one of the keys file and words")
+        return found
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -63,12 +64,3 @@ class ListSource:
         origin = f"list:{facts['list']}"
         labels = (SourceLabel(word, self.part_of_speech, origin, fill(self.template, word)) for word in words)
         return Found(tuple(labels), facts)
-
-
-CHECKS: dict[str, Check] = {
-    "file": checks.text,
-    "words": checks.texts,
-    "part_of_speech": partial(checks.one_of, known=("noun", "adjective")),
-    "template": checks.template,
-    "mine": checks.flag,
-}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 
 from curator.banks.published import Published
 from curator.errors import BankError
+from curator.ranges import Place
 from curator.types import Bank
 
 FindBank: TypeAlias = Callable[[str], Bank]  # `name` or `name@digest` to the bank; raises BankError
@@ -73,7 +74,7 @@ class Source(Protocol):
     def banks(self) -> tuple[str, ...]: ...
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> Source:
+    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> Source:
         """Checks the table of a spec and fills in defaults. Raises ConfigError that names the key."""
 
     def as_mapping(self) -> Mapping[str, Any]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from curator.banks import checks
-from curator.banks.checks import Check, read_table
-from curator.banks.prompts import TEMPLATES, Template, fill
+from curator.banks.checks import TemplateText, TextsOrNone, some_of
+from curator.banks.prompts import TEMPLATES, fill
 from curator.banks.published import Published
 from curator.banks.sources.source import Found, Inputs, SourceLabel
 from curator.banks.wordnet import Candidate, PartOfSpeech, WordNet, load_wordnet
 from curator.banks.wordnet.lexicon import LEXNAMES_OF
+from curator.ranges import Place, Range, read_table
 
 Words: TypeAlias = Literal["first", "all"]
 
-ALL_LEXNAMES = (*LEXNAMES_OF["noun"], *LEXNAMES_OF["adjective"])
+Parts: TypeAlias = Annotated[tuple[PartOfSpeech, ...], some_of("noun", "adjective", at_least=1)]
+Lexnames: TypeAlias = Annotated[tuple[str, ...], some_of(*LEXNAMES_OF["noun"], *LEXNAMES_OF["adjective"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class WordNetSource:
     changed corpus leaves those of the other adjectives as they are.
     """
 
-    parts_of_speech: tuple[PartOfSpeech, ...] = ("noun", "adjective")
+    parts_of_speech: Parts = ("noun", "adjective")
     words: Words = "first"
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ("noun.animal", "noun.food")
-    noun_template: Template = TEMPLATES["nice"]
-    adjective_template: Template = TEMPLATES["adjective"]
-    superclasses: tuple[str, ...] = ()
-    seed: int = 0
+    include: Lexnames = ()
+    exclude: Lexnames = ("noun.animal", "noun.food")
+    noun_template: TemplateText = TEMPLATES["nice"]
+    adjective_template: TemplateText = TEMPLATES["adjective"]
+    superclasses: TextsOrNone = ()
+    seed: Annotated[int, Range(0)] = 0
 
     repeats: ClassVar[bool] = False
     given_by: ClassVar[tuple[str, ...]] = ()
@@ -46,14 +46,14 @@ class WordNetSource:
     banks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], *, where: str, prefix: str, published: Published) -> WordNetSource:
+    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> WordNetSource:
         defaults = {
             "exclude": published.exclude,
             "noun_template": published.template,
             "adjective_template": published.adjective_template,
             "superclasses": published.superclasses,
         }
-        return cls(**defaults | read_table(table, CHECKS, where, prefix))
+        return read_table(cls, table, place, defaults=defaults)
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Without superclasses there is no draw: neither key is there then, as in banks from before they existed."""
@@ -90,25 +90,4 @@ def phrase(adjective: str, superclasses: tuple[str, ...], seed: int) -> str:
     return f"{adjective} {superclasses[int.from_bytes(digest[:8], 'big') % len(superclasses)]}"
 
 
-def parts(value: Any) -> tuple[str, ...]:
-    chosen = checks.some_of(value, known=("noun", "adjective"))
-    if not chosen:
-        raise ValueError("a list with at least one of noun, adjective")
-    return chosen
-
-
-def superclasses(value: Any) -> tuple[str, ...]:
-    return () if value == [] else checks.texts(value)
-
-
 PHRASE_KEYS = ("superclasses", "seed")
-CHECKS: dict[str, Check] = {
-    "parts_of_speech": parts,
-    "words": partial(checks.one_of, known=("first", "all")),
-    "include": partial(checks.some_of, known=ALL_LEXNAMES),
-    "exclude": partial(checks.some_of, known=ALL_LEXNAMES),
-    "noun_template": checks.template,
-    "adjective_template": checks.template,
-    "superclasses": superclasses,
-    "seed": checks.count,
-}

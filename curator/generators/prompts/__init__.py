@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 from curator.errors import ConfigError, UsageError
 from curator.printable import one_line
+from curator.ranges import Place, parse_toml, read_table
 from curator.resources import read_folder
 
 Slot: TypeAlias = str | int | tuple[str, ...]
@@ -67,18 +67,13 @@ def _filled(prompt: Prompt, name: str, value: Slot) -> str:
 
 def parse_prompt(name: str, text: str) -> Prompt:
     """From TOML. Raises ConfigError when slots and places in the text do not agree, or a key is unknown or missing."""
-    try:
-        data = tomllib.loads(text)
-        prompt = Prompt(name=name, **data)
-    except (tomllib.TOMLDecodeError, TypeError) as fault:
-        raise ConfigError(f"prompt {name}: {fault}") from fault
+    where = f"prompt {name}"
+    prompt = read_table(Prompt, parse_toml(text, where=where), Place(where, strict=True), given={"name": name})
     places = set(PLACE.findall(prompt.text))
     if places != set(prompt.slots):
         raise ConfigError(
             f"prompt {name}: its text has the places {sorted(places)}, its slots are {sorted(prompt.slots)}"
         )
-    if prompt.answer not in get_args(AnswerKind) or not set(prompt.slots.values()) <= set(get_args(SlotType)):
-        raise ConfigError(f"prompt {name}: unknown form of answer or type of slot")
     return prompt
 
 

@@ -38,7 +38,7 @@ from curator.systems.tanl.stream import ScoreQueue, activations, ranked
 from curator.types import Vectors
 
 
-class Suspect(NamedTuple):
+class Candidate(NamedTuple):
     """An image to describe: its number in the stream or its id, its predicted ID label, its score by NegLabel."""
 
     image: Hashable
@@ -50,7 +50,7 @@ class Suspect(NamedTuple):
 # high ones; so many sentences, in such steps, with such a gap, and of equal thresholds between scores the first.
 ACTIVATED, ACTIVATION_STEP, ACTIVATION_GAP, ACTIVATION_SCORES = 500, 2, 0.5, 20_000
 BaseScorer: TypeAlias = Callable[[Vectors], tuple[Scores, NDArray[np.integer]]]
-Describe: TypeAlias = Callable[[Sequence[Suspect]], Vectors]
+Describe: TypeAlias = Callable[[Sequence[Candidate]], Vectors]
 LookAlikes: TypeAlias = Callable[[Sequence[int]], Mapping[int, Vectors]]
 
 
@@ -96,7 +96,7 @@ class AntsStream:
         self._names: dict[int, NDArray[np.float64]] = {}
         self.history = ScoreHistory()
         self.class_counts = np.zeros(len(id_vectors), dtype=np.int64)
-        self.cache: list[Suspect] = []
+        self.cache: list[Candidate] = []
         self.batches = self.images = self.updates = self._described = 0
         self._sums, self._weighed = np.zeros(2), 0
         self._activated = ScoreQueue(ACTIVATION_SCORES)
@@ -112,7 +112,7 @@ class AntsStream:
         suspected = static < self.threshold
         if self.updates < self.settings.updates:
             places = np.flatnonzero(suspected).tolist()
-            self.cache += [Suspect(names[place], int(labels[place]), float(static[place])) for place in places]
+            self.cache += [Candidate(names[place], int(labels[place]), float(static[place])) for place in places]
             if len(self.cache) > self.settings.cache_size:
                 self._update_ens()
         since = self.batches - self.settings.first_class_batch
@@ -199,19 +199,25 @@ class AntsStream:
         static: Scores,
         suspected: NDArray[np.bool_],
     ) -> None:
-        """Add the batch to the means that the weight is made of: of suspected images, or of all by `balanced_scores`,
-        where for a bank that is empty the static score stands in."""
-        chosen: NDArray[np.bool_] | slice = suspected
-        if self.settings.weight != "negatives":
-            chosen, size = slice(None), ids.shape[1]
-            copied = sides[0], np.tile(sides[1], (1, BALANCED_COPIES))
-            ens, vsnl = (
-                side_score(ids, side, scale=self._scale, group_size=size) if side.shape[1] else static
-                for side in copied
-            )
-            scores = ens, vsnl
+        """Add the batch to the means that the weight is made of."""
+        chosen = np.full(len(ids), True)
+        if self.settings.weight == "negatives":
+            chosen = suspected
+        else:
+            scores = self._balanced(ids, sides, static)
         self._sums += [float(side[chosen].sum()) for side in scores]
-        self._weighed += len(static[chosen])
+        self._weighed += int(chosen.sum())
+
+    def _balanced(
+        self, ids: NDArray[np.float64], sides: list[NDArray[np.float64]], static: Scores
+    ) -> tuple[Scores, Scores]:
+        """`balanced_scores`; where a bank is empty the static score stands in."""
+        size = ids.shape[1]
+        copied = sides[0], np.tile(sides[1], (1, BALANCED_COPIES))
+        ens, vsnl = (
+            side_score(ids, side, scale=self._scale, group_size=size) if side.shape[1] else static for side in copied
+        )
+        return ens, vsnl
 
     def _by_activation(self, ids: NDArray[np.float64], side: NDArray[np.float64], reference: Scores) -> Scores:
         """S_ens over the sentences that this batch's low images activate more than its high ones, cumulatively.

@@ -51,7 +51,7 @@ class Thread:
 
 
 @dataclass(slots=True)
-class Interview:
+class Session:
     """All that was asked and heard. Proposals stand in the order in which they came, whatever they concern, so that a
     label that comes late never displaces an equal one that was there before."""
 
@@ -95,32 +95,32 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
     id_texts = world.parent.id_texts
     threads = open_threads(id_texts, settings)
-    interview = Interview(asking, id_texts, settings, template_for(settings.template, world.parent))
+    session = Session(asking, id_texts, settings, template_for(settings.template, world.parent))
     goal = threads[0].goal
     for asked in range(0, goal, settings.per_turn):
-        interview.ask([(thread, goal - asked) for thread in threads])
-    cleaned = clean(interview.proposals)
+        session.ask([(thread, goal - asked) for thread in threads])
+    cleaned = clean(session.proposals)
     rounds = 0
     while rounds < settings.top_up and (short := shortages(threads, cleaned.kept)):
-        before = len(interview.proposals)
+        before = len(session.proposals)
         for asked in range(0, max(count for _, count in short), settings.per_turn):
-            interview.ask([(thread, count - asked) for thread, count in short])
-        if len(interview.proposals) == before:
+            session.ask([(thread, count - asked) for thread, count in short])
+        if len(session.proposals) == before:
             break
-        rounds, cleaned = rounds + 1, clean(interview.proposals)
+        rounds, cleaned = rounds + 1, clean(session.proposals)
     kept = within_goals(threads, cleaned.kept)
     account = {
         "task": settings.task,
         "labels_nominal": goal * len(threads),
         "labels_effective": len(kept),
         "conversations": len(threads),
-        "calls": tally(interview.calls),
+        "calls": tally(session.calls),
         "top_up_rounds": rounds,
         "cleaning": cleaned.account(),
         "beyond_nominal": len(cleaned.kept) - len(kept),
     }
     if not kept:
-        raise nothing_left("eoe", interview.calls)
+        raise nothing_left("eoe", session.calls)
     return Learned(tuple(kept), account=account)
 
 

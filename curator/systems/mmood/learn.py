@@ -65,7 +65,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class MmoodRun:
+class Session:
     """What a run works with, and all that came of it: calls by stage, pictures, images shown."""
 
     world: World
@@ -98,15 +98,15 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     """
     clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
     texts, template = world.parent.id_texts, template_for(settings.template, world.parent)
-    run = MmoodRun(world, asking, texts, settings, clean, template)
+    session = Session(world, asking, texts, settings, clean, template)
     wanted = settings.label_count(len(texts))
     halved = settings.branch == "mix" and settings.mix == "labels"
     goals = {NEAR: (wanted + 1) // 2, FAR: wanted // 2} if halved else {NEAR: wanted, FAR: wanted}
     lists: dict[str, list[Proposal]] = {}
     if settings.branch != "far":
-        lists[NEAR] = near_labels(run)
+        lists[NEAR] = near_labels(session)
     if settings.branch != "near":
-        lists[FAR] = far_labels(run)
+        lists[FAR] = far_labels(session)
     kept: list[Proposal] = []
     sizes = {}
     for source, proposals in lists.items():
@@ -115,7 +115,7 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
         sizes[source] = {"nominal": goals[source], "effective": len(chosen), "cleaning": cleaned.account()}
         kept += chosen
     if not kept:
-        raise nothing_left("mmood", (call for calls in run.calls.values() for call in calls))
+        raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls))
     by_scores = settings.mix == "scores" and all(size["effective"] for size in sizes.values()) and len(sizes) == 2
     return Learned(
         tuple(kept),
@@ -125,100 +125,100 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
             "labels_nominal": sum(goals[source] for source in sizes),
             "labels_effective": len(kept),
             "labels": sizes,
-            "calls": {stage: tally(calls) for stage, calls in run.calls.items()},
-            **run.account,
+            "calls": {stage: tally(calls) for stage, calls in session.calls.items()},
+            **session.account,
         },
-        pictures=tuple(run.pictures),
-        used_images=frozenset(run.used_images),
+        pictures=tuple(session.pictures),
+        used_images=frozenset(session.used_images),
     )
 
 
-def near_labels(run: MmoodRun) -> list[Proposal]:
+def near_labels(session: Session) -> list[Proposal]:
     """One call for each image of each class, or for a class without images; round-robin over the classes, so that
     what is cut off at the end is the tail of each rather than the last classes."""
     asked: list[tuple[str, Request]] = []
-    unseen, id_images = 0, shown_images(run)
-    for text in run.id_texts:
+    unseen, id_images = 0, shown_images(session)
+    for text in session.id_texts:
         shown = id_images.get(text, [])
         unseen += not shown
-        run.used_images |= {picture.image_id for picture in shown}
-        slots: dict[str, Slot] = {"label": text, "count": run.settings.near_per_class}
-        fresh = Conversation(run.settings.seed)
+        session.used_images |= {picture.image_id for picture in shown}
+        slots: dict[str, Slot] = {"label": text, "count": session.settings.near_per_class}
+        fresh = Conversation(session.settings.seed)
         asked += [(text, fresh.request("near-outliers-image", slots, [picture])) for picture in shown]
         asked += [] if shown else [(text, fresh.request("near-outliers", slots))]
-    calls = run.ask("near", [request for _, request in asked])
-    by_class: dict[str, list[Proposal]] = {text: [] for text in run.id_texts}
+    calls = session.ask("near", [request for _, request in asked])
+    by_class: dict[str, list[Proposal]] = {text: [] for text in session.id_texts}
     for (text, _), call in zip(asked, calls, strict=True):
         heard = (Heard(label, call.call_id) for label in call.labels)
-        by_class[text] += [run.proposal(item, NEAR, text) for item in heard]
-    run.account["classes_without_image"] = unseen
+        by_class[text] += [session.proposal(item, NEAR, text) for item in heard]
+    session.account["classes_without_image"] = unseen
     return round_robin(by_class.values())
 
 
-def shown_images(run: MmoodRun) -> dict[str, list[Picture]]:
+def shown_images(session: Session) -> dict[str, list[Picture]]:
     """By ID label the images that are shown of it, the best first."""
-    world, by_label = run.world, dict[str, list[Picture]]()
-    chosen = select_images(world.id_images, run.settings.images_per_class)
+    world, by_label = session.world, dict[str, list[Picture]]()
+    chosen = select_images(world.id_images, session.settings.images_per_class)
     vectors = world.reference_vectors([image.image_id for image in chosen])
     for image, vector in zip(chosen, vectors, strict=True):
-        by_label.setdefault(run.id_texts[image.id_label], []).append(world.picture(image.image_id, vector))
+        by_label.setdefault(session.id_texts[image.id_label], []).append(world.picture(image.image_id, vector))
     return by_label
 
 
-def far_labels(run: MmoodRun) -> list[Proposal]:
+def far_labels(session: Session) -> list[Proposal]:
     """Sketch, select, draw and elaborate in every group; round-robin over the groups, drafts behind all else."""
-    groups = categorise(run)
-    sketch(run, groups)
-    select(run, groups)
-    draw(run, groups)
-    elaborate(run, groups, math.ceil(run.settings.label_count(len(run.id_texts)) / len(groups)))
-    run.account["groups"] = [group.as_json() for group in groups]
-    drafts = [group.drafts if run.settings.include_sketch else [] for group in groups]
+    groups = categorise(session)
+    sketch(session, groups)
+    select(session, groups)
+    draw(session, groups)
+    elaborate(session, groups, math.ceil(session.settings.label_count(len(session.id_texts)) / len(groups)))
+    session.account["groups"] = [group.as_json() for group in groups]
+    drafts = [group.drafts if session.settings.include_sketch else [] for group in groups]
     lists = [[*group.elaborated, *extra] for group, extra in zip(groups, drafts, strict=True)]
-    return [run.proposal(heard, FAR) for heard in round_robin(lists)]
+    return [session.proposal(heard, FAR) for heard in round_robin(lists)]
 
 
-def categorise(run: MmoodRun) -> list[Group]:
+def categorise(session: Session) -> list[Group]:
     """The primary categories: at most M, and one more of the classes that none of them names, or of all where the call
     gave no groups. A class belongs to the first group that names it. Names that are no class are left out."""
-    count = run.settings.group_count(len(run.id_texts))
-    slots: dict[str, Slot] = {"classes": run.id_texts, "count": count}
-    calls = run.ask("categorise", [Conversation(run.settings.seed).request("categorise", slots)])
+    count = session.settings.group_count(len(session.id_texts))
+    slots: dict[str, Slot] = {"classes": session.id_texts, "count": count}
+    calls = session.ask("categorise", [Conversation(session.settings.seed).request("categorise", slots)])
     answer = calls[0].answer if calls and calls[0].status == "answered" else None
-    left = {text.casefold(): text for text in run.id_texts}
+    left = {text.casefold(): text for text in session.id_texts}
     named: list[tuple[str, tuple[str, ...]]] = []
     for name, members in list(answer.groups.items())[:count] if answer else []:
         found = tuple(left.pop(member.casefold()) for member in members if member.casefold() in left)
         named += [(name, found)] if found else []
-    run.account["classes_in_no_group"] = len(left)
+    session.account["classes_in_no_group"] = len(left)
     named += [(OTHERS, tuple(left.values()))] if left else []
-    return [Group(name, members, Conversation(run.settings.seed)) for name, members in named]
+    return [Group(name, members, Conversation(session.settings.seed)) for name, members in named]
 
 
-def sketch(run: MmoodRun, groups: Sequence[Group]) -> None:
+def sketch(session: Session, groups: Sequence[Group]) -> None:
     """Draft labels, and what cleaning leaves of them: an ID class must not be painted as an outlier."""
-    count = run.settings.sketch
+    count = session.settings.sketch
     slots: list[dict[str, Slot]] = [{"group": group.name, "classes": group.members, "count": count} for group in groups]
     requests = [group.conversation.request("sketch", values) for group, values in zip(groups, slots, strict=True)]
-    for group, call in zip(groups, run.ask("sketch", requests), strict=True):
+    for group, call in zip(groups, session.ask("sketch", requests), strict=True):
         heard = group.conversation.hear(call)
-        cleaned = run.clean([run.proposal(item, FAR) for item in heard])
+        cleaned = session.clean([session.proposal(item, FAR) for item in heard])
         group.drafts = [Heard(proposal.text, call.call_id) for proposal in cleaned.kept]
 
 
-def select(run: MmoodRun, groups: Sequence[Group]) -> None:
+def select(session: Session, groups: Sequence[Group]) -> None:
     """The representatives: entries of the list that the model named, and for those that it did not, the farthest."""
-    wanted = run.settings.representatives
+    wanted = session.settings.representatives
     asked = [group for group in groups if len(group.drafts) > wanted]
     requests = []
     for group in asked:
         labels = tuple(heard.text for heard in group.drafts)
-        slots: dict[str, Slot] = {"labels": labels, "classes": run.id_texts, "count": wanted}
+        slots: dict[str, Slot] = {"labels": labels, "classes": session.id_texts, "count": wanted}
         requests.append(group.conversation.request("select", slots))
     fallbacks = 0
     for group in groups:
         group.chosen = [heard.text for heard in group.drafts]  # all, where there is nothing to choose
-    for group, call in zip(asked, run.ask("select", requests), strict=True):
+    for group, call in zip(asked, session.ask("select", requests), strict=True):
         group.conversation.remember(call)
         entries = {heard.text.casefold(): heard.text for heard in group.drafts}
         found = (label.casefold() for label in call.labels)
@@ -226,8 +226,8 @@ def select(run: MmoodRun, groups: Sequence[Group]) -> None:
         if missing := wanted - len(group.chosen):
             fallbacks += 1
             left = [text for text in entries.values() if text not in group.chosen]
-            group.chosen += farthest_labels(run.world, left, missing)
-    run.account["select_fallbacks"] = fallbacks
+            group.chosen += farthest_labels(session.world, left, missing)
+    session.account["select_fallbacks"] = fallbacks
 
 
 def farthest_labels(world: World, labels: Sequence[str], count: int) -> list[str]:
@@ -236,9 +236,9 @@ def farthest_labels(world: World, labels: Sequence[str], count: int) -> list[str
     return [labels[row] for row in rows.tolist()]
 
 
-def draw(run: MmoodRun, groups: Sequence[Group]) -> None:
+def draw(session: Session, groups: Sequence[Group]) -> None:
     """A picture of each chosen label; one that two groups chose is painted once. The seed is the label's own."""
-    settings = run.settings
+    settings = session.settings
     side = settings.size
     style = {"steps": settings.steps, "guidance": settings.guidance, "width": side, "height": side}
     labels = list(dict.fromkeys(label for group in groups for label in group.chosen))
@@ -246,35 +246,35 @@ def draw(run: MmoodRun, groups: Sequence[Group]) -> None:
         Request(load_prompt("draw"), {"label": label}, seed=seed_of(settings.seed, label), settings=style)
         for label in labels
     ]
-    calls = dict(zip(labels, run.ask("draw", requests, "painter"), strict=True))
-    world, asking = run.world, run.asking
+    calls = dict(zip(labels, session.ask("draw", requests, "painter"), strict=True))
+    world, asking = session.world, session.asking
     painted = {label: world.painted_picture(asking, call) for label, call in calls.items() if call.status == "answered"}
     for group in groups:
         for label in group.chosen:
             if label in painted:
                 call = calls[label]
                 entry = {"label": label, "group": group.name, "call_id": call.call_id, "artefact": call.artefact}
-                run.pictures.append(entry)
+                session.pictures.append(entry)
                 group.pictures.append((label, painted[label]))
 
 
-def elaborate(run: MmoodRun, groups: Sequence[Group], goal: int) -> None:
+def elaborate(session: Session, groups: Sequence[Group], goal: int) -> None:
     """`goal` labels of the pictures' visual world in each group that has a picture, in at most so many rounds.
 
     The picture is shown in the first round; the later ones have it in their history.
     """
-    for number in range(run.settings.rounds):
+    for number in range(session.settings.rounds):
         going = [group for group in groups if group.pictures and not group.conversation.over]
         going = [group for group in going if len(group.elaborated) < goal]
         requests = []
         for group in going:
             label = '" and "'.join(label for label, _ in group.pictures)
             count = min(goal - len(group.elaborated), MOST_LABELS)
-            slots: dict[str, Slot] = {"label": label, "classes": run.id_texts, "count": count}
+            slots: dict[str, Slot] = {"label": label, "classes": session.id_texts, "count": count}
             shown = [picture for _, picture in group.pictures] if number == 0 else []
             prompt = "elaborate-more" if number else "elaborate"
             requests.append(group.conversation.request(prompt, slots, shown))
-        for group, call in zip(going, run.ask("elaborate", requests), strict=True):
+        for group, call in zip(going, session.ask("elaborate", requests), strict=True):
             new = group.conversation.hear(call)
             group.elaborated += new
             group.rounds += bool(new)
