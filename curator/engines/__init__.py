@@ -1,1 +1,1 @@
-"""How the stages of a scan run: `local` on this machine. An engine yields shard outcomes and writes nothing."""
+"""Engines run the stages of a scan, on this machine or a Ray cluster; they yield shard outcomes and write nothing."""

@@ -190,7 +190,7 @@ def test_listing_twice_gives_the_same_in_the_order_of_addresses(example):
 def test_listing_opens_nothing_and_reading_does(example, no_opening):
     source = open_source(example.address)
     shards = list(plan_shards(source.list()))
-    no_opening(source.name)
+    no_opening(shards[0].objects[0].path)
     assert list(source.list())
     assert [path for path in watched if is_object(path)] == []
     data = [datum for shard in shards for datum in read_shard(shard, options=ReadOptions())]
