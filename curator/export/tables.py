@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,33 +27,25 @@ def _by_night(rows: pa.Table, options: Options) -> list[Part]:
     return parts
 
 
-def _write_parquet(part: Part, folder: Path, options: Options) -> Written:
-    """The night is in the name of the folder, as Hive has it, and so not in the file."""
-    name = f"{part.place}.parquet"
-    with durable(folder / name) as temporary, temporary.open("wb") as file:  # Arrow opens UTF-8 names only
-        pq.write_table(part.rows.drop_columns(["night"]), file, compression="zstd")
-    return Written([name])
-
-
 def _whole(rows: pa.Table, options: Options) -> list[Part]:
     return [Part(options.name, rows)]
 
 
-def _write_csv(part: Part, folder: Path, options: Options) -> Written:
-    name = f"{part.place}.csv"
-    with durable(folder / name) as temporary, temporary.open("wb") as file:
-        pyarrow.csv.write_csv(part.rows, file)
-    return Written([name])
+def _one_file(suffix: str, write: Callable[[pa.Table, BinaryIO], object]) -> Callable[[Part, Path, Options], Written]:
+    """Writes each part as one file. Arrow opens UTF-8 names only, so it is given the open file."""
 
-
-def _lines(suffix: str, lines: Callable[[pa.Table], Iterator[bytes]]) -> Callable[[Part, Path, Options], Written]:
-    def write(part: Part, folder: Path, options: Options) -> Written:
-        name = f"{part.place}{suffix}"
+    def write_part(part: Part, folder: Path, options: Options) -> Written:
+        name = part.place + suffix
         with durable(folder / name) as temporary, temporary.open("wb") as file:
-            file.writelines(lines(part.rows))
+            write(part.rows, file)
         return Written([name])
 
-    return write
+    return write_part
+
+
+def _parquet(rows: pa.Table, file: BinaryIO) -> None:
+    """The night is in the name of the folder, as Hive has it, and so not in the file."""
+    pq.write_table(rows.drop_columns(["night"]), file, compression="zstd")
 
 
 def _addresses(rows: pa.Table) -> Iterator[bytes]:
@@ -64,7 +57,7 @@ def _addresses(rows: pa.Table) -> Iterator[bytes]:
             yield (uri if is_plain else json.dumps(uri)).encode() + b"\n"
 
 
-PARQUET = Format(_by_night, _write_parquet)
-CSV = Format(_whole, _write_csv)
-JSONL = Format(_whole, _lines(".jsonl", lambda rows: map(json_line, rows_of(rows))))
-FILES = Format(_whole, _lines(".txt", _addresses))
+PARQUET = Format(_by_night, _one_file(".parquet", _parquet))
+CSV = Format(_whole, _one_file(".csv", pyarrow.csv.write_csv))
+JSONL = Format(_whole, _one_file(".jsonl", lambda rows, file: file.writelines(map(json_line, rows_of(rows)))))
+FILES = Format(_whole, _one_file(".txt", lambda rows, file: file.writelines(_addresses(rows))))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curator.config import GeneratorsSection
 from curator.errors import UsageError
 from curator.registry import Registry
 
@@ -53,23 +54,11 @@ EMBEDDED = ("vocabulary", "wordnet", "features")  # one of each role; they need 
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratorOptions:
-    """How generators run. `quantise`: none or 4bit (needs bitsandbytes and a GPU); seconds and counts as named.
-
-    `api_key_variable` names the environment variable that holds the key of a service: the key itself is never stored.
-    """
+class GeneratorOptions(GeneratorsSection):
+    """How generators run: as the configuration says, on the device and in the dtype of the encoder."""
 
     device: str = "auto"
     dtype: str = "auto"
-    quantise: str = "none"
-    base_url: str = "http://127.0.0.1:8000/v1"
-    api_key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 4
-    batch_size: int = 4
-    timeout_seconds: float = 120.0
-    retries: int = 4
-    max_new_tokens: int = 512
-    guide: str = "zero-shot"
     offline: bool = False
 
 

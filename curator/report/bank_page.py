@@ -10,64 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from curator.report.blocks import STYLE, Row, brief, document, facts, image, table
+from curator.report.blocks import Row, brief, document, facts, image, table
 
 MOST_LABELS = 20_000  # of each source; the rest is in SQL
 MOST_PICTURES = 200
 MOST_OPEN = 500  # labels in all, up to which they are shown at once
 BUSIEST = 20
 LABEL_COLUMNS = ("label", "flags", "nearest_id", "nearest_id_cosine", "concerns", "model", "prompt", "output")
-PAGE_STYLE = (
-    STYLE
-    + """
-th button { all: unset; cursor: pointer; font-weight: bold; } th button:focus-visible { outline: 2px solid; }
-th button::after { content: "\\00a0\\2195"; opacity: 0.5; } th[aria-sort] button::after { opacity: 1; }
-th[aria-sort=ascending] button::after { content: "\\00a0\\2191"; }
-th[aria-sort=descending] button::after { content: "\\00a0\\2193"; }
-input[type=search] { font: inherit; width: 100%; max-width: 24rem; margin: 0.5rem 0; }
-input::placeholder { color: inherit; opacity: 0.75; }
-"""
-)
-SCRIPT = """
-"use strict";
-const sorted = (rows, column, up) => {
-  const keyed = rows.map(row => [row.cells[column].textContent.trim(), row]);
-  const numeric = keyed.every(([text]) => text === "" || !isNaN(text));
-  const compare = numeric ? (a, b) => a - b : new Intl.Collator().compare;
-  return keyed.sort(([a], [b]) => a === "" || b === "" ? (a === "") - (b === "") : (up ? 1 : -1) * compare(a, b));
-};
-for (const table of document.querySelectorAll("table")) {
-  if (!table.tHead) continue;
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.textContent = head.textContent;
-    head.replaceChildren(button);
-    button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      heads.forEach(other => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      table.tBodies[0].append(...sorted([...table.tBodies[0].rows], column, up).map(([, row]) => row));
-    });
-  });
-}
-const box = document.createElement("input");
-box.type = "search";
-box.placeholder = "find labels";
-box.setAttribute("aria-label", "find labels");
-box.addEventListener("input", () => {
-  const wanted = box.value.toLowerCase();
-  for (const part of document.querySelectorAll("details.labels")) {
-    let found = 0;
-    for (const row of part.querySelectorAll("tbody tr")) {
-      row.hidden = !row.textContent.toLowerCase().includes(wanted);
-      found += !row.hidden;
-    }
-    part.open = found > 0 && (wanted !== "" || part.dataset.open !== undefined);
-  }
-});
-document.getElementById("negatives").after(box);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +42,7 @@ def bank_page(
     """
     title = f"Bank {head['name']} v{head['version']}"
     body = _body(title, head, labels, pictures, doubtful, details or {})
-    return document(title, body, style=PAGE_STYLE, script=SCRIPT)
+    return document(title, body, own="bank")
 
 
 def _body(

@@ -15,23 +15,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, TypeAlias
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2563eb; }
-@media (prefers-color-scheme: dark) { :root { --accent: #93b4ff; } }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
-h1, h2, figcaption, .facts td { overflow-wrap: anywhere; } .facts th { min-width: 6rem; }
-table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
-th, td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; } .muted { opacity: 0.75; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem; padding: 0; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
-figure img { width: 100%; display: block; } figcaption { padding: 0.5rem; font-size: 0.85rem; }
-.none { background: var(--soft); display: grid; place-items: center; aspect-ratio: 1; padding: 1rem; }
-details > summary { cursor: pointer; color: var(--accent); }
-th, td, p, summary, figcaption { unicode-bidi: isolate; }  /* no text turns its neighbours around */
-"""
+from curator.resources import read_folder
+
 Row: TypeAlias = Mapping[str, Any]  # of a query or of JSON, which know no types of their values
 NONE = "–"  # in place of a number that there is none of
 PERCENT = re.compile(r"[\d.,]+\s?%")
@@ -58,8 +43,13 @@ def content_policy(style: str, script: str | None = None) -> str:
     return f"default-src 'none'; {allowed} base-uri 'none'; form-action 'none'"
 
 
-def document(title: str, body: Iterable[str], *, style: str = STYLE, script: str | None = None) -> str:
-    """The whole page. body: markup. The script runs once the page is there."""
+def document(title: str, body: Iterable[str], *, own: str = "") -> str:
+    """The whole page. body: markup. own: the name of its own style and script, beside `page.css`, the style of all.
+
+    The script runs once the page is there.
+    """
+    styles, scripts = (read_folder("curator.report", suffix=suffix) for suffix in (".css", ".js"))
+    style, script = styles["page"] + styles.get(own, ""), scripts.get(own)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{content_policy(style, script)}">'

@@ -17,7 +17,6 @@ from curator.report.blocks import Thumbnail, facts, table
 from curator.report.charts import rate_chart, score_chart
 from curator.report.gallery import card
 from curator.report.night_map import MapPoints, packed
-from curator.resources import read_folder
 
 Data = Mapping[str, Any]
 RATES = "95 % intervals by Wilson (1927). Images count on the night they first came. Times are UTC."
@@ -54,10 +53,7 @@ def night_page(view: NightView) -> str:
         _made(data),
         "<dialog><form method=dialog><button>Close</button></form><div></div></dialog>",
     ]
-    own = read_folder("curator.report", suffix=".css")["night"]
-    script = read_folder("curator.report", suffix=".js")["night"]
-    title = f"curator: night of {night['night']}"
-    return blocks.document(title, parts, style=blocks.STYLE + own, script=script)
+    return blocks.document(f"curator: night of {night['night']}", parts, own="night")
 
 
 SECTIONS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import groupby
 from threading import Lock
@@ -234,13 +234,7 @@ class LedgerWorld:
 
 def generator_options(context: Context) -> GeneratorOptions:
     """The options of generators, from the configuration."""
-    section, encoder = context.config.generators, context.config.encoder
-    own = ("base_url", "api_key_variable", "concurrency", "batch_size", "timeout_seconds", "retries", "max_new_tokens")
+    encoder = context.config.encoder
     return GeneratorOptions(
-        device=encoder.device,
-        dtype=encoder.dtype,
-        offline=encoder.offline,
-        quantise=section.quantise,
-        guide=section.guide,
-        **{name: getattr(section, name) for name in own},
+        **asdict(context.config.generators), device=encoder.device, dtype=encoder.dtype, offline=encoder.offline
     )
