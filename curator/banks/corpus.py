@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from curator.banks.id_names import DropReason, split_equal_names, split_id_names
-from curator.banks.sources import SOURCES, Inputs, Source, SourceLabel
+from curator.banks.sources import SOURCES, Inputs, LabelSource, SourceLabel
 from curator.banks.spec import BankSpec
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
@@ -14,11 +14,11 @@ from curator.errors import BankError, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class SourceShare:
     """What one source contributes: `labels` are left of `found` after repeats and what is `dropped` went: ID names, and
     what the spec removes."""
 
-    source: Source
+    source: LabelSource
     found: Sequence[SourceLabel]
     labels: tuple[SourceLabel, ...]
     dropped: Mapping[str, Sequence[SourceLabel]]
@@ -44,7 +44,7 @@ class Share:
 class Corpus:
     """The shares of the sources, in the spec's order. No two labels of it have the same text."""
 
-    shares: tuple[Share, ...]
+    shares: tuple[SourceShare, ...]
 
     @classmethod
     def of(
@@ -62,7 +62,7 @@ class Corpus:
             left, removed = without_removed(labels, spec)
             kept, dropped = without_id_names(left, spec, id_texts, synonyms)
             gone = {**removed, **{str(reason): names for reason, names in dropped.items()}}
-            shares.append(Share(source, item.labels, tuple(kept), gone, item.lineage))
+            shares.append(SourceShare(source, item.labels, tuple(kept), gone, item.lineage))
         refuse_unknown(spec, shares)
         if sources and not any(share.labels for share in shares):
             raise BankError(
@@ -97,7 +97,7 @@ class Corpus:
         }
 
 
-def without_repeats(sources: Sequence[Source], found: Sequence[Sequence[SourceLabel]]) -> list[list[SourceLabel]]:
+def without_repeats(sources: Sequence[LabelSource], found: Sequence[Sequence[SourceLabel]]) -> list[list[SourceLabel]]:
     """Each text once, for the first source that offers it; those kept as they are go before those that are mined."""
     owners: dict[str, SourceLabel] = {}
     for mine in (False, True):
@@ -130,7 +130,7 @@ def without_removed(
     return [label for label in labels if word_key(label.text) not in unwanted], {"removed": removed}
 
 
-def refuse_unknown(spec: BankSpec, shares: Sequence[Share]) -> None:
+def refuse_unknown(spec: BankSpec, shares: Sequence[SourceShare]) -> None:
     """Raises ConfigError for a label to remove that no source has: it is misspelt, or a source has changed."""
     removed = {word_key(label.text) for share in shares for label in share.dropped.get("removed", ())}
     for text in spec.mining.remove_labels:

@@ -20,7 +20,7 @@ from curator.types import Vectors
 BLOCK_CELLS = 1 << 23  # 64 MiB of float64 cosines
 
 
-class Statistics(NamedTuple):
+class Nearness(NamedTuple):
     """For each candidate (n,): its quantile over the ID labels, the nearest of them (index) and its cosine."""
 
     statistic: NDArray[np.float64]
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
     nearest_cosine: NDArray[np.float64]
 
 
-def mining_statistics(candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec) -> Statistics:
+def mining_statistics(candidate_vectors: Vectors, id_vectors: Vectors, rules: MiningSpec) -> Nearness:
     """candidate_vectors: (n, d), id_vectors: (k, d), unit norm, n and k above 0; `rules` say which quantile and how."""
     id_grid = on_grid(id_vectors)
     rows = max(1, BLOCK_CELLS // len(id_grid))
@@ -38,7 +38,7 @@ def mining_statistics(candidate_vectors: Vectors, id_vectors: Vectors, rules: Mi
         nearest.append(cosines.argmax(axis=1))
         nearest_cosines.append(cosines.max(axis=1))
         statistics.append(order_statistic(cosines, rules.quantile, rules.statistic))
-    return Statistics(np.concatenate(statistics), np.concatenate(nearest), np.concatenate(nearest_cosines))
+    return Nearness(np.concatenate(statistics), np.concatenate(nearest), np.concatenate(nearest_cosines))
 
 
 def exclude(

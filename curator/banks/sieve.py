@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.banks.quantiles import Statistics, between, exclude, mining_statistics, position_of
+from curator.banks.quantiles import Nearness, between, exclude, mining_statistics, position_of
 from curator.banks.spec import MiningSpec
 from curator.methods.kernels.cosines import NORM_TOLERANCE, on_grid
 from curator.types import Vectors
@@ -39,7 +39,7 @@ LARGEST_NORM = 1.0 + NORM_TOLERANCE
 
 def sieved_statistics(
     vectors: Vectors, id_vectors: Vectors, parts: NDArray[np.str_], wanted: Mapping[str, int], rules: MiningSpec
-) -> Statistics | None:
+) -> Nearness | None:
     """As `mining_statistics`, exact for all that can be among the `wanted` lowest of their part of speech.
 
     The statistic of the others is infinite. vectors: (n, d), id_vectors: (k, d), float32 of unit norm, parts: (n,).
@@ -52,7 +52,7 @@ def sieved_statistics(
     for part, count in wanted.items():
         of_part = np.flatnonzero(parts == part)
         limits[of_part] = guess_limit(vectors, of_part, count, cheap, rules)
-    found = Statistics(np.full(len(vectors), np.inf), np.zeros(len(vectors), np.intp), np.full(len(vectors), -np.inf))
+    found = Nearness(np.full(len(vectors), np.inf), np.zeros(len(vectors), np.intp), np.full(len(vectors), -np.inf))
 
     def fill(start: int) -> None:
         rows = slice(start, start + BLOCK_ROWS)
@@ -83,7 +83,7 @@ def guess_limit(vectors: Vectors, of_part: NDArray[np.intp], count: int, cheap: 
 
 def sieve(
     vectors: Vectors, limits: NDArray[np.float64], cheap: Cheap, rules: MiningSpec
-) -> tuple[NDArray[np.intp], Statistics]:
+) -> tuple[NDArray[np.intp], Nearness]:
     """vectors: (n, d), limits: (n,). Which rows may be at or below their limit, and the exact statistics of those."""
     import torch
 
@@ -114,7 +114,7 @@ def count_above(cosines: torch.Tensor, limits: NDArray[np.float64]) -> NDArray[n
     return counts
 
 
-def exact_statistics(vectors: Vectors, cosines: NDArray[np.float32], cheap: Cheap, rules: MiningSpec) -> Statistics:
+def exact_statistics(vectors: Vectors, cosines: NDArray[np.float32], cheap: Cheap, rules: MiningSpec) -> Nearness:
     """vectors: (n, d), cosines: their cheap cosines (n, k). An order statistic moves by no more than the values do, so
     what stands at the quantile is within twice the error of what stands there by cheap cosines; likewise the nearest.
     """
@@ -127,7 +127,7 @@ def exact_statistics(vectors: Vectors, cosines: NDArray[np.float32], cheap: Chea
     needed = (cosines >= least) & (cosines <= most) | (cosines >= nearest)
     counts = np.count_nonzero(needed, axis=1)
     if counts.sum() * DENSE >= needed.size:
-        return mining_statistics(vectors, cheap.id_vectors, rules) if len(vectors) else Statistics(*np.zeros((3, 0)))
+        return mining_statistics(vectors, cheap.id_vectors, rules) if len(vectors) else Nearness(*np.zeros((3, 0)))
     labels = np.flatnonzero(needed) - np.repeat(np.arange(len(vectors)) * cosines.shape[1], counts)
     exact = cheap.exact(vectors, labels, counts)
     at = low - np.count_nonzero(cosines < least, axis=1)
@@ -140,7 +140,7 @@ def from_needed(
     counts: NDArray[np.intp],
     at: NDArray[np.intp],
     step: tuple[int, float],
-) -> Statistics:
+) -> Nearness:
     """labels, exact: those that were needed and their cosines, row after row, `counts` (n,) of each.
 
     at: where the lower of the two values that the quantile lies between stands among them, ascending (n,); `step`: how
@@ -154,7 +154,7 @@ def from_needed(
     nearest, nearest_cosine = columns[rows, best], values[rows, best]
     values.sort(axis=1)
     lower = filled.shape[1] - counts + at
-    return Statistics(between(values[rows, lower], values[rows, lower + step[0]], step[1]), nearest, nearest_cosine)
+    return Nearness(between(values[rows, lower], values[rows, lower + step[0]], step[1]), nearest, nearest_cosine)
 
 
 def checked(vectors: Vectors) -> Vectors:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from curator.banks.checks import Labels, Share, TemplateText, Text, Texts
 from curator.banks.prompts import TEMPLATES
 from curator.banks.published import PUBLISHED, Published
-from curator.banks.sources import SOURCES, Source, WordNetSource
+from curator.banks.sources import SOURCES, LabelSource, WordNetSource
 from curator.errors import ConfigError
 from curator.ranges import BANK, NAME, Place, Range, parse_toml, read_table, read_value
 
@@ -114,7 +114,7 @@ class BankSpec:
 
     name: str
     id: IdSpec
-    sources: tuple[Source, ...] = (WordNetSource(),)
+    sources: tuple[LabelSource, ...] = (WordNetSource(),)
     mining: MiningSpec = MiningSpec()
 
     @property
@@ -194,10 +194,10 @@ def _read_id(table: Mapping[str, Any], place: Place, published: Published) -> Id
     return found
 
 
-def _read_sources(negatives: Mapping[str, Any], place: Place, published: Published) -> tuple[Source, ...]:
+def _read_sources(negatives: Mapping[str, Any], place: Place, published: Published) -> tuple[LabelSource, ...]:
     if unknown := negatives.keys() - SOURCES.keys():
         raise place.unknown(min(unknown), SOURCES)
-    found: list[Source] = []
+    found: list[LabelSource] = []
     for kind, source_type in SOURCES.items():
         if kind in negatives and source_type.repeats:
             tables = read_value(negatives[kind], tuple[Mapping[str, Any], ...], place.at(kind))

@@ -12,7 +12,7 @@ from curator.cli.options import FiniteRange, Overrides, WholeRange, encoder_opti
 from curator.cli.output import bytes_text, echo_json, say
 
 if TYPE_CHECKING:
-    from curator.engines.cost_model import Estimate
+    from curator.engines.cost_model import ScanCost
     from curator.workspace import ScanPlan
 
 LAKES = (10_000_000, 1_000_000_000)
@@ -79,7 +79,7 @@ def _echo(plan: ScanPlan) -> None:
         _echo_stages(item)
 
 
-def _echo_stages(item: Estimate) -> None:
+def _echo_stages(item: ScanCost) -> None:
     for stage in item.stages:
         mark = "  <- limits" if stage is item.bottleneck else ""
         beside = "side by side" if stage.beside else "alone"

@@ -57,7 +57,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ScanCost:
     """A scan of so many new images, into a lake that has none yet."""
 
     images: int
@@ -77,7 +77,7 @@ class Estimate:
         return max(self.stages, key=lambda stage: stage.seconds)
 
 
-def estimate(costs: StageCosts, fleet: Fleet, images: int, *, near_duplicates: bool = True) -> Estimate:
+def estimate(costs: StageCosts, fleet: Fleet, images: int, *, near_duplicates: bool = True) -> ScanCost:
     """A scan of `images` new images on the fleet."""
     cores, gpus = fleet.nodes * fleet.cores, fleet.nodes * fleet.gpus
     good = images * (1 - costs.reject_share)
@@ -99,4 +99,4 @@ def estimate(costs: StageCosts, fleet: Fleet, images: int, *, near_duplicates: b
         Stage("near-duplicates (driver)", good * good * costs.compare if near_duplicates else 0.0, False),
         Stage("publish", ledger_bytes * costs.publish, False),
     )
-    return Estimate(images, stages, good * costs.vector_bytes, ledger_bytes, images * ID_BYTES + objects * OBJECT_BYTES)
+    return ScanCost(images, stages, good * costs.vector_bytes, ledger_bytes, images * ID_BYTES + objects * OBJECT_BYTES)

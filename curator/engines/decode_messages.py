@@ -43,7 +43,7 @@ class DecodeFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DecodeJob:
     """What a decode process is for. `task` must be a function that can be imported by its name.
 
     memory_limit_bytes: address space that it may take beyond what it holds once it has started.
@@ -68,7 +68,7 @@ class Job:
         send(channel, fields)
 
     @classmethod
-    def receive(cls, channel: socket.socket) -> Job:
+    def receive(cls, channel: socket.socket) -> DecodeJob:
         fields, _ = receive(channel)
         lists = {name: tuple(value) for name, value in fields["preprocess"].items() if isinstance(value, list)}
         module, name = fields["task"]
@@ -79,7 +79,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DecodeReply:
     """What became of a batch: `pixels` (k, size, size, 3) uint8 of those decoded, `outcomes` of all in order."""
 
     pixels: Pixels
@@ -95,7 +95,7 @@ class Reply:
         send(channel, fields, [self.pixels.data.cast("B")] if self.pixels.size else [])
 
     @classmethod
-    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Waiting | None = None) -> Reply:
+    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Waiting | None = None) -> DecodeReply:
         """The reply to a batch of `count` images for squares of `size`. Raises BadReply for anything else, and
         TaskBroken when the process sends a traceback instead."""
         square = size * size * 3

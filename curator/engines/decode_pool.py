@@ -28,7 +28,16 @@ import numpy as np
 
 from curator.decode import DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS, no_memory
-from curator.engines.decode_messages import BadReply, DecodeFault, Job, Prepare, Reply, TaskBroken, receive, send
+from curator.engines.decode_messages import (
+    BadReply,
+    DecodeFault,
+    DecodeJob,
+    DecodeReply,
+    Prepare,
+    TaskBroken,
+    receive,
+    send,
+)
 from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
 from curator.engines.decode_worker import OUT_OF_MEMORY, decode_batch
 from curator.errors import CuratorError
@@ -68,7 +77,7 @@ class DecodePool:
     `decode_patience` counts them.
     None of these holds with `workers=0`.
     task: what decodes one image; must be importable by its name, and raise DecodeFailure only.
-    yielding: see `Job`.
+    yielding: see `DecodeJob`.
     """
 
     def __init__(
@@ -83,7 +92,7 @@ class DecodePool:
         task: Prepare = prepare,
         yielding: bool = True,
     ) -> None:
-        self._job = Job(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image, yielding)
+        self._job = DecodeJob(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image, yielding)
         self._workers = [_Worker(self._job, idle_looks) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
@@ -130,7 +139,7 @@ class DecodePool:
         finally:
             self._idle.put(worker)
 
-    def _decode(self, worker: _Worker, batch: Sequence[bytes]) -> Reply:
+    def _decode(self, worker: _Worker, batch: Sequence[bytes]) -> DecodeReply:
         if not batch:
             return decode_batch(batch, self._job)
         try:
@@ -138,7 +147,7 @@ class DecodePool:
         except _WorkerFailed:
             return _joined([self._decode_alone(worker, data) for data in batch])
 
-    def _decode_alone(self, worker: _Worker, data: bytes) -> Reply:
+    def _decode_alone(self, worker: _Worker, data: bytes) -> DecodeReply:
         """Decode one image of a batch whose process died; if this one dies too, the image is guilty."""
         if self._closed:
             raise CancelledError
@@ -148,16 +157,16 @@ class DecodePool:
             if self._closed:
                 raise CancelledError from None
             size = self._job.preprocess.size
-            return Reply(np.zeros((0, size, size, 3), np.uint8), (failure.fault,), 0.0)
+            return DecodeReply(np.zeros((0, size, size, 3), np.uint8), (failure.fault,), 0.0)
 
 
-def _joined(replies: Sequence[Reply]) -> Reply:
+def _joined(replies: Sequence[DecodeReply]) -> DecodeReply:
     pixels = np.concatenate([reply.pixels for reply in replies])
     outcomes = tuple(outcome for reply in replies for outcome in reply.outcomes)
-    return Reply(pixels, outcomes, sum(reply.cpu_seconds for reply in replies))
+    return DecodeReply(pixels, outcomes, sum(reply.cpu_seconds for reply in replies))
 
 
-def _unpacked(reply: Reply) -> DecodedBatch:
+def _unpacked(reply: DecodeReply) -> DecodedBatch:
     pixels: Iterator[Pixels] = iter(reply.pixels)
     return DecodedBatch(
         [outcome if isinstance(outcome, DecodeFault) else Decoded(next(pixels), outcome) for outcome in reply.outcomes],
@@ -173,7 +182,7 @@ class _WorkerFailed(Exception):
         self.fault = DecodeFault(reason, detail)
 
 
-def _death(status: int, job: Job) -> _WorkerFailed:
+def _death(status: int, job: DecodeJob) -> _WorkerFailed:
     """Of a process that ended by itself. `status` is its exit status, negative for a signal."""
     if status == -signal.SIGPROF:
         return _WorkerFailed("decoder_timeout", f"took more than {job.cpu_seconds_per_image:g} s of processor time")
@@ -187,7 +196,7 @@ def _death(status: int, job: Job) -> _WorkerFailed:
 class _Worker:
     """One decode process and the socket to it; starts a fresh one after a death. Used by one thread at a time."""
 
-    def __init__(self, job: Job, idle_looks: int) -> None:
+    def __init__(self, job: DecodeJob, idle_looks: int) -> None:
         self._job = job
         self._idle_looks = idle_looks
         self._process: subprocess.Popen[bytes] | None = None
@@ -195,7 +204,7 @@ class _Worker:
         self._ready = False
         self._start()
 
-    def decode(self, batch: Sequence[bytes]) -> Reply:
+    def decode(self, batch: Sequence[bytes]) -> DecodeReply:
         """Raises _WorkerFailed; the next call finds a process that is fit for work."""
         if self._process is None:
             self._start()
@@ -216,13 +225,13 @@ class _Worker:
                 "decoder_crashed", one_line(str(fault).strip().rpartition("\n")[2], longest=DETAIL_CHARACTERS)
             ) from fault
 
-    def _ask(self, batch: Sequence[bytes]) -> Reply:
+    def _ask(self, batch: Sequence[bytes]) -> DecodeReply:
         assert self._process is not None
         seconds = self._job.cpu_seconds_per_image
         limit = None if seconds is None else seconds * (len(batch) + 1)  # the process itself counts by image
         patience = Patience(self._process.pid, cpu_seconds=limit, idle_looks=self._idle_looks)
         send(self._channel, None, batch, waiting=patience)
-        return Reply.receive(self._channel, count=len(batch), size=self._job.preprocess.size, waiting=patience)
+        return DecodeReply.receive(self._channel, count=len(batch), size=self._job.preprocess.size, waiting=patience)
 
     def _end(self) -> None:
         """End a process that is not to be trusted any more."""

@@ -23,11 +23,21 @@ from PIL import AvifImagePlugin
 
 from curator.decode import DecodeFailure, DecodeOptions
 from curator.decode.formats import plugins
-from curator.engines.decode_messages import TRACE_CHARACTERS, DecodeFault, Job, Prepare, Reply, receive, send
+from curator.engines.decode_messages import (
+    TRACE_CHARACTERS,
+    DecodeFault,
+    DecodeJob,
+    DecodeReply,
+    Prepare,
+    receive,
+    send,
+)
 from curator.types import ImageFacts, Pixels, Preprocess
 
 
-def decode_batch(batch: Sequence[bytes], job: Job, *, clock: Callable[[], float] = time.process_time) -> Reply:
+def decode_batch(
+    batch: Sequence[bytes], job: DecodeJob, *, clock: Callable[[], float] = time.process_time
+) -> DecodeReply:
     """Decode each item. `clock` gives processor time in seconds."""
     started = clock()
     pixels: list[Pixels] = []
@@ -40,7 +50,7 @@ def decode_batch(batch: Sequence[bytes], job: Job, *, clock: Callable[[], float]
         else:
             pixels.append(square)
             outcomes.append(facts)
-    return Reply(_stacked(pixels, job.preprocess.size), tuple(outcomes), clock() - started)
+    return DecodeReply(_stacked(pixels, job.preprocess.size), tuple(outcomes), clock() - started)
 
 
 def _stacked(pixels: list[Pixels], size: int) -> Pixels:
@@ -58,7 +68,7 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     channel = socket.socket(fileno=descriptor)
     try:
-        job = _confined(Job.receive(channel))
+        job = _confined(DecodeJob.receive(channel))
         send(channel, "ready")
         while True:
             _, parts = receive(channel)
@@ -69,7 +79,7 @@ def serve(descriptor: int) -> None:
         return
 
 
-def _answer(channel: socket.socket, batch: Sequence[bytes], job: Job) -> None:
+def _answer(channel: socket.socket, batch: Sequence[bytes], job: DecodeJob) -> None:
     try:
         reply = decode_batch(batch, job)
     except MemoryError:  # the images together were too much: end here, and be asked again one by one
@@ -80,7 +90,7 @@ def _answer(channel: socket.socket, batch: Sequence[bytes], job: Job) -> None:
         reply.send(channel)
 
 
-def _confined(job: Job) -> Job:
+def _confined(job: DecodeJob) -> DecodeJob:
     """Make this process silent, bounded, and a user of one core; `job` with its task bounded in time."""
     if job.yielding:
         os.nice(YIELDING)

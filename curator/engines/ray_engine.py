@@ -29,7 +29,7 @@ from typing import Any, Self, TypeAlias
 
 from curator.engines.known import KnownContents
 from curator.engines.lanes import Allotment, RayOptions, allot
-from curator.engines.ray_workers import Job, ShardDecoder, ShardEncoder, WorkerSetup
+from curator.engines.ray_workers import RayJob, ShardDecoder, ShardEncoder, WorkerSetup
 from curator.engines.settling import Settlement
 from curator.engines.stages import EncodedShard, Progress, ShardOutcome
 from curator.errors import CuratorError, EngineError
@@ -80,7 +80,7 @@ class RayEngine:
         self._options = options
         self._leaving = ExitStack()
         self._actors: list[Any] = []
-        self._job: Job | None = None  # while it is referred to here, workers find it
+        self._job: RayJob | None = None  # while it is referred to here, workers find it
         self._lanes: list[_Lane] = []
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class RayEngine:
         allotted = allot(resources, self._options, device=self._setup.encoder.device)
         restarted = ray.remote(max_restarts=-1)  # wherever there is room, when they are lost
         decoder_class, encoder_class = restarted(ShardDecoder), restarted(ShardEncoder)
-        self._job = Job(ray.put(self._setup), ray.put(known.before))
+        self._job = RayJob(ray.put(self._setup), ray.put(known.before))
         encoders = [
             encoder_class.options(
                 num_cpus=allotted.encoder_cpus,
@@ -280,7 +280,7 @@ def _paired(encoders: list[Any], decoders: list[Any], nodes: list[str]) -> list[
     return lanes
 
 
-def _await_ready(actors: list[Any], job: Job, allotted: Allotment) -> list[str]:
+def _await_ready(actors: list[Any], job: RayJob, allotted: Allotment) -> list[str]:
     """The node of each actor. Raises EngineError when they do not all start, or run another version."""
     import ray
 

@@ -55,7 +55,7 @@ class WorkerSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RayJob:
     """What a run shares with its workers: references to one copy a node, which the driver keeps alive.
 
     Workers get it with every call, so one that is started anew, anywhere, needs nothing of the one before.
@@ -69,12 +69,12 @@ class Job:
 class ShardDecoder:
     """Reads shards, recognises their contents and decodes the new ones, in one confined process."""
 
-    def ready(self, job: Job) -> str:
+    def ready(self, job: RayJob) -> str:
         """Fetch what the run shares. The node it runs on."""
         _started_pool(job)
         return check_node()
 
-    def decode(self, shard: Shard, job: Job) -> Iterator[DecodedChunk]:
+    def decode(self, shard: Shard, job: RayJob) -> Iterator[DecodedChunk]:
         """The chunks of a shard in order. What other shards of this run hold is not known here: `settle` drops it."""
         setup, known, pool = *_fetched(job), _started_pool(job)
         waiting: deque[tuple[Chunk, PendingBatch]] = deque()
@@ -97,12 +97,12 @@ class ShardEncoder:
     def __init__(self) -> None:
         self._turn = threading.Lock()
 
-    def ready(self, job: Job) -> str:
+    def ready(self, job: RayJob) -> str:
         """Load the weights. The node it runs on."""
         self._encoder(job)
         return check_node()
 
-    def encode(self, shard: Shard, decoder: Any, job: Job) -> EncodedShard:
+    def encode(self, shard: Shard, decoder: Any, job: RayJob) -> EncodedShard:
         """Encode one shard, whose chunks the decoder sends, and score its vectors."""
         import ray
 
@@ -117,20 +117,20 @@ class ShardEncoder:
                 encoded.scores = score(encoded.image_ids, at_rest(encoded.vectors))
         return encoded
 
-    def _encoder(self, job: Job) -> _OneAtATime:
+    def _encoder(self, job: RayJob) -> _OneAtATime:
         with self._turn:  # one thread loads the weights, the others wait for them
             return _OneAtATime(_loaded_encoder(job), self._turn)
 
 
 @lru_cache(maxsize=1)
-def _fetched(job: Job) -> tuple[WorkerSetup, IdTable]:
+def _fetched(job: RayJob) -> tuple[WorkerSetup, IdTable]:
     import ray
 
     return ray.get(job.setup), ray.get(job.known)
 
 
 @lru_cache(maxsize=1)
-def _started_pool(job: Job) -> DecodePool:
+def _started_pool(job: RayJob) -> DecodePool:
     setup, _ = _fetched(job)
     return DecodePool(
         workers=1,
@@ -141,7 +141,7 @@ def _started_pool(job: Job) -> DecodePool:
 
 
 @lru_cache(maxsize=1)
-def _loaded_encoder(job: Job) -> Encoder:
+def _loaded_encoder(job: RayJob) -> Encoder:
     setup, _ = _fetched(job)
     encoder = load_encoder(setup.encoder)
     if encoder.encoder_id != setup.encoder_id:

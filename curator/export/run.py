@@ -35,7 +35,7 @@ Replace = Literal["nothing", "update", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExportOutcome:
     """What an export wrote. parts_kept: parts that were there already."""
 
     images: int
@@ -47,7 +47,7 @@ class Outcome:
 
 def export_into(
     folder: Path, request: Request, find_rows: Callable[[], pa.Table], options: Options, *, replace: Replace
-) -> Outcome:
+) -> ExportOutcome:
     """Export into a folder, or go on with the unfinished export of the same request that is there.
 
     request: all that shapes the export, `format` among it, as JSON has it. find_rows: the rows in the schema of
@@ -97,7 +97,7 @@ def _kept(journal: Journal, parts: Iterable[Part], folder: Path, replace: Replac
     return kept, stale
 
 
-def _go_on(journal: Journal, kind: Format, folder: Path, request: Request, options: Options) -> Outcome:
+def _go_on(journal: Journal, kind: Format, folder: Path, request: Request, options: Options) -> ExportOutcome:
     rows = journal.rows()
     known = {done.place: done for done in journal.parts() if done.digest}
     made = 0
@@ -114,7 +114,7 @@ def _go_on(journal: Journal, kind: Format, folder: Path, request: Request, optio
     closing += _write_missing(folder, missing)
     _remove_stale(journal, folder, {*files, *closing})
     journal.record(Done("", "", Written(closing)))  # so that whatever replaces this export knows them
-    outcome = Outcome(
+    outcome = ExportOutcome(
         images=rows.num_rows - len(missing),
         missing=len(missing),
         files=len(files) + len(closing),

@@ -36,7 +36,7 @@ STREAM_BUFFER_BYTES = 1 << 20
 ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
-class StoreFault(OSError):
+class ClientFault(OSError):
     """A store's client failed in its own way."""
 
 
@@ -183,7 +183,7 @@ def foreign_faults() -> Iterator[None]:
             raise PermissionError(errno.EACCES, said_by(fault)) from fault
         if isinstance(fault, OSError) and fault.errno is not None:
             raise
-        raise StoreFault(errno.EIO, said_by(fault)) from fault
+        raise ClientFault(errno.EIO, said_by(fault)) from fault
 
 
 def failure_reason(fault: OSError) -> str:

@@ -40,7 +40,7 @@ class Entry:
     fault: str | None = None
 
 
-class Journal:
+class DecisionJournal:
     """The file of one server. Safe to use from several threads."""
 
     def __init__(self, folder: Path, name: str) -> None:

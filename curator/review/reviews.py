@@ -162,7 +162,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LineFault:
     """A line that did not become a review, and why."""
 
     where: str
@@ -175,7 +175,7 @@ class Sorted:
     """The lines of a file: reviews with where they stand, faults, and how many say nothing or repeat another line."""
 
     reviews: tuple[tuple[str, Review], ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[LineFault, ...]
     undecided: int
     repeated: int
 
@@ -185,7 +185,7 @@ def sort_lines(lines: Iterable[Line], *, reviewer: str, now: datetime) -> Sorted
     first counts and the others are faults; with times the newest will rule."""
     reviews: dict[str, tuple[str, Review]] = {}
     first: dict[tuple[tuple[str, str, str], datetime | None], tuple[str, Review]] = {}
-    faults: list[Fault] = []
+    faults: list[LineFault] = []
     undecided = repeated = 0
     for line in lines:
         try:
@@ -198,7 +198,7 @@ def sort_lines(lines: Iterable[Line], *, reviewer: str, now: datetime) -> Sorted
                 raise BadReview(f"it contradicts {earlier}: {before.decision} there, {review.decision} here")
         except BadReview as fault:
             image_id = printable(str(line.fields.get("image_id") or "")[:LONGEST_TEXT])
-            faults.append(Fault(line.where, image_id, str(fault)))
+            faults.append(LineFault(line.where, image_id, str(fault)))
             continue
         repeated += review.review_id in reviews
         reviews.setdefault(review.review_id, (line.where, review))

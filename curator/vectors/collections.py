@@ -25,7 +25,7 @@ _OPEN_FILES = 16  # mapped at a time: what was read of a mapped file counts as m
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CollectionPart:
     """A part of a collection; `fingerprint` changes when its content does."""
 
     name: str
@@ -42,7 +42,7 @@ class VectorCollection(Protocol):
     def dimension(self) -> int: ...
     def __len__(self) -> int: ...
 
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[CollectionPart, ...]:
         """The parts, in order."""
 
     def in_order(self, names: Sequence[str]) -> VectorCollection:
@@ -78,9 +78,9 @@ class ImageCollection:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.files else 0
 
-    def members(self) -> tuple[Member, ...]:
+    def members(self) -> tuple[CollectionPart, ...]:
         pairs = zip(self.files, self._infos, strict=True)
-        return tuple(Member(name, info.count, f"{info.byte_size}-{info.crc32:08x}") for name, info in pairs)
+        return tuple(CollectionPart(name, info.count, f"{info.byte_size}-{info.crc32:08x}") for name, info in pairs)
 
     def in_order(self, names: Sequence[str]) -> ImageCollection:
         if tuple(names) == self.files:
@@ -162,8 +162,8 @@ class LabelCollection:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def members(self) -> tuple[Member, ...]:
-        return (Member(self.digest, len(self.vectors), self.digest),)
+    def members(self) -> tuple[CollectionPart, ...]:
+        return (CollectionPart(self.digest, len(self.vectors), self.digest),)
 
     def in_order(self, names: Sequence[str]) -> LabelCollection:
         return self

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from curator.durable import durable
 from curator.errors import IndexFault
-from curator.vectors.collections import Member, VectorCollection
+from curator.vectors.collections import CollectionPart, VectorCollection
 from curator.vectors.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ AnyCollection = TypeVar("AnyCollection", bound=VectorCollection)
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class IndexManifest:
     """What an index file was built from, and how to tell that the file is the one that was written."""
 
     format: int
     recipe: str
     recipe_digest: str
     factory: str
-    members: tuple[Member, ...]
+    members: tuple[CollectionPart, ...]
     count: int
     dimension: int
     trained_on: int
@@ -48,11 +48,11 @@ class Manifest:
     faiss: str
 
     @classmethod
-    def read(cls, folder: Path) -> Manifest | None:
+    def read(cls, folder: Path) -> IndexManifest | None:
         """The manifest of a folder; None if there is none that can be read."""
         try:
             document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            members = tuple(Member(**member) for member in document["members"])
+            members = tuple(CollectionPart(**member) for member in document["members"])
             manifest = cls(**{**document, "members": members})
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -80,7 +80,7 @@ class IndexStatus:
 
 def index_status(collection: VectorCollection, recipe: Recipe, folder: Path) -> IndexStatus:
     """What `open_index` would find and do. Reads the manifest and the heads of vector files, not the index."""
-    manifest = Manifest.read(folder)
+    manifest = IndexManifest.read(folder)
     small = not recipe.is_worth_it(len(collection))
     if manifest is None:
         return IndexStatus("missing", "build", "not built yet", exact_instead=small)
@@ -101,7 +101,7 @@ def open_index(collection: AnyCollection, recipe: Recipe, folder: Path) -> tuple
     costs only a warning. Raises IndexFault for an unusable recipe, VectorFault for an unusable vector file.
     """
     status = index_status(collection, recipe, folder)
-    manifest = Manifest.read(folder)
+    manifest = IndexManifest.read(folder)
     index = None
     if manifest is not None and status.action != "build":
         index = _load(manifest, recipe, folder)
@@ -120,7 +120,7 @@ def open_index(collection: AnyCollection, recipe: Recipe, folder: Path) -> tuple
 
 def damaged_index(folder: Path) -> str:
     """Why the files of an index folder cannot be used, or nothing. Reads all of them."""
-    manifest, path = Manifest.read(folder), folder / "index.faiss"
+    manifest, path = IndexManifest.read(folder), folder / "index.faiss"
     if manifest is None:
         return "it has no manifest that can be read"
     if _size(path) != manifest.byte_size or _checksum(path) != manifest.crc32:
@@ -128,7 +128,7 @@ def damaged_index(folder: Path) -> str:
     return ""
 
 
-def _reason_to_rebuild(manifest: Manifest, collection: VectorCollection, recipe: Recipe, folder: Path) -> str:
+def _reason_to_rebuild(manifest: IndexManifest, collection: VectorCollection, recipe: Recipe, folder: Path) -> str:
     """Why the index cannot be kept, or nothing."""
     now, had = {member.name: member for member in collection.members()}, {member.name for member in manifest.members}
     changed = sum(now.get(member.name, member) != member for member in manifest.members)
@@ -147,7 +147,7 @@ def _reason_to_rebuild(manifest: Manifest, collection: VectorCollection, recipe:
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _load(manifest: Manifest, recipe: Recipe, folder: Path) -> FaissIndex | None:
+def _load(manifest: IndexManifest, recipe: Recipe, folder: Path) -> FaissIndex | None:
     from curator.vectors.faiss_index import FaissIndex
 
     path = folder / "index.faiss"
@@ -180,7 +180,7 @@ def _save(index: FaissIndex, collection: VectorCollection, recipe: Recipe, folde
     try:
         (folder / "manifest.json").unlink(missing_ok=True)
         index.save(path)
-        manifest = Manifest(
+        manifest = IndexManifest(
             format=FORMAT,
             recipe=recipe.name,
             recipe_digest=recipe.digest,

@@ -11,6 +11,7 @@ import pytest
 import curator
 from tests.architecture.figures import figures
 from tests.architecture.floors import arrows_up, unplaced
+from tests.architecture.names import shared_names
 from tests.architecture.sizes import crowded_rooms, long_functions, long_modules
 from tests.architecture.tree import Tree, circles, floors
 
@@ -55,6 +56,10 @@ def test_rooms_modules_and_functions_stay_small(tree):
     assert long_functions(tree) == []
 
 
+def test_no_two_classes_have_one_name(tree):
+    assert shared_names(tree) == []
+
+
 @pytest.fixture
 def build(tmp_path):
     """Writes the good house with some of its modules replaced or added."""
@@ -72,7 +77,7 @@ def build(tmp_path):
 def faults(tree: Tree) -> list[str]:
     """All that the rules find."""
     turning = [" ".join(group) for graph in (tree.imports, tree.arrows) for group in circles(graph)]
-    small = [*crowded_rooms(tree), *long_modules(tree), *long_functions(tree)]
+    small = [*crowded_rooms(tree), *long_modules(tree), *long_functions(tree), *shared_names(tree)]
     return [*turning, *arrows_up(tree, HOUSE), *unplaced(tree, HOUSE), *small]
 
 
@@ -102,9 +107,11 @@ def test_a_good_house_has_no_fault(build):
         ({"lake/kinds": "\n" * 401}, ["house.lake.kinds: 401 lines"]),
         ({"cli/__init__": "def scan():" + "\n    pass" * 51}, ["house.cli.__init__:1 scan"]),
         ({f"cli/c{number}": "" for number in range(25)}, ["cli: 26 files"]),
+        ({"lake/kinds": "class Found: ...", "store/ledger": "class Found: ...\nclass _Own: ..."},
+         ["Found: house.lake.kinds, house.store.ledger"]),
     ],
     ids=["circle-in-a-room", "same-floor", "up", "circle-of-rooms", "circle-of-rooms-without-one-of-modules",
-         "no-floor", "long-module", "long-function", "crowded"],
+         "no-floor", "long-module", "long-function", "crowded", "name"],
 )  # fmt: skip
 def test_each_fault_of_a_house_is_found(build, changes, found):
     assert faults(build(changes)) == found

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from curator.banks import mining, sieve
 from curator.banks.id_names import split_id_names
 from curator.banks.mining import MINERS, choose_lowest, mine_neglabel, part_counts
-from curator.banks.quantiles import Statistics, exclude, order_statistic
+from curator.banks.quantiles import Nearness, exclude, order_statistic
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
 from curator.banks.wordnet import load_wordnet
@@ -70,7 +70,7 @@ def test_t3_csp_excludes_what_is_near_to_one_id_label_and_neglabel_keeps_it(monk
 def statistics_of(cosines):
     def statistics(_, __, rules):
         found = order_statistic(cosines.copy(), rules.quantile, rules.statistic)
-        return Statistics(found, cosines.argmax(axis=1), cosines.max(axis=1))
+        return Nearness(found, cosines.argmax(axis=1), cosines.max(axis=1))
 
     return statistics
 

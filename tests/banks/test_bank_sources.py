@@ -11,7 +11,7 @@ import pytest
 
 from curator.banks import TextCache, build_bank, load_bank, parse_spec, save_bank
 from curator.banks.checks import Texts
-from curator.banks.sources import SOURCES, Found, SourceLabel
+from curator.banks.sources import SOURCES, ReadLabels, SourceLabel
 from curator.errors import BankError, ConfigError
 from curator.ranges import read_table
 
@@ -226,7 +226,7 @@ class SaidSource:
         return asdict(self)
 
     def read(self, inputs):
-        return Found(tuple(SourceLabel(text, None, "said", text) for text in self.said), {"speaker": "someone"})
+        return ReadLabels(tuple(SourceLabel(text, None, "said", text) for text in self.said), {"speaker": "someone"})
 
 
 def test_another_kind_of_source_is_one_class_and_one_line(build, monkeypatch, tmp_path):

@@ -23,7 +23,7 @@ from PIL import Image
 
 from curator.decode import REASONS, DecodeOptions, prepare
 from curator.engines import decode_patience
-from curator.engines.decode_messages import BadReply, Reply
+from curator.engines.decode_messages import BadReply, DecodeReply
 from curator.engines.decode_pool import Decoded, DecodeFault, DecodePool
 from curator.errors import CuratorError
 from curator.types import Preprocess
@@ -238,7 +238,7 @@ def test_a_reply_that_does_not_fit_is_refused_before_memory_is_given_to_it(said)
     with ours, theirs:
         threading.Thread(target=theirs.sendall, args=[said], daemon=True).start()
         with pytest.raises(BadReply):
-            Reply.receive(ours, count=1, size=32)
+            DecodeReply.receive(ours, count=1, size=32)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its socket through /proc")

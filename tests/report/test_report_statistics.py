@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from curator.report.statistics import (
-    Share,
+    Proportion,
     kolmogorov_smirnov,
     mean_discrepancy,
     stability_index,
@@ -26,7 +26,7 @@ def test_the_interval_of_a_share_is_scipys_wilson(part, whole):
 
 def test_a_share_of_nothing_is_no_number():
     found = wilson(0, 0)
-    assert isinstance(found, Share) and all(map(math.isnan, (found.value, found.low, found.high)))
+    assert isinstance(found, Proportion) and all(map(math.isnan, (found.value, found.low, found.high)))
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():

@@ -11,7 +11,7 @@ import pytest
 
 from curator.errors import UsageError
 from curator.review.fiftyone import read_samples
-from curator.review.journal import Journal, kept_aside, left_behind, read_journal
+from curator.review.journal import DecisionJournal, kept_aside, left_behind, read_journal
 from curator.review.label_studio import read_tasks
 from curator.review.reviews import BadReview, Line, Review, parse_review, sort_lines
 from curator.review.tables import csv_bytes, read_csv, read_jsonl
@@ -194,7 +194,7 @@ def test_a_tag_of_a_fiftyone_sample_goes_before_its_label(tmp_path: Path):
 
 
 def test_a_journal_keeps_what_was_appended_and_sets_aside_what_was_cut_off(tmp_path: Path):
-    journal = Journal(tmp_path / "reviews", "one")
+    journal = DecisionJournal(tmp_path / "reviews", "one")
     reviews = [Review(A, "id", "ann", reviewed_at=NOW), Review(B, "ood", "ann", reviewed_at=NOW, note="ä\nö")]
     for review in reviews:
         journal.append(review)
@@ -211,7 +211,7 @@ def test_a_journal_keeps_what_was_appended_and_sets_aside_what_was_cut_off(tmp_p
 
 
 def test_a_journal_stays_when_its_reviews_could_not_be_recorded(tmp_path: Path):
-    journal = Journal(tmp_path / "reviews", "one")
+    journal = DecisionJournal(tmp_path / "reviews", "one")
     journal.append(Review(A, "id", "ann", reviewed_at=NOW))
     journal.close()
     with pytest.raises(ZeroDivisionError), left_behind(tmp_path / "reviews"):

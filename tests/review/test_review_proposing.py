@@ -15,8 +15,8 @@ from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError, ConfigError, UsageError
 from curator.generators.embedded.nouns import Vocabulary
 from curator.workspace import Workspace
-from curator.workspace.review.evidence import Candidate, Judged, ranked
-from curator.workspace.review.judgement import Figures, Sides, judge, shortfall
+from curator.workspace.review.evidence import Judged, LabelEdit, ranked
+from curator.workspace.review.judgement import ReviewFigures, Sided, judge, shortfall
 from curator.workspace.review.propose import ProposalRequest
 
 WORDS = ("blue whale", "red squirrel", "red wolf", "sea horse", "white pepper")
@@ -123,7 +123,7 @@ def test_a_label_that_flags_more_rightly_than_wrongly_stays(workspace, decide, i
 
 def test_a_proposal_that_worsens_is_not_written(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", red="id")
-    worse = Figures(4, 3, 0, 0, None)
+    worse = ReviewFigures(4, 3, 0, 0, None)
     monkeypatch.setattr("curator.workspace.review.propose.judge", lambda before, after: judge(before, worse))
     assert workspace.reviews.propose(ProposalRequest()).verdict == "it flags 3 of 4 ID images, before 2"
     with pytest.raises(BankError, match="not written: it flags 3 of 4 ID images, before 2"):
@@ -190,26 +190,26 @@ def images_of(workspace: Workspace, groups: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [
-        (Figures(10, 2, 5, 4, 0.9), None),
-        (Figures(10, 3, 5, 5, 0.99), "it flags 3 of 10 ID images, before 2"),
-        (Figures(10, 0, 5, 3, 0.99), "it flags 3 of 5 OOD images, before 4"),
-        (Figures(10, 2, 5, 4, 0.8949), "its AUROC is 0.8949, before 0.9000"),
-        (Figures(10, 2, 5, 4, 0.8951), None),
+        (ReviewFigures(10, 2, 5, 4, 0.9), None),
+        (ReviewFigures(10, 3, 5, 5, 0.99), "it flags 3 of 10 ID images, before 2"),
+        (ReviewFigures(10, 0, 5, 3, 0.99), "it flags 3 of 5 OOD images, before 4"),
+        (ReviewFigures(10, 2, 5, 4, 0.8949), "its AUROC is 0.8949, before 0.9000"),
+        (ReviewFigures(10, 2, 5, 4, 0.8951), None),
     ],
 )
 def test_what_counts_as_worse(after, verdict):
-    assert judge(Figures(10, 2, 5, 4, 0.9), after) == verdict
+    assert judge(ReviewFigures(10, 2, 5, 4, 0.9), after) == verdict
 
 
 def test_figures_are_counts_below_the_cut_on_either_side():
     vector = np.ones(4, dtype=np.float32) / 2
     judged = [Judged("a" * 32, "a" * 32, True, 0.0, vector), Judged("b" * 32, "b" * 32, False, 0.0, vector)]
-    sides = Sides.of(judged, np.zeros((2, 4), dtype=np.float32))
+    sides = Sided.of(judged, np.zeros((2, 4), dtype=np.float32))
     scores = np.array([3.0, 0.5, -1.0, 1.5])  # reference, reference, decided ID, decided OOD
-    assert sides.figures(scores, 1.0) == Figures(3, 2, 1, 0, pytest.approx(1 / 3))
+    assert sides.figures(scores, 1.0) == ReviewFigures(3, 2, 1, 0, pytest.approx(1 / 3))
     assert shortfall(scores, sides.is_id, 1.0) == pytest.approx(0.5 + 2.0 + 0.5)
 
 
 def test_candidates_with_more_witnesses_go_first_and_equals_by_text():
-    found = [Candidate("remove", text, "", witnesses=count) for text, count in (("b", 1), ("c", 3), ("a", 1))]
+    found = [LabelEdit("remove", text, "", witnesses=count) for text, count in (("b", 1), ("c", 3), ("a", 1))]
     assert [item.label for item in ranked([*found, replace(found[1], label="z", outcome="no")])] == ["c", "a", "b", "z"]

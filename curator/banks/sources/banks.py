@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
 from curator.banks.published import Published
-from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.banks.sources.source import Inputs, ReadLabels, SourceLabel
 from curator.errors import BankError
 from curator.ranges import BANK, Place, read_table
 from curator.types import Bank, Label
@@ -36,13 +36,13 @@ class BankSource:
     def as_mapping(self) -> Mapping[str, Any]:
         return asdict(self)
 
-    def read(self, inputs: Inputs) -> Found:
+    def read(self, inputs: Inputs) -> ReadLabels:
         bank = inputs.find_bank(self.bank)
         negatives = bank.labels[bank.id_count :]
         if not negatives:
             raise BankError(f"bank {short_address(bank)} has no negatives to take over", hint="remove it from the spec")
         labels = tuple(taken_over(label, bank) for label in negatives)
-        return Found(labels, {"bank": bank.name, "digest": bank.digest})
+        return ReadLabels(labels, {"bank": bank.name, "digest": bank.digest})
 
 
 def taken_over(label: Label, bank: Bank) -> SourceLabel:

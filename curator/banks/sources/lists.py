@@ -11,7 +11,7 @@ from curator.banks.checks import TemplateText, Text, Texts
 from curator.banks.labels import read_labels
 from curator.banks.prompts import TEMPLATES, fill
 from curator.banks.published import Published
-from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.banks.sources.source import Inputs, ReadLabels, SourceLabel
 from curator.banks.wordnet import PartOfSpeech
 from curator.errors import ConfigError
 from curator.ranges import Place, read_table
@@ -52,7 +52,7 @@ class ListSource:
         """With only that of `file` and `words` which was given."""
         return {key: value for key, value in asdict(self).items() if value not in (None, ())}
 
-    def read(self, inputs: Inputs) -> Found:
+    def read(self, inputs: Inputs) -> ReadLabels:
         if self.file is None:
             words, facts = list(self.words), {"list": "spec"}
         else:
@@ -63,4 +63,4 @@ class ListSource:
             words.sort()
         origin = f"list:{facts['list']}"
         labels = (SourceLabel(word, self.part_of_speech, origin, fill(self.template, word)) for word in words)
-        return Found(tuple(labels), facts)
+        return ReadLabels(tuple(labels), facts)

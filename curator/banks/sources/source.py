@@ -35,7 +35,7 @@ class SourceLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReadLabels:
     """What a source read: its labels in order, and what they were read from (file, digest), for the lineage."""
 
     labels: tuple[SourceLabel, ...]
@@ -55,7 +55,7 @@ class Inputs:
     find_bank: FindBank = no_banks
 
 
-class Source(Protocol):
+class LabelSource(Protocol):
     """A frozen dataclass of options, made from a table of the spec; its fields are the table's keys.
 
     `repeats`: written as `[[negatives.<kind>]]`, any number of them. `given_by`: the fields that only say where the
@@ -74,11 +74,11 @@ class Source(Protocol):
     def banks(self) -> tuple[str, ...]: ...
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> Source:
+    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> LabelSource:
         """Checks the table of a spec and fills in defaults. Raises ConfigError that names the key."""
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Its options under the keys of the spec."""
 
-    def read(self, inputs: Inputs) -> Found:
+    def read(self, inputs: Inputs) -> ReadLabels:
         """Its labels. Raises ConfigError or BankError for what cannot be read."""

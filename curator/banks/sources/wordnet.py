@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from curator.banks.checks import TemplateText, TextsOrNone, some_of
 from curator.banks.prompts import TEMPLATES, fill
 from curator.banks.published import Published
-from curator.banks.sources.source import Found, Inputs, SourceLabel
+from curator.banks.sources.source import Inputs, ReadLabels, SourceLabel
 from curator.banks.wordnet import Candidate, PartOfSpeech, WordNet, load_wordnet
 from curator.banks.wordnet.lexicon import LEXNAMES_OF
 from curator.ranges import Place, Range, read_table
@@ -60,9 +60,9 @@ class WordNetSource:
         values = asdict(self)
         return values if self.superclasses else {key: values[key] for key in values if key not in PHRASE_KEYS}
 
-    def read(self, inputs: Inputs) -> Found:
+    def read(self, inputs: Inputs) -> ReadLabels:
         wordnet = load_wordnet()
-        return Found(tuple(map(self.label, self.candidates(wordnet))), {"sha256": wordnet.sha256})
+        return ReadLabels(tuple(map(self.label, self.candidates(wordnet))), {"sha256": wordnet.sha256})
 
     def candidates(self, wordnet: WordNet) -> list[Candidate]:
         """Distinct words, part after part in the spec's order; a word of two parts belongs to the first."""

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 
 from curator.errors import GeneratorError
 from curator.generators import GeneratorOptions
-from curator.generators.chat.service import ChatService, Outcome, Sent
+from curator.generators.chat.service import ChatService, HttpOutcome, Sent
 from curator.generators.pictures import PictureFault
 from curator.generators.requests import Reply, Request, Role
 from curator.generators.surroundings import Surroundings
@@ -72,7 +72,7 @@ class _Sending:
     def failed(self, fault: str, *, final: bool) -> Reply:
         return Reply(self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds)
 
-    def answered(self, outcome: Outcome) -> Reply:
+    def answered(self, outcome: HttpOutcome) -> Reply:
         return Reply(
             self.position, text=outcome.text, attempts=self.attempts, seconds=self.seconds, facts=outcome.facts
         )
@@ -94,7 +94,7 @@ class _Dispatch:
     fatal: str | None = None
     reached: bool = False  # whether the service ever said anything
     outbox: SimpleQueue[tuple[_Sending, Sent] | None] = field(default_factory=SimpleQueue)
-    inbox: SimpleQueue[tuple[_Sending, Outcome | BaseException]] = field(default_factory=SimpleQueue)
+    inbox: SimpleQueue[tuple[_Sending, HttpOutcome | BaseException]] = field(default_factory=SimpleQueue)
 
     def run(self) -> Iterator[Reply]:
         threads = range(self.most_at_once)
@@ -188,7 +188,7 @@ class _Dispatch:
         due = max(self.paused_until, 0.0 if self._takes_up else repeat_due)
         return None if due == math.inf else max(0.0, due - time.monotonic())
 
-    def _settle(self, sending: _Sending, outcome: Outcome | BaseException) -> Iterator[Reply]:
+    def _settle(self, sending: _Sending, outcome: HttpOutcome | BaseException) -> Iterator[Reply]:
         self.on_the_way -= 1
         if isinstance(outcome, BaseException):
             raise outcome
@@ -207,7 +207,7 @@ class _Dispatch:
         elif (reply := self._repeat(sending, outcome)) is not None:
             yield reply
 
-    def _repeat(self, sending: _Sending, outcome: Outcome) -> Reply | None:
+    def _repeat(self, sending: _Sending, outcome: HttpOutcome) -> Reply | None:
         sending.last_fault = outcome.text
         wish = min(outcome.pause_seconds or 0.0, LONGEST_WISH_SECONDS)
         self.paused_until = max(self.paused_until, time.monotonic() + wish)

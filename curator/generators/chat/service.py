@@ -46,7 +46,7 @@ REPEATABLE = (408, 409, 429)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class HttpOutcome:
     """What one HTTP request gave. `text` is the answer, the fault, or the name of an unfit parameter, by `kind`.
 
     pause_seconds: what the service asks to wait. unreachable: nothing listens there.
@@ -135,7 +135,7 @@ class ChatService:
             sent["max_completion_tokens"] = self._options.max_new_tokens
         return {"model": self.model, "messages": messages, **sent}
 
-    def send(self, body: Sent) -> Outcome:
+    def send(self, body: Sent) -> HttpOutcome:
         """Send it once and wait. Every fault of service and network is an outcome."""
         import openai
 
@@ -144,25 +144,25 @@ class ChatService:
             completion = client.chat.completions.create(**body)
             outcome = self._read(completion)
         except openai.APITimeoutError:
-            outcome = Outcome("repeat", f"no answer within {self._options.timeout_seconds:g} s")
+            outcome = HttpOutcome("repeat", f"no answer within {self._options.timeout_seconds:g} s")
         except openai.APIConnectionError as fault:
             cause = type(fault.__cause__).__name__
-            outcome = Outcome("repeat", f"the connection failed ({cause})", unreachable=cause == "ConnectError")
+            outcome = HttpOutcome("repeat", f"the connection failed ({cause})", unreachable=cause == "ConnectError")
         except openai.APIStatusError as fault:
             outcome = self._refusal(fault, body)
         except (openai.OpenAIError, ValueError, RecursionError) as fault:
-            outcome = Outcome("repeat", f"the service sent what cannot be read ({type(fault).__name__})")
+            outcome = HttpOutcome("repeat", f"the service sent what cannot be read ({type(fault).__name__})")
         return replace(outcome, seconds=time.monotonic() - started)
 
-    def _read(self, completion: Any) -> Outcome:
+    def _read(self, completion: Any) -> HttpOutcome:
         """The package checks no types of what it reads, so anything may stand anywhere."""
         try:
             choice = completion.choices[0]
             text = choice.message.content
         except (AttributeError, IndexError, TypeError):
-            return Outcome("repeat", "the service sent what is no completion")
+            return HttpOutcome("repeat", "the service sent what is no completion")
         if text is not None and not isinstance(text, str):
-            return Outcome("repeat", "the service sent a content that is no text")
+            return HttpOutcome("repeat", "the service sent a content that is no text")
         usage = getattr(completion, "usage", None)
         facts = {
             "finish_reason": getattr(choice, "finish_reason", None),
@@ -178,22 +178,22 @@ class ChatService:
             for name, value in facts.items()
             if isinstance(value, str | int)
         }
-        return Outcome("answered", self._without_key(text or ""), kept)
+        return HttpOutcome("answered", self._without_key(text or ""), kept)
 
-    def _refusal(self, fault: openai.APIStatusError, body: Sent) -> Outcome:
+    def _refusal(self, fault: openai.APIStatusError, body: Sent) -> HttpOutcome:
         status, said = fault.status_code, self._clean(_said(fault))
         if status in (401, 403):
-            return Outcome("fatal", f"{self} refuses the key ({status}): {said}; {self._key_place}")
+            return HttpOutcome("fatal", f"{self} refuses the key ({status}): {said}; {self._key_place}")
         if status == 404:
-            return Outcome("fatal", f"{self}: no such model or path (404): {said}; {self._key_place}")
+            return HttpOutcome("fatal", f"{self}: no such model or path (404): {said}; {self._key_place}")
         if fault.code == "insufficient_quota":
-            return Outcome("fatal", f"{self}: its quota is spent ({status}): {said}; {self._key_place}")
+            return HttpOutcome("fatal", f"{self}: its quota is spent ({status}): {said}; {self._key_place}")
         text = f"the service answered {status}: {said}"
         if status >= 500 or status in REPEATABLE:
-            return Outcome("repeat", text, pause_seconds=_retry_after(fault.response.headers))
+            return HttpOutcome("repeat", text, pause_seconds=_retry_after(fault.response.headers))
         if status in (400, 422) and (unfit := _unfit(said, body)):
-            return Outcome("unfit", unfit)
-        return Outcome("refused", text)
+            return HttpOutcome("unfit", unfit)
+        return HttpOutcome("refused", text)
 
     def _clean(self, text: str) -> str:
         return one_line(self._without_key(one_line(text)), longest=LONGEST_FAULT)

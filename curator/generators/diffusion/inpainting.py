@@ -33,7 +33,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Painted:
+class Inpainted:
     """image: of the last pass; None when the model gave values that are no numbers. losses: of every pass, in order.
     unsafe: what the checkpoint's safety checker says."""
 
@@ -50,7 +50,7 @@ class Inpainter:
     guide: Guide
     loss: GuideLoss
 
-    def paint(self, tasks: Sequence[Task], settings: InpaintSettings) -> list[Painted]:
+    def paint(self, tasks: Sequence[Task], settings: InpaintSettings) -> list[Inpainted]:
         """One painting for each task, in order. The images are denoised together and judged one by one."""
         model, size = self.latents, settings.size
         model.check_size(size)
@@ -80,9 +80,9 @@ class Inpainter:
             else:
                 noise = moved(noise, torch.cat([found.gradient for found in judged]), settings.learning_rate)
         return [
-            Painted(to_image(image), tuple(history), unsafe=model.is_unsafe(image))
+            Inpainted(to_image(image), tuple(history), unsafe=model.is_unsafe(image))
             if bool(image.isfinite().all())
-            else Painted(None, tuple(history))
+            else Inpainted(None, tuple(history))
             for image, history in zip(images, losses, strict=True)
         ]
 

@@ -51,7 +51,7 @@ BATCH = 256  # images whose neighbours are looked up at once
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NearWords:
     """What is near one image: positions in the vocabulary, the nearest first."""
 
     nouns: list[int]
@@ -104,7 +104,7 @@ class VocabularyDescriber:
     def _id_keys(self) -> set[str]:
         return keys_of(self._surroundings.id_texts)
 
-    def _look(self, requests: Sequence[Request]) -> dict[str, Seen]:
+    def _look(self, requests: Sequence[Request]) -> dict[str, NearWords]:
         """What the pictures are near to, by image id; those without a vector are left out."""
         pictures = [picture for request in requests for picture in request.pictures[:1]]
         vectors = {picture.image_id: picture.vector for picture in pictures if picture.vector is not None}
@@ -115,9 +115,9 @@ class VocabularyDescriber:
         nouns, _ = self._neighbours.nearest(rows, NEAREST, allow=~is_place)
         places, _ = self._neighbours.nearest(rows, NEAREST, allow=is_place)
         found = zip(vectors, nouns.tolist(), places.tolist(), queries, strict=True)
-        return {name: Seen(noun, place, query) for name, noun, place, query in found}
+        return {name: NearWords(noun, place, query) for name, noun, place, query in found}
 
-    def _answer(self, seen: dict[str, Seen], request: Request) -> Reply:
+    def _answer(self, seen: dict[str, NearWords], request: Request) -> Reply:
         name = request.prompt.name
         if name not in ("describe-image", "describe-image-freely", "list-elements"):
             raise Refused(f"{self.model} does not know the prompt {name}")
@@ -130,7 +130,7 @@ class VocabularyDescriber:
             said = {"description": self._describe(found, barred)}
         return Reply(0, text=json.dumps(said, ensure_ascii=False))
 
-    def _describe(self, seen: Seen, barred: set[str]) -> str:
+    def _describe(self, seen: NearWords, barred: set[str]) -> str:
         """The phrase nearest the image among single nouns and places and what is composed of the best of them."""
         texts = self._vocabulary.texts
         nouns = self._distinct(seen.nouns, barred, BEST["noun"])
@@ -145,7 +145,7 @@ class VocabularyDescriber:
         cosine, phrase = nearest_first(self._nearness(self._encoded(phrases), seen.query), phrases)[0]
         return phrase if cosine >= plain[0][0] + GAIN else plain[0][1]
 
-    def _elements(self, request: Request, seen: Seen) -> list[str]:
+    def _elements(self, request: Request, seen: NearWords) -> list[str]:
         """Places and things near the image that are not its main subject: half of each, by nearness."""
         label, count = text_slot(request, "label"), count_slot(request)
         barred, kin = keys_of([label]), kin_ids(label)

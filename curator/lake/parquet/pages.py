@@ -48,7 +48,7 @@ def check_claims(metadata: pq.FileMetaData, byte_size: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class ColumnChunk:
     """Where the pages of one column of a row group lie in the file."""
 
     start: int
@@ -60,7 +60,7 @@ class Pages:
     """The bytes of a file, and of each row group the chunks of its columns, in the order of the leaves."""
 
     source: BinaryIO
-    chunks: tuple[tuple[Chunk, ...], ...]
+    chunks: tuple[tuple[ColumnChunk, ...], ...]
 
     @classmethod
     def of(cls, file: pq.ParquetFile, source: BinaryIO) -> Pages:
@@ -79,7 +79,7 @@ class Pages:
 
 
 @lru_cache(maxsize=4)
-def _chunks_of(footer: bytes) -> tuple[tuple[Chunk, ...], ...]:
+def _chunks_of(footer: bytes) -> tuple[tuple[ColumnChunk, ...], ...]:
     """Of each row group. Kept for the next: each row group of a file is read by itself, and opens it anew."""
     try:
         return tuple(_row_groups(Compact(footer, MAGIC_BYTES)))
@@ -87,7 +87,7 @@ def _chunks_of(footer: bytes) -> tuple[tuple[Chunk, ...], ...]:
         raise ValueError("its footer ends too early") from fault
 
 
-def _row_groups(footer: Compact) -> Iterator[tuple[Chunk, ...]]:
+def _row_groups(footer: Compact) -> Iterator[tuple[ColumnChunk, ...]]:
     for field, kind in footer.fields():
         if field == ROW_GROUPS and kind in LISTS:
             for _ in footer.items():
@@ -96,13 +96,13 @@ def _row_groups(footer: Compact) -> Iterator[tuple[Chunk, ...]]:
             footer.skip(kind)
 
 
-def _chunks(footer: Compact, field: int, kind: int) -> Iterator[Chunk]:
+def _chunks(footer: Compact, field: int, kind: int) -> Iterator[ColumnChunk]:
     if field == COLUMNS and kind in LISTS:
         for _ in footer.items():
             found = footer.numbers()
             dictionary, data = found.get(DICTIONARY_PAGE, 0), found.get(DATA_PAGE, 0)
             start = dictionary if 0 < dictionary < data else data
-            yield Chunk(start, start + found.get(SIZE, 0))
+            yield ColumnChunk(start, start + found.get(SIZE, 0))
     elif kind > 2:
         footer.skip(kind)
 
@@ -139,7 +139,7 @@ class _Claims:
     values: int = 0
 
 
-def _check_pages(source: BinaryIO, chunk: Chunk, *, most_pages: int) -> _Claims:
+def _check_pages(source: BinaryIO, chunk: ColumnChunk, *, most_pages: int) -> _Claims:
     """Of so many data pages and the dictionary before them. Raises Implausible."""
     position, end = chunk.start, chunk.end
     found = _Claims()

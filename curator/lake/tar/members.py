@@ -44,7 +44,7 @@ class BytesAfterEnd(tarfile.ReadError):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TarMember:
     """One member. `offset` is where its bytes begin in the content; `oddity` says what it is where it is no file.
 
     archive: which of several joined ones it is in, from 0. inside: the name of the tar in this tar that holds it.
@@ -101,7 +101,7 @@ class Content:
             self._end = math.inf
 
 
-def read_members(content: Content) -> Iterator[Member]:
+def read_members(content: Content) -> Iterator[TarMember]:
     """The members in order, with the content at the bytes of each; what the caller leaves of them is skipped.
 
     Raises tarfile.TarError, ValueError or TooMuchContent.
@@ -158,7 +158,7 @@ def _count(content: Content, counted: int = 0) -> str:
     return f"{counted} bytes" if counted <= MAX_COUNTED else f"more than {MAX_COUNTED} bytes"
 
 
-def _described(header: tarfile.TarInfo, content: Content) -> tuple[Member, int]:
+def _described(header: tarfile.TarInfo, content: Content) -> tuple[TarMember, int]:
     """The member that a header begins, after all headers that describe it; and its size with what fills its block."""
     pax: dict[bytes, bytes] = {}
     long_name: bytes | None = None
@@ -217,7 +217,7 @@ def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += length
 
 
-def _member(header: tarfile.TarInfo, long_name: bytes | None, pax: dict[bytes, bytes], content: Content) -> Member:
+def _member(header: tarfile.TarInfo, long_name: bytes | None, pax: dict[bytes, bytes], content: Content) -> TarMember:
     stored = pax.get(b"GNU.sparse.name") or pax.get(b"path") or long_name
     name = header.name if stored is None else stored.decode("utf-8", "surrogateescape").rstrip("/")
     if len(name) > MAX_NAME:
@@ -228,7 +228,7 @@ def _member(header: tarfile.TarInfo, long_name: bytes | None, pax: dict[bytes, b
         oddity = "a sparse member, which no image is"
     elif not header.isreg() and not header.isdir():
         oddity = "a link or a device, never followed"
-    return Member(name, size, content.position, header.isdir(), oddity)
+    return TarMember(name, size, content.position, header.isdir(), oddity)
 
 
 def _pax_size(value: bytes | None, otherwise: int) -> int:

@@ -27,7 +27,7 @@ from curator.lake.kinds import kind_of
 from curator.lake.options import ReadOptions
 from curator.lake.passed import EMPTY_TAR, PARQUET_INSIDE, TAR_INSIDE, PassedOver, passed_as, suffix_heading
 from curator.lake.signatures import HEAD, looks_like_image
-from curator.lake.tar.members import CUT_SHORT, BytesAfterEnd, Content, Member, read_members
+from curator.lake.tar.members import CUT_SHORT, BytesAfterEnd, Content, TarMember, read_members
 from curator.printable import readable, said_by
 from curator.types import Datum, Reject, SourceObject
 
@@ -77,7 +77,7 @@ def archive_reason(fault: BaseException) -> str:
     return "truncated_archive" if isinstance(fault, EOFError) or CUT_SHORT in str(fault) else "unreadable_archive"
 
 
-def _key(member: Member) -> tuple[int, str, str]:
+def _key(member: TarMember) -> tuple[int, str, str]:
     """What the members of one sample share; archives that are joined have none in common."""
     return member.archive, member.inside, sample_key(member.name)
 
@@ -136,7 +136,7 @@ class _Archive:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def members(self) -> Iterator[Member | Reject]:
+    def members(self) -> Iterator[TarMember | Reject]:
         """The members; in the place of a tar those that it holds, and a reject where it is broken."""
         is_empty = True
         for member in read_members(self._content):
@@ -148,7 +148,7 @@ class _Archive:
         if is_empty:
             self._passed.note(EMPTY_TAR)
 
-    def _members_inside(self, outer: Member) -> Iterator[Member | Reject]:
+    def _members_inside(self, outer: TarMember) -> Iterator[TarMember | Reject]:
         is_empty, end = True, outer.offset + outer.size
         try:
             with self._content.up_to(end):
@@ -163,7 +163,7 @@ class _Archive:
         if is_empty:
             self._passed.note(EMPTY_TAR)
 
-    def take(self, member: Member, sample: _Sample) -> None:
+    def take(self, member: TarMember, sample: _Sample) -> None:
         """Add what a member holds to its sample: an image, or the label. What is neither is counted."""
         if member.is_folder:
             return
@@ -181,7 +181,7 @@ class _Archive:
         else:
             self._passed.note(suffix_heading(readable(member.name)))
 
-    def _image(self, member: Member, head: bytes = b"") -> Datum | Reject:
+    def _image(self, member: TarMember, head: bytes = b"") -> Datum | Reject:
         """head: what was read of it already."""
         if not member.is_regular:
             return self._reject(member, "not_a_regular_member", member.oddity)
@@ -192,12 +192,12 @@ class _Archive:
         data = head + self._content.take(member.size - len(head))
         return Datum(f"{self._item.uri}#{name}", self._item.uri, data, member=name, byte_offset=offset)
 
-    def _reject(self, member: Member, reason: str, detail: str, *, size: int | None = None) -> Reject:
+    def _reject(self, member: TarMember, reason: str, detail: str, *, size: int | None = None) -> Reject:
         name, offset = self._place(member)
         uri = f"{self._item.uri}#{name}"
         return Reject(uri, self._item.uri, "read", reason, detail, name, None if size is None else offset, size)
 
-    def _place(self, member: Member) -> tuple[str, int | None]:
+    def _place(self, member: TarMember) -> tuple[str, int | None]:
         """The name of a member, which no other has, and where its bytes are in the file, if they are."""
         name = f"{member.inside}#{member.name}" if member.inside else member.name
         return self._unique(readable(name)), None if self._is_compressed else member.offset
@@ -222,7 +222,7 @@ class _Archive:
         return text
 
 
-def _heading(member: Member) -> str | None:
+def _heading(member: TarMember) -> str | None:
     """Under which heading a member is passed over for its name alone."""
     return next(filter(None, map(passed_as, member.name.split("/"))), None)
 

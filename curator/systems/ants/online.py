@@ -26,7 +26,7 @@ from curator.systems.ants.questions import (
     without_id_names,
 )
 from curator.systems.ants.settings import AntsSettings
-from curator.systems.ants.stream import AntsStream, Candidate
+from curator.systems.ants.stream import AntsStream, ImageToDescribe
 from curator.systems.cleaning import Cleaner
 from curator.systems.conversations import tally
 from curator.systems.proposals import Learned, Proposal, Streamed
@@ -69,7 +69,7 @@ class AntsRun:
         (table,) = self.world.base_scorer.score(vectors)
         return table.id_score, table.id_label
 
-    def _describe(self, candidates: Sequence[Candidate]) -> Vectors:
+    def _describe(self, candidates: Sequence[ImageToDescribe]) -> Vectors:
         """Sentences of images, cleaned; one that was said before is not said again."""
         parent, images = self.world.parent, self.world.look_up([str(candidate.image) for candidate in candidates])
         calls = describe(images, self.world, self.asking, self.settings)

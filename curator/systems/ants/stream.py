@@ -38,7 +38,7 @@ from curator.systems.tanl.stream import ScoreQueue, activations, ranked
 from curator.types import Vectors
 
 
-class Candidate(NamedTuple):
+class ImageToDescribe(NamedTuple):
     """An image to describe: its number in the stream or its id, its predicted ID label, its score by NegLabel."""
 
     image: Hashable
@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
 # high ones; so many sentences, in such steps, with such a gap, and of equal thresholds between scores the first.
 ACTIVATED, ACTIVATION_STEP, ACTIVATION_GAP, ACTIVATION_SCORES = 500, 2, 0.5, 20_000
 BaseScorer: TypeAlias = Callable[[Vectors], tuple[Scores, NDArray[np.integer]]]
-Describe: TypeAlias = Callable[[Sequence[Candidate]], Vectors]
+Describe: TypeAlias = Callable[[Sequence[ImageToDescribe]], Vectors]
 LookAlikes: TypeAlias = Callable[[Sequence[int]], Mapping[int, Vectors]]
 
 
@@ -96,7 +96,7 @@ class AntsStream:
         self._names: dict[int, NDArray[np.float64]] = {}
         self.history = ScoreHistory()
         self.class_counts = np.zeros(len(id_vectors), dtype=np.int64)
-        self.cache: list[Candidate] = []
+        self.cache: list[ImageToDescribe] = []
         self.batches = self.images = self.updates = self._described = 0
         self._sums, self._weighed = np.zeros(2), 0
         self._activated = ScoreQueue(ACTIVATION_SCORES)
@@ -112,7 +112,7 @@ class AntsStream:
         suspected = static < self.threshold
         if self.updates < self.settings.updates:
             places = np.flatnonzero(suspected).tolist()
-            self.cache += [Candidate(names[place], int(labels[place]), float(static[place])) for place in places]
+            self.cache += [ImageToDescribe(names[place], int(labels[place]), float(static[place])) for place in places]
             if len(self.cache) > self.settings.cache_size:
                 self._update_ens()
         since = self.batches - self.settings.first_class_batch

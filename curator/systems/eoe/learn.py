@@ -51,7 +51,7 @@ class Thread:
 
 
 @dataclass(slots=True)
-class Session:
+class EoeSession:
     """All that was asked and heard. Proposals stand in the order in which they came, whatever they concern, so that a
     label that comes late never displaces an equal one that was there before."""
 
@@ -95,7 +95,7 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
     id_texts = world.parent.id_texts
     threads = open_threads(id_texts, settings)
-    session = Session(asking, id_texts, settings, template_for(settings.template, world.parent))
+    session = EoeSession(asking, id_texts, settings, template_for(settings.template, world.parent))
     goal = threads[0].goal
     for asked in range(0, goal, settings.per_turn):
         session.ask([(thread, goal - asked) for thread in threads])

@@ -65,7 +65,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class Session:
+class MmoodSession:
     """What a run works with, and all that came of it: calls by stage, pictures, images shown."""
 
     world: World
@@ -98,7 +98,7 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     """
     clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
     texts, template = world.parent.id_texts, template_for(settings.template, world.parent)
-    session = Session(world, asking, texts, settings, clean, template)
+    session = MmoodSession(world, asking, texts, settings, clean, template)
     wanted = settings.label_count(len(texts))
     halved = settings.branch == "mix" and settings.mix == "labels"
     goals = {NEAR: (wanted + 1) // 2, FAR: wanted // 2} if halved else {NEAR: wanted, FAR: wanted}
@@ -133,7 +133,7 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     )
 
 
-def near_labels(session: Session) -> list[Proposal]:
+def near_labels(session: MmoodSession) -> list[Proposal]:
     """One call for each image of each class, or for a class without images; round-robin over the classes, so that
     what is cut off at the end is the tail of each rather than the last classes."""
     asked: list[tuple[str, Request]] = []
@@ -155,7 +155,7 @@ def near_labels(session: Session) -> list[Proposal]:
     return round_robin(by_class.values())
 
 
-def shown_images(session: Session) -> dict[str, list[Picture]]:
+def shown_images(session: MmoodSession) -> dict[str, list[Picture]]:
     """By ID label the images that are shown of it, the best first."""
     world, by_label = session.world, dict[str, list[Picture]]()
     chosen = select_images(world.id_images, session.settings.images_per_class)
@@ -165,7 +165,7 @@ def shown_images(session: Session) -> dict[str, list[Picture]]:
     return by_label
 
 
-def far_labels(session: Session) -> list[Proposal]:
+def far_labels(session: MmoodSession) -> list[Proposal]:
     """Sketch, select, draw and elaborate in every group; round-robin over the groups, drafts behind all else."""
     groups = categorise(session)
     sketch(session, groups)
@@ -178,7 +178,7 @@ def far_labels(session: Session) -> list[Proposal]:
     return [session.proposal(heard, FAR) for heard in round_robin(lists)]
 
 
-def categorise(session: Session) -> list[Group]:
+def categorise(session: MmoodSession) -> list[Group]:
     """The primary categories: at most M, and one more of the classes that none of them names, or of all where the call
     gave no groups. A class belongs to the first group that names it. Names that are no class are left out."""
     count = session.settings.group_count(len(session.id_texts))
@@ -195,7 +195,7 @@ def categorise(session: Session) -> list[Group]:
     return [Group(name, members, Conversation(session.settings.seed)) for name, members in named]
 
 
-def sketch(session: Session, groups: Sequence[Group]) -> None:
+def sketch(session: MmoodSession, groups: Sequence[Group]) -> None:
     """Draft labels, and what cleaning leaves of them: an ID class must not be painted as an outlier."""
     count = session.settings.sketch
     slots: list[dict[str, Slot]] = [{"group": group.name, "classes": group.members, "count": count} for group in groups]
@@ -206,7 +206,7 @@ def sketch(session: Session, groups: Sequence[Group]) -> None:
         group.drafts = [Heard(proposal.text, call.call_id) for proposal in cleaned.kept]
 
 
-def select(session: Session, groups: Sequence[Group]) -> None:
+def select(session: MmoodSession, groups: Sequence[Group]) -> None:
     """The representatives: entries of the list that the model named, and for those that it did not, the farthest."""
     wanted = session.settings.representatives
     asked = [group for group in groups if len(group.drafts) > wanted]
@@ -236,7 +236,7 @@ def farthest_labels(world: World, labels: Sequence[str], count: int) -> list[str
     return [labels[row] for row in rows.tolist()]
 
 
-def draw(session: Session, groups: Sequence[Group]) -> None:
+def draw(session: MmoodSession, groups: Sequence[Group]) -> None:
     """A picture of each chosen label; one that two groups chose is painted once. The seed is the label's own."""
     settings = session.settings
     side = settings.size
@@ -258,7 +258,7 @@ def draw(session: Session, groups: Sequence[Group]) -> None:
                 group.pictures.append((label, painted[label]))
 
 
-def elaborate(session: Session, groups: Sequence[Group], goal: int) -> None:
+def elaborate(session: MmoodSession, groups: Sequence[Group], goal: int) -> None:
     """`goal` labels of the pictures' visual world in each group that has a picture, in at most so many rounds.
 
     The picture is shown in the first round; the later ones have it in their history.

@@ -39,7 +39,7 @@ from curator.systems.world import IdImage, World, select_images
 from curator.types import Bank, Vectors
 
 if TYPE_CHECKING:
-    from curator.systems.synood.training import Projection, Tuned
+    from curator.systems.synood.training import ResidualProjection, Tuned
 
 MARKER = re.compile(r"\((?:a|p|ip)\)(?!\w)|[\[\]]")  # WordNet's of adjectives; its brackets where they were left over
 WORD = re.compile(r"[^\W_]+")
@@ -170,7 +170,7 @@ def paint_all(
 
 def learn(
     world: World, painted: Painted, places: NDArray[np.int64], rows: NDArray[np.int64], settings: SynoodSettings
-) -> tuple[Projection, Tuned]:
+) -> tuple[ResidualProjection, Tuned]:
     """Stages 5 and 6. places: (M',) of the labels in use in the bank; rows: (n,) of each image, into `places`.
 
     The text vectors of stage 5 are the bank's own, so that images are projected for what they are compared with.

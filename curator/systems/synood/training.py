@@ -31,7 +31,7 @@ EPSILON = 1e-5  # of LayerNorm
 
 
 @dataclass(frozen=True)
-class Projection:
+class ResidualProjection:
     """f_hat = norm(f + ReLU(LayerNorm(W f + b))). weight: (d, d) float32, entries multiples of 2^-24, rows of norm
     below 8; bias, gain, shift: (d,) float32. losses: the mean of each epoch."""
 
@@ -59,7 +59,7 @@ def train_projection(
     text_vectors: Vectors,
     scale: float,
     settings: SynoodSettings,
-) -> Projection:
+) -> ResidualProjection:
     """id_vectors: (m, d), synthetic_vectors: (s, d), text_vectors: (C + M', d), unit norm; both labels are rows of the
     last, ID labels first. Linear, LayerNorm and ReLU, added to the image vector; texts stay as they are.
 
@@ -88,7 +88,7 @@ def train_projection(
             schedule.step()
     weight, bias, gain, shift = (layer.detach().numpy() for layer in layers)
     weight, bias = exact_rows(weight, bias)
-    return Projection(weight, bias, gain, shift, tuple(losses))
+    return ResidualProjection(weight, bias, gain, shift, tuple(losses))
 
 
 def tune_labels(

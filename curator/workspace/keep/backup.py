@@ -27,7 +27,7 @@ from curator.workspace.context import Context
 from curator.workspace.keep.backup_files import (
     MAKING,
     MANIFEST,
-    Manifest,
+    BackupManifest,
     StoredFile,
     copy_file,
     disk_faults,
@@ -113,7 +113,7 @@ def restore_backup(backup: Path, folder: Path) -> Layout:
     refuse_odd_bytes(folder)
     if not (backup / MANIFEST).is_file() and (found := list_backups(backup)):
         backup = found[-1]
-    manifest = Manifest.read(backup)
+    manifest = BackupManifest.read(backup)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", hint="restore into a new folder, and swap the two by hand")
     making = folder.parent / f"{MAKING}{folder.name}-{new_run_id()}"
@@ -133,7 +133,7 @@ def restore_backup(backup: Path, folder: Path) -> Layout:
     return Layout(folder)
 
 
-def lacking_files(layout: Layout, manifest: Manifest) -> list[str]:
+def lacking_files(layout: Layout, manifest: BackupManifest) -> list[str]:
     """What the ledger of a backup, or of what was restored from it, refers to and the backup does not have."""
     if not has_ledger(layout):
         return sorted(manifest.lost)
@@ -182,7 +182,7 @@ def _copy_workspace(
         files[relative] = copy_file(path, making / relative)
     if absent := sorted(wanted - files.keys()):
         raise BackupError(f"{absent[0]}, and {len(absent) - 1} more, did not get into the backup", hint="try again")
-    Manifest(files, lost).write(making)
+    BackupManifest(files, lost).write(making)
     for folder in {path.parent for path in making.rglob("*")}:
         sync(folder)
     byte_size = sum(stored.byte_size for stored in files.values())
@@ -193,7 +193,7 @@ def _copy_workspace(
 def _known_files(before: Path | None) -> Mapping[str, StoredFile] | None:
     """The files of the last backup; None where there is none that can be read: then all are copied."""
     with suppress(BackupError):
-        return Manifest.read(before).files if before else None
+        return BackupManifest.read(before).files if before else None
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from curator.errors import BackupError, WorkspaceError
 from curator.paths import expanded
 from curator.workspace.keep.backup import lacking_files, refuse_remote_backup
-from curator.workspace.keep.backup_files import MANIFEST, Manifest, disk_faults, is_as_written, list_backups
+from curator.workspace.keep.backup_files import MANIFEST, BackupManifest, disk_faults, is_as_written, list_backups
 from curator.workspace.layout import Layout
 
 
@@ -52,7 +52,7 @@ def verify_backups(place: Path | str) -> list[BackupCheck]:
 
 def _verify(backup: Path) -> BackupCheck:
     try:
-        manifest = Manifest.read(backup)
+        manifest = BackupManifest.read(backup)
     except BackupError as said:
         return BackupCheck(str(backup), 0, fault=said.message)
     there = {path.relative_to(backup).as_posix() for path in backup.rglob("*") if not path.is_dir()} - {MANIFEST}

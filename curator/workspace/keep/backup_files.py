@@ -39,7 +39,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BackupManifest:
     """What belongs to a backup. `lost`: what its ledger refers to and the workspace had lost already."""
 
     files: Mapping[str, StoredFile]
@@ -53,7 +53,7 @@ class Manifest:
         write_durably(backup / MANIFEST, json.dumps(document, indent=1).encode())
 
     @classmethod
-    def read(cls, backup: Path) -> Manifest:
+    def read(cls, backup: Path) -> BackupManifest:
         """Raises BackupError for a backup that is not whole, not readable or of another format."""
         try:
             document = json.loads((backup / MANIFEST).read_bytes())

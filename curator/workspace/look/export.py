@@ -20,7 +20,7 @@ from curator.errors import UsageError
 from curator.export.journal import Journal
 from curator.export.parts import Options
 from curator.export.rows import as_exported
-from curator.export.run import FORMATS, Outcome, Replace, export_into
+from curator.export.run import FORMATS, ExportOutcome, Replace, export_into
 from curator.lake.files import connect, foreign_faults
 from curator.paths import expanded
 from curator.store.queries import NamedQuery
@@ -86,7 +86,7 @@ def run_export(context: Context, queries: Mapping[str, NamedQuery], request: Exp
     is_url = scheme_of(request.to) is not None
     folder = _staging(context, request) if is_url else expanded(request.to).absolute()
     if is_url and (folder / SENT).exists():
-        outcome = Outcome(**Journal(folder).outcome())
+        outcome = ExportOutcome(**Journal(folder).outcome())
     else:
         outcome = export_into(
             folder,
@@ -100,7 +100,7 @@ def run_export(context: Context, queries: Mapping[str, NamedQuery], request: Exp
     return _summary(request, outcome)
 
 
-def _summary(request: ExportRequest, outcome: Outcome) -> ExportSummary:
+def _summary(request: ExportRequest, outcome: ExportOutcome) -> ExportSummary:
     return ExportSummary(to=request.to, format=request.format, **asdict(outcome))
 
 

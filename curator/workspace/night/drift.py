@@ -53,7 +53,7 @@ DRIFT_FIGURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class NightScores:
     """Log-odds by side. baseline: the row of the pinned baseline, if there is one."""
 
     tonight: Values
@@ -63,7 +63,7 @@ class Scores:
     pinned: Mapping[str, Any] | None
 
     @classmethod
-    def read(cls, database: Database, selection: Mapping[str, Any], tonight: Values) -> Scores:
+    def read(cls, database: Database, selection: Mapping[str, Any], tonight: Values) -> NightScores:
         pinned = ruling_baseline(database)
         base = database.table("list_baseline_scores")
         names = ("encoder_id", "bank_digest", "method_id")
@@ -94,7 +94,7 @@ def report_conditions(database: Database, texts: Sequence[str]) -> list[Conditio
     return conditions
 
 
-def score_shares(scores: Scores) -> dict[str, Any]:
+def score_shares(scores: NightScores) -> dict[str, Any]:
     """Histograms of the sides that have scores over common edges, as shares of each side."""
     sides = {name: getattr(scores, name) for name in ("tonight", "reference", "baseline")}
     sides = {name: values for name, values in sides.items() if len(values)}
@@ -112,7 +112,7 @@ def score_shares(scores: Scores) -> dict[str, Any]:
 
 
 def measure_drift(
-    context: Context, database: Database, selection: Mapping[str, Any], scores: Scores, arrivals: pa.Table
+    context: Context, database: Database, selection: Mapping[str, Any], scores: NightScores, arrivals: pa.Table
 ) -> dict[str, Any]:
     """All tests of tonight against the baseline; NaN where there is nothing to test."""
     psi, by_chance = stability_index(scores.baseline, scores.tonight)

@@ -29,7 +29,7 @@ from curator.workspace.look.arrivals import Arrivals
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.night.baselines import find_night
 from curator.workspace.night.conditions import conditions_held
-from curator.workspace.night.drift import Scores, measure_drift, report_conditions, score_shares
+from curator.workspace.night.drift import NightScores, measure_drift, report_conditions, score_shares
 from curator.workspace.night.map import NightMap, map_night
 from curator.workspace.night.reasons import reasons_of
 from curator.workspace.session import reading
@@ -127,7 +127,7 @@ def _decided_by(selection: Data) -> Data:
 
 def _judged(context: Context, database: Database, selection: Data, arrivals: Arrivals, drawn: NightMap) -> Data:
     """Scores, drift, clusters and galleries."""
-    scores = Scores.read(database, selection, arrivals.log_odds)
+    scores = NightScores.read(database, selection, arrivals.log_odds)
     drift = _clean(measure_drift(context, database, selection, scores, arrivals.table))
     certain, doubtful = _galleries(arrivals, drawn)
     reasons = reasons_of(context, database, selection, [*certain, *doubtful])

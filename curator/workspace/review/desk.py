@@ -16,7 +16,7 @@ from typing import Any
 
 from curator.errors import CuratorError, UsageError, WorkspaceLocked
 from curator.printable import said_by
-from curator.review.journal import Journal
+from curator.review.journal import DecisionJournal
 from curator.review.reviews import BadReview, checked_reviewer, parse_review
 from curator.review.server import BadRequest, ReviewServer
 from curator.store.ledger import utc_now
@@ -49,7 +49,7 @@ class ReviewDesk:
         self._recorded = 0  # of the journal's reviews
         self.taken_down = 0
         self._picture = lru_cache(KEPT)(self._make_picture)
-        self._journal = Journal(context.layout.reviews, new_run_id())
+        self._journal = DecisionJournal(context.layout.reviews, new_run_id())
 
     def __len__(self) -> int:
         return len(self._items)

@@ -45,7 +45,7 @@ class Judged:
 
 
 @dataclass
-class Candidate:
+class LabelEdit:
     """A change of one label. images: ids, sorted. against: witnesses that speak for leaving the label as it is.
 
     decided: of how many images the label alone decides the flag. noted: reviewers who call the label wrong.
@@ -75,7 +75,7 @@ class Candidate:
 
 def removals(
     bank: Bank, method: Method, cut: float, judged: Sequence[Judged], notes: Mapping[str, set[str]]
-) -> list[Candidate]:
+) -> list[LabelEdit]:
     """Negatives to take out. notes: by label as noted, the images for which it is wrong."""
     images: dict[int, set[str]] = defaultdict(set)
     witnesses: dict[int, set[str]] = defaultdict(set)
@@ -92,7 +92,7 @@ def removals(
         elif label is not None:
             against[label].add(item.witness)
     found = [
-        Candidate(
+        LabelEdit(
             "remove",
             bank.labels[label].text,
             "flags what was decided ID",
@@ -122,12 +122,12 @@ def _deciding_negative(bank: Bank, method: Method, cut: float, item: Judged) -> 
     return (found.negatives[0].label, False) if found.negatives else (None, False)
 
 
-def _with_notes(bank: Bank, found: list[Candidate], notes: Mapping[str, set[str]]) -> list[Candidate]:
+def _with_notes(bank: Bank, found: list[LabelEdit], notes: Mapping[str, set[str]]) -> list[LabelEdit]:
     by_key = {word_key(item.label): item for item in found}
     roles = {word_key(label.text): label for label in reversed(bank.labels)}
     for text in sorted(notes):
         label = roles.get(word_key(text))
-        item = by_key.get(word_key(text)) or Candidate("remove", label.text if label else text, "noted as wrong")
+        item = by_key.get(word_key(text)) or LabelEdit("remove", label.text if label else text, "noted as wrong")
         item.noted += len(notes[text])
         item.images = tuple(sorted({*item.images, *notes[text]}))
         if label is None:
@@ -138,7 +138,7 @@ def _with_notes(bank: Bank, found: list[Candidate], notes: Mapping[str, set[str]
     return list(by_key.values())
 
 
-def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: float) -> list[Candidate]:
+def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: float) -> list[LabelEdit]:
     """Words to add as negatives, for images decided OOD that are kept; refused ones among them with the reason."""
     missed = [item for item in judged if not item.is_id and item.log_odds >= cut]
     if not missed:
@@ -151,13 +151,13 @@ def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: flo
     template = tuple(template) if isinstance(template, list) else template
     words = [vocabulary.texts[place] for place in dict.fromkeys(nearest.ravel().tolist())]
     reasons, vectors = _cleaned(world, bank, words, {word: fill(template, word) for word in words})
-    found: dict[str, Candidate] = {}
+    found: dict[str, LabelEdit] = {}
     witnesses: dict[str, set[str]] = defaultdict(set)
     for row, item in enumerate(missed):
         wanted = 0
         for place in nearest[row].tolist():
             word = vocabulary.texts[place]
-            entry = found.setdefault(word, Candidate("add", word, "lies nearest to what was decided OOD"))
+            entry = found.setdefault(word, LabelEdit("add", word, "lies nearest to what was decided OOD"))
             entry.outcome, entry.vector, entry.prompt = reasons.get(word, ""), vectors.get(word), fill(template, word)
             entry.images = tuple(sorted({*entry.images, item.image_id}))
             entry.cosine = max(entry.cosine or -1.0, round(float(cosines[row, place]), 6))
@@ -183,14 +183,14 @@ def _cleaned(
     return reasons, {item.text: cleaned.vectors[row] for row, item in enumerate(cleaned.kept)}
 
 
-def ranked(found: Iterable[Candidate]) -> list[Candidate]:
+def ranked(found: Iterable[LabelEdit]) -> list[LabelEdit]:
     """Those with most witnesses first; at last by text, so that the order is always the same."""
     return sorted(
         found, key=lambda item: (item.refused, -(item.witnesses + item.noted), -(item.cosine or 0.0), item.label)
     )
 
 
-def varied(bank: Bank, removed: Iterable[str], added: Sequence[Candidate]) -> Bank:
+def varied(bank: Bank, removed: Iterable[str], added: Sequence[LabelEdit]) -> Bank:
     """The bank without some negatives and with some more behind the others. It has no digest of its own: to try out."""
     gone = {word_key(text) for text in removed}
     kept = [place for place, label in enumerate(bank.labels) if label.role == "id" or word_key(label.text) not in gone]

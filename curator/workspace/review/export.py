@@ -28,7 +28,7 @@ ANSWERS = ("image_id", "group_id", "export_id", "decision", "wrong_label", "note
 
 
 @dataclass(frozen=True, slots=True)
-class ExportSummary:
+class ReviewExport:
     """What was written. `left_out`: image ids whose picture could not be had, each with the reason."""
 
     path: str
@@ -41,7 +41,7 @@ class ExportSummary:
         return asdict(self)
 
 
-def export_reviews(context: Context, path: Path, *, style: Style, limit: int, decided: bool) -> ExportSummary:
+def export_reviews(context: Context, path: Path, *, style: Style, limit: int, decided: bool) -> ReviewExport:
     """Write the first `limit` of the queue, or of what is `decided`, to a path that is not there yet.
 
     Raises UsageError when it is there, or cannot be written, or when there is nothing to write.
@@ -58,7 +58,7 @@ def export_reviews(context: Context, path: Path, *, style: Style, limit: int, de
             left_out = _write(context, database, path, style, items)
         except OSError as fault:
             raise UsageError(f"{path}: cannot be written: {fault.strerror}") from fault
-    return ExportSummary(str(path), style, len(items) - len(left_out), export_id, left_out)
+    return ReviewExport(str(path), style, len(items) - len(left_out), export_id, left_out)
 
 
 def _item(row: Mapping[str, Any], export_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from curator.workspace.context import Context
 from curator.workspace.review.desk import serve_review
-from curator.workspace.review.export import ExportSummary, export_reviews
+from curator.workspace.review.export import ReviewExport, export_reviews
 from curator.workspace.review.propose import BankProposal, ProposalRequest, propose_bank
 from curator.workspace.review.record import ImportSummary, collect_if_free, import_reviews, style_of
 
@@ -22,7 +22,7 @@ class Reviews:
 
     def export_to(
         self, path: Path | str, *, style: str | None = None, limit: int = 200, decided: bool = False
-    ) -> ExportSummary:
+    ) -> ReviewExport:
         """Write the first groups of the queue, or of what is decided, to be decided elsewhere.
 
         style: csv, jsonl, fiftyone (a folder) or label-studio; by default after the suffix. Raises UsageError for a

@@ -17,7 +17,7 @@ MOST_AUROC_LOST = 0.005  # labels that change move every score a little
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ReviewFigures:
     """Of ID images (reference, and decided ID) and OOD images (decided OOD): how many, how many flagged at the cut, and
     the AUROC; None where one side has no image."""
 
@@ -27,7 +27,7 @@ class Figures:
     ood_flagged: int
     auroc: float | None
 
-    def harm(self, before: Figures) -> str:
+    def harm(self, before: ReviewFigures) -> str:
         """What is worse than before; empty if nothing is."""
         if self.id_flagged > before.id_flagged:
             return f"flags {self.id_flagged} of {self.id_count} ID images, before {before.id_flagged}"
@@ -37,7 +37,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class Sided:
     """Images with their sides: vectors (n, d), is_id (n,)."""
 
     vectors: Vectors
@@ -50,13 +50,13 @@ class Sides:
         sides = [True] * len(reference) + [item.is_id for item in judged]
         return cls(vectors, np.array(sides, dtype=bool))
 
-    def figures(self, log_odds: NDArray[Any], cut: float) -> Figures:
+    def figures(self, log_odds: NDArray[Any], cut: float) -> ReviewFigures:
         inside, outside = log_odds[self.is_id], log_odds[~self.is_id]
         area = float(auroc(inside, outside)) if len(inside) and len(outside) else None
-        return Figures(len(inside), int((inside < cut).sum()), len(outside), int((outside < cut).sum()), area)
+        return ReviewFigures(len(inside), int((inside < cut).sum()), len(outside), int((outside < cut).sum()), area)
 
 
-def judge(before: Figures, after: Figures) -> str | None:
+def judge(before: ReviewFigures, after: ReviewFigures) -> str | None:
     """Why a bank must not take the place of the one before; None if it may."""
     if harm := after.harm(before):
         return f"it {harm}"

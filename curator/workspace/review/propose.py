@@ -25,8 +25,8 @@ from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
 from curator.workspace.learn.world import LedgerWorld
-from curator.workspace.review.evidence import Candidate, Judged, additions, removals, varied
-from curator.workspace.review.judgement import Figures, Sides, judge, shortfall
+from curator.workspace.review.evidence import Judged, LabelEdit, additions, removals, varied
+from curator.workspace.review.judgement import ReviewFigures, Sided, judge, shortfall
 from curator.workspace.review.spec import proposed_spec, spec_text
 from curator.workspace.session import reading, writing
 
@@ -61,16 +61,16 @@ class BankProposal:
     reviewed: int
     reference: int
     held_out: bool
-    candidates: tuple[Candidate, ...]
-    before: Figures | None
-    after: Figures | None
+    candidates: tuple[LabelEdit, ...]
+    before: ReviewFigures | None
+    after: ReviewFigures | None
     verdict: str | None
     spec: str | None
     written: str | None = None
     built: str | None = None
 
     @property
-    def proposed(self) -> tuple[Candidate, ...]:
+    def proposed(self) -> tuple[LabelEdit, ...]:
         return tuple(item for item in self.candidates if not item.refused)
 
     def as_json(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     evens = np.array([_is_even(name) for name in reference], dtype=bool)
     notes = _notes(rows)
     candidates = [*removals(parent, method, cut, making, notes), *additions(world, parent, making, cut)]
-    _try_out(parent, asked, cut, candidates, Sides.of(making, reference_vectors if few else reference_vectors[evens]))
+    _try_out(parent, asked, cut, candidates, Sided.of(making, reference_vectors if few else reference_vectors[evens]))
     proposed = [item for item in candidates if not item.refused]
     name = request.name or f"{parent.name}-reviewed"
     found = BankProposal(
@@ -162,7 +162,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
         text_cache=TextCache(context.layout.text_cache),
         find_bank=lambda address: context.known_bank(database, address),
     )
-    sides = Sides.of(judging, reference_vectors if few else reference_vectors[~evens])
+    sides = Sided.of(judging, reference_vectors if few else reference_vectors[~evens])
     before, after = (
         sides.figures(log_odds(side, resolve_method(asked, side), sides.vectors), cut) for side in (parent, bank)
     )
@@ -197,10 +197,10 @@ def _is_even(name: str) -> bool:
     return int(name[-1], 16) % 2 == 0
 
 
-def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[Candidate], sides: Sides) -> None:
+def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[LabelEdit], sides: Sided) -> None:
     """Take candidates in one by one, in order; one that does not help, or does harm, gets that as its outcome."""
     removed: list[str] = []
-    added: list[Candidate] = []
+    added: list[LabelEdit] = []
     figures, missing = _tried(parent, method, cut, sides, removed, added)
     for action in ("remove", "add"):
         open_ones = [item for item in candidates if item.action == action and not item.refused]
@@ -221,8 +221,8 @@ def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[
 
 
 def _tried(
-    parent: Bank, method: MethodSpec, cut: float, sides: Sides, removed: Sequence[str], added: Sequence[Candidate]
-) -> tuple[Figures, float]:
+    parent: Bank, method: MethodSpec, cut: float, sides: Sided, removed: Sequence[str], added: Sequence[LabelEdit]
+) -> tuple[ReviewFigures, float]:
     bank = varied(parent, removed, added)
     scores = log_odds(bank, resolve_method(method, bank), sides.vectors)
     return sides.figures(scores, cut), shortfall(scores, sides.is_id, cut)

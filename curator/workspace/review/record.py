@@ -13,7 +13,7 @@ from curator.errors import UsageError, WorkspaceLocked
 from curator.review.fiftyone import read_samples
 from curator.review.journal import Entry, kept_aside, left_behind
 from curator.review.label_studio import read_tasks
-from curator.review.reviews import Fault, Line, Review, checked_reviewer, sort_lines
+from curator.review.reviews import Line, LineFault, Review, checked_reviewer, sort_lines
 from curator.review.tables import read_csv, read_jsonl
 from curator.store import Ledger
 from curator.store.ledger import utc_now
@@ -38,7 +38,7 @@ class ImportSummary:
     known: int
     repeated: int
     undecided: int
-    faults: tuple[Fault, ...]
+    faults: tuple[LineFault, ...]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,7 +72,7 @@ def import_reviews(
         kept = [review for _, review in found.reviews if _missing(review, unknown) is None]
         recorded = record_reviews(ledger, [review.at(now) for review in kept], origin=kind, now=now)
     strange = tuple(
-        Fault(where, review.image_id, _strange(missing))
+        LineFault(where, review.image_id, _strange(missing))
         for where, review in found.reviews
         if (missing := _missing(review, unknown)) is not None
     )

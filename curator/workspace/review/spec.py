@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from curator.types import Bank
-from curator.workspace.review.evidence import Candidate
+from curator.workspace.review.evidence import LabelEdit
 
 
-def proposed_spec(name: str, parent: Bank, proposed: Sequence[Candidate]) -> dict[str, Any]:
+def proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> dict[str, Any]:
     """The tables of the spec. The parent is named by its digest, so that the judgement is of the bank that is built."""
     address = f"{parent.name}@{parent.digest}"
     template = parent.spec.get("id", {}).get("template")

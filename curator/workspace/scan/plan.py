@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from curator.engines.cost_model import Estimate, Fleet, StageCosts, estimate
+from curator.engines.cost_model import Fleet, ScanCost, StageCosts, estimate
 from curator.errors import SourceError, UsageError
 from curator.types import Bank, SourceObject
 from curator.workspace.context import Context
@@ -35,7 +35,7 @@ class ScanPlan:
     sampled: int
     encoder_id: str
     device: str
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[ScanCost, ...]
 
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
