@@ -34,7 +34,10 @@ Progress: TypeAlias = Callable[[int, int], None]  # data and bytes done since th
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A datum without its bytes. `first`: in its shard, of its content. `fresh`: in the run, and unknown before it."""
+    """A datum without its bytes.
+
+    `first`: the first occurrence of its content in the shard. `fresh`: also in the run, and unknown before it.
+    """
 
     uri: str
     object_uri: str

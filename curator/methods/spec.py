@@ -20,7 +20,7 @@ from curator.ranges import Place, Range, check_fields, hints_of, read_fields
 from curator.types import Bank
 
 Parameter: TypeAlias = float | int | str
-Precision: TypeAlias = Literal["fast", "full"]  # of cosines, see kernel.py
+Precision: TypeAlias = Literal["fast", "full"]  # of cosines, see kernels/float_pass.py
 Factor: TypeAlias = Annotated[float, Range(1e-6, 1e6)]  # of cosines; far beyond, exponentials say nothing any more
 Count: TypeAlias = Annotated[int, Range(1, 1_000_000_000)]
 Share: TypeAlias = Annotated[float, Range(0, 1)]

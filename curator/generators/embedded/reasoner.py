@@ -4,7 +4,7 @@ WordNet knows what a class is, the encoder's space what it resembles. Look-alike
 cosine of their texts; outliers from other domains are the nearest nouns of another branch; groups are cuts through the
 tree of kinds. Whatever the question, no answer is an ID label, a synonym, a kind of one, more general than one, or
 too near one. Answers come from the vocabulary (see nouns.py), so that people know the words. Nothing is drawn by
-chance: cosines are exact (see methods/cosines.py), ties go by text, and no reply depends on another request.
+chance: cosines are exact (see methods/kernels/cosines.py), ties go by text, and no reply depends on another request.
 """
 
 from __future__ import annotations

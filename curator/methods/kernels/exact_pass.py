@@ -1,4 +1,4 @@
-"""The pass over the labels of a small layer: exact cosines in float64, all at once. Needs no torch.
+"""The exact pass, for layers of up to 256 labels: cosines in float64, all at once. Needs no torch.
 
 Also what a layer's cosines are, whatever its size: the kernel is held against them, and explanations are made of them.
 """
@@ -18,7 +18,7 @@ from curator.methods.spec import Method, needs_of
 from curator.methods.statistics import Needs, Statistics, exact_statistics, gathered, stacked
 from curator.types import Bank, Vectors
 
-LABELS = 256  # layers of at most so many labels are passed over so: that takes no time worth saving
+LABELS = 256  # layers up to this size are scored exactly: that takes no time worth saving
 
 
 class Sides(NamedTuple):

@@ -195,7 +195,7 @@ def whole_shares(count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a block met on one side.
+    """What a block of images has met among the labels of one role, ID or negative, once all tiles are swept.
 
     For the candidates of all tiles, (rows, k): `labels`, their exact `cosines` and the `groups` they belong to. `best`,
     (rows, at most CANDIDATES): which of them are the nearest by their integers. `masses`: by scale the log-sum-exp of

@@ -1,4 +1,4 @@
-"""Scores image vectors against a bank by any number of methods in one pass over the labels (see kernel.py).
+"""Scores image vectors against a bank by any number of methods in one pass over the labels (see float_pass.py).
 
 Methods that score against layers of the bank too get one pass more for each distinct layer (see layers.py).
 
@@ -64,7 +64,7 @@ class Pass(Protocol):
 class BankScorer:
     """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
-    precision: as the methods have it unless given, see kernel.py; layers of up to 256 labels are scored exactly.
+    precision: as the methods have it unless given, see float_pass.py; layers of up to 256 labels are scored exactly.
     device: auto, cpu or a CUDA device. Raises BankError or UsageError when a method does not work on the bank or the
     methods have not one precision, EncoderError for a device that is not there.
     """

@@ -38,7 +38,7 @@ from curator.workspace.session import reading, writing
 
 ALPHAS = (0.01, 0.05, 0.1)
 UNLIKELY = 0.01  # as a probability: what is rarer by chance is warned of
-SMALLEST_DRIFT = 0.1  # largest distance of two distribution functions that is still called none
+SMALLEST_DRIFT = 0.1  # Kolmogorov-Smirnov distance from which a difference counts as drift
 WORST = 5
 
 

@@ -1,8 +1,8 @@
 """The cuts of nights: under a false-discovery rate, how low a score has to be depends on what arrived with it.
 
-A night is a scan that was done, with what scans before it had taken in when they were interrupted. It is judged once,
-when all of its images are scored, and its cuts are rows from then on. So a scan that is killed and run again flags what
-it would have flagged at once.
+A night is one completed scan, plus what interrupted scans before it took in. It is judged once, when all of its images
+are scored, and its cuts are rows from then on. So a scan that is killed and run again flags what it would have flagged
+at once.
 """
 
 from __future__ import annotations
