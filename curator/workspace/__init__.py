@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 
@@ -101,7 +101,7 @@ class Workspace:
         return cls(layout, Config.resolve(layout.config))
 
     @classmethod
-    def open(cls, folder: Path | str = ".", *, overrides: Mapping[str, Any] | None = None) -> Workspace:
+    def open(cls, folder: Path | str = ".", *, overrides: Mapping[str, object] | None = None) -> Workspace:
         """Open the workspace at `folder` or above it. `overrides` are options keyed `section.key` (see config.py).
 
         Raises WorkspaceError when there is none, ConfigError for a bad option.
@@ -143,31 +143,39 @@ class Workspace:
         request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, wait_seconds, exclude, include)
         return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
 
-    def preview(self, *sources: str | Path, **wanted: Any) -> list[ListingCounts]:
-        """What a scan of the sources would read: new, changed, unchanged, gone, and bytes. Reads no image.
-
-        wanted: `rehash`, `retry_rejects`, `exclude` and `include`, as of `scan`.
-        """
-        return preview_scan(self._context, ScanRequest(_addresses(sources), **wanted))
+    def preview(
+        self,
+        *sources: str | Path,
+        rehash: bool = False,
+        retry_rejects: bool = False,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+    ) -> list[ListingCounts]:
+        """What a scan so called would read: new, changed, unchanged, gone, and bytes. Reads no image."""
+        request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, 0.0, exclude, include)
+        return preview_scan(self._context, request)
 
     def calibrate(
         self,
         *reference: str | Path,
         keep: float | None = None,
+        alpha: float | None = None,
+        fdr: float | None = None,
+        by_class: bool = False,
+        minimum: int | None = None,
         name: str | None = None,
         watcher: ScanWatcher | None = None,
         wait_seconds: float = 0.0,
-        **rule: Any,
     ) -> CalibrationSummary:
         """Let reference ID images, those that are there unless some are named, set the threshold; flags follow at once.
 
         keep: the share of them to keep, 0.95 unless one of the other rules is given: `alpha`, the p-value at which to
-        flag, `fdr`, the share of the flags of a night that may be false. `by_class=True`: within classes that have
-        references enough, `minimum` or more.
+        flag, `fdr`, the share of the flags of a night that may be false. by_class: within classes that have references
+        enough, `minimum` or more. name: of the policy.
         """
-        wanted, sources = Rule.chosen(keep=keep, **rule), [*map(str, reference)]
-        watcher = watcher or SilentWatcher()
-        return run_calibration(self._context, sources, watcher, rule=wanted, name=name, wait_seconds=wait_seconds)
+        rule = Rule.chosen(keep=keep, alpha=alpha, fdr=fdr, by_class=by_class, minimum=minimum)
+        sources, watcher = [*map(str, reference)], watcher or SilentWatcher()
+        return run_calibration(self._context, sources, watcher, rule=rule, name=name, wait_seconds=wait_seconds)
 
     def check_calibration(
         self, *held_out: str | Path, alphas: Sequence[float] = ALPHAS, watcher: ScanWatcher | None = None
@@ -265,7 +273,7 @@ class Workspace:
 
     # Reading
 
-    def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""
         with reading(self.layout, sealed=True) as database:
             return database.arrow(query, parameters)
@@ -284,7 +292,7 @@ class Workspace:
             own |= parse_queries(text, origin=str(path))
         return {**report_queries(), **own}
 
-    def query(self, name: str, **parameters: Any) -> pa.Table:
+    def query(self, name: str, **parameters: object) -> pa.Table:
         """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
         queries = self.queries()
         if name not in queries:
@@ -345,7 +353,7 @@ class Workspace:
 
     def show_bank(
         self, address: str = "base", *, role: Literal["id", "negative"] | None = None, limit: int = 20
-    ) -> tuple[dict[str, Any], pa.Table]:
+    ) -> tuple[dict[str, object], pa.Table]:
         """A bank version (`name`, `name@digest` or `name@v2`): its facts, with spec, lineage and the number of doubtful
         labels by role and reason, and at most `limit` labels of each role, in order."""
         return show_bank(self._context, address, role=role, limit=limit)
@@ -371,7 +379,7 @@ class Workspace:
         """The report of a night (date or run id, by default the last): as data and, with its pictures, as a page."""
         return report_night(self._context, night, fail_on=fail_on, pictures=pictures)
 
-    def pin_baseline(self, night: str | None = None) -> dict[str, Any]:
+    def pin_baseline(self, night: str | None = None) -> dict[str, object]:
         """Make a night the baseline that reports compare others with."""
         return pin_baseline(self._context, night)
 

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from curator.durable import sync
 from curator.errors import BackupError, CuratorError, UsageError
@@ -60,7 +59,7 @@ class BackupSummary:
     lost: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()  # older backups, beyond those to be kept
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from curator.errors import BackupError, WorkspaceError
 from curator.paths import expanded
@@ -32,7 +31,7 @@ class BackupCheck:
     def is_whole(self) -> bool:
         return not (self.damaged or self.missing or self.extra or self.lost or self.fault)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {**asdict(self), "whole": self.is_whole}
 
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from curator.banks import TextCache
 from curator.config import Config
@@ -57,7 +56,7 @@ class Leftovers:
     def byte_size(self) -> int:
         return sum(kind.byte_size for kind in self.kinds)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {"removed": self.removed, "files": self.files, "byte_size": self.byte_size} | {
             "kinds": [asdict(kind) for kind in self.kinds]
         }

@@ -42,7 +42,7 @@ class Recovery:
     made: tuple[str, ...]
     aside: str | None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -30,7 +30,7 @@ class FlagChanges:
     newly_kept: int = 0
     examples: tuple[Mapping[str, Any], ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

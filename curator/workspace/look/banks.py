@@ -79,12 +79,12 @@ class DiffReport:
     diff: BankDiff
     flags: FlagChanges
 
-    def counts(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, object]:
         """Changes by kind and role, and how many labels only changed place."""
         kinds = {kind: {role: self.diff.count(kind, role) for role in get_args(LabelRole)} for kind in get_args(Change)}
         return {**kinds, "moved": self.diff.moved}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         spec = {key: {"old": old, "new": new} for key, (old, new) in self.diff.spec.items()}
         changes = [asdict(change) for change in self.diff.changes]
         flags = self.flags.as_json()

@@ -91,7 +91,7 @@ class Explanation:
     thumbnail: bytes | None = None
     thumbnail_fault: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The thumbnail, where there is one, in base64."""
         picture = None if self.thumbnail is None else base64.b64encode(self.thumbnail).decode()
         return asdict(self) | {"thumbnail": picture}

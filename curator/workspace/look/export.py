@@ -50,7 +50,7 @@ class ExportRequest:
     tar_bytes: int = 268_435_456
     replace: Replace = "nothing"
 
-    def as_recorded(self) -> dict[str, Any]:
+    def as_recorded(self) -> dict[str, object]:
         """What makes two exports the same one, wherever they go."""
         left_out = ("to", "replace")
         facts = {name: value for name, value in asdict(self).items() if name not in left_out}
@@ -69,7 +69,7 @@ class ExportSummary:
     parts: int
     parts_kept: int
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -14,7 +14,7 @@ from curator.workspace.session import writing
 SAMPLE = 20_000  # images of a baseline
 
 
-def pin_baseline(context: Context, night: str | None) -> dict[str, Any]:
+def pin_baseline(context: Context, night: str | None) -> dict[str, object]:
     """Pin a night, the last one by default, as the baseline of the encoder in force. Returns its row.
 
     Raises UsageError when there is no such night, or no image with a score arrived in it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class LabelEdit:
     def refused(self) -> bool:
         return bool(self.outcome)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         names = ("action", "label", "why", "witnesses", "decided", "against", "noted", "cosine", "outcome")
         return {name: getattr(self, name) for name in names} | {"images": list(self.images)}
 

@@ -37,7 +37,7 @@ class ReviewExport:
     export_id: str
     left_out: Mapping[str, str]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

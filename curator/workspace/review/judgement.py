@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class Sided:
         sides = [True] * len(reference) + [item.is_id for item in judged]
         return cls(vectors, np.array(sides, dtype=bool))
 
-    def figures(self, log_odds: NDArray[Any], cut: float) -> ReviewFigures:
+    def figures(self, log_odds: NDArray[np.floating], cut: float) -> ReviewFigures:
         inside, outside = log_odds[self.is_id], log_odds[~self.is_id]
         area = float(auroc(inside, outside)) if len(inside) and len(outside) else None
         return ReviewFigures(len(inside), int((inside < cut).sum()), len(outside), int((outside < cut).sum()), area)
@@ -65,7 +65,7 @@ def judge(before: ReviewFigures, after: ReviewFigures) -> str | None:
     return None
 
 
-def shortfall(log_odds: NDArray[Any], is_id: NDArray[np.bool_], cut: float) -> float:
+def shortfall(log_odds: NDArray[np.floating], is_id: NDArray[np.bool_], cut: float) -> float:
     """By how much images lie on the wrong side of the cut, summed: what a change must make smaller to help."""
     beyond = np.where(is_id, cut - log_odds, log_odds - cut)
     return float(beyond[beyond > 0].sum())

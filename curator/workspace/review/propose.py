@@ -73,7 +73,7 @@ class BankProposal:
     def proposed(self) -> tuple[LabelEdit, ...]:
         return tuple(item for item in self.candidates if not item.refused)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         names = [name for name in self.__slots__ if name not in ("candidates", "before", "after")]
         figures = {name: (asdict(found) if (found := getattr(self, name)) else None) for name in ("before", "after")}
         return (

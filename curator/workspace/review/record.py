@@ -40,7 +40,7 @@ class ImportSummary:
     undecided: int
     faults: tuple[LineFault, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
