@@ -26,11 +26,14 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 	@rm -rf demo
 	@$(BIN)/curator demo --folder demo
 
+# Tests start many processes: they may keep what they compiled, whatever the machine says of it.
+TESTED := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+
 test: $(STAMP)  ## Run the tests, without GPU, network or downloads: make test [ARGS="--shuffle 7 --duckdb-threads 8"]
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(TESTED) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(STAMP)  ## Run the long tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2
+	@$(TESTED) $(BIN)/python -m pytest -m slow -n 2
 
 torture: $(STAMP)  ## Inject faults of every kind at random, count losses: make torture SECONDS=300 [SEED=n]
 	@$(BIN)/python -m tests.faults --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
@@ -39,7 +42,7 @@ soak: $(STAMP)  ## Scan 200,000 images over 20 nights of a living lake: make soa
 	@CURATOR_LEDGER_MEMORY_LIMIT=$(or $(LEDGER),128MB) $(BIN)/python -m tests.soak --images $(or $(IMAGES),200000) --nights $(or $(NIGHTS),20)
 
 sweep: $(STAMP)  ## Strike every command at events all over it, and every experiment of torture once
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m torture
+	@$(TESTED) $(BIN)/python -m pytest -m torture
 
 test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu

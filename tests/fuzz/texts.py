@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +221,9 @@ def _memory() -> Database:
     return Database.open(":memory:")
 
 
+@lru_cache(maxsize=1000)
 def _check_kept(text: str) -> None:
-    """What is let in can be written and shown in all ways."""
+    """What is let in can be written and shown in all ways. Each text is tried once: fields and formats repeat it."""
     text.encode()
     table = pa.table({"x": [text]})
     with _memory().incoming(text=table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
 import tarfile
 from fractions import Fraction
 from pathlib import Path
@@ -39,21 +40,32 @@ def paint(folder: Path, colours: dict[str, int], *, seed: int, mark: str = "") -
     return folder
 
 
-@pytest.fixture
-def places(tmp_path):
-    """Reference images, two nights of ID images and of strangers, and more ID images that were held out."""
-    return {
-        "known": paint(tmp_path / "known", {"red": 45, "green": 30}, seed=1),
-        "monday": paint(tmp_path / "lake" / "monday", {"red": 20, "blue": 12}, seed=2),
-        "held": paint(tmp_path / "held", {"red": 30, "green": 20}, seed=4),
-    }
+@pytest.fixture(scope="module")
+def calibrated_once(tmp_path_factory, make_workspace):
+    """A folder with reference images, a lake with a night of ID images, ID images that were held out, and a workspace
+    that scanned the lake and was calibrated: as a copy, and where all of it was made, which is where it belongs."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    paint(folder / "known", {"red": 45, "green": 30}, seed=1)
+    paint(folder / "lake" / "monday", {"red": 20, "blue": 12}, seed=2)
+    paint(folder / "held", {"red": 30, "green": 20}, seed=4)
+    made = make_workspace(folder / "workspace")
+    made.scan(folder / "lake")
+    made.calibrate(folder / "known", alpha=0.1)
+    return folder.rename(folder.with_name("calibrated-kept")), folder
 
 
 @pytest.fixture
-def calibrated(workspace, places):
-    workspace.scan(places["monday"].parent)
-    workspace.calibrate(places["known"], alpha=0.1)
-    return workspace
+def places(calibrated_once):
+    """Folders of pictures, as they were made; a test may change them, and does so where they are."""
+    kept, folder = calibrated_once
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(kept, folder)
+    return {"known": folder / "known", "monday": folder / "lake" / "monday", "held": folder / "held"}
+
+
+@pytest.fixture
+def calibrated(places):
+    return Workspace.open(places["known"].parent / "workspace")
 
 
 def rows(workspace: Workspace, sql: str, **parameters: object) -> list[dict[str, object]]:
