@@ -11,6 +11,7 @@ The table's keys are the fields of the system's settings; what is not there has 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,14 +73,5 @@ def spec_text(name: str, system: str, parent: str) -> str:
     settings = find_system(system).settings().as_table()
     lines = [f"# Bank {name}, made by `curator bank {system}`. These are the defaults: remove a # to change one."]
     lines += [f'name = "{name}"', f'parent = "{parent}"', "", f"[{system}]"]
-    return "\n".join([*lines, *(f"# {key} = {_toml(value)}" for key, value in settings.items() if value != {})]) + "\n"
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return str(value)
+    lines += [f"# {key} = {json.dumps(value)}" for key, value in settings.items()]  # plain text: as TOML writes it
+    return "\n".join(lines) + "\n"

@@ -48,7 +48,7 @@ def test_t4_task_proxies_and_final_scores(t4, unit):
     stream = t4()
     found = stream.feed(unit(T4_IMAGES))
     np.testing.assert_allclose(found, [1.087200, 0.007332, 1.089613, 0.003238], rtol=0, atol=1e-6)
-    proxies = stream.frozen().proxies
+    proxies = stream.parameters()["proxies"]
     np.testing.assert_allclose(proxies[0], [0.950632, 0.100229, 0.293690], rtol=0, atol=1e-6)
     np.testing.assert_allclose(proxies[2], [0.171740, 0.268156, 0.947944], rtol=0, atol=1e-6)
     np.testing.assert_allclose(proxies[[1, 3]], unit([T4_ID[1], T4_NEGATIVE[1]]), rtol=0, atol=1e-7)
@@ -94,7 +94,7 @@ def test_the_adaptive_gap_counts_the_window_and_adds_both_scores(drawn):
     first, second = (score_stream(stream, images, batch_rows=10) for stream in (fixed, adaptive))
     assert len(adaptive._window) == 12
     assert not np.array_equal(first, second)
-    fixed_count, adaptive_count = (len(stream.frozen().classes) for stream in (fixed, adaptive))
+    fixed_count, adaptive_count = (len(stream.memory.slots()[1]) for stream in (fixed, adaptive))
     assert adaptive_count <= fixed_count
 
 
@@ -183,10 +183,10 @@ def test_cosines_with_sample_proxies_are_those_of_the_proxies_themselves(drawn, 
 
 def test_what_is_frozen_are_the_parameters_of_the_method(drawn):
     stream = AdaNegStream(drawn(3, seed=1), drawn(6, seed=2), AdaNegSettings(slots=3), scale=20.0)
-    empty = stream.frozen().parameters()
+    empty = stream.parameters()
     assert empty["memory.slots"].shape == (0, 8) and empty["memory.classes"].shape == (0,)
     score_stream(stream, drawn(60, seed=3), batch_rows=16)
-    kept = stream.frozen().parameters()
+    kept = stream.parameters()
     assert set(kept) == {"proxies", "memory.slots", "memory.classes"}
     assert kept["proxies"].shape == (9, 8) and kept["proxies"].dtype == np.float32
     assert np.bincount(kept["memory.classes"]).max() <= 2

@@ -20,10 +20,12 @@ from curator.generators.requests import Picture
 from curator.methods.kernels.projection import Projection
 from curator.methods.layers import tuned_vectors
 from curator.systems.synood.learn import (
+    PaintedPhotos,
     assign_labels,
     context_of,
     learn_contexts,
     learn_synood,
+    own_cosines,
     painter_prompt,
     without_markers,
 )
@@ -142,12 +144,12 @@ def test_every_painted_image_gets_its_nearest_negative_and_the_labels_in_use_are
     assert assigned.labels[assigned.rows].tolist() == by_hand.tolist()
 
 
-def test_images_that_stayed_with_their_class_may_be_left_out(encode):
+def test_images_that_stayed_with_their_class_may_be_left_out(encode, parent):
     negatives, ids = encode(NEGATIVES), encode(IDS)
     painted = np.array([towards(ids[0], negatives[2], share) for share in (0.3, 0.8)])
-    options = {"id_vectors": ids, "sources": np.zeros(2, dtype=np.int64)}
-    assert assign_labels(painted, negatives, require_nearer=True, **options).rows.tolist() == [-1, 0]
-    assert assign_labels(painted, negatives, **options).rows.tolist() == [0, 0]
+    shown = PaintedPhotos((photo("a"), photo("b")), (), (), painted)
+    assert assign_labels(painted, negatives, nearer_than=own_cosines(shown, parent)).rows.tolist() == [-1, 0]
+    assert assign_labels(painted, negatives).rows.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -21,22 +21,21 @@ def learn_adaneg(world: World, asking: Asking, settings: AdaNegSettings) -> Lear
         settings,
         largest=1.0 + settings.static_weight,
     )
-    frozen = stream.frozen()
-    stored = len(frozen.classes)
-    if not stored:
+    _, classes = stream.memory.slots()
+    if not len(classes):
         raise BankError(
             f"adaneg: none of {seen} images is confident enough to be stored",
             hint="lower gap or threshold, or scan more images",
         )
     return Learned(
         negatives=(),
-        parameters=frozen.parameters(),
+        parameters=stream.parameters(),
         facts={"mode": settings.mode, "proxies": settings.proxies},
         account={
             "images": seen,
-            "stored": stored,
-            "stored_id": int((frozen.classes < parent.id_count).sum()),
-            "labels_with_images": len(set(frozen.classes.tolist())),
+            "stored": len(classes),
+            "stored_id": int((classes < parent.id_count).sum()),
+            "labels_with_images": len(set(classes.tolist())),
         },
         streamed=streamed,
         inherited=tuple(range(parent.id_count, len(parent.labels))),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,19 +27,6 @@ from curator.systems.stream import confident_cuts
 from curator.types import Vectors
 
 START = 100  # pseudo-labels of each side that the window of AdaGap begins with
-
-
-@dataclass(frozen=True)
-class AdaNegFrozen:
-    """What a bank keeps: proxies (K, d), stored images (S, d), and the label of each (S,)."""
-
-    proxies: Vectors
-    slots: Vectors
-    classes: NDArray[np.int64]
-
-    def parameters(self) -> Mapping[str, NDArray[np.generic]]:
-        """As parameters of a bank with the same labels in the same order."""
-        return {PROXIES: self.proxies, MEMORY_SLOTS: self.slots, MEMORY_CLASSES: self.classes}
 
 
 class AdaNegStream:
@@ -73,9 +59,11 @@ class AdaNegStream:
             permutation=self._order,
         )
 
-    def frozen(self) -> AdaNegFrozen:
+    def parameters(self) -> Mapping[str, NDArray[np.generic]]:
+        """What a bank with the same labels in the same order keeps: proxies (K, d), stored images (S, d), and the label
+        of each (S,)."""
         slots, classes = self.memory.slots()
-        return AdaNegFrozen(self.memory.task_proxies().astype(np.float32), slots, classes)
+        return {PROXIES: self.memory.task_proxies().astype(np.float32), MEMORY_SLOTS: slots, MEMORY_CLASSES: classes}
 
     def _store(
         self, rows: NDArray[np.float64], ids: NDArray[np.float64], negatives: NDArray[np.float64], static: Scores

@@ -35,9 +35,6 @@ class ScoreHistory:
         counts: NDArray[np.int64] = self._fine.sum(axis=1)
         return counts
 
-    def __len__(self) -> int:
-        return int(self._fine.sum())
-
     def negative_threshold(self, eta: float) -> tuple[float, float]:
         """As `ants.negative_threshold` of all scores so far: the edge of the ID peak and the cut below it."""
         edge = histogram_edge(self.counts)

@@ -199,25 +199,19 @@ class AntsStream:
         static: Scores,
         suspected: NDArray[np.bool_],
     ) -> None:
-        """Add the batch to the means that the weight is made of."""
-        chosen = np.full(len(ids), True)
-        if self.settings.weight == "negatives":
-            chosen = suspected
-        else:
-            scores = self._balanced(ids, sides, static)
+        """Add the batch to the means that the weight is made of: of suspected images, or of all by `balanced_scores`,
+        where for a bank that is empty the static score stands in."""
+        chosen: NDArray[np.bool_] | slice = suspected
+        if self.settings.weight != "negatives":
+            chosen, size = slice(None), ids.shape[1]
+            copied = sides[0], np.tile(sides[1], (1, BALANCED_COPIES))
+            ens, vsnl = (
+                side_score(ids, side, scale=self._scale, group_size=size) if side.shape[1] else static
+                for side in copied
+            )
+            scores = ens, vsnl
         self._sums += [float(side[chosen].sum()) for side in scores]
-        self._weighed += int(chosen.sum())
-
-    def _balanced(
-        self, ids: NDArray[np.float64], sides: list[NDArray[np.float64]], static: Scores
-    ) -> tuple[Scores, Scores]:
-        """`balanced_scores`; where a bank is empty the static score stands in."""
-        size = ids.shape[1]
-        copied = sides[0], np.tile(sides[1], (1, BALANCED_COPIES))
-        ens, vsnl = (
-            side_score(ids, side, scale=self._scale, group_size=size) if side.shape[1] else static for side in copied
-        )
-        return ens, vsnl
+        self._weighed += len(static[chosen])
 
     def _by_activation(self, ids: NDArray[np.float64], side: NDArray[np.float64], reference: Scores) -> Scores:
         """S_ens over the sentences that this batch's low images activate more than its high ones, cumulatively.

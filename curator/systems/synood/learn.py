@@ -58,7 +58,7 @@ class Assigned:
 
 
 @dataclass(frozen=True)
-class Painted:
+class PaintedPhotos:
     """Images of one or more painters' calls that were answered. sources: (n,) the ID label each was painted from."""
 
     photos: tuple[IdImage, ...]
@@ -75,10 +75,12 @@ class Painted:
         """(n, d) of the images that were painted over."""
         return np.array([picture.vector for picture in self.pictures], dtype=np.float32)
 
-    def take(self, kept: NDArray[np.bool_]) -> Painted:
+    def take(self, kept: NDArray[np.bool_]) -> PaintedPhotos:
         places = np.flatnonzero(kept).tolist()
         photos, pictures = [self.photos[place] for place in places], [self.pictures[place] for place in places]
-        return Painted(tuple(photos), tuple(pictures), tuple(self.calls[place] for place in places), self.vectors[kept])
+        return PaintedPhotos(
+            tuple(photos), tuple(pictures), tuple(self.calls[place] for place in places), self.vectors[kept]
+        )
 
 
 def learn_synood(world: World, asking: Asking, settings: SynoodSettings) -> Learned:
@@ -93,13 +95,8 @@ def learn_synood(world: World, asking: Asking, settings: SynoodSettings) -> Lear
     photos = select_images(images, settings.per_class)
     account: dict[str, object] = {"selected": len(photos), "classes": len({photo.id_label for photo in photos})}
     painted = paint_all(world, asking, photos, settings, account)
-    assigned = assign_labels(
-        painted.vectors,
-        parent.negative_vectors,
-        id_vectors=parent.id_vectors,
-        sources=painted.sources,
-        require_nearer=settings.require_nearer,
-    )
+    least = own_cosines(painted, parent) if settings.require_nearer else None
+    assigned = assign_labels(painted.vectors, parent.negative_vectors, nearer_than=least)
     used = assigned.rows >= 0
     account |= {"assigned": int(used.sum()), "not_nearer": int((~used).sum()), "labels_used": len(assigned.labels)}
     if not used.any():
@@ -134,7 +131,7 @@ def check_possible(images: Sequence[IdImage], parent: Bank) -> None:
         raise BankError("synood: there are no ID images to paint", hint="give some with `reference`")
 
 
-def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> Iterator[dict[str, object]]:
+def picture_rows(parent: Bank, painted: PaintedPhotos, places: NDArray[np.int64]) -> Iterator[dict[str, object]]:
     """What each painted image shows: the negative label that it was assigned to, and the class it was painted from."""
     for place, photo, call in zip(places.tolist(), painted.photos, painted.calls, strict=True):
         texts = {"label": parent.labels[place].text, "group": parent.labels[photo.id_label].text}
@@ -143,7 +140,7 @@ def picture_rows(parent: Bank, painted: Painted, places: NDArray[np.int64]) -> I
 
 def paint_all(
     world: World, asking: Asking, photos: Sequence[IdImage], settings: SynoodSettings, account: dict[str, object]
-) -> Painted:
+) -> PaintedPhotos:
     """Stages 2 and 3 for the chosen images. Raises BankError when nothing was painted."""
     own = world.reference_vectors([photo.image_id for photo in photos])
     pictures = [world.picture(photo.image_id, vector) for photo, vector in zip(photos, own, strict=True)]
@@ -160,7 +157,7 @@ def paint_all(
     vectors = world.painted_vectors(asking, [call for _, call in done])
     if len(vectors) != len(done):
         raise BankError(f"synood: {len(done)} painted images have {len(vectors)} vectors instead of one each")
-    return Painted(
+    return PaintedPhotos(
         tuple(photos[place] for place, _ in done),
         tuple(pictures[place] for place, _ in done),
         tuple(call for _, call in done),
@@ -169,7 +166,7 @@ def paint_all(
 
 
 def learn(
-    world: World, painted: Painted, places: NDArray[np.int64], rows: NDArray[np.int64], settings: SynoodSettings
+    world: World, painted: PaintedPhotos, places: NDArray[np.int64], rows: NDArray[np.int64], settings: SynoodSettings
 ) -> tuple[ResidualProjection, Tuned]:
     """Stages 5 and 6. places: (M',) of the labels in use in the bank; rows: (n,) of each image, into `places`.
 
@@ -288,29 +285,26 @@ def painter_prompt(template: str) -> Prompt:
 
 
 def assign_labels(
-    vectors: Vectors,
-    negative_vectors: Vectors,
-    *,
-    id_vectors: Vectors | None = None,
-    sources: NDArray[np.int64] | None = None,
-    require_nearer: bool = False,
+    vectors: Vectors, negative_vectors: Vectors, *, nearer_than: NDArray[np.float64] | None = None
 ) -> Assigned:
     """vectors: (n, d), negative_vectors: (M, d), unit norm. The nearest of all M negatives, of equal ones the first.
 
-    require_nearer leaves out images that are not nearer to it than to their own class (`sources` (n,), rows of
-    `id_vectors` (C, d)): the painter moved them too little. Published without. Which labels are in use is returned in
+    nearer_than: (n,), leaves out images whose cosine to it is not larger. Which labels are in use is returned in
     ascending order and kept with the bank; the code's order is that of a set of strings, another one in every process.
     """
-    grid = on_grid(vectors)
-    chosen, best = nearest(grid, on_grid(negative_vectors))
-    used = np.ones(len(vectors), dtype=bool)
-    if require_nearer:
-        if id_vectors is None or sources is None:
-            raise ValueError("require_nearer needs the ID vectors and each image's class")
-        used = best > np.einsum("nd,nd->n", grid, on_grid(id_vectors[sources]))
+    chosen, best = nearest(on_grid(vectors), on_grid(negative_vectors))
+    used = np.ones(len(vectors), dtype=bool) if nearer_than is None else best > nearer_than
     labels = np.unique(chosen[used]).astype(np.int64)
     rows = np.where(used, np.searchsorted(labels, chosen), -1).astype(np.int64)
     return Assigned(labels, rows, best)
+
+
+def own_cosines(painted: PaintedPhotos, parent: Bank) -> NDArray[np.float64]:
+    """(n,), of painted images to their own class: one that is not nearer to its negative was moved too little."""
+    cosines: NDArray[np.float64] = np.einsum(
+        "nd,nd->n", on_grid(painted.vectors), on_grid(parent.id_vectors[painted.sources])
+    )
+    return cosines
 
 
 def without_markers(prompt: str) -> str:

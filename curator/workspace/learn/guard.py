@@ -64,8 +64,7 @@ def guard_figures(
     asked = world.context.method_spec(method)
     before, now = resolve_method(asked, previous), resolve_method(asked, bank)
     (scored_before,) = BankScorer(previous, [before]).score(vectors)
-    scores_before, scores_now = scored_before.log_odds, log_odds(bank, now, vectors)
-    common = ruling_cut(world.database, previous, before, scores_before)
+    common = ruling_cut(world.database, previous, before, scored_before.log_odds)
     cuts = class_cuts(world.database, previous, before, scored_before.id_label, common=common)
     return GuardFigures(
         bank_digest=bank.digest,
@@ -73,8 +72,8 @@ def guard_figures(
         method_id=now.method_id,
         min_log_odds=common,
         image_count=len(held_out),
-        flagged_before=int((scores_before < cuts).sum()),
-        flagged_now=int((scores_now < cuts).sum()),
+        flagged_before=int((scored_before.log_odds < cuts).sum()),
+        flagged_now=int((log_odds(bank, now, vectors) < cuts).sum()),
     )
 
 

@@ -14,10 +14,7 @@ from curator.banks.diff import dotted
 from curator.banks.quantiles import mining_statistics
 from curator.banks.spec import MiningSpec
 from curator.errors import BankError, UsageError
-from curator.generators import check_address
 from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
-from curator.generators.requests import Role
-from curator.lake import Source
 from curator.ranges import BANK, NAME
 from curator.store import Ledger
 from curator.store.generated import record_origin
@@ -31,7 +28,7 @@ from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
 from curator.workspace.scan.listing import open_sources
-from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
+from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
 from curator.workspace.session import reading, writing
 from curator.workspace.stored.calls import LedgerCalls
@@ -89,23 +86,16 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     started = time.perf_counter()
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
-    check_generators(context)
     sources = open_sources(request.reference, context.config.scan)
     arguments = {"name": spec.name, "parent": spec.parent, "settings": settings.as_table()}
     with writing(context, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
         if sources:
-            take_in_reference(context, ledger, sources, watcher)
+            wanted = ScanRequest(tuple(source.name for source in sources), role="reference")
+            take_in(context, ledger, sources, wanted, watcher)
         budget = Budget(request.max_calls)
-        parent = parent_of(context, ledger, spec)
-        summary = _learn(context, ledger, spec, settings, parent, budget, force=request.force)
+        parent = context.parent_bank(ledger, spec.parent, within=(spec.name,))
+        summary = _learn(LedgerWorld(context, ledger.database, parent), ledger, spec, settings, budget, request.force)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
-
-
-def learn_as_specified(context: Context, spec: SystemSpec, *, wait_seconds: float = 0.0) -> Bank:
-    """The bank of a system's spec, as `curator bank build` makes it; its summary goes to the log."""
-    summary = run_learning(context, LearnRequest(spec.system, spec.name, wait_seconds=wait_seconds), SilentWatcher())
-    log.info("bank %s: %s; %d calls sent", summary.bank, summary.guard_note, summary.sent)
-    return load_bank(context.layout.bank_versions(spec.name) / summary.bank_digest)
 
 
 def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
@@ -115,7 +105,6 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
     """
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
-    check_generators(context)
     with reading(context.layout) as database:
         parent = context.find_bank(database, spec.parent, encoder_id=context.encoder_id(database))
         if parent is None:
@@ -147,42 +136,12 @@ def spec_of(context: Context, request: LearnRequest) -> SystemSpec:
     return found if request.parent is None else replace(found, parent=request.parent)
 
 
-def check_generators(context: Context) -> None:
-    """Raises UsageError for an address in the configuration that names no generator."""
-    section = context.config.generators
-    roles: dict[Role, str] = {
-        "describer": section.describer,
-        "reasoner": section.reasoner,
-        "painter": section.painter,
-    }
-    for role, address in roles.items():
-        check_address(role, address)
-
-
-def take_in_reference(context: Context, ledger: Ledger, sources: Sequence[Source], watcher: ScanWatcher) -> None:
-    """Embed ID images that a system is to work with."""
-    wanted = ScanRequest(tuple(source.name for source in sources), role="reference")
-    take_in(context, ledger, sources, wanted, watcher)
-
-
-def parent_of(context: Context, ledger: Ledger, spec: SystemSpec) -> Bank:
-    """The bank that the system starts from; a bank without a version for the encoder is built now."""
-    return context.parent_bank(ledger, spec.parent, within=(spec.name,))
-
-
 def _learn(
-    context: Context,
-    ledger: Ledger,
-    spec: SystemSpec,
-    settings: SystemSettings,
-    parent: Bank,
-    budget: Budget,
-    *,
-    force: bool,
+    world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
 ) -> LearnSummary:
-    world = LedgerWorld(context, ledger.database, parent)
+    context = world.context
     learned = _ask(world, ledger, spec, settings, budget)
-    bank = assemble(spec, settings, parent, learned, world.encode)
+    bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     figures, note = _guard(world, bank, previous, spec.system, learned, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
@@ -227,12 +186,32 @@ def _ask(world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemS
 def _keep(
     context: Context, ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None
 ) -> tuple[Bank, int]:
-    """Store the version with its evidence. Returns it as loaded again, and its number."""
+    """Store the version with which call gave each label, what was painted, and how it was guarded.
+
+    Returns it as loaded again, and its number.
+    """
     bank = load_bank(save_bank(bank, context.layout.bank_versions(bank.name)))
     ledger.record_encoder(context.encoder, context.config.encoder.address)
     version = ledger.record_bank(bank)
-    record_evidence(ledger, bank, learned, figures)
-    negatives = len(bank.labels) - bank.id_count
+    negatives, first = len(bank.labels) - bank.id_count, len(bank.labels) - len(learned.negatives)
+    record_origin(
+        ledger,
+        evidence=[
+            {
+                "bank_digest": bank.digest,
+                "label_index": first + place,
+                "call_id": item.call_id,
+                "concerns": item.concerns,
+            }
+            for place, item in enumerate(learned.negatives)
+        ],
+        pictures=[
+            {"bank_digest": bank.digest, "picture_number": number}
+            | {name: picture[name] for name in ("call_id", "artefact", "label")}
+            for number, picture in enumerate(learned.pictures)
+        ],
+        guard=[figures.row()] if figures else [],
+    )
     log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
     return bank, version
 
@@ -312,26 +291,6 @@ def new_labels(proposals: Sequence[Proposal], vectors: Vectors, parent: Bank) ->
         )
         for item, statistic, nearest, cosine in rows
     ]
-
-
-def record_evidence(ledger: Ledger, bank: Bank, learned: Learned, figures: GuardFigures | None) -> None:
-    """Which call gave each label, what was painted, and how the version was guarded."""
-    first = len(bank.labels) - len(learned.negatives)
-    evidence = [
-        {"bank_digest": bank.digest, "label_index": first + place, "call_id": item.call_id, "concerns": item.concerns}
-        for place, item in enumerate(learned.negatives)
-    ]
-    pictures = [
-        {
-            "bank_digest": bank.digest,
-            "picture_number": number,
-            "call_id": picture["call_id"],
-            "artefact": picture["artefact"],
-            "label": picture["label"],
-        }
-        for number, picture in enumerate(learned.pictures)
-    ]
-    record_origin(ledger, evidence=evidence, pictures=pictures, guard=[figures.row()] if figures else [])
 
 
 def write_spec(path: Path, spec: SystemSpec) -> None:

@@ -41,7 +41,7 @@ SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the spac
 
 @dataclass
 class LedgerWorld:
-    """The workspace around one parent bank, through one connection: the world of a system (see systems/world.py)."""
+    """The workspace around one parent bank, through one connection. What systems see of it: systems/world.py."""
 
     context: Context
     database: Database
@@ -67,7 +67,7 @@ class LedgerWorld:
 
     @cached_property
     def arrival_order(self) -> tuple[str, ...]:
-        """All images of the lake as they arrived: by run, then by address. Raises UsageError when there is none."""
+        """By run, then by address."""
         self._require_images()
         return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["run_number"], row["uri"])))
 
@@ -76,23 +76,19 @@ class LedgerWorld:
             raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
 
     def sample_ids(self, most: int) -> list[str]:
-        """Ids of the lake's images, sorted; the first `most`, 0 for all. Raises UsageError when there is none."""
         self._require_images()
         return sorted(self._places)[: most or None]
 
     def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
-        """The stored vectors of lake images, (n, d), in this order."""
         return self.vectors_of(image_ids, self._places)
 
     def look_up(self, image_ids: Sequence[str]) -> LakeSample:
-        """Lake images with their scores under NegLabel on the parent bank, in this order."""
         vectors = self.lake_vectors(image_ids)
         (table,) = self.base_scorer.score(vectors)
         return LakeSample(tuple(image_ids), vectors, table.id_score, table.id_label)
 
     @cached_property
     def base_scorer(self) -> BankScorer:
-        """NegLabel on the parent bank: what ANTS, AdaNeg and TANL start from."""
         method = resolve_method("neglabel", self.parent)
         return BankScorer(self.parent, [method], device=self.context.config.encoder.device)
 
@@ -109,7 +105,6 @@ class LedgerWorld:
         return vectors
 
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
-        """The k nearest images of the lake of each vector, with their cosines."""
         door = image_neighbours(self.context, self.database, self.parent.encoder_id)
         found = door.search(vectors, k, allow=self._places.__contains__)
         return [[(item.id, item.cosine) for item in row] for row in found]
@@ -123,7 +118,7 @@ class LedgerWorld:
 
     @cached_property
     def id_images(self) -> tuple[IdImage, ...]:
-        """The reference images of ID classes, by id. One that came with a label which is no ID label is left out."""
+        """By the label that they came with, or else the nearest; one whose own label is no ID label is left out."""
         ids = sorted(self._reference_places)
         if not ids:
             return ()
@@ -146,7 +141,6 @@ class LedgerWorld:
     # Pictures, texts, generators
 
     def picture(self, image_id: str, vector: Vectors) -> Picture:
-        """An image that a model may look at; its bytes are read when it does."""
         with self._finding:
             if image_id not in self._found:
                 self._to_find.append(image_id)
@@ -161,20 +155,16 @@ class LedgerWorld:
         return read_found(self.context, image_id, self._found)
 
     def painted_picture(self, asking: Asking, call: Call) -> Picture:
-        """The picture of a painter's call, with the vector that it has, or is."""
         data = asking.artefact(call)
         (vector,) = self.painted_vectors(asking, [call])[:1]
         return Picture(content_id(data), lambda: data, vector, decode=self.context.looker.picture)
 
     def painted_vectors(self, asking: Asking, calls: Sequence[Call]) -> Vectors:
-        """The vectors (n, d) of what calls made, in order: the artefact itself, or a picture through the encoder.
-
-        Raises GeneratorError for an artefact that is neither.
-        """
         found = [self._vectors_in(asking.artefact(call), call.artefact or "") for call in calls]
         return np.concatenate([self.parent.vectors[:0], *found])
 
     def _vectors_in(self, data: bytes, artefact: str) -> Vectors:
+        """The artefact itself, or a picture through the encoder. Raises GeneratorError for one that is neither."""
         try:
             if artefact.endswith(".safetensors"):
                 vectors: Vectors = load(data)["vectors"]
@@ -200,11 +190,9 @@ class LedgerWorld:
         return self.text_cache.encode(self.encoder, list(prompts))
 
     def whole_corpus(self) -> Bank:
-        """The parent bank with all that its negatives were mined from in place of these."""
         return self.context.whole_corpus(self.database, self.parent)
 
     def cleaner(self, rules: CleaningRules) -> Cleaner:
-        """The guard of generated labels against the ID labels of the parent."""
         synonyms = self.parent.lineage.get("id", {}).get("synonyms", {})
         return Cleaner(self.parent.id_texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
 
@@ -217,18 +205,14 @@ class LedgerWorld:
             text_cache=self.text_cache,
             id_texts=self.parent.id_texts,
             id_vectors=self.parent.id_vectors,
-            image_vectors=lambda: self._some_vectors(self._places),
+            image_vectors=lambda: self.lake_vectors(sorted(self._places)[:SURROUNDING_IMAGES]),
             id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
             id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
         )
 
-    def _some_vectors(self, places: Mapping[str, tuple[str, int]]) -> Vectors:
-        return self.vectors_of(sorted(places)[:SURROUNDING_IMAGES], places)
-
     def generator(self, role: Role) -> Generator:
         """The generator that the configuration names for a role."""
-        section = self.context.config.generators
-        address = {"describer": section.describer, "reasoner": section.reasoner, "painter": section.painter}[role]
+        address: str = getattr(self.context.config.generators, role)
         return make_generator(role, address, generator_options(self.context), self.surroundings)
 
 
