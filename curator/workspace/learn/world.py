@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from itertools import groupby
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,27 +56,20 @@ class LedgerWorld:
     # Images of the lake
 
     @cached_property
-    def _lake(self) -> list[dict[str, Any]]:
-        """Where the vectors of the lake's images lie, and when each came."""
-        return self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
-
-    @cached_property
     def _places(self) -> dict[str, tuple[str, int]]:
-        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in self._lake}
+        """Where the vectors of the lake's images lie, as the images arrived: by run, then by address."""
+        rows = self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
+        rows.sort(key=lambda row: (row["run_number"], row["uri"]))
+        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
 
-    @cached_property
+    @property
     def arrival_order(self) -> tuple[str, ...]:
-        """By run, then by address."""
-        self._require_images()
-        return tuple(row["image_id"] for row in sorted(self._lake, key=lambda row: (row["run_number"], row["uri"])))
-
-    def _require_images(self) -> None:
-        if not self._lake:
+        if not self._places:
             raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
+        return tuple(self._places)
 
     def sample_ids(self, most: int) -> list[str]:
-        self._require_images()
-        return sorted(self._places)[: most or None]
+        return sorted(self.arrival_order)[: most or None]
 
     def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
         return self.vectors_of(image_ids, self._places)
@@ -124,7 +116,8 @@ class LedgerWorld:
             return ()
         nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
         known = {word_key(text): place for place, text in enumerate(self.parent.id_texts)}
-        facts = self._image_facts(ids)
+        with self.database.incoming(wanted=pa.table({"image_id": pa.array(ids, pa.string())})):
+            facts = self.database.rows("list_image_places")  # of images that are still there, by id
         labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in facts}
         usable = any(word_key(label or "") in known for label in labels.values())
         found = []
@@ -175,11 +168,6 @@ class LedgerWorld:
         except DecodeFailure as failure:
             raise GeneratorError(f"generated/{artefact}: {failure.reason}: {failure.detail}") from failure
         return self.encoder.encode_images(pixels[None])
-
-    def _image_facts(self, image_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Size and place of images that are still there, in the order of their ids."""
-        with self.database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
-            return self.database.rows("list_image_places")
 
     @cached_property
     def text_cache(self) -> TextCache:
