@@ -199,7 +199,7 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     worse = ants(seed=1)
     with pytest.raises(BankError, match="held-out ID images") as caught:
         scanned.learn_bank(worse)
-    assert "--force" in (caught.value.hint or "")
+    assert "`force`" in (caught.value.hint or "")
     assert scanned.banks().num_rows == 2, "base and the first version"
     forced = scanned.learn_bank(LearnRequest("ants", "ants", settings=dict(worse.settings), force=True))
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
