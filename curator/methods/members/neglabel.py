@@ -18,7 +18,7 @@ import numpy as np
 
 from curator.errors import UsageError
 from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping, Permutation, Remainder, checked_permutation
-from curator.methods.maths import Cosines, Scores, log_odds_of_mean
+from curator.methods.maths import Cosines, Scores, log_odds_of_mean, sigmoid
 from curator.methods.spec import (
     Count,
     DefaultRule,
@@ -64,7 +64,7 @@ def neglabel_log_odds(
 @wraps(neglabel_log_odds, assigned=())
 def neglabel_score(id_cosines: Cosines, negative_cosines: Cosines | None, **parameters: Any) -> Scores:
     """The probability that has the log-odds of `neglabel_log_odds`, with its parameters: (n,) in [0, 1]."""
-    return ProbabilityMethod().id_score(neglabel_log_odds(id_cosines, negative_cosines, **parameters))
+    return sigmoid(neglabel_log_odds(id_cosines, negative_cosines, **parameters))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
