@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.tree import Tree, circles, floors, within
+from tests.architecture.tree import Tree, floors
 
 LARGEST = 8  # of each kind are listed
 
@@ -16,11 +16,17 @@ def figures(root: Path) -> Iterator[str]:
     sql = [path.read_text().count("\n") for path in sorted((root.parent / "sql").rglob("*.sql"))]
     lines = sum(module.lines for module in tree.modules.values())
     yield f"{lines} lines in {len(tree.modules)} files of {root.name}, {sum(sql)} in {len(sql)} of sql"
-    yield _graph("the house", tree, list(tree.arrows))
-    for top in sorted({room.partition("/")[0] for room in tree.arrows if "/" in room}):
-        yield _graph(f"{top}/", tree, [room for room in tree.arrows if room.startswith(f"{top}/")])
-    found = [*circles(tree.imports), *circles(tree.arrows)]
-    yield f"{len(found)} circles" + "".join(f"\n  {' '.join(group)}" for group in found)
+    yield "what a reader meets in a folder: sub-rooms and modules beside them"
+    for folder in [".", *sorted(folder for folder in tree.folders if "/" not in folder and folder != ".")]:
+        graph = tree.entries(folder)
+        rooms = sum(name.startswith(f"{folder}/") for name in tree.folders) if folder != "." else len(tree.folders) - 1
+        arrows = sum(map(len, graph.values()))
+        yield (
+            f"{folder:12} {len(graph):4} entries {arrows:4} arrows {max(floors(graph).values()):3} floors "
+            f"{rooms:4} sub-rooms"
+        )
+    found = tree.circles()
+    yield f"{len(found)} circles" + "".join(f"\n  {circle}" for circle in found)
     yield _largest("rooms, in files", {folder: len(modules) for folder, modules in tree.folders.items()})
     yield _largest("modules, in lines", {_place(tree, module.path): module.lines for module in tree.modules.values()})
     sizes = {
@@ -29,12 +35,6 @@ def figures(root: Path) -> Iterator[str]:
         for node in module.functions()
     }
     yield _largest("functions, in lines", sizes)
-
-
-def _graph(name: str, tree: Tree, rooms: list[str]) -> str:
-    graph = within(tree.arrows, rooms)
-    arrows = sum(map(len, graph.values()))
-    return f"{name:14} {len(graph):4} rooms {arrows:4} arrows {max(floors(graph).values()):3} floors"
 
 
 def _largest(what: str, sizes: dict[str, int]) -> str:

@@ -74,13 +74,13 @@ FLOORS: Mapping[str, Floors] = {
 def arrows_up(tree: Tree, floors: Mapping[str, Floors] = FLOORS) -> list[str]:
     """Imports that do not go down, one a line."""
     found = []
-    for name, targets in tree.imports.items():
-        for target in targets:
-            folder, part, other = _parting(tree, name, target)
-            if folder in floors and part != other:
-                above, below = (floor_of(floors[folder], which) for which in (part, other))
-                if above is not None and below is not None and above <= below:
-                    found.append(f"{name} (floor {above}) imports {target} (floor {below})")
+    for folder, levels in floors.items():
+        floor = {entry: number for number, entries in enumerate(levels, 1) for entry in entries}
+        for name, targets in tree.imports.items():
+            for target in targets:
+                above, below = tree.entry_of(name, folder), tree.entry_of(target, folder)
+                if above != below and floor.get(above, 99) <= floor.get(below, 0):
+                    found.append(f"{name} (floor {floor[above]}) imports {target} (floor {floor[below]})")
     return sorted(found)
 
 
@@ -89,28 +89,8 @@ def unplaced(tree: Tree, floors: Mapping[str, Floors] = FLOORS) -> list[str]:
     found = []
     for folder, levels in floors.items():
         names = [name for level in levels for name in level]
-        parts = {_part(tree, name, folder) for name in tree.modules} - {None}
-        found += [f"{folder}/{name}: on no floor" for name in parts - set(names)]
-        found += [f"{folder}/{name}: not there" for name in set(names) - parts]
+        entries = set(tree.entries(folder))
+        found += [f"{folder}/{name}: on no floor" for name in entries - set(names)]
+        found += [f"{folder}/{name}: not there" for name in set(names) - entries]
         found += [f"{folder}/{name}: on two floors" for name in set(names) if names.count(name) > 1]
     return sorted(found)
-
-
-def floor_of(floors: Floors, part: str) -> int | None:
-    return next((number for number, parts in enumerate(floors, 1) if part in parts), None)
-
-
-def _part(tree: Tree, name: str, folder: str) -> str | None:
-    """The sub-room or module of a folder that a module is in; None where it lies elsewhere."""
-    path = tree.modules[name].path.with_suffix("").relative_to(tree.root)
-    if folder == ".":
-        return path.parts[0]
-    above = folder.split("/")
-    return path.parts[len(above)] if list(path.parts[: len(above)]) == above and len(path.parts) > len(above) else None
-
-
-def _parting(tree: Tree, name: str, target: str) -> tuple[str, str, str]:
-    """The deepest folder that holds two modules, and the part of it that each is in."""
-    one, other = (tree.modules[which].path.with_suffix("").relative_to(tree.root).parts for which in (name, target))
-    depth = next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), 0)
-    return "/".join(one[:depth]) or ".", one[depth], other[depth]

@@ -1,7 +1,8 @@
 """A package as rooms and arrows, read from its source without importing it.
 
-A room is a folder of modules, or a module that lies beside sub-rooms. An arrow goes from one room to another that it
-imports, also inside functions; imports for annotations alone (`if TYPE_CHECKING`) are none. Nor are two others:
+A room is a folder of modules. What a reader meets in it are its sub-rooms and the modules beside them: its entries. An
+arrow goes from one entry to another that it imports anything of, also inside functions; imports for annotations alone
+(`if TYPE_CHECKING`) are none. Nor are two others:
 
 - importing `a.b.c` runs `a/__init__.py` and `a/b/__init__.py` first. A façade there imports what lies below it, so
   these runs would make a circle of every package; only a façade that is named (`from a.b import name`) is imported.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,14 +76,6 @@ class Tree:
             found[str(module.path.parent.relative_to(self.root))].append(module)
         return dict(found)
 
-    def room_of(self, name: str) -> str:
-        """The room of a module, as a path below the root."""
-        path = self.modules[name].path.relative_to(self.root)
-        folder = str(path.parent)
-        above = "" if folder == "." else f"{folder}/"
-        has_rooms = any(other != folder and other != "." and other.startswith(above) for other in self.folders)
-        return str(path.with_suffix("")) if has_rooms else folder
-
     @cached_property
     def imports(self) -> dict[str, set[str]]:
         """Module to the modules that it imports, of this package alone."""
@@ -91,13 +84,25 @@ class Tree:
             for module in self.modules.values()
         }
 
-    @cached_property
-    def arrows(self) -> dict[str, set[str]]:
-        """Room to the rooms that it imports."""
+    def entries(self, folder: str) -> dict[str, set[str]]:
+        """The entries of a folder, each with those that it imports."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for name, targets in self.imports.items():
-            found[self.room_of(name)] |= {self.room_of(target) for target in targets}
-        return {room: targets - {room} for room, targets in found.items()}
+            if (entry := self.entry_of(name, folder)) is not None:
+                found[entry] |= {self.entry_of(target, folder) for target in targets} - {None, entry}
+        return dict(found)
+
+    def entry_of(self, name: str, folder: str) -> str | None:
+        """The entry of a folder that a module is, or is in; None where it lies elsewhere."""
+        path = self.modules[name].path.with_suffix("").relative_to(self.root).parts
+        above = () if folder == "." else tuple(folder.split("/"))
+        return path[len(above)] if path[: len(above)] == above and len(path) > len(above) else None
+
+    def circles(self) -> list[str]:
+        """The entries that come back to themselves, one circle a line. No circle of modules goes without one."""
+        return [
+            f"{folder}: {' '.join(group)}" for folder in sorted(self.folders) for group in circles(self.entries(folder))
+        ]
 
     @cached_property
     def registered(self) -> set[str]:
@@ -142,12 +147,6 @@ def floors(graph: Graph) -> dict[str, int]:
     for node in graph:
         floor(node)
     return found
-
-
-def within(graph: Graph, nodes: Iterable[str]) -> dict[str, set[str]]:
-    """The part of a graph that lies between some of its nodes."""
-    kept = set(nodes)
-    return {node: graph[node] & kept for node in kept}
 
 
 def _reached(graph: Graph, start: str) -> set[str]:
