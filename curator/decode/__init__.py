@@ -12,8 +12,7 @@ Bad bytes never raise anything but `DecodeFailure`, whose reason is a key of `RE
     jpeg_end    whether a JPEG without an end marker is whole
     colour      any mode of Pillow as 8-bit RGB
     fitting     an RGB image as the square of an encoder
-    looking     an image that is small enough to be looked at
-    image       the steps in order, and the boundary where an exception becomes a failure
+    image       the steps in order, to an encoder's square or a picture to look at; where exceptions become failures
     failures    the short list of reasons
 
 Decode processes hold this package, so it imports Pillow and NumPy only, and tifffile on demand. It starts no process
@@ -22,12 +21,10 @@ and limits no memory (see `engines.decode_pool`), and it leaves Pillow's global 
 
 from __future__ import annotations
 
-from curator.decode.colour import to_rgb
 from curator.decode.failures import REASONS, DecodeFailure
 from curator.decode.fitting import fit
 from curator.decode.formats import FORMATS
-from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, prepare
-from curator.decode.looking import look, looked_at
+from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, look, looked_at, prepare
 
 __all__ = [
     "FORMATS",
@@ -40,5 +37,4 @@ __all__ = [
     "look",
     "looked_at",
     "prepare",
-    "to_rgb",
 ]

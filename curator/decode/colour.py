@@ -16,17 +16,12 @@ _DEPTHS = (8, 10, 12, 14, 16)  # bits per sample that sensors and scanners give
 _STRIP_PIXELS = 1 << 20  # deep images are scaled in strips, so that float64 costs little memory
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """`image`, of any mode and loaded, in mode RGB.
+def shown(image: Image.Image) -> tuple[Image.Image, str]:
+    """`image`, of any mode and loaded, in mode RGB, and a remark on what was chosen on the way; mostly empty.
 
     Transparency goes on white, which is what a page or a viewer shows; dropping alpha, as `convert("RGB")` does, would
     show whatever colours an editor left beneath. Raises ValueError for a mode that Pillow cannot convert.
     """
-    return shown(image)[0]
-
-
-def shown(image: Image.Image) -> tuple[Image.Image, str]:
-    """`to_rgb`, and a remark on what was chosen on the way; mostly empty."""
     if image.mode == "F" or image.mode.startswith("I"):
         grey, remark = _deep_grey(image)
         return grey.convert("RGB"), remark

@@ -1,4 +1,4 @@
-"""An RGB image as the square that an encoder wants."""
+"""An RGB image: as it is stored, decoded at a reduced size, and as the square that an encoder wants."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ class Reduced:
 
     full_size: tuple[int, int]
     box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image in mode RGB as it is stored, its `orientation` still to be applied. `drafted`: where it is, reduced."""
+
+    image: Image.Image
+    full_size: tuple[int, int]
+    format: str
+    mode: str
+    animated: bool = False
+    orientation: int = 1
+    drafted: Box | None = None
+    remark: str = ""
 
 
 def fit(image: Image.Image, preprocess: Preprocess, *, reduced: Reduced | None = None) -> NDArray[np.uint8]:

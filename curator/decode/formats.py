@@ -75,9 +75,10 @@ def open_image(data: bytes, *, max_pixels: int) -> ImageFile.ImageFile:
             refusal = refusal or (failure_of(fault, format_=name) if accept else None)
             continue
         return image
-    if _lacks_heif(data):
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS and "HEIF" not in plugins():
         raise DecodeFailure("unsupported_format", _HEIF_ADVICE)
-    raise what_is_not_decoded(data) or text_of(data) or refusal or _unknown(data)
+    unknown = DecodeFailure("not_an_image", f"{len(data)} bytes, the first are {data[:8].hex(' ')}")
+    raise what_is_not_decoded(data) or text_of(data) or refusal or unknown
 
 
 @cache
@@ -114,11 +115,3 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         return 1 + (both & 0x3FFF), 1 + (both >> 14 & 0x3FFF)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def _lacks_heif(data: bytes) -> bool:
-    return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS and "HEIF" not in plugins()
-
-
-def _unknown(data: bytes) -> DecodeFailure:
-    return DecodeFailure("not_an_image", f"{len(data)} bytes, the first are {data[:8].hex(' ')}")

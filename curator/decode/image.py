@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from curator.decode.colour import shown
 from curator.decode.failures import DecodeFailure, failure_of, has_room, no_memory
-from curator.decode.fitting import Box, Reduced, fit
+from curator.decode.fitting import Box, Reduced, Stored, fit
 from curator.decode.formats import open_image
 from curator.decode.jpeg_end import lacks_its_end_only
 from curator.decode.metadata import without_metadata
@@ -76,6 +76,33 @@ def decode_image(
         return image, facts
 
 
+def look(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
+    """The image at the top left of a black square of `preprocess.size`, (size, size, 3) uint8 RGB, and its facts.
+
+    Images are made smaller, never larger. The size of the image in the square follows from the facts, so decode
+    processes need no other answer than for `prepare`. Raises DecodeFailure only.
+    """
+    side = preprocess.size
+    image, facts = decode_image(data, options=options, target_size=side)
+    width, height = _looked_size(facts, side)
+    square = np.zeros((side, side, 3), np.uint8)
+    small = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    square[:height, :width] = np.asarray(small)
+    return square, facts
+
+
+def looked_at(square: NDArray[np.uint8], facts: ImageFacts) -> Image.Image:
+    """The image of a square that `look` made, in mode RGB."""
+    width, height = _looked_size(facts, len(square))
+    return Image.fromarray(square[:height, :width])
+
+
+def _looked_size(facts: ImageFacts, side: int) -> tuple[int, int]:
+    """Width and height with the longer one at most `side`, in the proportions of the image."""
+    share = min(1.0, side / max(facts.width, facts.height))
+    return max(1, round(facts.width * share)), max(1, round(facts.height * share))
+
+
 @contextmanager
 def _failing() -> Iterator[None]:
     """Turn whatever a decoder raises into a DecodeFailure, and silence its warnings.
@@ -107,21 +134,7 @@ def _decode(
     return image, facts, reduced
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """An image in mode RGB as it is stored, its `orientation` still to be applied. `drafted`: where it is, reduced."""
-
-    image: Image.Image
-    full_size: tuple[int, int]
-    format: str
-    mode: str
-    animated: bool = False
-    orientation: int = 1
-    drafted: Box | None = None
-    remark: str = ""
-
-
-def _stored(data: bytes, options: DecodeOptions, target_size: int | None) -> _Stored:
+def _stored(data: bytes, options: DecodeOptions, target_size: int | None) -> Stored:
     try:
         image = open_image(data, max_pixels=options.max_pixels)
     except DecodeFailure as refusal:
@@ -143,16 +156,13 @@ def _stored(data: bytes, options: DecodeOptions, target_size: int | None) -> _St
         raise (what_is_not_decoded(data) if failure.reason == "corrupt" else None) or failure from None
 
 
-def _stored_bands(data: bytes, options: DecodeOptions) -> _Stored:
+def _stored_bands(data: bytes, options: DecodeOptions) -> Stored:
     try:
-        bands = read_bands(data, max_pixels=options.max_pixels)
+        return read_bands(data, max_pixels=options.max_pixels)
     except (DecodeFailure, NoDirectory):
         raise
     except Exception as fault:  # tifffile raises what it likes, as Pillow does
         raise failure_of(fault, format_="TIFF") from fault
-    return _Stored(
-        bands.image, bands.image.size, "TIFF", bands.mode, orientation=bands.orientation, remark=bands.remark
-    )
 
 
 def _is_misread(image: ImageFile.ImageFile) -> bool:
@@ -166,7 +176,7 @@ def _is_misread(image: ImageFile.ImageFile) -> bool:
     )
 
 
-def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int | None) -> _Stored:
+def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int | None) -> Stored:
     size, mode, format_ = image.size, image.mode, str(image.format)
     animated = format_ in _ANIMATING and _has_frames(image)
     drafted = None
@@ -180,7 +190,7 @@ def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int
         raise (failure if has_room(*size) else no_memory(format_)) from fault
     rgb, remark = shown(image)
     remark = _remarks(_bands_left_out(image), remark)
-    return _Stored(rgb, size, format_, mode, animated, _orientation(image), drafted and drafted[1], remark)
+    return Stored(rgb, size, format_, mode, animated, _orientation(image), drafted and drafted[1], remark)
 
 
 def _bands_left_out(image: ImageFile.ImageFile) -> str:

@@ -130,7 +130,7 @@ def _dc(scan: Scan, number: int) -> Codes:
 
 
 def _ac(scan: Scan, number: int) -> Codes:
-    return _codes(scan.tables.get(0x10 | number))
+    return _dc(scan, 0x10 | number)
 
 
 @lru_cache(8)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import ExifTags, Image
 
 from curator.decode.colour import eight_bits
 from curator.decode.failures import DecodeFailure, check_pixels
+from curator.decode.fitting import Stored
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -28,21 +28,11 @@ _MULTIPLIED, _PLAIN = 1, 2  # kinds of alpha: its colours are multiplied by it a
 _ADVICE = "write it as TIFF or PNG with 8 or 16 bits a sample"
 
 
-@dataclass(frozen=True, slots=True)
-class Bands:
-    """What is shown of a TIFF: `image` in mode RGB as it is stored, `orientation` still to be applied."""
-
-    image: Image.Image
-    mode: str
-    orientation: int
-    remark: str
-
-
 class NoDirectory(Exception):
     """The bytes are no TIFF whose first directory can be followed."""
 
 
-def read_bands(data: bytes, *, max_pixels: int) -> Bands:
+def read_bands(data: bytes, *, max_pixels: int) -> Stored:
     """The first page. Raises NoDirectory, DecodeFailure for a layout that is not decoded, and whatever tifffile raises
     for data that are not valid."""
     page = _first_page(data)
@@ -62,7 +52,8 @@ def read_bands(data: bytes, *, max_pixels: int) -> Bands:
     image = Image.fromarray(shown if len(colours) == 3 else shown[..., 0]).convert("RGB")
     tag = page.tags.get(ExifTags.Base.Orientation)
     mode = f"{page.samplesperpixel} x {page.dtype}"
-    return Bands(image, mode, tag.value if tag is not None else 1, ", ".join(remarks))
+    orientation = tag.value if tag is not None else 1
+    return Stored(image, image.size, "TIFF", mode, orientation=orientation, remark=", ".join(remarks))
 
 
 def _first_page(data: bytes) -> TiffPage:

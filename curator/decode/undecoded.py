@@ -11,7 +11,7 @@ import struct
 from PIL import PsdImagePlugin
 
 from curator.decode.failures import CONVERT, DecodeFailure
-from curator.decode.jpeg_parts import Frame, read_frame
+from curator.decode.jpeg_parts import read_frame
 
 _OTHER_FORMATS = (  # offset, signature, what it is and what to do
     (0, b"\xff\x0a", "JPEG XL: convert it to JPEG or AVIF"),
@@ -53,7 +53,8 @@ def what_is_not_decoded(data: bytes) -> DecodeFailure | None:
     for offset, signature, advice in _OTHER_FORMATS:
         if data.startswith(signature, offset):
             return DecodeFailure("unsupported_format", advice)
-    kind = _svg(data) or _xbm(data) or _cursor(data) or _jpeg(data) or _psd(data)
+    cursor = f"CUR: {CONVERT}" if is_cursor(data) else ""
+    kind = _svg(data) or _xbm(data) or cursor or _jpeg(data) or _psd(data)
     return DecodeFailure("unsupported_format", kind) if kind else None
 
 
@@ -75,16 +76,10 @@ def is_cursor(data: bytes) -> bool:
     return data[offset : offset + 4] in (b"\x28\0\0\0", b"\x89PNG")
 
 
-def _cursor(data: bytes) -> str:
-    return f"CUR: {CONVERT}" if is_cursor(data) else ""
-
-
 def _jpeg(data: bytes) -> str:
     frame = read_frame(data)
-    return "" if frame is None else _kind_of_jpeg(frame)
-
-
-def _kind_of_jpeg(frame: Frame) -> str:
+    if frame is None:
+        return ""
     if frame.marker == 0xF7:
         return f"JPEG-LS: {CONVERT}"
     if frame.marker in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):

@@ -1,4 +1,4 @@
-"""How long a scan takes, what it leaves on disk, and what limits it: from measured costs of its stages.
+"""The time of a scan in seconds, the bytes that it leaves on disk, and the stage that limits it, from measured costs.
 
 Reading, decoding and encoding are spread over a cluster and go on side by side, so the slowest of them sets the pace;
 one writer commits what they give. Listing goes before, the search for near-duplicates and the publication come after,

@@ -2,7 +2,7 @@
 
 A message is a JSON header and raw parts. Nothing is pickled, and a reply must fit what was asked, to the byte, before
 memory is given to it: a decoder that a hostile image has taken over can send wrong pixels or none, but cannot make its
-parent run code, hold more than those pixels, or wait for good (see `Waiting`).
+parent run code, hold more than those pixels, or wait for good (see `Patience`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from curator.decode import REASONS, DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS
-from curator.engines.decode_patience import Waiting
+from curator.engines.decode_patience import Patience
 from curator.types import ImageFacts, Pixels, Preprocess
 
 Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, ImageFacts]]
@@ -95,7 +95,7 @@ class DecodeReply:
         send(channel, fields, [self.pixels.data.cast("B")] if self.pixels.size else [])
 
     @classmethod
-    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Waiting | None = None) -> DecodeReply:
+    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Patience | None = None) -> DecodeReply:
         """The reply to a batch of `count` images for squares of `size`. Raises BadReply for anything else, and
         TaskBroken when the process sends a traceback instead."""
         square = size * size * 3
@@ -145,7 +145,7 @@ def _is_line(text: Any, limit: int) -> bool:
 
 
 def send(
-    channel: socket.socket, header: object, parts: Sequence[Buffer] = (), *, waiting: Waiting | None = None
+    channel: socket.socket, header: object, parts: Sequence[Buffer] = (), *, waiting: Patience | None = None
 ) -> None:
     """Write one message: the number of its pieces, their sizes in bytes, the pieces."""
     pieces = [json.dumps(header).encode(), *parts]
@@ -158,7 +158,7 @@ def send(
 
 
 def receive(
-    channel: socket.socket, *, most: Sequence[int] | None = None, waiting: Waiting | None = None
+    channel: socket.socket, *, most: Sequence[int] | None = None, waiting: Patience | None = None
 ) -> tuple[Any, list[bytearray]]:
     """Read one message: its header and its parts. Raises EOFError or ConnectionError when the other side is gone.
 
@@ -178,7 +178,7 @@ def receive(
         raise BadReply("not JSON") from fault
 
 
-def _read(channel: socket.socket, size: int, waiting: Waiting | None) -> bytearray:
+def _read(channel: socket.socket, size: int, waiting: Patience | None) -> bytearray:
     data = bytearray(size)
     rest = memoryview(data)
     while rest:

@@ -14,7 +14,6 @@ import os
 import select
 import socket
 from pathlib import Path
-from typing import Protocol
 
 LOOK_SECONDS = 1.0
 IDLE_LOOKS = 120  # decoders never wait for anything; this is for machines on which a second is not one
@@ -23,13 +22,6 @@ WORKING = ("R", "D")
 
 class Hanging(Exception):
     """A process did nothing for so long, or worked beyond its limit, that it has to be ended. One line says which."""
-
-
-class Waiting(Protocol):
-    """Waits for a socket."""
-
-    def until(self, channel: socket.socket, event: int) -> None:
-        """Returns once the socket is ready to be read (POLLIN) or written (POLLOUT). Raises Hanging."""
 
 
 class Patience:
@@ -47,6 +39,7 @@ class Patience:
         self._last = -1.0
 
     def until(self, channel: socket.socket, event: int) -> None:
+        """Return once the socket is ready to be read (POLLIN) or written (POLLOUT). Raises Hanging."""
         poll = select.poll()
         poll.register(channel, event)
         while not poll.poll(self._look_seconds * 1000):

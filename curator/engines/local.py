@@ -10,7 +10,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
 
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import KnownContents
@@ -20,8 +19,6 @@ from curator.lake import ReadOptions
 from curator.types import Encoder, Shard
 
 WINDOW_CHUNKS = 64  # decoded together, and as many read ahead
-
-_Decoded: TypeAlias = tuple[Chunk, DecodedBatch]
 
 
 class LocalEngine:
@@ -40,13 +37,22 @@ class LocalEngine:
         known: contents that have a vector of this encoder; they are not decoded again. The engine adds those it meets.
         progress: called as data pass the encoder.
         """
-        builders = _Builders(self._encoder, progress)
+        failed: dict[str, Fault] = {}
+        builder: ShardBuilder | None = None
         windows = _windows(self._chunks(shards, known))
         pending = self._submit(next(windows, None))
         while pending:
             decoded = _finished(pending)
             pending = self._submit(next(windows, None))  # decoded while this window is encoded and written
-            yield from builders.add(decoded)
+            for chunk, batch in decoded:
+                builder = builder or ShardBuilder(chunk.shard, self._encoder, failed)
+                builder.add(chunk.data, chunk.passed, batch)
+                if progress:
+                    progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
+                if chunk.last:
+                    encoded, builder = builder.finish(), None
+                    failed |= encoded.faults
+                    yield settle(encoded, failed)
 
     def _submit(self, window: list[Chunk] | None) -> list[tuple[Chunk, PendingBatch]]:
         return [(chunk, self._pool.submit(chunk.fresh)) for chunk in window or []]
@@ -100,34 +106,9 @@ def _windows(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
             window = []
 
 
-def _finished(window: Sequence[tuple[Chunk, PendingBatch]]) -> list[_Decoded]:
+def _finished(window: Sequence[tuple[Chunk, PendingBatch]]) -> list[tuple[Chunk, DecodedBatch]]:
     """Wait for all chunks of a window. Their bytes are not needed any more."""
     decoded = [(chunk, pending.result()) for chunk, pending in window]
     for chunk, _ in decoded:
         chunk.fresh.clear()
     return decoded
-
-
-class _Builders:
-    """Brings decoded windows to the builder of their shard."""
-
-    def __init__(self, encoder: Encoder, progress: Progress | None) -> None:
-        self._encoder = encoder
-        self._progress = progress
-        self._failed: dict[str, Fault] = {}
-        self._open: ShardBuilder | None = None
-
-    def add(self, window: Sequence[_Decoded]) -> list[ShardOutcome]:
-        """Encode what has come; the outcomes of the shards that are closed by it."""
-        outcomes = []
-        for chunk, batch in window:
-            self._open = self._open or ShardBuilder(chunk.shard, self._encoder, self._failed)
-            self._open.add(chunk.data, chunk.passed, batch)
-            if self._progress:
-                self._progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
-            if chunk.last:
-                encoded = self._open.finish()
-                self._failed |= encoded.faults
-                outcomes.append(settle(encoded, self._failed))
-                self._open = None
-        return outcomes

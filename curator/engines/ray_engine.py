@@ -134,12 +134,7 @@ class RayEngine:
         self._actors = [*encoders, *decoders]
         nodes = _await_ready(self._actors, self._job, allotted)
         self._lanes = _paired(encoders, decoders, nodes)
-        log.info(
-            "ray: %d encoders and %d decoders on %d nodes",
-            len(encoders),
-            len(decoders),
-            len(set(nodes)),
-        )
+        log.info("ray: %d encoders and %d decoders on %d nodes", len(encoders), len(decoders), len(set(nodes)))
 
     # Shards
 

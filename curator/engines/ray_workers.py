@@ -132,12 +132,8 @@ def _fetched(job: RayJob) -> tuple[WorkerSetup, IdTable]:
 @lru_cache(maxsize=1)
 def _started_pool(job: RayJob) -> DecodePool:
     setup, _ = _fetched(job)
-    return DecodePool(
-        workers=1,
-        preprocess=setup.preprocess,
-        options=setup.decode,
-        memory_limit_bytes=setup.memory_limit_bytes,
-    )
+    limit = setup.memory_limit_bytes
+    return DecodePool(workers=1, preprocess=setup.preprocess, options=setup.decode, memory_limit_bytes=limit)
 
 
 @lru_cache(maxsize=1)
