@@ -8,8 +8,8 @@ ranks. A threshold is no part of a method: see curator.policy.
 
 from __future__ import annotations
 
-from curator.methods.kernels.scoring import BankScorer, ScoreTable, score_vectors
+from curator.methods.kernels.scoring import BankScorer, ScoreTable
 from curator.methods.registry import METHODS, score
 from curator.methods.spec import Method, MethodSpec, resolve_method
 
-__all__ = ["METHODS", "BankScorer", "Method", "MethodSpec", "ScoreTable", "resolve_method", "score", "score_vectors"]
+__all__ = ["METHODS", "BankScorer", "Method", "MethodSpec", "ScoreTable", "resolve_method", "score"]

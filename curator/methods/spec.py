@@ -92,9 +92,21 @@ class NamedMethod:
     def method_id(self) -> str:
         return MethodSpec.of(self).method_id
 
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        return cls(**parameters)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
     @property
     def layer_needs(self) -> Mapping[Layer, Needs]:
         return {}
+
+    def default_min_log_odds(self: Method, even: Statistics, rule: DefaultRule) -> float:
+        """0, or the log-odds of an image equally similar to all labels; for what weighs ID labels against negatives."""
+        return 0.0 if rule == "even_odds" else float(self.log_odds(even)[0])
 
 
 class ProbabilityMethod(NamedMethod):
@@ -121,11 +133,6 @@ def needs_of(methods: Sequence[Method]) -> dict[Layer, Needs]:
         for layer, needs in ((WHOLE, method.needs), *method.layer_needs.items()):
             asked[layer] = asked.get(layer, Needs()) | needs
     return asked
-
-
-def balanced_cut(method: Method, even: Statistics, rule: DefaultRule) -> float:
-    """The default cut of a method that weighs ID labels against negatives: 0, or where an even image stands."""
-    return 0.0 if rule == "even_odds" else float(method.log_odds(even)[0])
 
 
 def no_natural_threshold(method: Any) -> UsageError:

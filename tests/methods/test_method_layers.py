@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, EncoderError
-from curator.methods import BankScorer, ScoreTable, resolve_method, score_vectors
+from curator.methods import BankScorer, ScoreTable, resolve_method
 from curator.methods.attribution import attribute, scale_of
 from curator.methods.kernels import exact_pass as exact_module
 from curator.methods.kernels.cosines import GRID, on_grid
@@ -22,6 +22,7 @@ from curator.methods.layers import WHOLE, Layer, layer_vectors, negatives_from
 from curator.methods.members.tanl import tanl_log_odds
 from curator.methods.spec import needs_of
 from curator.methods.statistics import Needs
+from tests.methods.scored import score_vectors
 
 D = 32
 TEXTS = ["synood", "adaneg", "adaneg:mode=sample", "ants", "tanl:step=2", "mmood:mix=scores", "neglabel"]

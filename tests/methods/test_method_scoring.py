@@ -1,4 +1,4 @@
-"""BankScorer and score_vectors: what a row holds, blocks, refusals. Precision and bits: test_method_kernel.py."""
+"""BankScorer: what a row holds, blocks, refusals. Precision and bits: test_method_kernel.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from curator.errors import EncoderError, UsageError
-from curator.methods import BankScorer, ScoreTable, resolve_method, score, score_vectors
+from curator.methods import BankScorer, ScoreTable, resolve_method, score
 from curator.methods.kernels import float_pass as kernel_module
+from tests.methods.scored import score_vectors
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.errors import UsageError
-from curator.methods import resolve_method, score_vectors
+from curator.methods import resolve_method
 from curator.methods.statistics import exact_statistics
 from curator.policy import Policy, calibrate, calibrated_policy, default_policy
 from curator.types import Bank, Label
+from tests.methods.scored import score_vectors
 
 VALUES = st.lists(st.floats(-100, 100) | st.integers(-3, 3).map(float), min_size=1, max_size=60)
 SHARES = st.floats(0.001, 0.999) | st.sampled_from([0.05, 0.07, 0.5, 0.9, 0.95, 0.99])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curator.methods import resolve_method, score_vectors
+from curator.methods import resolve_method
 from curator.methods.members.ants import side_score
 from curator.systems.adaneg.settings import AdaNegSettings
 from curator.systems.adaneg.stream import AdaNegStream
@@ -14,6 +14,7 @@ from curator.systems.stream import batches
 from curator.systems.tanl.settings import TanlSettings
 from curator.systems.tanl.stream import TanlStream
 from curator.types import Bank, Label
+from tests.methods.scored import score_vectors
 from tests.systems.conftest import score_stream
 from tests.systems.test_stream_ants import CODE, STREAMS
 

@@ -57,7 +57,7 @@ class LayerCosines:
 
 
 class ExactPass:
-    """As `kernel.Kernel`, on the CPU."""
+    """As `float_pass.Kernel`, on the CPU."""
 
     block_rows = 1024
     side_by_side = False

@@ -194,7 +194,7 @@ def whole_shares(count: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SideSummary:
     """What a block of images has met among the labels of one role, ID or negative, once all tiles are swept.
 
     For the candidates of all tiles, (rows, k): `labels`, their exact `cosines` and the `groups` they belong to. `best`,
@@ -243,8 +243,8 @@ class Side:
         self.groups = torch.from_numpy(groups).to(labels.device)
         self.integers = to_integers(labels[self.order], fine=fine)
 
-    def sweep(self, images: Images, scales: Collection[float], scratch: Scratch) -> Swept:
-        """Meet all tiles."""
+    def sweep(self, images: Images, scales: Collection[float], scratch: Scratch) -> SideSummary:
+        """The summary of a block over all tiles."""
         shape, device = (scratch.rows, self.group_count + 1), self.labels.device
         masses = {scale: torch.full(shape, -torch.inf, dtype=torch.float64, device=device) for scale in scales}
         taken = [self._take(images, tile, masses, scratch) for run in self.runs for tile in run.tiles()]
@@ -253,7 +253,7 @@ class Side:
         # Not einsum: its result depends, in the last digit, on how many labels stand side by side.
         cosines = (images.vectors[:, None] * self.labels[labels]).sum(dim=2, dtype=torch.float64)
         best = rough.topk(min(CANDIDATES, rough.shape[1]), dim=1).indices
-        return Swept(labels, cosines, self.groups[found], best, masses)
+        return SideSummary(labels, cosines, self.groups[found], best, masses)
 
     def _take(self, images: Images, tile: Run, masses: Masses, scratch: Scratch) -> tuple[torch.Tensor, torch.Tensor]:
         """Add a tile's labels to the masses of its groups, but for its candidates.

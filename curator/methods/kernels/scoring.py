@@ -140,14 +140,6 @@ def ready_pass(bank: Bank, layer: Layer, needs: Needs, precision: Precision, dev
     return ProjectedKernel(kernel, Projection.of(bank)) if layer.projection else kernel
 
 
-def score_vectors(
-    vectors: Vectors, bank: Bank, method: Method, *, precision: Precision | None = None, device: str = "cpu"
-) -> ScoreTable:
-    """The scores of vectors by one method that needs no reference images. See `BankScorer`."""
-    require_fit(vectors, bank)
-    return BankScorer(bank, [method], precision=precision, device=device).score(vectors)[0]
-
-
 def require_fit(vectors: Vectors, bank: Bank) -> None:
     if vectors.ndim != 2 or vectors.shape[1] != bank.vectors.shape[1]:
         raise UsageError(

@@ -25,12 +25,10 @@ from curator.methods.maths import Cosines, Scores, log_odds_of_mix, sigmoid
 from curator.methods.members.neglabel import NegLabel, neglabel_log_odds
 from curator.methods.spec import (
     Count,
-    DefaultRule,
     Factor,
     NamedMethod,
     Natural,
     Weight,
-    balanced_cut,
     bank_scale,
     check_parameters,
     require_negatives,
@@ -75,7 +73,8 @@ def adaneg_score(
 class AdaNeg(NamedMethod):
     """`mode` task or sample; `beta` is the sharpness of sample proxies, `static_weight` that of the texts' score.
 
-    `scale` multiplies cosines; `group_count` groups are drawn by `seed`, the same for proxies and texts.
+    `scale` multiplies cosines; `group_count` groups are drawn by `seed`, the same for proxies and texts. Even odds are
+    at half of the largest score.
     """
 
     name: ClassVar[str] = "adaneg"
@@ -134,7 +133,3 @@ class AdaNeg(NamedMethod):
     def id_score(self, log_odds: Scores) -> Scores:
         score: Scores = (1 + self.static_weight) * sigmoid(log_odds)
         return score
-
-    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
-        """even_odds: 0, half of the largest score. label_for_label: of an image equally similar to all labels."""
-        return balanced_cut(self, even, rule)

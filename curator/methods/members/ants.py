@@ -26,7 +26,7 @@ from curator.methods.grouping import Permutation
 from curator.methods.layers import Layer, negatives_from
 from curator.methods.maths import Cosines, Scores, log_odds_of_mix, sigmoid
 from curator.methods.members.neglabel import NegLabel, neglabel_log_odds
-from curator.methods.spec import Count, DefaultRule, Factor, Natural, ProbabilityMethod, Share, balanced_cut, bank_scale
+from curator.methods.spec import Count, Factor, Natural, ProbabilityMethod, Share, bank_scale
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Bank
 
@@ -181,10 +181,6 @@ class ANTS(ProbabilityMethod):
         return NegLabel(scale=self.scale, group_size=self.group_size, seed=self.seed)
 
     @property
-    def needs(self) -> Needs:
-        return Needs()
-
-    @property
     def layer_needs(self) -> Mapping[Layer, Needs]:
         return {self.layer(side): self.text.needs for side in self.sides}
 
@@ -194,7 +190,3 @@ class ANTS(ProbabilityMethod):
     def mixed(self, sides: list[Scores]) -> Scores:
         """Log-odds of w S_ens + (1 - w) S_vsnl, from the log-odds of the sides in use."""
         return sides[0] if len(sides) == 1 else log_odds_of_mix(sides[0], sides[1], self.weight)
-
-    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
-        """As NegLabel: 0, or the log-odds of an image equally similar to all labels of both sides."""
-        return balanced_cut(self, even, rule)

@@ -6,14 +6,12 @@ With negatives it is `eoe:variant=energy`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from curator.methods.maths import Cosines, Scores
 from curator.methods.spec import Factor, PlainMethod
 from curator.methods.statistics import Needs, Statistics, exact_statistics
-from curator.types import Bank
 
 
 def energy_score(id_cosines: Cosines, negative_cosines: Cosines | None = None, *, temperature: float = 0.01) -> Scores:
@@ -29,10 +27,6 @@ class Energy(PlainMethod):
     name: ClassVar[str] = "energy"
     formula: ClassVar[Any] = staticmethod(energy_score)
     temperature: Factor = 0.01
-
-    @classmethod
-    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
-        return cls(**parameters)
 
     @property
     def needs(self) -> Needs:

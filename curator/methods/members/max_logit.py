@@ -5,14 +5,12 @@ Hendrycks et al., Scaling Out-of-Distribution Detection for Real-World Settings,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from curator.methods.maths import Cosines, Scores
 from curator.methods.spec import Factor, PlainMethod
-from curator.methods.statistics import Needs, Statistics, exact_statistics
-from curator.types import Bank
+from curator.methods.statistics import Statistics, exact_statistics
 
 
 def max_logit_score(id_cosines: Cosines, negative_cosines: Cosines | None = None, *, scale: float = 1.0) -> Scores:
@@ -28,14 +26,6 @@ class MaxLogit(PlainMethod):
     name: ClassVar[str] = "max_logit"
     formula: ClassVar[Any] = staticmethod(max_logit_score)
     scale: Factor = 1.0
-
-    @classmethod
-    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
-        return cls(**parameters)
-
-    @property
-    def needs(self) -> Needs:
-        return Needs()
 
     def log_odds(self, statistics: Statistics) -> Scores:
         return self.scale * statistics.id_cosine

@@ -21,11 +21,9 @@ from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping, Permutation,
 from curator.methods.maths import Cosines, Scores, log_odds_of_mean, sigmoid
 from curator.methods.spec import (
     Count,
-    DefaultRule,
     Factor,
     Natural,
     ProbabilityMethod,
-    balanced_cut,
     bank_scale,
     check_parameters,
     require_negatives,
@@ -71,7 +69,9 @@ def neglabel_score(id_cosines: Cosines, negative_cosines: Cosines | None, **para
 class NegLabel(ProbabilityMethod):
     """`scale` multiplies cosines (default: the bank's logit scale), `temperature` divides, `seed` draws the grouping.
 
-    Either `group_count` (default 100) or `group_size` is set.
+    Either `group_count` (default 100) or `group_size` is set. The default cut at even odds flags when the negatives of
+    a group outweigh the ID labels, on average over groups. That depends on how many there are of each: with few ID
+    labels, or few groups, it flags most ID images. Label for label it is about log(C / labels in a group).
     """
 
     name: ClassVar[str] = "neglabel"
@@ -107,11 +107,3 @@ class NegLabel(ProbabilityMethod):
         scale = self.scale / self.temperature
         by_group = statistics.id_mass(scale)[:, None] - statistics.masses[scale, self.grouping]
         return by_group[:, 0] if by_group.shape[1] == 1 else log_odds_of_mean(by_group)
-
-    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
-        """even_odds: 0, flags when the negatives of a group outweigh the ID labels, on average over groups.
-
-        That depends on how many there are of each: with few ID labels, or few groups, it flags most ID images.
-        label_for_label: the log-odds of an image equally similar to all labels, about log(C / labels in a group).
-        """
-        return balanced_cut(self, even, rule)

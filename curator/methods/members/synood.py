@@ -23,11 +23,9 @@ from curator.methods.maths import Cosines, Scores
 from curator.methods.members.neglabel import NegLabel, neglabel_score
 from curator.methods.spec import (
     Count,
-    DefaultRule,
     Factor,
     Natural,
     ProbabilityMethod,
-    balanced_cut,
     bank_scale,
     check_parameters,
     require_negatives,
@@ -104,16 +102,8 @@ class SynOOD(ProbabilityMethod):
         )
 
     @property
-    def needs(self) -> Needs:
-        return Needs()
-
-    @property
     def layer_needs(self) -> Mapping[Layer, Needs]:
         return {self.layer: self.text.needs}
 
     def log_odds(self, statistics: Statistics) -> Scores:
         return self.text.log_odds(statistics.layers[self.layer])
-
-    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
-        """As NegLabel: 0, or the log-odds of an image equally similar to all labels."""
-        return balanced_cut(self, even, rule)

@@ -23,11 +23,9 @@ from curator.errors import UsageError
 from curator.methods.grouping import ONE_GROUP, Chunks, Groups
 from curator.methods.maths import Cosines, Scores, log_odds_of_mean
 from curator.methods.spec import (
-    DefaultRule,
     Factor,
     Natural,
     ProbabilityMethod,
-    balanced_cut,
     bank_scale,
     require_negatives,
 )
@@ -75,10 +73,6 @@ class TANL(ProbabilityMethod):
         """Of the mean over the sums of the first one, two, ... chunks of negatives."""
         sums = prefix_masses(statistics.masses[self.scale, self.groups])
         return log_odds_of_mean(statistics.id_mass(self.scale)[:, None] - sums)
-
-    def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
-        """As NegLabel: 0, or the log-odds of an image equally similar to all labels."""
-        return balanced_cut(self, even, rule)
 
 
 def prefix_masses(masses: NDArray[np.float64]) -> NDArray[np.float64]:
