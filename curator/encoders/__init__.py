@@ -18,7 +18,6 @@ Decoding images is not done here; an encoder states in its `preprocess` what pix
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, split_address
@@ -49,23 +48,22 @@ def load_encoder(options: EncoderOptions) -> Encoder:
     Raises UsageError for an address that cannot be, WeightsMissing with the command that gets the weights, EncoderError
     for a device, dtype or checkpoint that cannot be used.
     """
-    family, rest = _find(options.address)
+    family, rest = _checked(options.address)
     return family.load(rest, options)
 
 
 def check_address(address: str) -> None:
     """Raise UsageError for an address that cannot be. Reads nothing but names; the weights may still be missing."""
-    family, rest = _find(address)
-    family.check(rest)
+    _checked(address)
 
 
-def fetch_weights(address: str, *, cache_dir: Path | None = None) -> str:
+def fetch_weights(address: str) -> str:
     """Download what the address needs, for work offline. Returns where it lies, or a line saying there is no need.
 
-    `cache_dir` is the Hugging Face cache; by default the one that every tool shares. Raises like `load_encoder`.
+    Raises like `load_encoder`.
     """
-    family, rest = _find(address)
-    return family.fetch(rest, cache_dir)
+    family, rest = _checked(address)
+    return family.fetch(rest)
 
 
 def list_models(family: str | None = None) -> list[str]:
@@ -74,7 +72,9 @@ def list_models(family: str | None = None) -> list[str]:
     return [address for name in families for address in ENCODERS.get(name).known()]
 
 
-def _find(address: str) -> tuple[Family, str]:
+def _checked(address: str) -> tuple[Family, str]:
+    """The family of an address that can be, and what stands behind its name. Raises UsageError for another."""
     name, rest = split_address(address)
     family: Family = ENCODERS.get(name)()
+    family.check(rest)
     return family, rest

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +39,7 @@ class FakeFamily:
     def load(self, rest: str, options: EncoderOptions) -> FakeEncoder:
         return FakeEncoder(_dimension(rest), address=options.address, batch_size=options.batch_size or 64)
 
-    def fetch(self, rest: str, cache_dir: Path | None) -> str:
-        self.check(rest)
+    def fetch(self, rest: str) -> str:
         return "fake has no weights: nothing to fetch"
 
     @staticmethod
@@ -53,7 +50,7 @@ class FakeFamily:
 class FakeEncoder:
     """See the module. Coordinates before normalisation: 3 of colour, 1 constant, the rest of layout or characters."""
 
-    def __init__(self, dimension: int, *, address: str, batch_size: int = 64) -> None:
+    def __init__(self, dimension: int, *, address: str, batch_size: int) -> None:
         self.dimension = dimension
         self.batch_size = batch_size
         self.logit_scale = 100.0
@@ -80,7 +77,7 @@ class FakeEncoder:
         vectors = self._join(colours, TEXT_WEIGHT * characters)
         return _unit(vectors) if normalised else vectors.astype(np.float32)
 
-    def _join(self, colour: NDArray[Any], rest: NDArray[Any]) -> NDArray[Any]:
+    def _join(self, colour: NDArray[np.float64], rest: NDArray[np.float64]) -> NDArray[np.float64]:
         constant = np.full((len(colour), 1), CONSTANT)
         return np.concatenate([COLOUR_WEIGHT * colour, constant, rest], axis=1)
 
@@ -115,6 +112,6 @@ def _hashed(text: str, size: int) -> NDArray[np.float64]:
     return np.asarray(counts / (np.linalg.norm(counts) or 1.0))
 
 
-def _unit(vectors: NDArray[Any]) -> Vectors:
+def _unit(vectors: NDArray[np.float64]) -> Vectors:
     unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return unit

@@ -39,13 +39,12 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """For which address files are sought, in which cache (None: the shared one), and what of the network is allowed.
+    """For which address files are sought, and what of the network is allowed.
 
     renew: ask the hub even for what is in the cache, so that a broken download is completed.
     """
 
     address: str
-    cache_dir: Path | None = None
     offline: bool = False
     renew: bool = False
 
@@ -116,7 +115,6 @@ def _fetch(repository: Repository, access: Access, patterns: list[str], *, local
         folder = snapshot_download(
             repository.name,
             revision=repository.revision,
-            cache_dir=access.cache_dir,
             local_files_only=local_files_only,
             allow_patterns=patterns,
         )
@@ -128,9 +126,8 @@ def _fetch(repository: Repository, access: Access, patterns: list[str], *, local
 def _missing(repository: Repository, access: Access, why: str) -> WeightsMissing:
     from huggingface_hub import constants
 
-    cache = access.cache_dir or Path(constants.HF_HUB_CACHE)
     return WeightsMissing(
-        f"{access.address}: the repository {repository} is not in the cache {cache}, {why}",
+        f"{access.address}: the repository {repository} is not in the cache {constants.HF_HUB_CACHE}, {why}",
         hint=f"with network: curator models fetch {access.address}",
     )
 

@@ -12,13 +12,12 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
-from curator.encoders.open_clip_model import OpenClipModel
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
@@ -28,6 +27,21 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 HUB, FOLDER = "hf-hub:", "local-dir:"
 CONFIG_NAME = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClipModel:
+    """What open_clip is to build an encoder of.
+
+    name: an architecture, or `local-dir:<folder>`. checkpoint: the weights; None where the folder holds them, and for
+    random weights, which `seed` then is for. preprocess: keys of open_clip's PreprocessCfg that overrule its own.
+    """
+
+    name: str
+    checkpoint: Path | None = None
+    seed: int | None = None
+    quick_gelu: bool = False
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
 
 
 class OpenClipFamily:
@@ -47,15 +61,13 @@ class OpenClipFamily:
                 )
 
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
-        self.check(rest)
-        model = locate(rest, Access(options.address, options.cache_dir, options.offline))
+        model = locate(rest, Access(options.address, options.offline))
         from curator.encoders.open_clip_encoder import load_open_clip
 
         return load_open_clip(model, options)
 
-    def fetch(self, rest: str, cache_dir: Path | None) -> str:
-        self.check(rest)
-        model = locate(rest, Access(f"open_clip:{rest}", cache_dir, renew=True))
+    def fetch(self, rest: str) -> str:
+        model = locate(rest, Access(f"open_clip:{rest}", renew=True))
         if model.seed is not None:
             return "random weights: nothing to fetch"
         return str(model.checkpoint or model.name.removeprefix(FOLDER))
@@ -178,9 +190,8 @@ def _fetch_text_files(architecture: str, access: Access) -> None:
 
 
 def _fetch_text_config(text: Mapping[str, Any], access: Access) -> None:
-    """open_clip reads the configuration of a text tower of transformers from the shared cache only."""
     if text.get("hf_model_name"):
-        snapshot(Repository(text["hf_model_name"]), replace(access, cache_dir=None), any_of=["config.json"])
+        snapshot(Repository(text["hf_model_name"]), access, any_of=["config.json"])
 
 
 def _read_config(folder: Path, access: Access) -> dict[str, Any]:

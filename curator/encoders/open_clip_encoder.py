@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import open_clip
 import torch
@@ -13,12 +13,14 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
 from curator.encoders.hub import no_network
-from curator.encoders.open_clip_model import OpenClipModel
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
 from curator.errors import EncoderError
 from curator.printable import said_by
 from curator.types import Encoder, Preprocess
+
+if TYPE_CHECKING:
+    from curator.encoders.open_clip_address import OpenClipModel
 
 
 def load_open_clip(model: OpenClipModel, options: EncoderOptions) -> Encoder:
@@ -26,7 +28,7 @@ def load_open_clip(model: OpenClipModel, options: EncoderOptions) -> Encoder:
     try:
         with no_network(), untouched_globals(seed=model.seed):
             module = _create(model)
-            tokenizer = open_clip.get_tokenizer(model.name, cache_dir=_text(options.cache_dir))
+            tokenizer = open_clip.get_tokenizer(model.name)
     # Broad on purpose: open_clip, timm, torch and safetensors raise what they like on files that do not fit.
     except Exception as error:
         raise EncoderError(
@@ -93,7 +95,7 @@ def untouched_globals(*, seed: int | None = None) -> Iterator[None]:
 def _create(model: OpenClipModel) -> nn.Module:
     created: nn.Module = open_clip.create_model(
         model.name,
-        pretrained=_text(model.checkpoint),
+        pretrained=None if model.checkpoint is None else str(model.checkpoint),
         precision="fp32",
         force_quick_gelu=model.quick_gelu,
         force_preprocess_cfg=dict(model.preprocess),
@@ -148,7 +150,3 @@ def _encode_causal(tower: Any, tokens: Tokens) -> Tensor:
 def _activations(module: nn.Module) -> set[str]:
     """Kinds of modules without weights: QuickGELU in the place of GELU is another model with the same weights."""
     return {type(part).__name__ for part in module.modules() if "GELU" in type(part).__name__}
-
-
-def _text(path: Any) -> str | None:
-    return None if path is None else str(path)

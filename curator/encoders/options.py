@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,7 +31,6 @@ class EncoderOptions:
     compile: torch.compile for the image tower, for long scans only: on a CPU the first batch took 8 s (mini) and 20 s
     (ViT-B-32), then mini gained 12 % and ViT-B-32 lost 8 %. Not measured on a GPU: try it before you rely on it.
     offline: never touch the network, not even to look for weights.
-    cache_dir: the Hugging Face cache; None is the one that every tool shares.
     """
 
     address: str = "mini"
@@ -42,7 +40,6 @@ class EncoderOptions:
     text_batch_size: int | None = None
     compile: bool = False
     offline: bool = False
-    cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.address:
@@ -55,7 +52,10 @@ class EncoderOptions:
 
 
 class Family(Protocol):
-    """What an encoder family offers. `rest` is the address behind `<family>:`; methods raise as the package says."""
+    """What an encoder family offers. `rest` is the address behind `<family>:`, `check` is asked before the others.
+
+    They raise as the package says.
+    """
 
     def check(self, rest: str) -> None:
         """Raise UsageError for an address that cannot be."""
@@ -63,7 +63,7 @@ class Family(Protocol):
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
         """Build the encoder."""
 
-    def fetch(self, rest: str, cache_dir: Path | None) -> str:
+    def fetch(self, rest: str) -> str:
         """Download what is needed; say where it lies."""
 
     @staticmethod

@@ -34,16 +34,14 @@ class TransformersFamily:
             raise UsageError("transformers: names no model", hint=f"for example transformers:{EXAMPLES[0]}")
 
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
-        self.check(rest)
-        folder = locate(rest, Access(options.address, options.cache_dir, options.offline))
+        folder = locate(rest, Access(options.address, options.offline))
         model_type = read_model_type(folder, address=options.address)
         from curator.encoders.transformers_encoder import load_transformers
 
         return load_transformers(folder, model_type, options)
 
-    def fetch(self, rest: str, cache_dir: Path | None) -> str:
-        self.check(rest)
-        return str(locate(rest, Access(f"transformers:{rest}", cache_dir, renew=True)))
+    def fetch(self, rest: str) -> str:
+        return str(locate(rest, Access(f"transformers:{rest}", renew=True)))
 
     @staticmethod
     def known() -> list[str]:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from unittest import mock
 
 import huggingface_hub
 import pytest
@@ -37,8 +38,13 @@ def put_into_cache(cache: Path, repository: str, folder: Path, names: tuple[str,
             shutil.copy(path, target)
 
 
+def cached_in(folder: Path):
+    return mock.patch.object(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+
+
 def load(address: str, cache: Path, *, offline: bool = True):
-    return load_encoder(EncoderOptions(address, device="cpu", dtype="float32", offline=offline, cache_dir=cache))
+    with cached_in(cache):
+        return load_encoder(EncoderOptions(address, device="cpu", dtype="float32", offline=offline))
 
 
 @pytest.mark.parametrize("address", MISSING)
@@ -60,8 +66,9 @@ def test_an_unreachable_network_is_the_same_line_within_seconds(address, use, tm
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    with pytest.raises(WeightsMissing, match=r"cannot be downloaded: .*Temporary failure in name") as caught:
-        load(address, tmp_path, offline=False) if use == "load" else fetch_weights(address, cache_dir=tmp_path)
+    fault = r"cannot be downloaded: .*Temporary failure in name"
+    with cached_in(tmp_path), pytest.raises(WeightsMissing, match=fault) as caught:
+        load(address, tmp_path, offline=False) if use == "load" else fetch_weights(address)
     assert sum(slept) < 10
     assert str(tmp_path) in caught.value.message
     assert "\n" not in str(caught.value)
@@ -147,7 +154,7 @@ def test_a_download_takes_the_first_wanted_kind_of_weights_at_the_pinned_revisio
     held = {"config.json", "pytorch_model.bin", "README.md"}
     calls = []
 
-    def download(name, *, revision, cache_dir, local_files_only, allow_patterns):
+    def download(name, *, revision, local_files_only, allow_patterns):
         if local_files_only:
             raise LocalEntryNotFoundError("nothing here")
         calls.append((name, revision, tuple(allow_patterns)))

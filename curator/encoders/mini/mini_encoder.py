@@ -6,7 +6,6 @@ Nothing here touches the network: the tokenizer is the one that open_clip ships.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curator.encoders.options import EncoderOptions
@@ -28,11 +27,9 @@ class MiniFamily:
             raise UsageError(f"mini:{rest}: mini is one model and takes nothing behind its name", hint="use mini")
 
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
-        self.check(rest)
         return _load(options)
 
-    def fetch(self, rest: str, cache_dir: Path | None) -> str:
-        self.check(rest)
+    def fetch(self, rest: str) -> str:
         return "mini ships with curator: nothing to fetch"
 
     @staticmethod
