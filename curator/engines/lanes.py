@@ -1,26 +1,14 @@
-"""How many encoders and decoders a cluster gets."""
+"""Lanes: the numbers of encoders and decoders that a cluster gets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from curator.config import RaySection
 from curator.errors import EngineError
 
 CPUS_AN_ENCODER = 8  # at most, where there is no GPU: a batch does not spread well over more
-
-
-@dataclass(frozen=True, slots=True)
-class RayOptions:
-    """Which cluster, and how its machines are divided. 0: as `allot` finds right.
-
-    address: of a running cluster (`auto`, `host:port`); empty: this machine alone.
-    """
-
-    address: str = ""
-    encoders: int = 0
-    decoders: int = 0
-    encoder_cpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +30,7 @@ class Allotment:
         return f"{self.encoders} encoders ({self.encoder_cpus} cores{gpus} each) and {self.decoders} decoders (1 core)"
 
 
-def allot(resources: Mapping[str, float], options: RayOptions, *, device: str) -> Allotment:
+def allot(resources: Mapping[str, float], options: RaySection, *, device: str) -> Allotment:
     """Divide a cluster's resources (`CPU`, `GPU`): one encoder a GPU, or half of the cores for encoders without GPUs.
 
     Raises EngineError for a cluster that is too small for one encoder and one decoder.

@@ -27,8 +27,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from curator.config import RaySection
 from curator.engines.known import KnownContents
-from curator.engines.lanes import Allotment, RayOptions, allot
+from curator.engines.lanes import Allotment, allot
 from curator.engines.ray_workers import RayJob, ShardDecoder, ShardEncoder, WorkerSetup
 from curator.engines.settling import Settlement
 from curator.engines.stages import EncodedShard, Progress, ShardOutcome
@@ -75,7 +76,7 @@ class RayEngine:
     Raises EngineError when the cluster cannot be reached or has no room.
     """
 
-    def __init__(self, setup: WorkerSetup, options: RayOptions) -> None:
+    def __init__(self, setup: WorkerSetup, options: RaySection) -> None:
         self._setup = setup
         self._options = options
         self._leaving = ExitStack()

@@ -13,7 +13,7 @@ import re
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -76,9 +76,7 @@ def read_image(place: ImagePlace, options: ReadOptions) -> bytes:
         byte_size=place.byte_size,
         options=options,
     )
-    if (fault := _unlike(place, data)) is not None:
-        raise fault
-    return data
+    return _confirmed(place, data)
 
 
 def read_images(
@@ -90,71 +88,56 @@ def read_images(
         tempfile.SpooledTemporaryFile(ASIDE_BYTES, dir=None if scratch is None else str(scratch)) as file,
     ):
         aside = _Aside(file)
-        for _ in threads.map(lambda rows: _put_aside(rows, options, aside), _by_file(places)):
-            pass
+        members: defaultdict[str, set[str]] = defaultdict(set)  # of each Parquet file
+        for place in places:
+            if place.kind == "parquet":
+                members[place.object_uri].add(place.member or "0")
+        list(threads.map(lambda uri: aside.read(uri, members[uri], options), list(members)))
+
+        def image_or_fault(place: ImagePlace) -> bytes | CuratorError:
+            try:
+                if place.kind != "parquet":
+                    return read_image(place, options)
+                found = aside.take(place)
+                return _confirmed(place, found) if isinstance(found, bytes) else found
+            except CuratorError as fault:
+                return fault
+
         for start in range(0, len(places), AT_A_TIME):
-            yield from threads.map(
-                lambda place: aside.take(place) if place.kind == "parquet" else _image_or_fault(place, options),
-                places[start : start + AT_A_TIME],
-            )
+            yield from threads.map(image_or_fault, places[start : start + AT_A_TIME])
 
 
-def _image_or_fault(place: ImagePlace, options: ReadOptions) -> bytes | CuratorError:
-    try:
-        return read_image(place, options)
-    except CuratorError as fault:
-        return fault
-
-
-def _unlike(place: ImagePlace, data: bytes) -> SourceError | None:
-    if content_id(data) == place.image_id:
-        return None
-    return SourceError(f"{place.uri}: its content has changed", hint="scan its source again")
-
-
-def _by_file(places: Sequence[ImagePlace]) -> list[list[ImagePlace]]:
-    """Those in Parquet files, file by file."""
-    found: defaultdict[str, list[ImagePlace]] = defaultdict(list)
-    for place in places:
-        if place.kind == "parquet":
-            found[place.object_uri].append(place)
-    return list(found.values())
+def _confirmed(place: ImagePlace, data: bytes) -> bytes:
+    if content_id(data) != place.image_id:
+        raise SourceError(f"{place.uri}: its content has changed", hint="scan its source again")
+    return data
 
 
 class _Aside:
-    """Images in a temporary file, or why there is none."""
+    """Images of Parquet files in a temporary file, by object and member, or why there is none."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._one = threading.Lock()
-        self._found: dict[ImagePlace, tuple[int, int] | CuratorError] = {}
+        self._found: dict[tuple[str, str], tuple[int, int] | CuratorError] = {}
 
-    def put(self, place: ImagePlace, data: bytes | CuratorError) -> None:
-        with self._one:
-            if isinstance(data, bytes):
-                self._found[place] = self._file.seek(0, os.SEEK_END), len(data)
-                self._file.write(data)
-            else:
-                self._found[place] = data
+    def read(self, object_uri: str, members: Collection[str], options: ReadOptions) -> None:
+        """Put the images of one file aside."""
+        try:
+            for member, data in read_rows(path_of(object_uri), members, options=options):
+                with self._one:
+                    self._found[object_uri, member] = self._written(data) if isinstance(data, bytes) else data
+        except CuratorError as fault:  # such as a package of the store that is missing
+            self._found |= {(object_uri, member): fault for member in members}
+
+    def _written(self, data: bytes) -> tuple[int, int]:
+        start = self._file.seek(0, os.SEEK_END)
+        return start, self._file.write(data)
 
     def take(self, place: ImagePlace) -> bytes | CuratorError:
         with self._one:
-            found = self._found[place]
+            found = self._found[place.object_uri, place.member or "0"]
             if isinstance(found, CuratorError):
                 return found
             self._file.seek(found[0])
             return self._file.read(found[1])
-
-
-def _put_aside(places: Sequence[ImagePlace], options: ReadOptions, aside: _Aside) -> None:
-    """The images of one Parquet file."""
-    by_member: defaultdict[str, list[ImagePlace]] = defaultdict(list)
-    for place in places:
-        by_member[place.member or "0"].append(place)
-    try:
-        for member, data in read_rows(places[0].path, by_member, options=options):
-            for place in by_member[member]:
-                aside.put(place, data if isinstance(data, SourceError) else _unlike(place, data) or data)
-    except CuratorError as fault:  # such as a package of the store that is missing
-        for place in places:
-            aside.put(place, fault)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curator.config import RaySection
 from curator.engines.cost_model import Fleet, StageCosts, estimate
-from curator.engines.lanes import RayOptions, allot
+from curator.engines.lanes import allot
 from curator.errors import EngineError
 
 COSTS = StageCosts(
@@ -77,7 +78,7 @@ def test_rejects_are_read_and_decoded_only():
     cpus=st.integers(0, 600),
     gpus=st.integers(0, 64),
     device=st.sampled_from(["auto", "cpu", "cuda"]),
-    options=st.builds(RayOptions, st.just(""), st.integers(0, 9), st.integers(0, 90), st.integers(0, 9)),
+    options=st.builds(RaySection, st.just(""), st.integers(0, 9), st.integers(0, 90), st.integers(0, 9)),
 )
 def test_an_allotment_fits_the_cluster_or_is_refused(cpus, gpus, device, options):
     try:
@@ -105,5 +106,5 @@ def test_an_allotment_fits_the_cluster_or_is_refused(cpus, gpus, device, options
     ],
 )
 def test_a_cluster_is_divided_by_its_size(cpus, gpus, device, expected):
-    found = allot({"CPU": cpus, "GPU": gpus}, RayOptions(), device=device)
+    found = allot({"CPU": cpus, "GPU": gpus}, RaySection(), device=device)
     assert (found.encoders, found.encoder_cpus, found.encoder_gpus, found.decoders) == expected

@@ -16,11 +16,11 @@ from unittest import mock
 
 import pytest
 
+from curator.config import RaySection
 from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents, id_table
-from curator.engines.lanes import RayOptions
 from curator.engines.local import LocalEngine
 from curator.engines.ray_engine import RayEngine
 from curator.engines.ray_workers import WorkerSetup
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 
 ray = pytest.importorskip("ray")
 
-OPTIONS = RayOptions(encoders=1, decoders=3, encoder_cpus=1)
+OPTIONS = RaySection(encoders=1, decoders=3, encoder_cpus=1)
 MEMORY = 2 << 30
 
 
@@ -184,7 +184,7 @@ def test_shards_are_handed_out_a_few_at_a_time(copies, cluster):
             yield shard
 
     shards = shards_of(copies, files=1)
-    with RayEngine(setup_of(), RayOptions(encoders=1, decoders=1, encoder_cpus=1)) as engine:
+    with RayEngine(setup_of(), RaySection(encoders=1, decoders=1, encoder_cpus=1)) as engine:
         for taken, _ in enumerate(engine.run(counted(shards), known=KnownContents()), 1):
             time.sleep(0.05)
             assert handed_out <= taken + 4, f"{handed_out} shards handed out when {taken} were taken"
@@ -199,7 +199,7 @@ def test_other_weights_on_a_node_end_the_run_before_any_work(copies, cluster):
 
 
 def test_cluster_without_room_is_one_line(copies, cluster):
-    with RayEngine(setup_of(), RayOptions(decoders=64)) as engine, pytest.raises(EngineError) as caught:
+    with RayEngine(setup_of(), RaySection(decoders=64)) as engine, pytest.raises(EngineError) as caught:
         next(engine.run(shards_of(copies, files=4), known=KnownContents()))
     assert caught.value.message.startswith("the cluster has 4 cores and 0 GPUs: no room for 1 encoders (2 cores each)")
 

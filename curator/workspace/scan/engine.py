@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from curator.config import ScanSection
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents
-from curator.engines.lanes import RayOptions
 from curator.engines.local import LocalEngine
 from curator.engines.stages import Progress, ShardOutcome
 from curator.errors import ConfigError, MissingExtra
@@ -81,4 +79,4 @@ def _ray_engine(context: Context, scorer: Scorer | None, run_id: str) -> RayEngi
         memory_limit_bytes=context.config.decode.memory_limit_bytes,
         score=partial(scorer.without_caches().score_rows, run_id=run_id) if scorer else None,
     )
-    return RayEngine(setup, RayOptions(**asdict(context.config.ray)))
+    return RayEngine(setup, context.config.ray)
