@@ -6,8 +6,5 @@ semi join report.images as images on images.image_id = vector.image_id
 anti join (
     select score.image_id
     from score
-    join report.selection as chosen
-        on chosen.encoder_id = score.encoder_id
-        and chosen.bank_digest = score.bank_digest
-        and chosen.method_id = score.method_id
+    join report.selection using (encoder_id, bank_digest, method_id)
 ) as scored on scored.image_id = vector.image_id;

@@ -36,10 +36,7 @@ with chosen as (
     join source_object
         on source_object.object_uri = scores.object_uri
         and source_object.role = 'lake'
-    qualify not $representatives or row_number() over (
-        partition by members.group_id
-        order by scores.image_id = members.group_id desc, members.cosine desc, scores.image_id
-    ) = 1
+    qualify not $representatives or represents(members.group_id, scores.image_id, members.cosine)
 )
 
 select * exclude (position)

@@ -111,18 +111,14 @@ select
     image.height,
     image.byte_size,
     location.object_uri,
-    source_object.kind,
+    location.kind,
     location.member,
     location.byte_offset,
     location.uri,
     coalesce(location.source_label, '') as source_label
 from image
 semi join incoming_wanted as wanted on wanted.image_id = image.image_id
-join location on location.image_id = image.image_id
-join source_object
-    on source_object.object_uri = location.object_uri
-    and source_object.role = location.role
-where source_object.gone_run_id is null
+join present_locations() as location using (image_id)
 qualify row_number() over (partition by image.image_id order by location.uri, location.role) = 1
 order by image.image_id;
 

@@ -83,12 +83,8 @@ limit $limit;
 select image.image_id, score.log_odds
 from report.baselines as baseline
 join baseline_image as image on image.baseline_number = baseline.baseline_number
-join report.selection as selection on selection.encoder_id = baseline.encoder_id
-join score
-    on score.image_id = image.image_id
-    and score.encoder_id = selection.encoder_id
-    and score.bank_digest = selection.bank_digest
-    and score.method_id = selection.method_id
+join report.selection as selection using (encoder_id)
+join score using (image_id, encoder_id, bank_digest, method_id)
 where baseline.ruling
 order by image.image_id;
 

@@ -2,13 +2,7 @@
 -- Vectors of an encoder that have no score under a bank and method, by file and row.
 select vector.vector_file, vector.row_index, vector.image_id
 from vector
-anti join (
-    select image_id
-    from score
-    where encoder_id = $encoder_id
-        and bank_digest = $bank_digest
-        and method_id = $method_id
-) as scored on scored.image_id = vector.image_id
+anti join scores_under($encoder_id, $bank_digest, $method_id) as scored using (image_id)
 where vector.encoder_id = $encoder_id
 order by vector.vector_file, vector.row_index;
 
@@ -16,34 +10,18 @@ order by vector.vector_file, vector.row_index;
 -- Log-odds and nearest ID label of the images of a role in the objects just listed, under a bank and method.
 select image.image_id, any_value(score.log_odds) as log_odds, any_value(score.id_label) as id_label
 from image
-join score on score.image_id = image.image_id
-join location on location.image_id = image.image_id
-join source_object
-    on source_object.object_uri = location.object_uri
-    and source_object.role = location.role
-semi join incoming_object as listed on listed.object_uri = location.object_uri
+join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
+join present_locations() as location using (image_id)
+semi join incoming_object as listed using (object_uri)
 where location.role = $role
-    and source_object.gone_run_id is null
-    and score.encoder_id = $encoder_id
-    and score.bank_digest = $bank_digest
-    and score.method_id = $method_id
 group by image.image_id
 order by image.image_id;
 
 -- name: list_reference_scores
 -- Log-odds and nearest ID label of the reference images that are there now, under a bank and method.
-select distinct score.image_id, score.log_odds, score.id_label
-from score
-join location
-    on location.image_id = score.image_id
-    and location.role = 'reference'
-join source_object
-    on source_object.object_uri = location.object_uri
-    and source_object.role = location.role
-where source_object.gone_run_id is null
-    and score.encoder_id = $encoder_id
-    and score.bank_digest = $bank_digest
-    and score.method_id = $method_id
+select score.image_id, score.log_odds, score.id_label
+from scores_under($encoder_id, $bank_digest, $method_id) as score
+where score.image_id in (select image_id from present_locations() where role = 'reference')
 order by score.image_id;
 
 -- name: insert_calibration
@@ -67,25 +45,6 @@ insert into calibration_score
 select incoming.*
 from incoming_calibration_score as incoming
 anti join calibration_score as known on known.calibration_id = incoming.calibration_id;
-
--- name: find_newest_calibration
--- The newest calibration of a bank and method.
-select calibration.calibration_id
-from calibration
-left join run on run.run_id = calibration.run_id
-where calibration.encoder_id = $encoder_id
-    and calibration.bank_digest = $bank_digest
-    and calibration.method_id = $method_id
-order by run.run_number desc, calibration.calibration_id desc
-limit 1;
-
--- name: list_id_labels
--- The ID labels of a bank version, in order.
-select text
-from label
-where bank_digest = $bank_digest
-    and role = 'id'
-order by label_index;
 
 -- name: list_calibration_scores
 -- The reference images of a calibration, with what they scored.
@@ -137,14 +96,11 @@ with nights as (
 
 select images.first_run_id as night_run_id, nights.night, score.log_odds, score.id_label
 from report.images as images
-join score on score.image_id = images.image_id
+join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
 join nights on nights.run_id = images.first_run_id
 anti join policy_night
     on policy_night.policy_id = $policy_id
-    and policy_night.night_run_id = images.first_run_id
-where score.encoder_id = $encoder_id
-    and score.bank_digest = $bank_digest
-    and score.method_id = $method_id;
+    and policy_night.night_run_id = images.first_run_id;
 
 -- name: find_named_policy
 -- The newest policy of a name, or whose id begins so; those of the selected scoring go first.
@@ -160,12 +116,9 @@ select
     bank.name as bank_name,
     selection.method_id is not null as selected
 from policy
+left join report.selection as selection using (encoder_id, bank_digest, method_id)
 left join bank on bank.bank_digest = policy.bank_digest
 left join run on run.run_id = policy.run_id
-left join report.selection as selection
-    on selection.encoder_id = policy.encoder_id
-    and selection.bank_digest = policy.bank_digest
-    and selection.method_id = policy.method_id
 where policy.name = $name
     or (length($name) >= 8 and starts_with(policy.policy_id, $name))
 order by selected desc, run.run_number desc, policy.policy_id
@@ -176,10 +129,7 @@ limit 1;
 with scored as (
     select policy.policy_id, score.id_label, score.log_odds, seen.night_run_id
     from policy
-    join score
-        on score.encoder_id = policy.encoder_id
-        and score.bank_digest = policy.bank_digest
-        and score.method_id = policy.method_id
+    join score using (encoder_id, bank_digest, method_id)
     left join seen_images() as seen on seen.image_id = score.image_id
     where policy.policy_id = $policy_id
         and score.image_id = $image_id
@@ -223,27 +173,24 @@ select
 where not exists (select 1 from policy where policy.policy_id = $policy_id);
 
 -- name: find_policy
--- The policy that rules for an encoder, bank and method: the one chosen last, else the newest; calibrated ones go before
--- defaults.
-select policy.policy_id, policy.name, policy.min_log_odds, policy.min_id_score, policy.provenance, policy.created_at
-from policy
-left join run on run.run_id = policy.run_id
-left join (
-    select policy_id, max(selection_number) as selection_number
-    from selection
-    group by policy_id
-) as chosen on chosen.policy_id = policy.policy_id
-where policy.encoder_id = $encoder_id
-    and policy.bank_digest = $bank_digest
-    and policy.method_id = $method_id
-order by chosen.selection_number desc nulls last, policy.rule = 'default', run.run_number desc, policy.policy_id
-limit 1;
+-- The policy that rules for an encoder, bank and method, with the calibration that they are measured against.
+select
+    policy_id,
+    name,
+    rule,
+    min_log_odds,
+    min_id_score,
+    provenance,
+    ruling_calibration(calibration_id, encoder_id, bank_digest, method_id) as calibration_id
+from ruling_policies()
+where encoder_id = $encoder_id
+    and bank_digest = $bank_digest
+    and method_id = $method_id;
 
 -- name: find_selection
 -- The selection in force.
 select encoder_id, bank_digest, method_id, policy_id
-from selection
-where selection_number = (select max(newest.selection_number) from selection as newest);
+from report.selection;
 
 -- name: insert_selection
 -- Change what the report views show.
@@ -266,13 +213,9 @@ select vector.vector_file, vector.row_index, vector.image_id
 from vector
 where vector.encoder_id = $encoder_id
     and vector.image_id in (
-        select location.image_id
-        from location
-        join source_object
-            on source_object.object_uri = location.object_uri
-            and source_object.role = location.role
-        where location.role = 'reference'
-            and source_object.gone_run_id is null
+        select image_id
+        from present_locations()
+        where role = 'reference'
     )
 order by vector.vector_file, vector.row_index;
 
@@ -280,7 +223,7 @@ order by vector.vector_file, vector.row_index;
 -- Scored and flagged images of the lake under a bank and method, by the policy that would rule.
 select count(*) as scored, count(*) filter (where compare.flagged) as flagged
 from report.compare as compare
-join report.scorings as scorings on scorings.scoring = compare.scoring
+join report.scorings as scorings using (scoring)
 where scorings.encoder_id = $encoder_id
     and scorings.bank_digest = $bank_digest
     and scorings.method_id = $method_id;
@@ -288,8 +231,5 @@ where scorings.encoder_id = $encoder_id
 -- name: find_score
 -- The score of an image under a bank and method.
 select id_score, log_odds
-from score
-where image_id = $image_id
-    and encoder_id = $encoder_id
-    and bank_digest = $bank_digest
-    and method_id = $method_id;
+from scores_under($encoder_id, $bank_digest, $method_id)
+where image_id = $image_id;

@@ -12,10 +12,6 @@ select
     location.run_id,
     run.started_at as scanned_at,
     run.run_number
-from location
-join source_object
-    on source_object.object_uri = location.object_uri
-    and source_object.role = location.role
+from present_locations() as location
 left join run on run.run_id = location.run_id
-where location.role = 'lake'
-    and source_object.gone_run_id is null;
+where location.role = 'lake';

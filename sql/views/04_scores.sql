@@ -12,43 +12,34 @@ with scored as (
         selection.policy_id,
         selection.policy_name
     from report.images as images
-    join score on score.image_id = images.image_id
-    join report.selection as selection
-        on selection.encoder_id = score.encoder_id
-        and selection.bank_digest = score.bank_digest
-        and selection.method_id = score.method_id
+    join score using (image_id)
+    join report.selection as selection using (encoder_id, bank_digest, method_id)
 )
 
 select
-    judged.uri,
-    judged.image_id,
-    judged.id_score,
-    judged.log_odds,
-    nullif(judged.min_log_odds, '-infinity') as cut,
-    judged.flagged,
-    id_label.text as top_id,
-    judged.id_cosine as top_id_cosine,
-    negative_label.text as top_negative,
-    judged.negative_cosine as top_negative_cosine,
-    judged.copies,
-    judged.object_uri,
-    judged.member,
-    judged.byte_offset,
-    judged.byte_size,
-    judged.width,
-    judged.height,
-    judged.format,
-    judged.source_label,
-    judged.first_seen,
-    judged.first_run_id,
-    judged.bank_name,
-    judged.bank_version,
-    judged.method_id,
-    judged.policy_name
-from judged('scored') as judged
-left join label as id_label
-    on id_label.bank_digest = judged.bank_digest
-    and id_label.label_index = judged.id_label
-left join label as negative_label
-    on negative_label.bank_digest = judged.bank_digest
-    and negative_label.label_index = judged.negative_label;
+    uri,
+    image_id,
+    id_score,
+    log_odds,
+    cut,
+    flagged,
+    top_id,
+    top_id_cosine,
+    top_negative,
+    top_negative_cosine,
+    copies,
+    object_uri,
+    member,
+    byte_offset,
+    byte_size,
+    width,
+    height,
+    format,
+    source_label,
+    first_seen,
+    first_run_id,
+    bank_name,
+    bank_version,
+    method_id,
+    policy_name
+from labelled('scored');

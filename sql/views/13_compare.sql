@@ -14,35 +14,26 @@ with scored as (
         scorings.policy_name,
         score.* exclude (image_id, run_id)
     from report.images as images
-    join score on score.image_id = images.image_id
-    join report.scorings as scorings
-        on scorings.encoder_id = score.encoder_id
-        and scorings.bank_digest = score.bank_digest
-        and scorings.method_id = score.method_id
+    join score using (image_id)
+    join report.scorings as scorings using (encoder_id, bank_digest, method_id)
 )
 
 select
-    judged.uri,
-    judged.image_id,
-    judged.scoring,
-    judged.bank_name,
-    judged.bank_version,
-    judged.method_id,
-    judged.id_score,
-    judged.log_odds,
-    judged.flagged,
+    uri,
+    image_id,
+    scoring,
+    bank_name,
+    bank_version,
+    method_id,
+    id_score,
+    log_odds,
+    flagged,
     percent_rank() over (
-        partition by judged.scoring
-        order by judged.log_odds
+        partition by scoring
+        order by log_odds
     ) as rank,
-    id_label.text as top_id,
-    negative_label.text as top_negative,
-    judged.policy_name,
-    judged.source_label
-from judged('scored') as judged
-left join label as id_label
-    on id_label.bank_digest = judged.bank_digest
-    and id_label.label_index = judged.id_label
-left join label as negative_label
-    on negative_label.bank_digest = judged.bank_digest
-    and negative_label.label_index = judged.negative_label;
+    top_id,
+    top_negative,
+    policy_name,
+    source_label
+from labelled('scored');

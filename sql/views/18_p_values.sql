@@ -8,16 +8,8 @@ with ruling as (
         selection.bank_digest,
         selection.method_id,
         selection.policy_id,
-        coalesce(
-            selection.calibration_id,
-            (
-                select arg_max(calibration.calibration_id, (run.run_number, calibration.calibration_id))
-                from calibration
-                join run on run.run_id = calibration.run_id
-                where calibration.encoder_id = selection.encoder_id
-                    and calibration.bank_digest = selection.bank_digest
-                    and calibration.method_id = selection.method_id
-            )
+        ruling_calibration(
+            selection.calibration_id, selection.encoder_id, selection.bank_digest, selection.method_id
         ) as calibration_id
     from report.selection as selection
 ),
@@ -64,11 +56,8 @@ images as (
         ruling.bank_digest,
         ruling.calibration_id
     from report.images as images
-    join score on score.image_id = images.image_id
-    join ruling
-        on ruling.encoder_id = score.encoder_id
-        and ruling.bank_digest = score.bank_digest
-        and ruling.method_id = score.method_id
+    join score using (image_id)
+    join ruling using (encoder_id, bank_digest, method_id)
     left join classes on classes.id_label = score.id_label
     where ruling.calibration_id is not null
 )

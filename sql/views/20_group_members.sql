@@ -6,13 +6,7 @@ select
     images.image_id,
     images.uri,
     coalesce(member.cosine, 1) as cosine,
-    row_number() over (
-        partition by coalesce(member.group_id, images.image_id)
-        order by
-            images.image_id = coalesce(member.group_id, images.image_id) desc,
-            member.cosine desc,
-            images.image_id
-    ) = 1 as is_representative
+    represents(coalesce(member.group_id, images.image_id), images.image_id, member.cosine) as is_representative
 from report.images as images
 left join group_member as member
     on member.image_id = images.image_id

@@ -18,10 +18,7 @@ placed as (
         flagged.top_negative,
         flagged.first_seen,
         flagged.first_run_id,
-        row_number() over (
-            partition by coalesce(member.group_id, flagged.image_id)
-            order by flagged.image_id = member.group_id desc, member.cosine desc, flagged.image_id
-        ) as place
+        represents(coalesce(member.group_id, flagged.image_id), flagged.image_id, member.cosine) as is_representative
     from report.flagged as flagged
     left join member on member.image_id = flagged.image_id
 ),
@@ -35,15 +32,15 @@ sizes as (
 
 select
     placed.group_id,
-    max(placed.image_id) filter (where placed.place = 1) as image_id,
-    max(placed.uri) filter (where placed.place = 1) as uri,
+    max(placed.image_id) filter (where placed.is_representative) as image_id,
+    max(placed.uri) filter (where placed.is_representative) as uri,
     count(*) as flagged,
     coalesce(any_value(sizes.images), 1) as images,
     min(placed.id_score) as min_id_score,
     avg(placed.id_score) as mean_id_score,
     avg(placed.log_odds) as mean_log_odds,
-    max(placed.top_id) filter (where placed.place = 1) as top_id,
-    max(placed.top_negative) filter (where placed.place = 1) as top_negative,
+    max(placed.top_id) filter (where placed.is_representative) as top_id,
+    max(placed.top_negative) filter (where placed.is_representative) as top_negative,
     min(placed.first_seen) as first_seen,
     max(placed.first_seen) as last_seen,
     count(distinct cast(placed.first_seen as date)) as nights,

@@ -13,34 +13,24 @@ with scored as (
         selection.policy_id,
         score.* exclude (image_id, run_id)
     from seen_images() as seen
-    cross join report.selection as selection
-    join score
-        on score.image_id = seen.image_id
-        and score.encoder_id = selection.encoder_id
-        and score.bank_digest = selection.bank_digest
-        and score.method_id = selection.method_id
+    join score using (image_id)
+    join report.selection as selection using (encoder_id, bank_digest, method_id)
 )
 
 select
     run.run_id,
     cast(run.started_at as date) as night,
-    judged.image_id,
-    judged.uri,
-    judged.source_label,
-    judged.present,
-    judged.id_score,
-    judged.log_odds,
-    nullif(judged.min_log_odds, '-infinity') as cut,
-    judged.flagged,
-    id_label.text as top_id,
-    judged.id_cosine as top_id_cosine,
-    negative_label.text as top_negative,
-    judged.negative_cosine as top_negative_cosine
-from judged('scored') as judged
-join run on run.run_id = judged.first_run_id
-left join label as id_label
-    on id_label.bank_digest = judged.bank_digest
-    and id_label.label_index = judged.id_label
-left join label as negative_label
-    on negative_label.bank_digest = judged.bank_digest
-    and negative_label.label_index = judged.negative_label;
+    labelled.image_id,
+    labelled.uri,
+    labelled.source_label,
+    labelled.present,
+    labelled.id_score,
+    labelled.log_odds,
+    labelled.cut,
+    labelled.flagged,
+    labelled.top_id,
+    labelled.top_id_cosine,
+    labelled.top_negative,
+    labelled.top_negative_cosine
+from labelled('scored') as labelled
+join run on run.run_id = labelled.first_run_id;

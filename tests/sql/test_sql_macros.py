@@ -1,4 +1,4 @@
-"""The macros of sql/macros: which cut judges a score, and which night judges an image that came and went."""
+"""The macros of sql/macros: which policy and cut judge, which night an image is of, which keys and references break."""
 
 from __future__ import annotations
 
@@ -79,3 +79,48 @@ def test_the_night_of_an_image_is_that_of_the_places_that_were_there_last(databa
     }  # fmt: skip
     shown = database.arrow("select first_run_id from report.images").to_pylist()
     assert shown == ([{"first_run_id": f"r{night}"}] if present else []), "as report.images has it"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names", "ruling"),
+    [
+        ((), ("default",), "default"),
+        ((), ("default", "old", "new"), "new"),
+        (("old",), ("default", "old", "new"), "old"),
+        (("default",), ("default", "old", "new"), "default"),
+        (("default", "new", "old"), ("default", "old", "new"), "old"),
+    ],
+)
+def test_the_policy_chosen_last_rules_else_the_newest_calibrated_else_the_default(database, chosen, names, ruling):
+    for number, name in enumerate(names, 1):
+        database.execute(RUN.format(number=number))
+        rule = "default" if name == "default" else "keep"
+        policy = POLICY.format(id=name, cut=-1, rule=rule, by_class=False).replace("'r'", f"'r{number}'")
+        database.execute(policy)
+    for number, name in enumerate(chosen, 1):
+        database.execute(f"insert into selection values ({number}, 'e', 'b', 'm', '{name}', 'r1')")
+    assert database.arrow("select policy_id from ruling_policies()").to_pylist() == [{"policy_id": ruling}]
+
+
+def test_the_calibration_of_the_policy_rules_else_the_newest_of_the_scoring(database):
+    for number, method in enumerate(("m", "m", "other"), 1):
+        database.execute(RUN.format(number=number))
+        database.execute(
+            f"insert into calibration values ('c{number}', 'e', 'b', '{method}', 'd', 1, '[]', now()::timestamp, "
+            f"'r{number}')"
+        )
+    found = database.arrow(
+        "select ruling_calibration(own, 'e', 'b', method) as found from (values ('c1', 'm'), (null, 'm'), (null, 'x')) "
+        "as asked (own, method)"
+    )
+    assert found["found"].to_pylist() == ["c1", "c2", None]
+
+
+def test_keys_of_several_columns_are_named_whole_and_null_refers_to_nothing(database):
+    database.execute(
+        "insert into label_evidence values ('b', 1, null, null), ('b', 1, 'call', null), ('b', 2, 'call', null)"
+    )
+    repeated = database.arrow("from repeated('label_evidence', 'bank_digest, label_index')").to_pylist()
+    assert repeated == [{"table_name": "label_evidence", "key": "b 1", "rows": 2}]
+    lost = database.arrow("from unresolved('label_evidence', 'call_id', 'generator_call')").to_pylist()
+    assert lost == [{"table_name": "label_evidence", "missing": "generator_call", "key": "call"}] * 2

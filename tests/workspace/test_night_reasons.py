@@ -91,11 +91,11 @@ def test_under_cuts_by_class_the_label_that_decides_may_be_an_id_label():
     first, second = LabelPart(0, "id", 0.3, 0.6, 0.6), LabelPart(1, "id", 0.29, 0.4, 0.9)
     negative = LabelPart(2, "negative", 0.2, 1.0, 1.2)
     found = Attribution(log_odds=1.0, id_score=0.7, ids=(first, second), negatives=(negative,))
-    strict = Cuts({"name": "test"}, common=1.5, by_class={0: 1.5, 1: 0.5}, by_night=False)
-    ruling = Ruling.under(strict, {"log_odds": 1.0, "id_score": 0.7}, 1.5, found, online=False)
+    strict = Cuts({"rule": "keep"}, common=1.5, by_class={0: 1.5, 1: 0.5})
+    ruling = Ruling({"log_odds": 1.0, "id_score": 0.7}, strict, 1.5, found)
     assert ruling.flagged and part_to_show(ruling) == first, "of the next class it would be kept"
-    lenient = Cuts({"name": "test"}, common=1.5, by_class={}, by_night=False)
-    assert part_to_show(Ruling.under(lenient, ruling.score, 1.5, found, online=False)) == negative
+    lenient = Cuts({"rule": "keep"}, common=1.5, by_class={})
+    assert part_to_show(Ruling(ruling.score, lenient, 1.5, found)) == negative
 
 
 def described(request):

@@ -15,7 +15,7 @@ from curator.methods import resolve_method, score
 from curator.methods.attribution import attribute
 from curator.types import Bank, Label
 from curator.workspace import LearnRequest, Workspace
-from curator.workspace.judge.ruling import Ruling
+from curator.workspace.judge.ruling import Cuts, Ruling
 from curator.workspace.learn.world import LedgerWorld
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
@@ -206,9 +206,9 @@ def test_parts_by_hand():
     assert [ruling(found, cut=0.0).turns(part) for part in found.ids] == [False, False]
 
 
-def ruling(found, *, cut, log_odds=None, **more):
+def ruling(found, *, cut, log_odds=None, by_class=None):
     score = {"log_odds": found.log_odds if log_odds is None else log_odds, "id_score": 0.5}
-    return Ruling(score, {"name": "test"}, cut, found, online=False, common_cut=cut, **more)
+    return Ruling(score, Cuts({"rule": "keep"}, cut, by_class or {}), cut, found)
 
 
 def test_without_its_nearest_id_label_an_image_is_judged_as_one_of_its_next_class():
@@ -218,7 +218,7 @@ def test_without_its_nearest_id_label_an_image_is_judged_as_one_of_its_next_clas
     first, second = found.ids
     assert found.log_odds > 1.0 > first.log_odds_without > 0.5
     assert ruling(found, cut=0.5).deciding() is None
-    strict = ruling(found, cut=0.5, class_cuts={0: 0.5, 1: 1.5})
+    strict = ruling(found, cut=0.5, by_class={0: 0.5, 1: 1.5})
     assert strict.turns(first) is True and strict.turns(second) is False
 
 

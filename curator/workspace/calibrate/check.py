@@ -170,16 +170,14 @@ def _selected(database: Database) -> dict[str, str]:
 
 def _calibrated(database: Database, scoring: dict[str, str]) -> _Calibrated:
     row = database.row("find_policy", **scoring)
-    newest = database.row("find_newest_calibration", **scoring)
-    if row is None or newest is None:
+    if row is None or row["calibration_id"] is None:
         raise UsageError(
             f"nothing was calibrated for {scoring['method_id']} yet", hint="curator calibrate --reference SRC"
         )
-    policy = policy_of(row, scoring)
-    calibration_id = policy.calibration_id or str(newest["calibration_id"])
+    calibration_id = str(row["calibration_id"])
     reference = ReferenceScores.of(database.table("list_calibration_scores", calibration_id=calibration_id))
-    labels = tuple(str(item["text"]) for item in database.rows("list_id_labels", bank_digest=scoring["bank_digest"]))
-    return _Calibrated(policy, calibration_id, reference, labels)
+    labels = tuple(str(item["text"]) for item in database.rows("list_id_names", bank_digest=scoring["bank_digest"]))
+    return _Calibrated(policy_of(row, scoring), calibration_id, reference, labels)
 
 
 def _halves(reference: ReferenceScores) -> tuple[ReferenceScores, ReferenceScores]:

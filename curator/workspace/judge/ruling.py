@@ -5,29 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from curator.errors import UsageError
 from curator.methods.attribution import Attribution, LabelPart
-from curator.policy.policy import rule_of
 from curator.store import Database
 from curator.workspace.judge.scoring import Scorer
 
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """The policy of a scoring and its cuts: the common one, and by ID label those of classes that have their own.
-
-    `by_night`: each night has a cut of its own.
-    """
+    """The policy of a scoring and its cuts: the common one, and by ID label those of classes that have their own."""
 
     policy: Mapping[str, Any]
     common: float
     by_class: Mapping[int, float]
-    by_night: bool
 
     @classmethod
     def of(cls, database: Database, names: Mapping[str, str]) -> Cuts | None:
@@ -35,28 +30,32 @@ class Cuts:
         policy = database.row("find_policy", **names)
         if policy is None:
             return None
-        rule = rule_of(json.loads(policy["provenance"]))
         rows = database.rows("list_policy_classes", policy_id=policy["policy_id"])
-        by_class = {row["id_label"]: row["min_log_odds"] for row in rows}
-        return cls(policy, policy["min_log_odds"], by_class, rule is not None and rule.kind == "fdr")
+        return cls(policy, policy["min_log_odds"], {row["id_label"]: row["min_log_odds"] for row in rows})
+
+    @property
+    def by_night(self) -> bool:
+        """Whether each night has a cut of its own."""
+        return bool(self.policy["rule"] == "fdr")
+
+    def of_label(self, id_label: int) -> float:
+        """That of images with this nearest ID label; for cuts by night, the one above which no night's lies."""
+        return self.by_class.get(id_label, self.common)
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """The score of one image, the policy and its cut for the image; `found` is the same by exact cosines.
+    """The score of one image, its id_score and log_odds, and the cut for it; `found` is the same by exact cosines.
 
-    `cut`: None where no policy rules, or where it cannot rule; -inf flags nothing. `class_cuts`: by ID label, of the
-    classes with a cut of their own under a policy by class, where `common_cut` is that of all others.
+    `cuts`: None where no policy rules. `cut`: None there, and where the policy cannot rule; -inf flags nothing.
+    `online`: the score is a stream's.
     """
 
     score: Mapping[str, float]
-    policy: Mapping[str, Any] | None
+    cuts: Cuts | None
     cut: float | None
     found: Attribution
-    online: bool
-    by_night: bool = False
-    common_cut: float | None = None
-    class_cuts: Mapping[int, float] = field(default_factory=dict)
+    online: bool = False
 
     @classmethod
     def of(
@@ -74,15 +73,8 @@ class Ruling:
             row = database.row("find_cut", policy_id=cuts.policy["policy_id"], image_id=image_id) or cuts.policy
             cut: float | None = row["min_log_odds"]
         else:
-            cut = None if cuts.by_night else cuts.by_class.get(found.ids[0].label, cuts.common)
-        return cls.under(cuts, score, cut, found, online=online)
-
-    @classmethod
-    def under(
-        cls, cuts: Cuts, score: Mapping[str, float], cut: float | None, found: Attribution, *, online: bool
-    ) -> Ruling:
-        """Of an image whose cut is known. score: id_score and log_odds."""
-        return cls(score, cuts.policy, cut, found, online, cuts.by_night, cuts.common, cuts.by_class)
+            cut = None if cuts.by_night else cuts.of_label(found.ids[0].label)
+        return cls(score, cuts, cut, found, online)
 
     @property
     def flagged(self) -> bool | None:
@@ -95,7 +87,7 @@ class Ruling:
     @property
     def note(self) -> str | None:
         """Why leaving labels out says nothing of the flag, where it does not."""
-        if self.policy is not None and self.cut is None:
+        if self.cuts is not None and self.cut is None:
             return "the policy judges the images of a night together, and this one is of none"
         if self.online:
             return "a stream gave this score in passing: what it would be without a label cannot be computed"
@@ -119,14 +111,14 @@ class Ruling:
 
     def _cut_without(self, part: LabelPart) -> float:
         """Without its nearest ID label an image is of another class. The cuts of nights are taken as they are."""
-        assert self.cut is not None and self.common_cut is not None
-        if self.by_night or not self.class_cuts or part is not self.found.ids[0]:
+        assert self.cut is not None and self.cuts is not None
+        if self.cuts.by_night or not self.cuts.by_class or part is not self.found.ids[0]:
             return self.cut
-        return self.class_cuts.get(self.found.ids[1].label, self.common_cut)
+        return self.cuts.of_label(self.found.ids[1].label)
 
     def as_facts(self, scorer: Scorer) -> dict[str, Any]:
         """The fields of an explanation that it gives."""
-        policy, deciding, cut = self.policy or {}, self.deciding(), self.cut
+        policy, deciding, cut = self.cuts.policy if self.cuts else {}, self.deciding(), self.cut
         finite = cut if cut is not None and math.isfinite(cut) else None
         return {
             "id_score": self.score["id_score"],

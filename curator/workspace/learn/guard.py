@@ -102,8 +102,7 @@ def class_cuts(
 ) -> NDArray[np.float64]:
     """(n,): the cut of each image, by its nearest ID label under the version. id_labels: (n,)."""
     ruling = Cuts.of(database, scored_by(bank, method))
-    own = ruling.by_class if ruling else {}
-    return np.array([own.get(label, common) for label in id_labels.tolist()], dtype=np.float64)
+    return np.array([ruling.of_label(label) if ruling else common for label in id_labels.tolist()], dtype=np.float64)
 
 
 def log_odds(bank: Bank, method: Method, vectors: Vectors) -> Scores:

@@ -74,7 +74,7 @@ def _rulings(
     ids = collection.ids_at(positions)
     found = attribute_images(scorer, ids, collection.vectors_at(positions), TRIED)
     return {
-        image_id: Ruling.under(cuts, item_of[image_id], item_of[image_id]["cut"], attribution, online=False)
+        image_id: Ruling(item_of[image_id], cuts, item_of[image_id]["cut"], attribution)
         for image_id, attribution in zip(ids, found, strict=True)
     }
 
