@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Vectors: TypeAlias = NDArray[np.float32]  # (n, d), unit norm
 Pixels: TypeAlias = NDArray[np.uint8]  # (n, size, size, 3), RGB
@@ -89,6 +92,51 @@ class ImageFacts:
     mode: str
     animated: bool
     remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A datum without its bytes.
+
+    `first`: the first occurrence of its content in the shard. `fresh`: also in the run, and unknown before it.
+    """
+
+    uri: str
+    object_uri: str
+    member: str | None
+    byte_offset: int | None
+    byte_size: int
+    source_label: str | None
+    image_id: str
+    first: bool
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A content that got its vector in this shard."""
+
+    image_id: str
+    byte_size: int
+    facts: ImageFacts
+
+
+@dataclass(slots=True)
+class ShardOutcome:
+    """What became of every datum of a shard, in order, and the vectors of its new images, (n, d), in their order."""
+
+    shard: Shard
+    data: list[Seen | Reject]
+    rejects: list[tuple[Reject, str | None]] = field(default_factory=list)  # with the content's id where it is known
+    images: list[NewImage] = field(default_factory=list)
+    vectors: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    scores: pa.Table | None = None  # one row an image, where the engine scores
+    passed: Mapping[str, int] = field(default_factory=dict)  # over, in the shard
+    duplicate_count: int = 0
+    decoded_count: int = 0
+    byte_count: int = 0
+    decode_seconds: float = 0.0
+    encode_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import KnownContents
 from curator.engines.settling import settle
-from curator.engines.stages import Chunk, Fault, Progress, ShardBuilder, ShardOutcome, shard_chunks
+from curator.engines.stages import Chunk, Fault, Progress, ShardBuilder, shard_chunks
 from curator.lake import ReadOptions
-from curator.types import Encoder, Shard
+from curator.types import Encoder, Shard, ShardOutcome
 
 WINDOW_CHUNKS = 64  # decoded together, and as many read ahead
 

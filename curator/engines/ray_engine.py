@@ -32,10 +32,10 @@ from curator.engines.known import KnownContents
 from curator.engines.lanes import Allotment, allot
 from curator.engines.ray_workers import RayJob, ShardDecoder, ShardEncoder, WorkerSetup
 from curator.engines.settling import Settlement
-from curator.engines.stages import EncodedShard, Progress, ShardOutcome
+from curator.engines.stages import EncodedShard, Progress
 from curator.errors import CuratorError, EngineError
 from curator.printable import said_by
-from curator.types import Shard
+from curator.types import Shard, ShardOutcome
 from curator.version import VERSION
 
 SHARDS_A_LANE = 2  # one is encoded while the next is read

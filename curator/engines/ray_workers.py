@@ -25,10 +25,10 @@ from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import IdTable, KnownContents
-from curator.engines.stages import Chunk, EncodedShard, Seen, ShardBuilder, shard_chunks
+from curator.engines.stages import Chunk, EncodedShard, ShardBuilder, shard_chunks
 from curator.errors import EngineError
 from curator.lake import PassedOver, ReadOptions
-from curator.types import Encoder, Pixels, Preprocess, Reject, Shard, Vectors
+from curator.types import Encoder, Pixels, Preprocess, Reject, Seen, Shard, Vectors
 from curator.vectors import at_rest
 from curator.version import VERSION
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 
 from curator.engines.known import KnownContents
-from curator.engines.stages import EncodedShard, Fault, NewImage, Seen, ShardOutcome
-from curator.types import ImageFacts, Reject
+from curator.engines.stages import EncodedShard, Fault
+from curator.types import ImageFacts, NewImage, Reject, Seen, ShardOutcome
 
 
 class Settlement:

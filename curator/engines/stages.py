@@ -24,39 +24,12 @@ from numpy.typing import NDArray
 from curator.engines.decode_pool import Decoded, DecodedBatch, DecodeFault
 from curator.engines.known import KnownContents
 from curator.lake import PassedOver, ReadOptions, content_id, read_shard
-from curator.types import Datum, ImageFacts, Pixels, Reject, RejectStage, Shard, Vectors
+from curator.types import Datum, ImageFacts, Pixels, Reject, RejectStage, Seen, Shard, Vectors
 
 CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
 CHUNK_BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[int, int], None]  # data and bytes done since the last call
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A datum without its bytes.
-
-    `first`: the first occurrence of its content in the shard. `fresh`: also in the run, and unknown before it.
-    """
-
-    uri: str
-    object_uri: str
-    member: str | None
-    byte_offset: int | None
-    byte_size: int
-    source_label: str | None
-    image_id: str
-    first: bool
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewImage:
-    """A content that got its vector in this shard."""
-
-    image_id: str
-    byte_size: int
-    facts: ImageFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +85,6 @@ class EncodedShard:
     encode_seconds: float
     passed: PassedOver
     scores: pa.Table | None = None
-
-
-@dataclass(slots=True)
-class ShardOutcome:
-    """What became of every datum of a shard, in order, and the vectors of its new images, (n, d), in their order."""
-
-    shard: Shard
-    data: list[Seen | Reject]
-    rejects: list[tuple[Reject, str | None]] = field(default_factory=list)  # with the content's id where it is known
-    images: list[NewImage] = field(default_factory=list)
-    vectors: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    scores: pa.Table | None = None  # one row an image, where the engine scores
-    passed: PassedOver = field(default_factory=PassedOver)  # over, in the shard
-    duplicate_count: int = 0
-    decoded_count: int = 0
-    byte_count: int = 0
-    decode_seconds: float = 0.0
-    encode_seconds: float = 0.0
 
 
 def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> Iterator[Chunk]:

@@ -52,20 +52,24 @@ class Call:
         return self.answer.labels if self.answer else ()
 
 
-class CallStore(Protocol):
-    """Where calls are kept. The workspace's ledger is one."""
+class KnownCalls(Protocol):
+    """The calls that were made before."""
 
     def find(self, call_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """The stored rows of calls that need not be made again, by id."""
+
+    def read_artefact(self, name: str) -> bytes:
+        """Raises GeneratorError when the file is gone or was changed."""
+
+
+class CallStore(KnownCalls, Protocol):
+    """Where calls are kept. The workspace's ledger is one."""
 
     def keep(self, calls: Sequence[Call]) -> None:
         """Store finished calls; durable when it returns."""
 
     def keep_artefact(self, data: bytes, suffix: str) -> str:
         """Store a picture or vectors by content; returns the file's name."""
-
-    def read_artefact(self, name: str) -> bytes:
-        """Raises GeneratorError when the file is gone or was changed."""
 
 
 @dataclass(slots=True)
@@ -276,7 +280,7 @@ class DryAsker:
     """
 
     generator: Callable[[Role], Generator]
-    store: CallStore
+    store: KnownCalls
     planned: dict[tuple[Role, str], PlannedCalls] = field(default_factory=dict)
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:

@@ -5,7 +5,7 @@ Only this package imports duckdb. Callers see Arrow tables, plain rows and `Stor
 
 from curator.store.checks import CheckResult, run_checks
 from curator.store.database import Database
-from curator.store.ledger import Ledger, ListingCounts, ShardResult
+from curator.store.ledger import Ledger, ListingCounts
 from curator.store.publish import publish_snapshot
 from curator.store.queries import NamedQuery, parse_queries
 
@@ -15,7 +15,6 @@ __all__ = [
     "Ledger",
     "ListingCounts",
     "NamedQuery",
-    "ShardResult",
     "parse_queries",
     "publish_snapshot",
     "run_checks",

@@ -181,6 +181,13 @@ class Database:
         rows = self.rows(name, **parameters)
         return rows[0] if rows else None
 
+    def append(self, once: str | None = None, /, **tables: pa.Table) -> None:
+        """Add rows to the tables of these names. once: a column; rows whose value in it is in the table stay out."""
+        with self.incoming(**tables):
+            for name in tables:
+                unknown = f" anti join {name} using ({once})" if once else ""
+                self.execute(f"insert into {name} select incoming.* from incoming_{name} as incoming{unknown}")
+
     def schema(self, table: str) -> pa.Schema:
         """The Arrow schema of a ledger table: what `incoming` tables for it must have."""
         return self.arrow(f"select * from {table} limit 0").schema

@@ -14,12 +14,13 @@ Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 
 
-def object_table(objects: Sequence[SourceObject]) -> pa.Table:
+def object_table(objects: Sequence[SourceObject], role: str) -> pa.Table:
     """Source objects as an incoming table, with their position in the sequence."""
     return pa.table(
         {
             "position": pa.array(range(len(objects)), pa.int64()),
             "object_uri": pa.array([item.uri for item in objects], pa.string()),
+            "role": pa.array([role] * len(objects), pa.string()),
             "kind": pa.array([item.kind for item in objects], pa.string()),
             "byte_size": pa.array([item.byte_size for item in objects], pa.int64()),
             "version": pa.array([item.version for item in objects], pa.string()),

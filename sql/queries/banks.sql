@@ -5,20 +5,6 @@ select coalesce(
     (select coalesce(max(bank.version), 0) + 1 from bank where bank.name = $name)
 ) as version;
 
--- name: insert_bank
--- Record a bank version once.
-insert into bank
-select incoming.*
-from incoming_bank as incoming
-anti join bank on bank.bank_digest = incoming.bank_digest;
-
--- name: insert_labels
--- Record the labels of a bank version once.
-insert into label
-select incoming.*
-from incoming_label as incoming
-anti join label on label.bank_digest = incoming.bank_digest;
-
 -- name: list_banks
 -- Bank versions, newest first.
 select
@@ -58,12 +44,6 @@ select text
 from label
 where bank_digest = $bank_digest and role = 'id'
 order by label_index;
-
--- name: insert_encoder
--- Record an encoder once.
-insert into encoder
-select $encoder_id, $address, $dimension, $logit_scale, $preprocess, $run_id
-where not exists (select 1 from encoder where encoder.encoder_id = $encoder_id);
 
 -- name: list_encoders
 -- The encoders that made vectors or banks.

@@ -13,18 +13,3 @@ select wanted.position, score.log_odds, score.id_label
 from incoming_evaluated as wanted
 join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
 order by wanted.position;
-
--- name: insert_evaluation
--- Record an evaluation.
-insert into evaluation
-select $run_id, $encoder_id, $protocol, $positive, $replicates, $seed;
-
--- name: insert_evaluation_sets
--- Record the image sets of an evaluation.
-insert into evaluation_set
-select * from incoming_evaluation_set;
-
--- name: insert_evaluation_metrics
--- Record the figures of an evaluation.
-insert into evaluation_metric
-select * from incoming_evaluation_metric;

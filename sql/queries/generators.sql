@@ -10,11 +10,6 @@ where call.status <> 'failed';
 delete from generator_call
 where call_id in (select incoming.call_id from incoming_generator_call as incoming);
 
--- name: insert_calls
--- Record finished calls.
-insert into generator_call
-select * from incoming_generator_call;
-
 -- name: count_calls_of_run
 -- How the calls of a run ended.
 select status, count(*) as calls
@@ -22,25 +17,6 @@ from generator_call
 where run_id = $run_id
 group by status
 order by status;
-
--- name: insert_label_evidence
--- Record once where the labels of a bank version come from.
-insert into label_evidence
-select incoming.*
-from incoming_label_evidence as incoming
-anti join label_evidence on label_evidence.bank_digest = incoming.bank_digest;
-
--- name: insert_bank_pictures
--- Record once what was painted for a bank version.
-insert into bank_picture
-select incoming.*
-from incoming_bank_picture as incoming
-anti join bank_picture on bank_picture.bank_digest = incoming.bank_digest;
-
--- name: insert_bank_guard
--- Record how a bank version does on ID images that were held out.
-insert into bank_guard
-select * from incoming_bank_guard;
 
 -- name: list_bank_pictures
 -- What was painted for a bank version.

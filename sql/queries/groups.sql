@@ -41,8 +41,3 @@ from group_member
 where encoder_id = $encoder_id
     and image_id = group_id
 order by image_id;
-
--- name: insert_group_members
--- Images and their groups.
-insert into group_member
-select * from incoming_group_member;

@@ -11,16 +11,6 @@ anti join compared_file
 where vector.encoder_id = $encoder_id
 order by vector.vector_file;
 
--- name: insert_near_duplicates
--- Pairs of near-duplicates.
-insert into near_duplicate
-select * from incoming_near_duplicate;
-
--- name: insert_compared_files
--- The images of these files have been compared.
-insert into compared_file
-select * from incoming_compared_file;
-
 -- name: list_present_images
 -- Images that are in the lake now.
 select image_id

@@ -144,11 +144,6 @@ where run_id = $run_id
 order by milliseconds_per_datum desc, shard_id
 limit $limit;
 
--- name: insert_stages
--- How long the stages of a run took.
-insert into run_stage
-select * from incoming_run_stage;
-
 -- name: insert_baseline
 -- Pin a scan as the baseline of an encoder.
 insert into baseline

@@ -48,18 +48,18 @@ where source_object.object_uri = incoming_gone.object_uri
     and source_object.role = $role;
 
 -- name: delete_objects
--- Forget the old state of objects that were read again.
+-- Forget the old state of objects that were, or have to be, read again.
 delete from source_object
 using incoming_object as finished
 where source_object.object_uri = finished.object_uri
-    and source_object.role = $role;
+    and source_object.role = finished.role;
 
 -- name: insert_objects
 -- Objects that were read to their end, with the number of data found in them.
 insert into source_object
 select
     finished.object_uri,
-    $role,
+    finished.role,
     finished.kind,
     finished.byte_size,
     finished.version,
@@ -68,7 +68,7 @@ select
         select count(*)
         from location
         where location.object_uri = finished.object_uri
-            and location.role = $role
+            and location.role = finished.role
             and location.object_version = finished.version
     ),
     $run_id,

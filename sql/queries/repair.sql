@@ -14,7 +14,7 @@ where vector.encoder_id = $encoder_id;
 
 -- name: list_forgotten_objects
 -- All objects of all shards of the objects that hold lost images: what has to be read again to make the shards again.
--- In any order.
+-- Their version is one that none ever had, so that whatever is known of them is of an earlier state. In any order.
 with holding as (
     select distinct location.object_uri, location.role
     from location
@@ -29,7 +29,7 @@ touched as (
         and holding.role = location.role
 )
 
-select distinct location.object_uri, location.role
+select distinct location.object_uri, location.role, '' as version
 from location
 semi join touched
     on touched.shard_id = location.shard_id
@@ -41,41 +41,12 @@ delete from shard
 using (
     select distinct location.shard_id, location.role
     from location
-    semi join incoming_forgotten as forgotten
+    semi join incoming_object as forgotten
         on forgotten.object_uri = location.object_uri
         and forgotten.role = location.role
 ) as touched
 where touched.shard_id = shard.shard_id
     and touched.role = shard.role;
-
--- name: delete_forgotten_locations
--- Where the data of forgotten objects were seen.
-delete from location
-using incoming_forgotten as forgotten
-where forgotten.object_uri = location.object_uri
-    and forgotten.role = location.role;
-
--- name: delete_forgotten_rejects
--- What could not be processed of forgotten objects.
-delete from reject
-using incoming_forgotten as forgotten
-where forgotten.object_uri = reject.object_uri
-    and forgotten.role = reject.role
-    and reject.stage <> 'list';
-
--- name: delete_forgotten_passed_members
--- What was passed over in forgotten objects.
-delete from passed_member
-using incoming_forgotten as forgotten
-where forgotten.object_uri = passed_member.object_uri
-    and forgotten.role = passed_member.role;
-
--- name: delete_forgotten_objects
--- Forget objects, so that the next listing finds them new.
-delete from source_object
-using incoming_forgotten as forgotten
-where forgotten.object_uri = source_object.object_uri
-    and forgotten.role = source_object.role;
 
 -- name: delete_lost_vectors
 -- Vectors in files that are lost.

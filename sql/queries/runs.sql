@@ -56,11 +56,6 @@ where command = 'scan' and status <> 'running'
 group by status
 order by status;
 
--- name: insert_listing
--- Record what a listing said.
-insert into listing
-select * from incoming_listing;
-
 -- name: summarise_run
 -- The totals of one run over its shards.
 select

@@ -24,28 +24,6 @@ from scores_under($encoder_id, $bank_digest, $method_id) as score
 where score.image_id in (select image_id from present_locations() where role = 'reference')
 order by score.image_id;
 
--- name: insert_calibration
--- Record a calibration once.
-insert into calibration
-select
-    $calibration_id,
-    $encoder_id,
-    $bank_digest,
-    $method_id,
-    $reference_digest,
-    $image_count,
-    $sources,
-    $created_at,
-    $run_id
-where not exists (select 1 from calibration where calibration.calibration_id = $calibration_id);
-
--- name: insert_calibration_scores
--- The scores of its reference images, once.
-insert into calibration_score
-select incoming.*
-from incoming_calibration_score as incoming
-anti join calibration_score as known on known.calibration_id = incoming.calibration_id;
-
 -- name: list_calibration_scores
 -- The reference images of a calibration, with what they scored.
 select image_id, log_odds, id_label
@@ -53,24 +31,12 @@ from calibration_score
 where calibration_id = $calibration_id
 order by image_id;
 
--- name: insert_policy_classes
--- Classes with a cut of their own under a policy, once.
-insert into policy_class
-select incoming.*
-from incoming_policy_class as incoming
-anti join policy_class as known on known.policy_id = incoming.policy_id;
-
 -- name: list_policy_classes
 -- Classes with a cut of their own under a policy.
 select id_label, image_count, min_log_odds
 from policy_class
 where policy_id = $policy_id
 order by id_label;
-
--- name: insert_policy_nights
--- Cuts of nights under a policy.
-insert into policy_night
-select * from incoming_policy_night;
 
 -- name: find_night_size
 -- How many images the middle one of all nights brought that brought any; of those that are still in the lake.
@@ -148,29 +114,6 @@ where not scores.flagged
         from run
         semi join report.images as images on images.first_run_id = run.run_id
     );
-
--- name: insert_policy
--- Record a policy once.
-insert into policy (
-    policy_id, name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, provenance, created_at, run_id,
-    rule, level, by_class, calibration_id
-)
-select
-    $policy_id,
-    $name,
-    $encoder_id,
-    $bank_digest,
-    $method_id,
-    $min_log_odds::double,
-    $min_id_score::double,
-    $provenance,
-    $created_at,
-    $run_id,
-    $rule,
-    $level,
-    $by_class,
-    $calibration_id
-where not exists (select 1 from policy where policy.policy_id = $policy_id);
 
 -- name: find_policy
 -- The policy that rules for an encoder, bank and method, with the calibration that they are measured against.

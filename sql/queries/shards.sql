@@ -58,15 +58,15 @@ where role = $role
 delete from location
 using incoming_object as finished
 where location.object_uri = finished.object_uri
-    and location.role = $role
+    and location.role = finished.role
     and location.object_version <> finished.version;
 
 -- name: delete_stale_rejects
--- Rejects of earlier states of objects that are now read to their end.
+-- Rejects of earlier states of objects that are now read to their end; those of listings are of no state.
 delete from reject
 using incoming_object as finished
 where reject.object_uri = finished.object_uri
-    and reject.role = $role
+    and reject.role = finished.role
     and reject.object_version <> finished.version;
 
 -- name: delete_stale_passed_members
@@ -74,49 +74,12 @@ where reject.object_uri = finished.object_uri
 delete from passed_member
 using incoming_object as finished
 where passed_member.object_uri = finished.object_uri
-    and passed_member.role = $role;
+    and passed_member.role = finished.role;
 
 -- name: delete_shard
 -- A shard that is done again (an object came back to an earlier state).
 delete from shard
 where shard_id = $shard_id and encoder_id = $encoder_id and role = $role;
-
--- name: insert_locations
--- Where data were seen.
-insert into location
-select * from incoming_location;
-
--- name: insert_images
--- Contents that no earlier scan knew.
-insert into image
-select incoming.*
-from incoming_image as incoming
-anti join image on image.image_id = incoming.image_id;
-
--- name: insert_vectors
--- Where vectors lie.
-insert into vector
-select * from incoming_vector;
-
--- name: insert_rejects
--- Data that could not be processed.
-insert into reject
-select * from incoming_reject;
-
--- name: insert_scores
--- Scores of images.
-insert into score
-select * from incoming_score;
-
--- name: insert_passed_members
--- What was passed over in archives.
-insert into passed_member
-select * from incoming_passed_member;
-
--- name: insert_shard
--- Mark a shard finished.
-insert into shard
-select * from incoming_shard;
 
 -- name: list_vector_files
 -- The vector files of an encoder.

@@ -123,7 +123,7 @@ def precision_rates(address: str, *, images: int) -> dict[str, float]:
 
 def ledger_rows_per_second(folder: Path, *, rows: int, batch: int = 100_000) -> float:
     """Score rows a second into a ledger file, checkpoint included."""
-    from curator.store import Database, Ledger
+    from curator.store import Database
     from curator.store.migrate import migrate
     from curator.store.tables import score_table
 
@@ -145,10 +145,9 @@ def ledger_rows_per_second(folder: Path, *, rows: int, batch: int = 100_000) -> 
         )
     with Database.open(folder / "ledger.duckdb") as database:
         migrate(database)
-        ledger = Ledger(database, "r")
         started = time.perf_counter()
         for table in tables:
-            ledger.record_scores(table)
+            database.append(score=table)
         database.execute("checkpoint")
         return rows / (time.perf_counter() - started)
 

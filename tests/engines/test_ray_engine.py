@@ -24,11 +24,10 @@ from curator.engines.known import KnownContents, id_table
 from curator.engines.local import LocalEngine
 from curator.engines.ray_engine import RayEngine
 from curator.engines.ray_workers import WorkerSetup
-from curator.engines.stages import ShardOutcome
 from curator.errors import EngineError
 from curator.lake import ReadOptions, open_source, plan_shards
 from curator.store import Database
-from curator.types import Shard, SourceObject
+from curator.types import Shard, ShardOutcome, SourceObject
 from curator.workspace import ScanSummary, Workspace
 from curator.workspace.judge.scoring import Scorer
 from tests.patience import BRAKE_SECONDS, wait_for

@@ -22,14 +22,13 @@ VIEWS = read_folder("curator.sql", "views", suffix=".sql")
 
 # What callers register before they run a statement, as empty tables.
 INCOMING = {
-    "incoming_object": "select 0::bigint as position, '' as object_uri, '' as kind, 0::bigint as byte_size, "
-    "'' as version",
+    "incoming_object": "select 0::bigint as position, '' as object_uri, '' as role, '' as kind, "
+    "0::bigint as byte_size, '' as version",
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
     "incoming_call": "select '' as call_id",
     "incoming_lost": "select '' as vector_file",
     "incoming_lost_image": "select '' as image_id",
-    "incoming_forgotten": "select '' as object_uri, '' as role",
     "incoming_named": "select '' as image_id",
     "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{

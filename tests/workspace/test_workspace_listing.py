@@ -55,8 +55,8 @@ def database(tmp_path_factory) -> Iterator[Database]:
 def know(database: Database, versions: dict[str, str]) -> None:
     """The ledger has read these objects of the lake, and no others."""
     database.execute("delete from source_object")
-    with database.incoming(object=object_table(objects(versions))):
-        database.run("insert_objects", role="lake", encoder_id=ENCODER, run_id="run")
+    with database.incoming(object=object_table(objects(versions), "lake")):
+        database.run("insert_objects", encoder_id=ENCODER, run_id="run")
 
 
 addresses = NAMES.map(lambda parts: "/lake/" + "".join(parts))

@@ -218,27 +218,25 @@ def _record_calibration(
     ledger: Ledger, scorer: Scorer, reference: ReferenceScores, calibration_id: str, sources: Sequence[str]
 ) -> None:
     count = len(reference.image_ids)
-    rows = pa.table(
+    scores = ledger.columns_table(
+        "calibration_score",
         {
-            "calibration_id": pa.array([calibration_id] * count, pa.string()),
-            "image_id": pa.array(reference.image_ids, pa.string()),
-            "log_odds": pa.array(reference.log_odds, pa.float64()),
-            "id_label": pa.array(reference.id_labels, pa.int32()),
-            "run_id": pa.array([ledger.run_id] * count, pa.string()),
-        }
+            "calibration_id": [calibration_id] * count,
+            "image_id": reference.image_ids,
+            "log_odds": reference.log_odds,
+            "id_label": reference.id_labels,
+        },
     )
-    with ledger.database.incoming(calibration_score=rows):
-        ledger.database.run("insert_calibration_scores")
-    ledger.database.run(
-        "insert_calibration",
-        calibration_id=calibration_id,
+    row = {
+        "calibration_id": calibration_id,
         **scored_by(scorer.bank, scorer.method),
-        reference_digest=reference.digest,
-        image_count=count,
-        sources=json.dumps(list(sources)),
-        created_at=utc_now(),
-        run_id=ledger.run_id,
-    )
+        "reference_digest": reference.digest,
+        "image_count": count,
+        "sources": json.dumps(list(sources)),
+        "created_at": utc_now(),
+    }
+    calibration = ledger.rows_table("calibration", [row])
+    ledger.database.append("calibration_id", calibration_score=scores, calibration=calibration)
 
 
 def _record_classes(ledger: Ledger, policy: Policy, method: Method, rule: Rule, own: dict[int, Scores]) -> None:
@@ -253,5 +251,4 @@ def _record_classes(ledger: Ledger, policy: Policy, method: Method, rule: Rule, 
         }
         for label, cut in cuts.items()
     ]
-    with ledger.database.incoming(policy_class=ledger.rows_table("policy_class", rows)):
-        ledger.database.run("insert_policy_classes")
+    ledger.add("policy_id", policy_class=rows)

@@ -277,12 +277,10 @@ def _record(ledger: Ledger, summary: EvaluationSummary) -> None:
         }
         for item in summary.sets
     ]
-    ledger.record_evaluation(
-        encoder_id=summary.encoder_id,
-        protocol=summary.protocol,
-        positive=summary.positive,
-        replicates=summary.replicates,
-        seed=summary.seed,
-        sets=sets,
-        metrics=summary.metric_rows(),
-    )
+    facts = ("encoder_id", "protocol", "positive", "replicates", "seed")
+    with ledger.database.transaction():
+        ledger.add(
+            evaluation=[{name: getattr(summary, name) for name in facts}],
+            evaluation_set=sets,
+            evaluation_metric=summary.metric_rows(),
+        )

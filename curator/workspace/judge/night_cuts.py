@@ -55,8 +55,7 @@ def judge_nights(ledger: Ledger, policy: Policy | None, method: Method) -> None:
             for run_id in together
             for id_label, cut in cuts.items()
         )
-    with ledger.database.transaction(), ledger.database.incoming(policy_night=ledger.rows_table("policy_night", rows)):
-        ledger.database.run("insert_policy_nights")
+    ledger.add(policy_night=rows)
 
 
 def reference_by_class(database: Database, policy: Policy) -> dict[int, Scores]:

@@ -25,23 +25,22 @@ def scored_by(bank: Bank, method: Method) -> dict[str, str]:
 
 def record_policy(ledger: Ledger, policy: Policy, method: Method) -> None:
     """Store a policy of the method as a row."""
-    ledger.database.run(
-        "insert_policy",
-        policy_id=policy.policy_id,
-        name=policy.name,
-        encoder_id=policy.encoder_id,
-        bank_digest=policy.bank_digest,
-        method_id=policy.method_id,
-        min_log_odds=policy.min_log_odds,
-        min_id_score=float(method.id_score(np.array([policy.min_log_odds]))[0]),
-        provenance=json.dumps(dict(policy.provenance), sort_keys=True),
-        created_at=utc_now(),
-        run_id=ledger.run_id,
-        rule=policy.rule.kind if policy.rule else "default",
-        level=policy.rule.level if policy.rule else None,
-        by_class=policy.rule is not None and policy.rule.by_class,
-        calibration_id=policy.calibration_id,
-    )
+    row = {
+        "policy_id": policy.policy_id,
+        "name": policy.name,
+        "encoder_id": policy.encoder_id,
+        "bank_digest": policy.bank_digest,
+        "method_id": policy.method_id,
+        "min_log_odds": policy.min_log_odds,
+        "min_id_score": float(method.id_score(np.array([policy.min_log_odds]))[0]),
+        "provenance": json.dumps(dict(policy.provenance), sort_keys=True),
+        "created_at": utc_now(),
+        "rule": policy.rule.kind if policy.rule else "default",
+        "level": policy.rule.level if policy.rule else None,
+        "by_class": policy.rule is not None and policy.rule.by_class,
+        "calibration_id": policy.calibration_id,
+    }
+    ledger.add("policy_id", policy=[row])
 
 
 def policy_of(row: Mapping[str, Any], scored_by: Mapping[str, str]) -> Policy:

@@ -115,7 +115,7 @@ def score_stored(
             for method, table in zip(scorer.methods, tables, strict=True):
                 wanted = np.array([method.method_id in methods_of[row] for row in rows])
                 if wanted.any():
-                    ledger.insert_scores(table.filter(pa.array(wanted)))
+                    ledger.database.append(score=table.filter(pa.array(wanted)))
                 counts[method.method_id] += int(wanted.sum())
     return counts
 

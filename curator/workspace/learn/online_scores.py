@@ -41,7 +41,7 @@ def record_streamed(
             columns = {name: getattr(table, name) for name in type(table).__slots__}
             online = np.array([scores[image_id] for image_id in ids])
             columns |= {"id_score": online[:, 0], "log_odds": online[:, 1]}
-            ledger.insert_scores(score_table(ids, columns, run_id=ledger.run_id, **names))
+            ledger.database.append(score=score_table(ids, columns, run_id=ledger.run_id, **names))
     cut = _record_cut(ledger, bank, method, method_id)
     return {"method_id": method_id, "images": len(streamed.image_ids), "other_orders": streamed.movement(cut)}
 

@@ -31,7 +31,7 @@ from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
 from curator.workspace.session import reading, writing
-from curator.workspace.stored.calls import LedgerCalls
+from curator.workspace.stored.calls import LedgerCalls, StoredCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         if parent is None:
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
         world = LedgerWorld(context, database, parent)
-        asker = DryAsker(world.generator, LedgerCalls(Ledger(database, ""), context.layout.generated))
+        asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated))
         try:
             spec.made_by.learn(world, asker, settings)
         except BankError as fault:  # nothing is left where nothing was answered

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from curator.store import Database, Ledger
+from curator.store.tables import Columns
 from curator.types import Vectors
 from curator.vectors import ImageCollection, Neighbours, load_recipe, near_duplicates, read_shard
 from curator.workspace.context import Context
@@ -36,7 +37,13 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
                 neighbours, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
             ):
                 pairs[first, second] = cosine
-    table = ledger.near_duplicate_table(pairs, encoder_id=encoder_id)
+    columns: Columns = {
+        "image_id": [first for first, _ in pairs],
+        "neighbour_id": [second for _, second in pairs],
+        "encoder_id": [encoder_id] * len(pairs),
+        "cosine": list(pairs.values()),
+    }
+    table = ledger.columns_table("near_duplicate", columns)
     members = group_images(
         ledger,
         collection,
@@ -45,7 +52,10 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
         min_cosine=context.config.groups.min_cosine,
     )
     if files or members:
-        ledger.record_near_duplicates(table, members, encoder_id=encoder_id, vector_files=files)
+        compared = [{"vector_file": name, "encoder_id": encoder_id} for name in files]
+        with ledger.database.transaction():
+            ledger.database.append(near_duplicate=table)
+            ledger.add(group_member=members, compared_file=compared)
     return len(pairs)
 
 

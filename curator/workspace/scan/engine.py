@@ -13,9 +13,9 @@ from curator.config import ScanSection
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents
 from curator.engines.local import LocalEngine
-from curator.engines.stages import Progress, ShardOutcome
+from curator.engines.stages import Progress
 from curator.errors import ConfigError, MissingExtra
-from curator.types import Shard
+from curator.types import Shard, ShardOutcome
 from curator.workspace.context import Context
 from curator.workspace.judge.scoring import Scorer
 

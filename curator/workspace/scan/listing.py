@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from curator.config import ScanSection
 from curator.errors import SourceError
 from curator.lake import Source, open_source, plan_shards
-from curator.store import Database, Ledger, ListingCounts
+from curator.store import Database, ListingCounts
+from curator.store.tables import object_table
 from curator.types import Reject, Shard, SourceObject
 from curator.workspace.scan.request import ScanRequest
 
@@ -73,25 +74,25 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
 
     Listings come in the order of their uris, so each part of one is compared with what the ledger knows in its range.
     """
-    ledger = Ledger(database, "")
-    found = ListedSource(source)
-    after = ""
-    for part in _parts(source):
-        objects = [item for item in part if isinstance(item, SourceObject)]
+    found, role, after = ListedSource(source), request.role, ""
+    for part in chain(_parts(source), [None]):  # in the end, all that is known beyond the last object
+        objects = [item for item in part or () if isinstance(item, SourceObject)]
         _check_order(source, after, objects)
-        found.rejects += [item for item in part if isinstance(item, Reject)]
-        states = ledger.classify(
-            objects,
-            role=request.role,
-            encoder_id=encoder_id,
-            rehash=request.rehash,
-            retry_rejects=request.retry_rejects,
-        )
-        found.add(objects, states, keep=request.role != "lake")
-        until = objects[-1].uri if objects else after
-        found.missed += ledger.find_gone(objects, role=request.role, prefix=source.prefix, after=after, until=until)
-        after = until
-    found.missed += ledger.find_gone([], role=request.role, prefix=source.prefix, after=after)
+        found.rejects += [item for item in part or () if isinstance(item, Reject)]
+        until = None if part is None else objects[-1].uri if objects else after
+        with database.incoming(object=object_table(objects, role)):
+            if objects:
+                states = database.table(
+                    "classify_objects",
+                    role=role,
+                    encoder_id=encoder_id,
+                    rehash=request.rehash,
+                    retry_rejects=request.retry_rejects,
+                )
+                found.add(objects, states["state"].to_pylist(), keep=role != "lake")
+            gone = database.table("find_gone_objects", role=role, prefix=source.prefix, after=after, until=until)
+            found.missed += gone["object_uri"].to_pylist()
+        after = until or after
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from curator.engines.known import KnownContents
 from curator.lake import Source
 from curator.store import Ledger, ListingCounts
+from curator.store.shards import known_images
 from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.judge.night_cuts import judge_nights
@@ -75,7 +76,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         summary = _summarise(ledger, scorer, listed)
         counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
         stages = stage_seconds()
-        ledger.record_stages(stages)
+        ledger.add(run_stage=[{"stage": name, "seconds": spent} for name, spent in stages.items()])
     return replace(
         summary,
         rescored=rescored,
@@ -145,16 +146,18 @@ def _read_all(
         frozenset().union(*(source.known for source in listed)),
         encoder.encoder_id,
     )
-    finished = ledger.finished_shards(encoder_id=encoder.encoder_id, role=request.role)
+    done = ledger.database.table("list_finished_shards", encoder_id=encoder.encoder_id, role=request.role)
     force = request.rehash or request.retry_rejects
     shards = pending_shards(
-        listed, files_per_shard=context.config.scan.files_per_shard, finished=set() if force else finished
+        listed,
+        files_per_shard=context.config.scan.files_per_shard,
+        finished=set() if force else set(done["shard_id"].to_pylist()),
     )
     watcher.begin(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
-    known = KnownContents(np.frombuffer(ledger.known_images(encoder.encoder_id), "S16"))
+    known = KnownContents(np.frombuffer(known_images(ledger.database, encoder.encoder_id), "S16"))
     with open_engine(context, scorer, run_id=ledger.run_id) as engine:
         outcomes = engine.run(
             shards,

@@ -19,11 +19,10 @@ import numpy as np
 from curator.config import NearDuplicatesSection
 from curator.engines.cost_model import StageCosts
 from curator.engines.decode_pool import Decoded, DecodePool
-from curator.engines.stages import NewImage, Seen, ShardOutcome
 from curator.lake import content_id, plan_shards, read_shard
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.migrate import migrate
-from curator.types import Datum, ImageFacts, Pixels, Shard, SourceObject, Vectors
+from curator.types import Datum, ImageFacts, NewImage, Pixels, Seen, Shard, ShardOutcome, SourceObject, Vectors
 from curator.vectors import LabelCollection, Neighbours, at_rest
 from curator.workspace.context import Context
 from curator.workspace.judge.scoring import Scorer

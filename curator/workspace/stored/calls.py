@@ -5,29 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from curator.durable import write_durably
 from curator.errors import GeneratorError
 from curator.generators.asking import Call
-from curator.store import Ledger
+from curator.store import Database, Ledger
 from curator.store.generated import find_calls, record_calls
 
 AGAIN = "`curator bank build NAME` makes it again, of the bank that shows it"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerCalls:
-    """See `curator.generators.asking.CallStore`. `folder` holds the files, each named by the hash of its content."""
+class StoredCalls:
+    """See `curator.generators.asking.KnownCalls`. folder: holds the files, each named by the hash of its content."""
 
-    ledger: Ledger
-    folder: Path
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
 
     def find(self, call_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """A call whose file is gone or damaged is as if it had never been made."""
-        rows = find_calls(self.ledger, call_ids)
+        rows = find_calls(self._database, call_ids)
         return {row["call_id"]: row for row in rows if row["artefact"] is None or self._has(row["artefact"])}
 
     def _has(self, name: str) -> bool:
@@ -37,18 +36,8 @@ class LedgerCalls:
             return False
         return True
 
-    def keep(self, calls: Sequence[Call]) -> None:
-        record_calls(self.ledger, [call_row(call) for call in calls])
-
-    def keep_artefact(self, data: bytes, suffix: str) -> str:
-        name = f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not self._has(name):
-            write_durably(self.folder / name, data)
-        return name
-
     def read_artefact(self, name: str) -> bytes:
-        path = self.folder / name
+        path = self._folder / name
         try:
             data = path.read_bytes()
         except OSError as fault:
@@ -56,6 +45,24 @@ class LedgerCalls:
         if hashlib.sha256(data).hexdigest()[:32] != path.stem:
             raise GeneratorError(f"{path} was changed after it was made", hint=AGAIN)
         return data
+
+
+class LedgerCalls(StoredCalls):
+    """See `curator.generators.asking.CallStore`."""
+
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
+        super().__init__(ledger.database, folder)
+        self._ledger = ledger
+
+    def keep(self, calls: Sequence[Call]) -> None:
+        record_calls(self._ledger, [call_row(call) for call in calls])
+
+    def keep_artefact(self, data: bytes, suffix: str) -> str:
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._has(name):
+            write_durably(self._folder / name, data)
+        return name
 
 
 def call_row(call: Call) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from curator.banks import load_bank
 from curator.errors import BankError, CuratorError, GeneratorError, VectorFault
-from curator.store import Database, Ledger
+from curator.store import Database
 from curator.vectors import verify_shard
 from curator.vectors.shards import id_bytes
 from curator.workspace.layout import Layout
-from curator.workspace.stored.calls import LedgerCalls
+from curator.workspace.stored.calls import StoredCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def kept_banks(layout: Layout, database: Database) -> Kept:
 
 
 def kept_artefacts(layout: Layout, database: Database) -> Kept:
-    calls = LedgerCalls(Ledger(database, ""), layout.generated)
+    calls = StoredCalls(database, layout.generated)
     paths = {row["artefact"]: layout.generated / row["artefact"] for row in database.rows("list_artefacts")}
     lost: dict[str, CuratorError] = {}
     for name in paths:

@@ -17,7 +17,7 @@ def forget_lost_vectors(ledger: Ledger, layout: Layout, encoder_id: str) -> int:
     kept = kept_vectors(layout, ledger.database, encoder_id)
     if not kept.lost:
         return 0
-    images = forget_vector_files(ledger, list(kept.lost), encoder_id=encoder_id)
+    images = forget_vector_files(ledger.database, list(kept.lost), encoder_id=encoder_id)
     log.warning(
         "%d of %d vector files are missing, damaged or others': their %d images are forgotten, and read again "
         "wherever a scan, a calibration or an evaluation finds them",

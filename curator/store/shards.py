@@ -1,0 +1,119 @@
+"""What is committed of a shard: its rows and the one that says it is finished, in one transaction.
+
+So a killed run leaves whole shards and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pyarrow as pa
+
+from curator.store.database import Database
+from curator.store.ledger import Ledger, utc_now
+from curator.store.tables import Columns, object_table, reject_row
+from curator.types import ImageFacts, ShardOutcome
+
+FACTS = [item.name for item in fields(ImageFacts)]
+STALE = ("delete_stale_locations", "delete_stale_rejects", "delete_objects")  # of objects that are read anew
+
+
+def known_images(database: Database, encoder_id: str) -> pa.Buffer:
+    """Ids of the contents that have a vector of the encoder, 16 bytes each, sorted."""
+    ids = database.table("list_known_images", encoder_id=encoder_id)["content"]
+    return ids.cast(pa.binary(16)).combine_chunks().buffers()[1] or pa.py_buffer(b"")
+
+
+def commit_shard(
+    ledger: Ledger, outcome: ShardOutcome, *, role: str, encoder_id: str, vector_file: str | None, replaces: bool
+) -> None:
+    """Write all rows of a shard and its completion. vector_file: the name of the file that holds its vectors, None
+    without any. replaces: earlier rows of these data may exist."""
+    database, shard = ledger.database, outcome.shard
+    tables = _tables(ledger, outcome, role, encoder_id, vector_file)
+    finished = object_table(shard.completes, role)
+    with database.transaction(), database.incoming(object=finished, location=tables["location"]):
+        if replaces:
+            tables["location"] = database.table("keep_first_runs")
+            for name in ("delete_former_rejects", "delete_former_locations"):
+                database.run(name, shard_id=shard.shard_id, role=role)
+            for name in ("delete_replaced_rejects", "delete_replaced_locations", "delete_stale_passed_members"):
+                database.run(name)
+            database.run("delete_shard", shard_id=shard.shard_id, encoder_id=encoder_id, role=role)
+        database.append("image_id", image=tables.pop("image"))
+        database.append(**tables)
+        if shard.completes:
+            for name in STALE if replaces else ():
+                database.run(name)
+            database.run("insert_objects", encoder_id=encoder_id, run_id=ledger.run_id)
+
+
+def _tables(
+    ledger: Ledger, outcome: ShardOutcome, role: str, encoder_id: str, vector_file: str | None
+) -> dict[str, pa.Table]:
+    """The rows of a shard by the tables that they go to."""
+    shard, count = outcome.shard, len(outcome.images)
+    versions = {item.uri: item.version for item in shard.objects}
+    vectors: Columns = {
+        "image_id": [image.image_id for image in outcome.images],
+        "encoder_id": [encoder_id] * count,
+        "vector_file": [vector_file] * count,
+        "row_index": list(range(count)),
+    }
+    passed = [
+        {"object_uri": shard.completes[0].uri, "role": role, "heading": heading, "files": files}
+        for heading, files in outcome.passed.items()
+    ]
+    rejects = [
+        reject_row(reject, role=role, version=versions[reject.object_uri], image_id=image_id)
+        for reject, image_id in outcome.rejects
+    ]
+    finished = {
+        "shard_id": shard.shard_id,
+        "encoder_id": encoder_id,
+        "role": role,
+        "kind": shard.kind,
+        "finished_at": utc_now(),
+        "data_count": len(outcome.data),
+        "image_count": count,
+        "duplicate_count": outcome.duplicate_count,
+        "reject_count": len(rejects),
+        "decoded_count": outcome.decoded_count,
+        "byte_count": outcome.byte_count,
+        "decode_seconds": outcome.decode_seconds,
+        "encode_seconds": outcome.encode_seconds,
+    }
+    tables = {
+        "location": ledger.columns_table("location", _locations(outcome, role, versions)),
+        "image": ledger.columns_table("image", _images(outcome)),
+        "vector": ledger.columns_table("vector", vectors),
+        "reject": ledger.rows_table("reject", rejects),
+        "passed_member": ledger.rows_table("passed_member", passed),
+        "shard": ledger.rows_table("shard", [finished]),
+    }
+    return tables if outcome.scores is None else {**tables, "score": outcome.scores}
+
+
+def _locations(outcome: ShardOutcome, role: str, versions: dict[str, str]) -> Columns:
+    data = outcome.data
+    return {
+        "uri": [item.uri for item in data],
+        "role": [role] * len(data),
+        "object_uri": [item.object_uri for item in data],
+        "object_version": [versions[item.object_uri] for item in data],
+        "member": [item.member for item in data],
+        "byte_offset": [item.byte_offset for item in data],
+        "byte_size": [item.byte_size for item in data],
+        "source_label": [getattr(item, "source_label", None) for item in data],
+        "image_id": [getattr(item, "image_id", None) for item in data],
+        "shard_id": [outcome.shard.shard_id] * len(data),
+    }
+
+
+def _images(outcome: ShardOutcome) -> Columns:
+    images = outcome.images
+    return {
+        "image_id": [image.image_id for image in images],
+        "byte_size": [image.byte_size for image in images],
+        **{name: [getattr(image.facts, name) for image in images] for name in FACTS},
+    }
