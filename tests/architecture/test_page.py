@@ -61,6 +61,17 @@ def test_files_and_folders_that_it_names_exist():
     assert missing == []
 
 
+def test_how_to_contribute_names_targets_and_files_that_exist():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {word for line in re.findall(r"(?:^|`)make ([a-z -]+)", page, re.MULTILINE) for word in line.split()}
+    assert used and used <= targets
+    named = set(re.findall(r"\]\((?!http)([^)#]+)", page)) | set(
+        re.findall(r"`((?:tests|sql|docs|\.ci)/[\w./]*)", page)
+    )
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_modules_that_docs_and_comments_name_exist():
     there = [str(path) for path in (ROOT / "curator").rglob("*.py")]
     there += [str(path) for path in (ROOT / "tests").rglob("*.py")]
