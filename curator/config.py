@@ -2,7 +2,8 @@
 
 An option given in the call goes before the environment (`CURATOR_<SECTION>_<KEY>`), that before the file, that
 before the defaults here. An unknown section or key is an error: a misspelt option must not pass in silence. What each
-option may hold stands beside it (see ranges.py), and is checked whoever reads the configuration.
+option may hold and what it is for stand beside it (see ranges.py): that is checked whoever reads the configuration, and
+is what a new `curator.toml` and `curator config` say of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from curator.errors import ConfigError
 from curator.ranges import BANK, TEXT, Form, Place, Range, hints_of, read_fields, read_value
@@ -38,6 +39,7 @@ SERVICE = Form(
     "generators.api_key_variable names",
     secretless=True,
 )
+Texts: TypeAlias = tuple[Annotated[str, TEXT], ...]
 DESTINATION = Form(
     ".*", "a folder or URL; the store's own environment variables or profile hold the credentials", secretless=True
 )
@@ -58,8 +60,8 @@ class EncoderSection:
     device: Annotated[str, DEVICE] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: Annotated[int, Range(0, 65_536, "images; 0: a good number for the device")] = 0
-    compile: bool = False  # torch.compile: pays on GPUs, costs a minute at the start
-    offline: bool = False  # never touch the network, not even to look for weights
+    compile: Annotated[bool, "torch.compile: pays on GPUs, costs a minute at the start"] = False
+    offline: Annotated[bool, "never touch the network, not even to look for weights"] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +70,33 @@ class ScanSection:
 
     bank: Annotated[str, BANK] = "base"
     method: Annotated[str, METHOD] = "neglabel"
-    engine: Literal["local", "ray"] = "local"  # local: this machine · ray: the machines of a cluster, see [ray]
-    precision: Literal["fast", "full"] = "fast"  # of the scores' cosines, see curator/methods/kernels/float_pass.py
-    files_per_shard: Annotated[int, Range(1, 1_000_000)] = 1024  # the unit of work and of resume for loose files
+    engine: Annotated[Literal["local", "ray"], "this machine, or the machines of a cluster, see [ray]"] = "local"
+    precision: Annotated[Literal["fast", "full"], "of the cosines of scores"] = "fast"  # see float_pass.py
+    files_per_shard: Annotated[int, Range(1, 1_000_000), "the unit of work and of resume for loose files"] = 1024
     decode_workers: Annotated[int, Range(-1, 1024, "processes; -1: one a core, 0: decode in the main process")] = -1
-    read_threads: Annotated[int, Range(1, 1024, "threads")] = 8  # for loose files on slow storage
-    max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes")] = 268_435_456  # larger images are rejected unread
-    exclude: tuple[Annotated[str, TEXT], ...] = ()  # names below sources to pass over: cache · *.tif · 2025/**
-    include: tuple[Annotated[str, TEXT], ...] = ()  # to read though excluded, hidden or in a system folder: @eaDir
-    max_reject_rate: Annotated[float, Range(0, 1, "of the data of a run, for one reason; 1: off")] = 0.5  # else exit 3
-    metrics_file: Annotated[str, FILE] = ""  # where each scan leaves its figures for Prometheus; from the workspace
+    read_threads: Annotated[int, Range(1, 1024, "threads"), "for loose files on slow storage"] = 8
+    max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes"), "larger images are rejected unread"] = 268_435_456
+    exclude: Annotated[Texts, "names below sources to pass over: cache · *.tif · 2025/**"] = ()
+    include: Annotated[Texts, "to read though excluded, hidden or in a system folder: @eaDir"] = ()
+    max_reject_rate: Annotated[float, Range(0, 1, "of the data of a run, for one reason; 1: off"), "else exit 3"] = 0.5
+    metrics_file: Annotated[str, FILE, "where each scan leaves its figures for Prometheus; from the workspace"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RaySection:
     """Which Ray cluster works through a scan, and how its cores are divided. 0: by the size of the cluster."""
 
-    address: Annotated[str, CLUSTER] = ""  # of a running cluster; empty: this machine alone
-    encoders: Annotated[int, Range(0, 100_000, "workers")] = 0  # one a GPU
-    decoders: Annotated[int, Range(0, 100_000, "workers")] = 0  # of one core each
-    encoder_cpus: Annotated[int, Range(0, 1024, "cores")] = 0  # of one encoder
+    address: Annotated[str, CLUSTER, "of a running cluster"] = ""
+    encoders: Annotated[int, Range(0, 100_000, "workers"), "one a GPU"] = 0
+    decoders: Annotated[int, Range(0, 100_000, "workers"), "of one core each"] = 0
+    encoder_cpus: Annotated[int, Range(0, 1024, "cores"), "of one encoder"] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnsRule:
     """Which columns of Parquet files have the images and their labels, where they are not found by themselves."""
 
-    image: Annotated[str, COLUMN] = ""  # inside a struct by its path: sample.image
+    image: Annotated[str, COLUMN, "inside a struct by its path: sample.image"] = ""
     label: Annotated[str, COLUMN] = ""
 
 
@@ -102,9 +104,9 @@ class ColumnsRule:
 class DecodeSection:
     """How bytes become pixels."""
 
-    max_pixels: Annotated[int, Range(1000, 2**31 - 1, "pixels")] = 89_478_485  # larger images fail on their header
-    scaled: bool = True  # decode large JPEGs at reduced size; see the drift bound in decode
-    memory_limit_bytes: Annotated[int, Range(2**28, 2**44, "bytes")] = 2**32  # of address space, a decode process
+    max_pixels: Annotated[int, Range(1000, 2**31 - 1, "pixels"), "larger images fail on their header"] = 89_478_485
+    scaled: Annotated[bool, "decode large JPEGs at reduced size; see the drift bound in decode"] = True
+    memory_limit_bytes: Annotated[int, Range(2**28, 2**44, "bytes"), "of address space, a decode process"] = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,14 @@ class NearDuplicatesSection:
 
     enabled: bool = True
     min_cosine: Annotated[float, Range(0, 1)] = 0.98
-    neighbours: Annotated[int, Range(1, 1000)] = 5  # at most so many pairs for each new image
+    neighbours: Annotated[int, Range(1, 1000), "at most so many pairs for each new image"] = 5
 
 
 @dataclass(frozen=True, slots=True)
 class GroupsSection:
     """How images with near-duplicates are put into groups: one thing to review each."""
 
-    min_cosine: Annotated[float, Range(0, 1)] = 0.96  # of every member to the image that leads its group
+    min_cosine: Annotated[float, Range(0, 1), "of every member to the image that leads its group"] = 0.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,31 +142,29 @@ class GeneratorsSection:
     )
     reasoner: Annotated[str, address_such_as("wordnet", "transformers:<id or folder>", "endpoint:<model>")] = "wordnet"
     painter: Annotated[str, address_such_as("features", "diffusers:<id or folder>")] = "features"
-    base_url: Annotated[str, SERVICE] = "http://127.0.0.1:8000/v1"  # of the endpoint
-    api_key_variable: Annotated[str, VARIABLE] = "OPENAI_API_KEY"  # with its key; the key itself is never stored
+    base_url: Annotated[str, SERVICE] = "http://127.0.0.1:8000/v1"
+    api_key_variable: Annotated[str, VARIABLE] = "OPENAI_API_KEY"
     concurrency: Annotated[int, Range(1, 1024, "calls of an endpoint at a time")] = 4
     batch_size: Annotated[int, Range(1, 4096, "requests that a local model takes at a time")] = 4
     timeout_seconds: Annotated[float, Range(0, 86_400, "seconds", above=True)] = 120.0
-    retries: Annotated[int, Range(0, 100)] = 4  # after a time-out, an overload or a cut connection
+    retries: Annotated[int, Range(0, 100), "after a time-out, an overload or a cut connection"] = 4
     max_new_tokens: Annotated[int, Range(1, 1_000_000, "tokens")] = 512
-    quantise: Literal["none", "4bit"] = "none"  # 4bit: local models in four bits (needs bitsandbytes and a GPU)
-    guide: Annotated[str, address_such_as("zero-shot", "transformers:<id or folder>")] = (
-        "zero-shot"  # guides inpainting
-    )
+    quantise: Annotated[Literal["none", "4bit"], "local models in four bits need bitsandbytes and a GPU"] = "none"
+    guide: Annotated[str, address_such_as("zero-shot", "transformers:<id or folder>"), "of inpainting"] = "zero-shot"
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerSection:
     """The live database."""
 
-    memory_limit: Annotated[str, MEMORY] = "25%"  # that it takes at most; what is larger is put aside on disk
+    memory_limit: Annotated[str, MEMORY, "at most; what is larger is put aside on disk"] = "25%"
 
 
 @dataclass(frozen=True, slots=True)
 class PublishSection:
     """Where the snapshot goes beside the workspace."""
 
-    to: Annotated[str, DESTINATION] = ""  # every run copies the snapshot there, such as s3://bucket/curator.duckdb
+    to: Annotated[str, DESTINATION, "every run copies the snapshot there, such as s3://bucket/curator.duckdb"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
     batch_size: Annotated[int, Range(0, 65_536, "images")] = 0
     engine: Literal["local", "ray"] = "local"
     exclude: tuple[Annotated[str, TEXT], ...] = ()
+    offline: Annotated[bool, "never touch the network"] = False
 
-A field is a bool, an int, a float, a text, a choice (`Literal`), a list of these (`tuple[X, ...]`), a table of these by
-name (`Mapping[str, X]`), another options class, a list of such, or one of several kinds (`X | Y`, the first that fits;
-None is for what is not given). Numbers are finite always. `accepted` says in words what the reader takes, for messages
-and for help.
+A text among the notes says what the field is for. A field is a bool, an int, a float, a text, a choice (`Literal`), a
+list of these (`tuple[X, ...]`), a table of these by name (`Mapping[str, X]`), another options class, a list of such, or
+one of several kinds (`X | Y`, the first that fits; None is for what is not given). Numbers are finite always.
+`accepted` says in words what the reader takes, `about` also what for.
 
 Text is parsed where another kind is wanted, since an environment holds nothing else: a list is one item a line, or
 divided by commas. Not where a place is `strict`: in files that are read alone, a value is of its kind.
@@ -196,6 +197,17 @@ def accepted(hint: object) -> str:
     return WORDS.get(kind, "a table") + "".join(limit.accepted for limit in limits)
 
 
+def about(hint: object) -> str:
+    """A field in words: what it takes, and what it is for."""
+    said = [note for note in get_args(hint) if isinstance(note, str)] if get_origin(hint) is Annotated else []
+    return "; ".join([accepted(hint), *said])
+
+
+def choices(kind: type[DataclassInstance], name: str) -> tuple[str, ...]:
+    """What a field that is a choice may be."""
+    return get_args(_parts(hints_of(kind)[name])[0])
+
+
 def parse_toml(text: str, *, where: str) -> dict[str, Any]:
     """The tables of a TOML file. Raises ConfigError that begins with `where`."""
     try:
@@ -241,7 +253,7 @@ def check_fields(options: DataclassInstance, place: Place) -> None:
     """Raises ConfigError unless the fields of an options class, however it was made, hold what they may."""
     for name, hint in hints_of(type(options)).items():
         value = getattr(options, name)
-        if value is not None or NoneType not in get_args(hint):
+        if value is not None or NoneType not in get_args(_parts(hint)[0]):
             read_value(value, hint, place.at(name))
 
 
@@ -340,8 +352,8 @@ def shown(value: object) -> str:
 
 def _parts(hint: object) -> tuple[Any, tuple[Limit | Parsed, ...]]:
     """The bare type of an annotation, and its limits."""
-    kind, *limits = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    return kind, tuple(limits)
+    kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    return kind, tuple(note for note in notes if not isinstance(note, str))
 
 
 def _has_secrets(url: str) -> bool:

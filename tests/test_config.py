@@ -13,7 +13,7 @@ import pytest
 from curator.config import Config
 from curator.endings import exit_code_of
 from curator.errors import ConfigError
-from curator.workspace.create import CONFIG_TEXT
+from curator.workspace.create import config_text
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_an_unknown_section_of_options_is_refused():
 
 def test_what_init_writes_shows_every_section_with_its_defaults(tmp_path):
     """Commented lines are taken for what they show."""
-    shown = re.sub(r"^# (\w+ = )", r"\1", CONFIG_TEXT.format(address='"mini"'), flags=re.MULTILINE)
+    shown = re.sub(r"^# (\w+ = )", r"\1", config_text("mini"), flags=re.MULTILINE)
     path = tmp_path / "curator.toml"
     path.write_text(shown)
     assert list(tomllib.loads(shown).keys() ^ {item.name for item in fields(Config)}) == []

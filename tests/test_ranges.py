@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 
 from curator.errors import ConfigError
-from curator.ranges import TEXT, Form, Place, Range, accepted, read_fields
+from curator.ranges import TEXT, Form, Place, Range, about, accepted, choices, read_fields
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Options:
     share: Annotated[float, Range(0, 1)] = 0.5
     seconds: Annotated[float, Range(0, above=True)] = 1.0
     plain: float = 0.0
-    on: bool = False
+    on: Annotated[bool, "for machines that are on"] = False
     style: Literal["a", "b"] = "a"
     globs: tuple[Annotated[str, TEXT], ...] = ()
     sizes: tuple[Annotated[int, Range(1)], ...] = ()
@@ -102,3 +102,10 @@ def test_text_that_may_be_a_secret_is_never_repeated(value):
 def test_a_range_says_what_it_takes():
     assert accepted(Annotated[float, Range(0, 5, "seconds", above=True)]) == "a number above 0 up to 5 (seconds)"
     assert accepted(Annotated[float, Range(0.5)]) == "a number from 0.5 up"
+
+
+def test_what_a_field_is_for_follows_what_it_takes():
+    assert about(Annotated[int, Range(1, 8, "cores"), "of one encoder"]) == (
+        "a whole number from 1 to 8 (cores); of one encoder"
+    )
+    assert choices(Options, "style") == ("a", "b")

@@ -10,7 +10,9 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
 from curator.cli.output import echo_json, say
+from curator.config import Config
 from curator.printable import printable
+from curator.ranges import about, hints_of
 
 
 @click.command()
@@ -94,6 +96,8 @@ def config(app: App, as_json: bool) -> None:
         return echo_json(sections)
     for name, section in sections.items():
         say(f"[{name}]")
+        kind = hints_of(Config)[name]
         for key, value in section.items():
-            say(f"{key} = {value!r}".replace("True", "true").replace("False", "false"))
+            note = f"  # {about(hints_of(kind)[key])}" if isinstance(kind, type) else ""
+            say(f"{key} = {value!r}".replace("True", "true").replace("False", "false") + note)
     return None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from curator.cli.output import echo_rows
+from curator.config import EncoderSection
+from curator.ranges import choices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +102,7 @@ def encoder_options(command: Command) -> Command:
         click.option("--offline", is_flag=True, default=None, help="Never touch the network."),
         click.option("--batch-size", type=WholeRange(min=1), help="Images at a time through the encoder."),
         click.option("--compile/--no-compile", "compiled", default=None, help="torch.compile the image tower."),
-        click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), help="Of the encoder."),
+        click.option("--dtype", type=click.Choice(choices(EncoderSection, "dtype")), help="Of the encoder."),
         click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: auto]"),
     ):
         with_encoder = option(with_encoder)

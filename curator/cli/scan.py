@@ -21,7 +21,9 @@ from curator.cli.options import (
 )
 from curator.cli.output import bytes_text, echo_json, passed_over_text, say
 from curator.cli.progress import ScanProgress
+from curator.config import ScanSection
 from curator.printable import printable
+from curator.ranges import choices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +64,7 @@ Example:
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=WholeRange(min=0), help="Decode processes.  [default: one for each core]")
-@click.option("--engine", type=click.Choice(["local", "ray"]), help="This machine, or a Ray cluster.")
+@click.option("--engine", type=click.Choice(choices(ScanSection, "engine")), help="This machine, or a Ray cluster.")
 @click.option(
     "--max-reject-rate",
     type=FiniteRange(0, 1),

@@ -5,68 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from curator.banks import DEFAULT_SPEC, read_labels
-from curator.config import CONFIG_NAME, Config
+from curator.config import CONFIG_NAME, ColumnsRule, Config, EncoderSection
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.paths import expanded
+from curator.ranges import about, hints_of
 from curator.workspace.layout import Layout, refuse_odd_bytes
 from curator.workspace.makefile import makefile_text
 
-CONFIG_TEXT = """\
-# Options of this workspace. Every key may also be set as CURATOR_<SECTION>_<KEY> or on the command line.
-
-[encoder]
-address = {address}  # mini, open_clip:<arch>/<pretrained>, transformers:<id or path>
-# device = "auto"    # cpu, cuda, cuda:0
-# dtype = "auto"     # float32, bfloat16, float16
-# offline = false    # true: never touch the network
-
-[scan]
-bank = "base"         # banks/base.toml
-method = "neglabel"   # neglabel, mcm; parameters as neglabel:group_count=10
-# engine = "local"    # ray: the machines of a cluster, see [ray]
-# decode_workers = -1 # processes; -1: one for each core
-# read_threads = 8    # for loose files on slow storage
-# exclude = []        # names that are passed over: ["cache", "*.tif", "2025/**"]
-# include = []        # names that are read though they are excluded, hidden or in a system folder: ["@eaDir"]
-# max_reject_rate = 0.5 # more data of a run rejected for one reason: exit 3; 1: off
-# metrics_file = ""   # where each scan leaves its figures for Prometheus; from this folder
-
-[columns]             # of Parquet files, by address, where the images or labels are not found by themselves
-# "*/photos/*.parquet" = {{ image = "sample.photo", label = "kind" }}
-
-[decode]
-# max_pixels = 89478485              # larger images are rejected on their header
-# memory_limit_bytes = 4294967296    # for each decode process
-
-[ray]
-# address = ""        # of a running cluster: auto, host:port; empty: this machine alone
-
-[index]
-images = "flat"       # flat, ivf_flat, ivf_pq, hnsw, or a path to a recipe of your own
-labels = "flat"
-
-[near_duplicates]
-# enabled = true
-min_cosine = 0.98
-
-[groups]
-min_cosine = 0.96     # of each near-duplicate to the image that stands for its group
-
-[generators]             # for banks that learn: curator bank ants, mmood, synood, eoe
-describer = "vocabulary" # transformers:<id or folder>, endpoint:<model>
-reasoner = "wordnet"     # the same
-painter = "features"     # diffusers:<id or folder>
-# base_url = "http://127.0.0.1:8000/v1"   # of the endpoint; its key is in the environment variable OPENAI_API_KEY
-
-[ledger]
-# memory_limit = "25%" # that the database takes at most; also as 4GB
-
-[publish]
-# to = ""             # a folder or URL, such as s3://bucket/curator.duckdb, that every run copies the snapshot to
-"""
+CONFIG_HEAD = "# Options of this workspace. Any key may also be set as CURATOR_<SECTION>_<KEY> or on the command line."
+COLUMNS_EXAMPLE = '# "*/photos/*.parquet" = { image = "sample.photo", label = "kind" }'
+# What is changed most often stands there as it is, all else as a comment.
+SHOWN = {
+    *("encoder.address", "scan.bank", "scan.method", "index.images", "index.labels", "near_duplicates.min_cosine"),
+    *("groups.min_cosine", "generators.describer", "generators.reasoner", "generators.painter"),
+}
 
 GITIGNORE_TEXT = """\
 # What a scan makes; the configuration, labels, bank specs and queries are worth keeping in version control.
@@ -118,8 +74,17 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
 
 
 def config_text(encoder: str) -> str:
-    """The configuration of a new workspace."""
-    return CONFIG_TEXT.format(address=json.dumps(encoder))
+    """The configuration of a new workspace: every option with its default, what it takes and what it is for."""
+    lines = [CONFIG_HEAD]
+    for name, values in asdict(Config(encoder=EncoderSection(address=encoder))).items():
+        kind = hints_of(Config)[name]
+        section = kind if isinstance(kind, type) else ColumnsRule
+        lines += ["", f"[{name}]", f"# {section.__doc__}"]
+        for key, value in values.items():
+            mark = "" if f"{name}.{key}" in SHOWN else "# "
+            lines.append(f"{mark}{key} = {json.dumps(value)}  # {about(hints_of(section)[key])}")
+        lines += [] if values else [COLUMNS_EXAMPLE]
+    return "\n".join(lines) + "\n"
 
 
 def _labels(labels: Path | str | Sequence[str]) -> list[str]:

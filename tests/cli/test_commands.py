@@ -249,7 +249,9 @@ def test_doctor_finds_a_missing_vector_file(scanned, run_cli):
 
 def test_publish_and_config(scanned, run_cli):
     assert run_cli("publish", folder=scanned).stdout.strip().endswith("curator.duckdb")
-    assert "address = 'fake'" in run_cli("config", folder=scanned).stdout
+    shown = run_cli("config", folder=scanned).stdout
+    assert "address = 'fake'  # an address such as mini, " in shown
+    assert "offline = false  # true or false; never touch the network" in shown
     assert json.loads(run_cli("config", "--json", folder=scanned).stdout)["scan"]["method"] == "neglabel"
 
 

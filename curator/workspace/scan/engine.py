@@ -14,15 +14,13 @@ from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents
 from curator.engines.local import LocalEngine
 from curator.engines.stages import Progress
-from curator.errors import ConfigError, MissingExtra
+from curator.errors import MissingExtra
 from curator.types import Shard, ShardOutcome
 from curator.workspace.context import Context
 from curator.workspace.judge.scoring import Scorer
 
 if TYPE_CHECKING:
     from curator.engines.ray_engine import RayEngine
-
-ENGINES = ("local", "ray")
 
 
 class Engine(Protocol):
@@ -45,9 +43,7 @@ def open_engine(context: Context, scorer: Scorer | None, *, run_id: str) -> Iter
 
 
 def check_engine(section: ScanSection) -> None:
-    """Raises ConfigError for an engine that is not known, MissingExtra for one that is not installed."""
-    if section.engine not in ENGINES:
-        raise ConfigError(f"scan.engine is {section.engine!r}", hint=f"known: {', '.join(ENGINES)}")
+    """Raises MissingExtra for an engine that is not installed."""
     if section.engine == "ray" and find_spec("ray") is None:
         raise MissingExtra("ray", extra="ray", needed_for="the engine ray")
 
