@@ -1,4 +1,4 @@
-"""Any mode of Pillow as 8-bit RGB, as a viewer would show it.
+"""8-bit RGB of an image in any mode of Pillow, as a viewer would show it.
 
 CMYK is converted by Pillow's formula and colour profiles are not applied, as in the training data of the encoders.
 """

@@ -1,4 +1,4 @@
-"""Why bytes do not become pixels: a short list of reasons, and how an exception of Pillow finds its place in it."""
+"""Reasons why bytes do not become pixels: a short list, and the place of an exception of Pillow in it."""
 
 from __future__ import annotations
 

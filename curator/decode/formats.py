@@ -1,4 +1,4 @@
-"""Which formats are opened, and the pixel limit on their headers.
+"""The formats that are opened, and the limit in pixels on their headers.
 
 Pillow's `Image.open` is not used: it guesses among all of its plug-ins (some run interpreters, some are stubs), hides
 why a plug-in refused, and checks a pixel limit that is global state. The loop here asks the plug-ins of an allow-list

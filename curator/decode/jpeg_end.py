@@ -1,4 +1,4 @@
-"""Whether a JPEG that ends without an end marker lacks nothing else.
+"""JPEGs that end without an end marker: whether they lack nothing else.
 
 libjpeg cannot be asked: given an end marker, it fills what is missing with grey and says so in a warning that Pillow
 does not pass on. So the codes of every scan are walked here, without making pixels of them: the image is whole if each

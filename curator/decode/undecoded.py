@@ -1,4 +1,4 @@
-"""What bytes are that are not decoded here: other formats, rare kinds of known formats, text; and what to do with them.
+"""Bytes that are not decoded here: other formats, rare kinds of known formats, text; and what to do with them.
 
 Sound files must not be called damaged, so every kind that is known to exist is told apart by its header.
 """

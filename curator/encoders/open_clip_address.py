@@ -53,7 +53,8 @@ class OpenClipFamily:
         if not rest.startswith((HUB, FOLDER)):
             architecture, weights = _split(rest)
             known = tags(architecture)
-            if not (_seed(weights) is not None or _tag(weights) in known or _is_checkpoint(weights)):
+            is_checkpoint = Path(weights).suffix in CHECKPOINT_SUFFIXES
+            if not (_seed(weights) is not None or _tag(weights) in known or is_checkpoint):
                 near = difflib.get_close_matches(_tag(weights), known, n=3, cutoff=0) or ["random"]
                 raise UsageError(
                     f"open_clip:{rest}: {weights!r} is neither a tag of {architecture} nor a checkpoint file",
@@ -133,10 +134,6 @@ def _split(rest: str) -> tuple[str, str]:
 
 def _tag(weights: str) -> str:
     return weights.partition("@")[0]
-
-
-def _is_checkpoint(weights: str) -> bool:
-    return Path(weights).suffix in CHECKPOINT_SUFFIXES
 
 
 def _seed(weights: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Builds encoders from open_clip models. Where their files lie is `open_clip_address`."""
+"""Encoders built from open_clip models. Where their files lie is `open_clip_address`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an encoder is asked for: its options, its address, and what each family must offer. Loads nothing heavy."""
+"""Options and address of an encoder, and what each family must offer. Loads nothing heavy."""
 
 from __future__ import annotations
 

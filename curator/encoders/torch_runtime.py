@@ -1,4 +1,4 @@
-"""Runs the two towers of a model in batches: device, dtype, normalisation, order, memory. Knows no model family.
+"""The two towers of a model, run in batches: device, dtype, normalisation, order, memory. Knows no model family.
 
 Global state stays as it was: no seed, no thread count, no default dtype or device is set here.
 """

@@ -1,4 +1,4 @@
-"""Builds encoders from transformers models: CLIP, SigLIP, and SigLIP 2 in its fixed and its NaFlex form.
+"""Encoders built from transformers models: CLIP, SigLIP, and SigLIP 2 in its fixed and its NaFlex form.
 
 SigLIP scores a pair by sigmoid(scale * cosine + bias). Softmax methods over labels use the scale only: a bias that is
 the same for every label cancels.

@@ -1,4 +1,4 @@
-"""What the decode pool and a decode process say to each other over a Unix socket.
+"""Messages between the decode pool and a decode process, over a Unix socket.
 
 A message is a JSON header and raw parts. Nothing is pickled, and a reply must fit what was asked, to the byte, before
 memory is given to it: a decoder that a hostile image has taken over can send wrong pixels or none, but cannot make its

@@ -1,4 +1,4 @@
-"""How long a decode process is waited for: as long as it works, or would if it could, and no longer.
+"""The time that a decode process is waited for: as long as it works, or would if it could, and no longer.
 
 An image may not only burn processor time, for which the process has a limit of its own, but also block: wait for a
 lock that never opens, sleep, or stop to read its socket. A plain time-out would reject good images where the machine

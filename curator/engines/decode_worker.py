@@ -50,11 +50,9 @@ def decode_batch(
         else:
             pixels.append(square)
             outcomes.append(facts)
-    return DecodeReply(_stacked(pixels, job.preprocess.size), tuple(outcomes), clock() - started)
-
-
-def _stacked(pixels: list[Pixels], size: int) -> Pixels:
-    return np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.uint8)
+    size = job.preprocess.size
+    squares = np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.uint8)
+    return DecodeReply(squares, tuple(outcomes), clock() - started)
 
 
 # Decode processes yield to the encoder: its threads wait for the slowest of them, so it loses more by a core that comes

@@ -1,4 +1,4 @@
-"""Which contents have a vector already: what a scan need not decode again."""
+"""Contents that have a vector already, which a scan need not decode again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on the machines of a Ray cluster: decoders and encoders, made of the same stages as the local engine.
+"""The workers on the machines of a Ray cluster: decoders and encoders, of the same stages as the local engine.
 
     ShardDecoder (one core) ── decoded chunks ──▶ ShardEncoder (a GPU, or some cores) ── EncodedShard ──▶ driver
 

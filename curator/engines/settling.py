@@ -1,4 +1,4 @@
-"""What became of each datum of a shard, once the shard is encoded: an image, a duplicate or a reject."""
+"""The outcome of each datum of a shard, once the shard is encoded: an image, a duplicate or a reject."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def read_bytes(path: str, *, limit: int, expected: int = 0, version: str = "") -
     """
     if scheme_of(path) is None:
         with _open_local(path) as file:
-            size = min(_size(file), limit) + 1
+            size = min(os.fstat(file.fileno()).st_size, limit) + 1
             data = file.read(size)
             return data if len(data) < size else data + _read_at_most(file, limit + 1 - size)
     with foreign_faults():
@@ -276,10 +276,6 @@ def _read_whole(filesystem: AbstractFileSystem, inner: str, limit: int, expected
     if len(data) < expected:
         raise CutShort(f"{len(data)} bytes came of {expected}")
     return data
-
-
-def _size(file: BinaryIO) -> int:
-    return file.seek(0, io.SEEK_END) - file.seek(0)
 
 
 def _read_at_most(file: IO[bytes], count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What a name says: the kind of object behind it, and how it is written as valid UTF-8.
+"""The kind of an object (image, tar, Parquet) by its name.
 
 Listings decide by name alone, because opening 100,000 files to look inside would cost more than the scan they save.
 What the bytes really are is the decoder's business.

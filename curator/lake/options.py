@@ -1,4 +1,4 @@
-"""How sources are read."""
+"""Options of reading sources: threads, bytes, columns of Parquet files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a listing, or the reading of a tar, passes over: counted under a heading that says why, and never silent.
+"""Files that a listing, or the reading of a tar, passes over: counted by a heading that says why, and never silent.
 
 A heading is the suffix of a file that is no image, or a remark in brackets. A folder of this machine that is passed
 over as a whole is counted once and never entered; object stores and tars have no folders, so there each object or

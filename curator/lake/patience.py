@@ -1,4 +1,4 @@
-"""How long a store is waited for: attempts, pauses and time-outs, in this one place.
+"""The time that a store is waited for: attempts, pauses and time-outs in seconds, in this one place.
 
 Two kinds of fault are tried again. A request that fails (throttling, 5xx, no connection, no answer) is repeated by
 botocore for S3; other clients do not do so by themselves, and no client repeats one whose body breaks off half-way:

@@ -1,4 +1,4 @@
-"""Whether bytes begin as an image does: for members of a tar whose name does not say what they are.
+"""Signatures with which images begin: for members of a tar whose name does not say what they are.
 
 Only signatures that nothing else has by chance; which bytes really become pixels is the decoder's business.
 """

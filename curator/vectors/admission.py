@@ -1,4 +1,4 @@
-"""Which vectors of a collection a search may return."""
+"""Admission: which vectors of a collection a search may return."""
 
 from __future__ import annotations
 

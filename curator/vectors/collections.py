@@ -1,4 +1,4 @@
-"""What an index is built over: vectors with ids, in members that never change. Images by vector file, labels at once.
+"""Collections of vectors with ids, in members that never change: images by vector file, labels at once.
 
 A *position* is the place of a vector in its collection, counted through the members in their order. Indexes and
 searches speak in positions; ids are looked up for what is returned. Vectors are read from disk as they are needed.

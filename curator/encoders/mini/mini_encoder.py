@@ -1,4 +1,4 @@
-"""Loads curator-mini through open_clip's own machinery: a model configuration, a timm tower, a safetensors file.
+"""curator-mini, loaded by open_clip's own machinery: a model configuration, a timm tower, a safetensors file.
 
 Nothing here touches the network: the tokenizer is the one that open_clip ships.
 """

@@ -1,4 +1,4 @@
-"""How a cell of a Parquet file becomes the bytes of an image, and why not.
+"""Cells of a Parquet file as the bytes of images, or why they are none.
 
 Bytes are taken as they are, base64 text is decoded. Of Spark's rows of pixels the bytes are those of a TGA file, which
 is a header before the very rows: the same pixels always make the same bytes, and with them the same id.

@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file may hold images, and which holds their labels.
+"""The columns of a Parquet file that may hold images, and the one that holds their labels.
 
 Hugging Face writes an image as a struct of `bytes` and `path`, and a label as a number whose names stand in the
 schema's metadata under `huggingface`; Spark writes rows of pixels with their sizes; others write plain binary columns,

@@ -1,4 +1,4 @@
-"""Which column of a Parquet file is the image: the one that is named, or else what the first values say.
+"""The column of a Parquet file that is the image: the one that is named, or else what the first values say.
 
 A binary column may as well hold hashes, vectors or sound. So unless the schema declares an image, some of the first
 values are looked at: of each column the first page, in the first row groups, since a page may be far away.

@@ -1,4 +1,4 @@
-"""What a Parquet file claims, checked before Arrow acts on it.
+"""Claims of a Parquet file (rows, bytes that a page expands to), checked before Arrow acts on them.
 
 Arrow gives memory to whatever a page claims to expand to (2 GiB out of 70 kB), and to every row that repeats a value
 of a dictionary; a footer may promise billions of rows in a few bytes. So the headers of the pages are read first, in
