@@ -76,14 +76,14 @@ class EncodedShard:
     """
 
     shard: Shard
-    data: list[Seen | Reject]
-    image_ids: list[str]
     vectors: Vectors
-    facts: dict[str, ImageFacts]
-    faults: dict[str, Fault]
-    decode_seconds: float
-    encode_seconds: float
-    passed: PassedOver
+    data: list[Seen | Reject] = field(default_factory=list)
+    image_ids: list[str] = field(default_factory=list)
+    facts: dict[str, ImageFacts] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    decode_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    passed: PassedOver = field(default_factory=PassedOver)
     scores: pa.Table | None = None
 
 
@@ -143,24 +143,17 @@ class ShardBuilder:
     """
 
     def __init__(self, shard: Shard, encoder: ImageEncoder, failed: Mapping[str, Fault]) -> None:
-        self._shard = shard
+        self._encoded = EncodedShard(shard, np.zeros((0, encoder.dimension), np.float32))
         self._encoder = encoder
         self._failed = failed
-        self._data: list[Seen | Reject] = []
-        self._facts: dict[str, ImageFacts] = {}
-        self._faults: dict[str, Fault] = {}
         self._places: list[tuple[str, Pixels] | None] = []
-        self._image_ids: list[str] = []
-        self._vectors: list[Vectors] = []
-        self._decode_seconds = 0.0
-        self._encode_seconds = 0.0
-        self._passed = PassedOver()
+        self._vectors: list[Vectors] = [self._encoded.vectors]
 
     def add(self, data: Sequence[Seen | Reject], passed: PassedOver, batch: DecodedBatch) -> None:
         """Take what was seen and passed over in a chunk and what decoding its fresh data gave; encode whole batches."""
-        self._data += data
-        self._passed += passed
-        self._decode_seconds += batch.cpu_seconds
+        self._encoded.data += data
+        self._encoded.passed += passed
+        self._encoded.decode_seconds += batch.cpu_seconds
         decoded = iter(batch.items)
         for item in data:
             if isinstance(item, Seen) and item.first:
@@ -171,9 +164,9 @@ class ShardBuilder:
     def _place(self, item: Seen, result: Decoded | DecodeFault | None) -> None:
         """Give a content its place in the batches; one that cannot be decoded has none, in whichever shard."""
         if isinstance(result, DecodeFault):
-            self._faults[item.image_id] = Fault("decode", result.reason, result.detail)
+            self._encoded.faults[item.image_id] = Fault("decode", result.reason, result.detail)
         elif result is not None:
-            self._facts[item.image_id] = result.facts
+            self._encoded.facts[item.image_id] = result.facts
             self._places.append((item.image_id, result.pixels))
         elif (fault := self._failed.get(item.image_id)) is None or fault.stage != "decode":
             self._places.append(None)
@@ -182,17 +175,8 @@ class ShardBuilder:
         """Encode the rest."""
         if self._places:
             self._encode(len(self._places))
-        return EncodedShard(
-            self._shard,
-            self._data,
-            self._image_ids,
-            np.concatenate([np.zeros((0, self._encoder.dimension), np.float32), *self._vectors]),
-            self._facts,
-            self._faults,
-            self._decode_seconds,
-            self._encode_seconds,
-            self._passed,
-        )
+        self._encoded.vectors = np.concatenate(self._vectors)
+        return self._encoded
 
     def _encode(self, count: int) -> None:
         places, self._places = self._places[:count], self._places[count:]
@@ -204,11 +188,13 @@ class ShardBuilder:
         pixels[rows] = [image for _, image in images]
         started = time.perf_counter()
         vectors = self._encoder.encode_images(pixels)[rows]
-        self._encode_seconds += time.perf_counter() - started
+        self._encoded.encode_seconds += time.perf_counter() - started
         finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
         for (image_id, _), good in zip(images, finite, strict=True):
             if good:
-                self._image_ids.append(image_id)
+                self._encoded.image_ids.append(image_id)
             else:
-                self._faults[image_id] = Fault("encode", "not_finite", "the encoder gave no finite vector for it")
+                self._encoded.faults[image_id] = Fault(
+                    "encode", "not_finite", "the encoder gave no finite vector for it"
+                )
         self._vectors.append(vectors[finite])

@@ -18,7 +18,6 @@ proved within each class; over all classes together it is what simulations show,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -60,11 +59,3 @@ def references_for_one(night: int, q: float) -> int:
 def rank_at(limit: Fraction, size: int) -> int:
     """The largest rank whose p-value against `size` references is at most the limit."""
     return int(limit * (size + 1))
-
-
-def benjamini_hochberg(p_values: Sequence[Fraction], q: float) -> list[bool]:
-    """Which hypotheses are rejected, in the words of the paper. What `discovery_limit` is tested against."""
-    m, rate = len(p_values), Fraction(repr(float(q)))
-    ordered = sorted(p_values)
-    passing = [k for k in range(1, m + 1) if ordered[k - 1] <= rate * k / m]
-    return [bool(passing) and value <= ordered[passing[-1] - 1] for value in p_values]

@@ -38,7 +38,7 @@ PLANNING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcept
 SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a scan must not end it
 
 
-def _sound(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+def _sound(parameters: Mapping[str, object] | None) -> dict[str, object]:
     """As DuckDB takes them: names that a command line gives may be of other bytes than UTF-8."""
     given = dict(parameters or {})
     return {key: readable(value) if isinstance(value, str) else value for key, value in given.items()}
@@ -93,7 +93,7 @@ class Database:
     @classmethod
     def _connect(cls, path: Path | str, *, read_only: bool, memory_limit: str | None = None) -> Database:
         # Spilling goes beside the file; without one it would go into the folder that the user is in.
-        config: dict[str, Any] = {**CLOSED}
+        config: dict[str, str | bool | int | float | list[str]] = {**CLOSED}
         if str(path) == ":memory:":
             config["temp_directory"] = ""
         if memory_limit is not None:
@@ -113,7 +113,7 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> duckdb.DuckDBPyConnection:
         """Run one statement. Raises StoreError, and KeyboardInterrupt on Ctrl-C within it."""
         try:
             with interrupts():
@@ -121,7 +121,7 @@ class Database:
         except duckdb.Error as fault:
             raise store_error(fault) from fault
 
-    def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    def arrow(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run one query and fetch its rows as an Arrow table; a statement without rows gives an empty one.
 
         Raises StoreError, and KeyboardInterrupt on Ctrl-C within it, however long it would go on.
@@ -139,7 +139,7 @@ class Database:
         except duckdb.Error as fault:
             raise store_error(fault, hint=_what_to_do(fault)) from fault
 
-    def _with_place(self, sql: str, parameters: Mapping[str, Any] | None, fault: duckdb.Error) -> duckdb.Error:
+    def _with_place(self, sql: str, parameters: Mapping[str, object] | None, fault: duckdb.Error) -> duckdb.Error:
         """The error with `LINE 1: … ^`, which DuckDB gives only where it would run a statement right away."""
         try:
             if len(self._connection.extract_statements(sql)) == 1:
@@ -154,7 +154,7 @@ class Database:
         Raises StoreError, and KeyboardInterrupt as `arrow`.
         """
 
-        def fetch() -> list[Any]:
+        def fetch() -> list[tuple[object, ...]]:
             return self._connection.table(view).filter(condition).project("image_id").fetchall()
 
         try:
@@ -163,20 +163,20 @@ class Database:
             raise store_error(fault, where=f"`where` {condition}: ") from fault
         return [str(image_id) for (image_id,) in rows]
 
-    def run(self, name: str, /, **parameters: Any) -> None:
+    def run(self, name: str, /, **parameters: object) -> None:
         """Run a named statement."""
         self.execute(shipped_queries()[name].sql, parameters)
 
-    def table(self, name: str, /, **parameters: Any) -> pa.Table:
+    def table(self, name: str, /, **parameters: object) -> pa.Table:
         """Run a named query and fetch its rows as an Arrow table."""
         return self.arrow(shipped_queries()[name].sql, parameters)
 
-    def rows(self, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
+    def rows(self, name: str, /, **parameters: object) -> list[dict[str, Any]]:
         """Run a named query and fetch its rows as dictionaries."""
         rows: list[dict[str, Any]] = self.table(name, **parameters).to_pylist()
         return rows
 
-    def row(self, name: str, /, **parameters: Any) -> dict[str, Any] | None:
+    def row(self, name: str, /, **parameters: object) -> dict[str, Any] | None:
         """The first row of a named query, or None."""
         rows = self.rows(name, **parameters)
         return rows[0] if rows else None

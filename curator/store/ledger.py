@@ -11,14 +11,12 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from curator.printable import readable, readable_json
 from curator.store.database import Database
-from curator.store.tables import Row, reject_row
+from curator.store.tables import Row, Values, reject_row
 from curator.types import Bank, Encoder, Reject
 from curator.version import VERSION
 
@@ -43,7 +41,7 @@ class ListingCounts:
     ignored: Mapping[str, int]
 
 
-def _array(values: Sequence[Any] | NDArray[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Values, kind: pa.DataType) -> pa.Array:
     """Texts that are no UTF-8 come in with escapes: what a model or a library has said must not stop a run."""
     try:
         return pa.array(values, kind)
@@ -59,7 +57,7 @@ class Ledger:
         self.run_id = run_id
         self._schemas: dict[str, pa.Schema] = {}
 
-    def columns_table(self, name: str, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> pa.Table:
+    def columns_table(self, name: str, columns: Mapping[str, Values]) -> pa.Table:
         """Rows for a ledger table from its columns; `run_id` is added, and an absent column is all null."""
         if name not in self._schemas:
             self._schemas[name] = self.database.schema(name)
@@ -78,7 +76,7 @@ class Ledger:
 
     # Runs
 
-    def begin(self, command: str, arguments: Mapping[str, Any]) -> None:
+    def begin(self, command: str, arguments: Mapping[str, object]) -> None:
         now = utc_now()
         self.database.run("interrupt_stale_runs", run_id=self.run_id, finished_at=now)
         self.database.run(

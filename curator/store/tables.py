@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from curator.types import Reject, SourceObject
 
-Row = dict[str, Any]
-Columns = dict[str, list[Any]]
+Row: TypeAlias = dict[str, Any]  # SQL says of what type each value is
+Values: TypeAlias = Sequence[object] | NDArray[np.generic]  # of a column
+Columns: TypeAlias = dict[str, Values]
 
 
 def object_table(objects: Sequence[SourceObject], role: str) -> pa.Table:
@@ -50,7 +52,7 @@ def reject_row(reject: Reject, *, role: str, version: str | None, image_id: str 
 
 def score_table(
     image_ids: Sequence[str],
-    columns: Mapping[str, np.ndarray[Any, Any]],
+    columns: Mapping[str, NDArray[np.generic]],
     *,
     encoder_id: str,
     bank_digest: str,

@@ -17,13 +17,13 @@ from curator.policy import Policy, Rule, calibrate
 from curator.policy.classes import POOLED, categories, class_minimum, own_classes
 from curator.policy.conformal import alpha_cut, cut_of_rank, p_values, rank_within, ranks, sorted_scores
 from curator.policy.discoveries import (
-    benjamini_hochberg,
     discovery_limit,
     fewest_discoveries,
     rank_at,
     references_for_one,
 )
 from curator.policy.policy import rule_of
+from tests.policy.benjamini_hochberg import benjamini_hochberg
 
 SCORES = st.floats(-50, 50) | st.integers(-3, 3).map(float)
 REFERENCE = st.lists(SCORES, min_size=1, max_size=40).map(lambda values: sorted_scores(np.array(values)))

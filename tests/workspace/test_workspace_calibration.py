@@ -16,9 +16,9 @@ from PIL import Image
 
 from curator.errors import UsageError
 from curator.policy.conformal import p_values, sorted_scores
-from curator.policy.discoveries import benjamini_hochberg
 from curator.workspace import Workspace
 from curator.workspace.scan.request import SilentWatcher
+from tests.policy.benjamini_hochberg import benjamini_hochberg
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 40), "blue": (40, 40, 200), "yellow": (210, 200, 40)}
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.policy import Policy, Rule
@@ -194,7 +195,7 @@ def _without(given: ReferenceScores, reference: ReferenceScores) -> ReferenceSco
     return _part(given, np.array([n for n, name in enumerate(given.image_ids) if name not in known], dtype=np.int64))
 
 
-def _part(scores: ReferenceScores, positions: np.ndarray[Any, Any]) -> ReferenceScores:
+def _part(scores: ReferenceScores, positions: NDArray[np.int64]) -> ReferenceScores:
     ids = tuple(scores.image_ids[position] for position in positions)
     return ReferenceScores(ids, scores.log_odds[positions], scores.id_labels[positions])
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from curator.policy.classes import POOLED, categories
 from curator.policy.conformal import Scores, cut_of_rank, ranks, sorted_scores
 from curator.policy.discoveries import discovery_limit, rank_at
 from curator.store import Database, Ledger
+from curator.store.tables import Row
 
 Cuts = dict[int, float]
 
@@ -37,7 +37,7 @@ def judge_nights(ledger: Ledger, policy: Policy | None, method: Method) -> None:
     id_labels = unjudged["id_label"].to_numpy()
     night_of = dict(zip(unjudged["night_run_id"].to_pylist(), unjudged["night"].to_pylist(), strict=True))
     run_ids = np.asarray(unjudged["night_run_id"].to_pylist())
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     by_night = sorted(night_of, key=lambda run_id: (night_of[run_id] is None, night_of[run_id] or 0, run_id))
     for _, group in groupby(by_night, key=lambda run_id: night_of[run_id]):
         together = list(group)
