@@ -110,6 +110,7 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
+    parser.addoption("--one-of-each", action="store_true", help="run the first case of each test only")
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run files, and the tests in each, in a random order")
     parser.addoption(
         "--duckdb-threads", type=int, metavar="N", help="DuckDB on N threads, rows without `order by` in any order"
@@ -125,8 +126,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Timing())
 
 
+@pytest.hookimpl(trylast=True)  # of the cases that markers chose
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that take long go first, so that of several processes none is left with them at the end."""
+    if config.getoption("--one-of-each"):
+        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+        kept = set(first.values())
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
     seed = config.getoption("--shuffle")
     if seed is None:
         items.sort(key=lambda item: not item.path.stem.startswith(LONG))
