@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -45,8 +44,7 @@ Example:
 def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, ...], as_json: bool) -> None:
     """Write the report of a night; the exit code says whether somebody has to look."""
     found = app.open().report(night, fail_on=fail_on, pictures=output is not None or not as_json)
-    lines = list(map(in_options, found.broken_limits))
-    found = replace(found, data={**found.data, "broken_limits": lines}, broken_limits=tuple(lines))
+    found.data["broken_limits"] = list(map(in_options, found.broken_limits))
     if output is not None or not as_json:
         path = output or f"report-{found.data['night']['night']}.html"
         write_file(path, found.as_html())
@@ -73,8 +71,8 @@ def echo_report(found: NightReport) -> None:
     if drift["baseline"] is None:
         say("no baseline to compare with: see `curator baseline pin`")
     else:
-        names = ("psi", "ks", "ks_p", "mmd", "mmd_p")
-        figures = ", ".join(f"{name} {drift[name]:.4g}" for name in names if drift[name] is not None)
+        known = {name: data["figures"][name] for name in ("psi", "ks", "ks_p", "mmd", "mmd_p")}
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in known.items() if value is not None)
         say(f"against the night of {drift['baseline']['night']}: {figures or 'nothing to compare'}")
 
 

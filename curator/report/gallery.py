@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from html import escape
-from typing import Any
 
 from curator.report import blocks
 from curator.report.blocks import Thumbnail, brief
 from curator.report.explain_page import origin_facts
+from curator.report.night_data import GalleryImage, LabelData
 
-Data = Mapping[str, Any]
 ROLES = {"id": "ID labels", "negative": "negative labels"}
 
 
-def card(item: Data, thumbnail: Thumbnail) -> str:
+def card(item: GalleryImage, thumbnail: Thumbnail) -> str:
     """A card; what filters compare is in its data attributes."""
-    texts = [item["top_id"], item["top_negative"], (_label(item) or {}).get("label")]
+    label = _label(item)
+    texts = [item["top_id"], item["top_negative"], label and label["label"]]
     labels = escape("\n".join(dict.fromkeys(text or "" for text in texts)))
     cluster = "" if item["cluster"] is None else item["cluster"]
     kept = f'data-labels="{labels}" data-cluster="{cluster}" data-log-odds="{item["log_odds"]:.6g}"'
@@ -27,7 +26,7 @@ def card(item: Data, thumbnail: Thumbnail) -> str:
     )
 
 
-def explained(item: Data) -> str:
+def explained(item: GalleryImage) -> str:
     """Why an image is flagged, in a few lines, and how the label that matters was made, folded away."""
     negative = "no negative label" if item["top_negative"] is None else _quoted(item["top_negative"])
     lines = [
@@ -44,13 +43,12 @@ def explained(item: Data) -> str:
     return "<br>".join([*lines, address]) + _making(_label(item))
 
 
-def _label(item: Data) -> Data | None:
+def _label(item: GalleryImage) -> LabelData | None:
     """The label that decides, or else the nearest negative; None where the score could not be taken apart."""
-    found: Data | None = item["reason"] and item["reason"]["label"]
-    return found
+    return item["reason"] and item["reason"]["label"]
 
 
-def _reason(item: Data) -> list[str]:
+def _reason(item: GalleryImage) -> list[str]:
     """Which label decides, how much the one that matters weighs, and where it is from."""
     reason, label = item["reason"], _label(item)
     if reason is None:
@@ -67,7 +65,7 @@ def _reason(item: Data) -> list[str]:
     return said
 
 
-def _making(label: Data | None) -> str:
+def _making(label: LabelData | None) -> str:
     """The call that made a label, where one did."""
     if label is None or label["made_by"] is None:
         return ""
@@ -79,7 +77,7 @@ def _making(label: Data | None) -> str:
     return f'<details class="making">{summary}<p>{"<br>".join(lines)}</p></details>'
 
 
-def _isolated(text: Any) -> str:
+def _isolated(text: object) -> str:
     """Text that does not turn the words around it, whichever way it runs."""
     return f"<bdi>{escape(str(text))}</bdi>"
 

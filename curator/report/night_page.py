@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Literal
 
 from curator.report import blocks
 from curator.report.blocks import Thumbnail, facts, table
 from curator.report.charts import rate_chart, score_chart
 from curator.report.gallery import card
+from curator.report.night_data import ClusterData, Drift, NightData, NightFacts, NightRate, StageTime
 from curator.report.night_map import MapPoints, packed
 
-Data = Mapping[str, Any]
 RATES = "95 % intervals by Wilson (1927). Images count on the night they first came. Times are UTC."
 
 
@@ -26,7 +26,7 @@ RATES = "95 % intervals by Wilson (1927). Images count on the night they first c
 class NightView:
     """What a page shows. thumbnails: by image id."""
 
-    data: Data
+    data: NightData
     points: MapPoints
     thumbnails: Mapping[str, Thumbnail] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ def _section(name: str, *parts: str, title: str | None = None) -> str:
     return f'<section id="{name}" aria-labelledby="{name}-heading">{heading}{"".join(parts)}</section>'
 
 
-def _scan(night: Data) -> str:
+def _scan(night: NightFacts) -> str:
     """Which scan it was, for there may be several on one date."""
     said = f"Scan {night['run_id']}, {night['status']}"
     if night["started_at"]:
@@ -95,7 +95,7 @@ def _contents() -> str:
     return f'<nav aria-label="Sections"><ul>{links}</ul></nav>'
 
 
-def _verdict(data: Data) -> str:
+def _verdict(data: NightData) -> str:
     """The night in five figures and a line for each condition that held."""
     flags, accounting = data["flags"], data["accounting"]
     cards = {
@@ -110,11 +110,11 @@ def _verdict(data: Data) -> str:
     return f'{broken}<dl class="cards">{shown}</dl>'
 
 
-def drift_word(drift: Data) -> str:
+def drift_word(drift: Drift) -> str:
     """What the tests of drift say, in a word or two."""
     if drift["baseline"] is None:
         return "no baseline"
-    values = [drift[key] for key in ("ks_p", "mmd_p") if drift[key] is not None]
+    values = [value for value in (drift["ks_p"], drift["mmd_p"]) if value is not None]
     if not values:
         return "too few images"
     return "yes" if min(values) < 0.01 else "none seen"
@@ -124,7 +124,7 @@ def percent(share: float | None) -> str:
     return blocks.NONE if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _accounting(data: Data) -> str:
+def _accounting(data: NightData) -> str:
     read, lake = data["accounting"], data["lake"]
     sum_line = (
         f"<p>{read['data_read']:,} data read = {read['images']:,} images + {read['duplicates']:,} duplicates + "
@@ -136,7 +136,7 @@ def _accounting(data: Data) -> str:
     return _section("accounting", sum_line, facts(objects))
 
 
-def _rates(data: Data) -> str:
+def _rates(data: NightData) -> str:
     nights = [night for night in data["nights"] if night["flag_rate"] is not None]
     if not nights or nights[-1]["run_id"] != data["night"]["run_id"]:
         chart = "<p>No image that arrived tonight has a score.</p>"
@@ -163,7 +163,7 @@ def _rates(data: Data) -> str:
     )
 
 
-def _against_earlier(nights: Sequence[Data]) -> str:
+def _against_earlier(nights: Sequence[NightRate]) -> str:
     earlier = nights[:-1]
     scored = sum(night["scored"] for night in earlier)
     if not scored:
@@ -177,7 +177,7 @@ def _wide(markup: str) -> str:
     return f'<div class="wide">{markup}</div>'
 
 
-def _scores(data: Data) -> str:
+def _scores(data: NightData) -> str:
     scores, cut = data["scores"], data["decided_by"]["min_log_odds"]
     if not scores["edges"]:
         return _section("scores", "<p>There are no scores to show.</p>")
@@ -192,7 +192,7 @@ def _scores(data: Data) -> str:
     return _section("scores", chart, note, f"<details><summary>As a table</summary>{table(rows[0], rows)}</details>")
 
 
-def _drift(data: Data) -> str:
+def _drift(data: NightData) -> str:
     drift = data["drift"]
     if drift["baseline"] is None:
         return _section(
@@ -220,7 +220,7 @@ def p_text(value: float | None) -> str:
     return blocks.NONE if value is None else f"{value:.3f}" if value >= 0.001 else "<\N{NO-BREAK SPACE}0.001"
 
 
-def psi_word(drift: Data) -> str:
+def psi_word(drift: Drift) -> str:
     """By the usual rule of thumb, and beside what chance alone would give."""
     if drift["psi"] is None:
         return "–"
@@ -273,7 +273,7 @@ def _clusters(view: NightView) -> str:
     return _section("clusters", note, f'<ol class="clusters">{shown}</ol>')
 
 
-def _cluster(view: NightView, place: int, cluster: Data) -> str:
+def _cluster(view: NightView, place: int, cluster: ClusterData) -> str:
     state = '<strong class="new">new</strong>' if cluster["new"] else f"{cluster['before']:,} like it before"
     said = f"{cluster['images']:,} images, {state}"
     pictures = "".join(
@@ -283,7 +283,7 @@ def _cluster(view: NightView, place: int, cluster: Data) -> str:
     return f'<li><h3>{name}</h3><p>{said}</p><ul class="strip">{pictures}</ul></li>'
 
 
-def _gallery(view: NightView, name: str, title: str, said: str) -> str:
+def _gallery(view: NightView, name: Literal["certain", "doubtful"], title: str, said: str) -> str:
     items = view.data[name]
     if not items:
         none = "All are above." if view.data["flags"]["flagged"] else "Nothing that arrived tonight is flagged."
@@ -297,14 +297,14 @@ def _gallery(view: NightView, name: str, title: str, said: str) -> str:
     return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>', title=title)
 
 
-def _rejects(data: Data) -> str:
+def _rejects(data: NightData) -> str:
     rows = data["rejects"]
     if not rows:
         return _section("rejects", "<p>None.</p>")
     return _section("rejects", table(("rejects", "stage", "reason", "example", "detail"), rows))
 
 
-def _passed_over(data: Data) -> str:
+def _passed_over(data: NightData) -> str:
     rows = data["passed_over"]
     if not rows:
         return _section("passed", "<p>Nothing.</p>")
@@ -315,7 +315,7 @@ def _passed_over(data: Data) -> str:
     return _section("passed", note, table(("files", "heading", "place", "example"), rows))
 
 
-def _slowest(data: Data) -> str:
+def _slowest(data: NightData) -> str:
     stages = [{**row, "share": percent(row["share"])} for row in [*data["stages"], *_all_else(data)]]
     parts = [table(("stage", "seconds", "share"), stages)] if stages else ["<p>Its stages were not timed.</p>"]
     if data["shards"]:
@@ -324,21 +324,21 @@ def _slowest(data: Data) -> str:
     return _section("slowest", *parts)
 
 
-def _all_else(data: Data) -> list[Data]:
+def _all_else(data: NightData) -> list[StageTime]:
     """What the stages leave of the night."""
     whole, timed = data["night"]["seconds"], sum(row["seconds"] for row in data["stages"])
     if not data["stages"] or not whole or timed >= whole:
         return []
-    rest = {"seconds": whole - timed, "share": 1 - timed / whole}
-    return [{"stage": "all else: starting, loading models, publishing", **rest}]
+    name = "all else: starting, loading models, publishing"
+    return [{"stage": name, "seconds": whole - timed, "share": 1 - timed / whole}]
 
 
-def _made(data: Data) -> str:
+def _made(data: NightData) -> str:
     night = {key: value for key, value in data["night"].items() if key != "night"}
-    night |= {key: moment_text(night[key]) for key in ("started_at", "finished_at") if night.get(key)}
+    night |= {key: moment_text(str(night[key])) for key in ("started_at", "finished_at") if night.get(key)}
     decided = {key.replace("_", " "): value for key, value in {**data["decided_by"], **night}.items()}
     return _section("made", facts({key: value for key, value in decided.items() if not _is_nan(value)}))
 
 
-def _is_nan(value: Any) -> bool:
+def _is_nan(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)

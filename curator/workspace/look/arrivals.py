@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curator.report.night_data import ArrivedImage
 from curator.store import Database
+from curator.store.tables import Row
 
 ITEM = (
     "image_id", "uri", "id_score", "log_odds", "cut", "top_id", "top_id_cosine", "top_negative", "top_negative_cosine",
@@ -37,8 +39,8 @@ class Arrivals:
         values: list[Any] = self.table[name].to_pylist()
         return values
 
-    def item(self, place: int) -> dict[str, Any]:
+    def item(self, place: int) -> ArrivedImage:
         """One image with all that a gallery tells of it."""
-        row: dict[str, Any] = self.table.slice(place, 1).to_pylist()[0]
+        row: Row = self.table.slice(place, 1).to_pylist()[0]
         margin = None if row["cut"] is None else row["log_odds"] - row["cut"]
-        return {name: row[name] for name in ITEM} | {"margin": margin}
+        return cast(ArrivedImage, {name: row[name] for name in ITEM} | {"margin": margin})

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from decimal import Decimal
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
 from curator.errors import UsageError
+from curator.report.night_data import Drift, PinnedNight, ScoreShares
 from curator.report.statistics import (
     MMD_SAMPLE,
     Tested,
@@ -19,6 +23,7 @@ from curator.report.statistics import (
     stability_index,
 )
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Vectors
 from curator.vectors.collections import unit
 from curator.workspace.context import Context
@@ -60,10 +65,10 @@ class NightScores:
     reference: Values
     baseline: Values
     baseline_ids: tuple[str, ...]
-    pinned: Mapping[str, Any] | None
+    pinned: Row | None
 
     @classmethod
-    def read(cls, database: Database, selection: Mapping[str, Any], tonight: Values) -> NightScores:
+    def read(cls, database: Database, selection: Row, tonight: Values) -> NightScores:
         pinned = ruling_baseline(database)
         base = database.table("list_baseline_scores")
         names = ("encoder_id", "bank_digest", "method_id")
@@ -77,7 +82,7 @@ class NightScores:
         )
 
 
-def ruling_baseline(database: Database) -> dict[str, Any] | None:
+def ruling_baseline(database: Database) -> Row | None:
     """The baseline that nights are compared with: of the encoder in force, the one pinned last."""
     return next((row for row in database.rows("list_baselines") if row["ruling"]), None)
 
@@ -94,7 +99,7 @@ def report_conditions(database: Database, texts: Sequence[str]) -> list[Conditio
     return conditions
 
 
-def score_shares(scores: NightScores) -> dict[str, Any]:
+def score_shares(scores: NightScores) -> ScoreShares:
     """Histograms of the sides that have scores over common edges, as shares of each side."""
     sides = {name: getattr(scores, name) for name in ("tonight", "reference", "baseline")}
     sides = {name: values for name, values in sides.items() if len(values)}
@@ -112,9 +117,9 @@ def score_shares(scores: NightScores) -> dict[str, Any]:
 
 
 def measure_drift(
-    context: Context, database: Database, selection: Mapping[str, Any], scores: NightScores, arrivals: pa.Table
-) -> dict[str, Any]:
-    """All tests of tonight against the baseline; NaN where there is nothing to test."""
+    context: Context, database: Database, selection: Row, scores: NightScores, arrivals: pa.Table
+) -> Drift:
+    """All tests of tonight against the baseline; None where there is nothing to test."""
     psi, by_chance = stability_index(scores.baseline, scores.tonight)
     distance = kolmogorov_smirnov(scores.baseline, scores.tonight)
     sides = [sorted(scores.baseline_ids), sorted(arrivals["image_id"].to_pylist())]
@@ -124,15 +129,28 @@ def measure_drift(
         discrepancy = mean_discrepancy(base, night, np.random.default_rng(SEED))
         sampled = [len(base), len(night)]
     return {
-        "baseline": scores.pinned,
+        "baseline": cast(PinnedNight, plain_row(scores.pinned)) if scores.pinned else None,
         "images": len(scores.tonight),
-        "psi": psi,
-        "psi_by_chance": by_chance,
-        "ks": distance.statistic,
-        "ks_p": distance.p_value,
-        "mmd": discrepancy.statistic,
-        "mmd_p": discrepancy.p_value,
+        "psi": figure(psi),
+        "psi_by_chance": figure(by_chance),
+        "ks": figure(distance.statistic),
+        "ks_p": figure(distance.p_value),
+        "mmd": figure(discrepancy.statistic),
+        "mmd_p": figure(discrepancy.p_value),
         "mmd_images": sampled,
+    }
+
+
+def figure(value: float) -> float | None:
+    """None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else value
+
+
+def plain_row(row: Row) -> Row:
+    """A row as JSON has it: times as text, DuckDB's sums as whole numbers; all else as it is."""
+    return {
+        key: int(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else value
+        for key, value in row.items()
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from curator.report.atlas import EXAMPLES, FIT_SAMPLE, Cluster, Plane, find_clusters, on_canvas
 from curator.report.night_map import NO_CLUSTER, MapPoints
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Vectors
 from curator.vectors import ImageCollection
 from curator.vectors.collections import BLOCK_ROWS, unit
@@ -36,9 +36,7 @@ class NightMap:
     cluster_of: Mapping[int, int]
 
 
-def map_night(
-    context: Context, database: Database, selection: Mapping[str, Any], *, run_number: int, arrivals: Arrivals
-) -> NightMap:
+def map_night(context: Context, database: Database, selection: Row, *, run_number: int, arrivals: Arrivals) -> NightMap:
     """The images that arrived in a scan."""
     seen = _Seen.find(context, database, selection, arrivals)
     if not len(seen.places):
@@ -69,7 +67,7 @@ class _Seen:
     places: NDArray[np.int64]
 
     @classmethod
-    def find(cls, context: Context, database: Database, selection: Mapping[str, Any], arrivals: Arrivals) -> _Seen:
+    def find(cls, context: Context, database: Database, selection: Row, arrivals: Arrivals) -> _Seen:
         """All that have a vector where the map holds them, else the flagged ones and a sample of the others."""
         ids = arrivals.column("image_id")
         if not ids:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from curator.errors import UsageError
 from curator.methods.attribution import LabelPart
+from curator.report.night_data import GalleryImage, LabelData, Reason
 from curator.store import Database
+from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.judge.ruling import Cuts, Ruling
 from curator.workspace.judge.scoring import Scorer
@@ -19,12 +21,10 @@ from curator.workspace.look.explain import TRIED, ExplainedLabel, attribute_imag
 from curator.workspace.look.label_origins import origins_of
 from curator.workspace.look.neighbours import image_collection
 
-Data = dict[str, Any]
-
 
 def reasons_of(
-    context: Context, database: Database, selection: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
-) -> dict[str, Data]:
+    context: Context, database: Database, selection: Row, items: Sequence[GalleryImage]
+) -> dict[str, Reason]:
     """By image id, why the flagged `items` of the galleries are; without those whose scores cannot be taken apart now.
 
     `deciding`: the one label without which the image would be kept, of the `tried` nearest; `note`: why that cannot be
@@ -36,7 +36,7 @@ def reasons_of(
     shown = {image_id: part_to_show(ruling) for image_id, ruling in rulings.items()}
     wanted = sorted({part.label for part in shown.values() if part is not None})
     origins = origins_of(database, scorer.bank.digest, wanted)
-    found = {}
+    found: dict[str, Reason] = {}
     for image_id, ruling in rulings.items():
         part, deciding = shown[image_id], ruling.deciding()
         label = None if part is None else explained_label(scorer, part, ruling, origins.get(part.label))
@@ -44,12 +44,12 @@ def reasons_of(
             "deciding": None if deciding is None else scorer.bank.labels[deciding.label].text,
             "tried": len(ruling.parts),
             "note": ruling.note,
-            "label": label and _plain(label),
+            "label": None if label is None else _plain(label),
         }
     return found
 
 
-def _scorer(context: Context, database: Database, selection: Mapping[str, Any]) -> Scorer | None:
+def _scorer(context: Context, database: Database, selection: Row) -> Scorer | None:
     """That of the selection; None where the reference images that its method measures by are gone or others now."""
     try:
         scorer = find_scorer(context, database, None, None, selection["encoder_id"])
@@ -61,9 +61,9 @@ def _scorer(context: Context, database: Database, selection: Mapping[str, Any]) 
 def _rulings(
     context: Context,
     database: Database,
-    selection: Mapping[str, Any],
+    selection: Row,
     scorer: Scorer,
-    items: Sequence[Mapping[str, Any]],
+    items: Sequence[GalleryImage],
 ) -> dict[str, Ruling]:
     cuts = Cuts.of(database, {name: selection[name] for name in ("encoder_id", "bank_digest", "method_id")})
     if cuts is None:
@@ -74,9 +74,13 @@ def _rulings(
     ids = collection.ids_at(positions)
     found = attribute_images(scorer, ids, collection.vectors_at(positions), TRIED)
     return {
-        image_id: Ruling(item_of[image_id], cuts, item_of[image_id]["cut"], attribution)
+        image_id: Ruling(_score(item_of[image_id]), cuts, item_of[image_id]["cut"], attribution)
         for image_id, attribution in zip(ids, found, strict=True)
     }
+
+
+def _score(item: GalleryImage) -> Mapping[str, float]:
+    return {"id_score": item["id_score"], "log_odds": item["log_odds"]}
 
 
 def part_to_show(ruling: Ruling) -> LabelPart | None:
@@ -84,11 +88,11 @@ def part_to_show(ruling: Ruling) -> LabelPart | None:
     return ruling.deciding() or next(iter(ruling.found.negatives), None)
 
 
-def _plain(label: ExplainedLabel) -> Data:
+def _plain(label: ExplainedLabel) -> LabelData:
     """What JSON has: tuples as lists, times as text."""
     values = asdict(label)
     if (made := values["made_by"]) is not None:
         finished = made["finished_at"]
         made |= {name: list(made[name]) for name in ("pictures", "asked_about")}
         made["finished_at"] = finished and finished.isoformat()
-    return values
+    return cast(LabelData, values)

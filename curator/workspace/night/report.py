@@ -11,25 +11,39 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
+from typing import cast
 
 import numpy as np
 
 from curator.report.blocks import Thumbnail
 from curator.report.charts import require_plots
+from curator.report.night_data import (
+    Accounting,
+    ClusterData,
+    DecidedBy,
+    FlagRate,
+    GalleryImage,
+    LakeCounts,
+    NightData,
+    NightFacts,
+    NightRate,
+    PassedOver,
+    RejectCount,
+    StageTime,
+)
 from curator.report.night_map import MapPoints
 from curator.report.night_page import NightView, night_page
 from curator.report.statistics import wilson
 from curator.store import Database
+from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.judge.shortage import selected_shortage
 from curator.workspace.look.arrivals import Arrivals
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.night.baselines import find_night
 from curator.workspace.night.conditions import conditions_held
-from curator.workspace.night.drift import NightScores, measure_drift, report_conditions, score_shares
+from curator.workspace.night.drift import NightScores, figure, measure_drift, plain_row, report_conditions, score_shares
 from curator.workspace.night.map import NightMap, map_night
 from curator.workspace.night.reasons import reasons_of
 from curator.workspace.session import reading
@@ -37,24 +51,23 @@ from curator.workspace.session import reading
 NIGHTS = 30
 GALLERY = 24
 SHARDS = 10
-ACCOUNTING = (
-    "data_read", "images", "duplicates", "rejects", "decoded",
-    "objects_listed", "objects_new", "objects_changed", "objects_unchanged", "objects_gone",
-)  # fmt: skip
-Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NightReport:
-    """A night as data, and what its page shows besides. broken_limits: a line for each condition that held."""
+    """A night as data, and what its page shows besides."""
 
-    data: Mapping[str, Any]
-    broken_limits: tuple[str, ...]
+    data: NightData
     points: MapPoints = field(repr=False)
     thumbnails: Mapping[str, Thumbnail] = field(repr=False)
 
-    def as_json(self) -> dict[str, Any]:
-        return dict(self.data)
+    @property
+    def broken_limits(self) -> tuple[str, ...]:
+        """A line for each condition that held."""
+        return tuple(self.data["broken_limits"])
+
+    def as_json(self) -> NightData:
+        return self.data
 
     def as_html(self) -> str:
         """One page without network. Raises MissingExtra where matplotlib is not installed."""
@@ -75,38 +88,57 @@ def report_night(context: Context, night: str | None, *, fail_on: Sequence[str],
         arrivals = Arrivals.read(database, found["run_id"])
         conditions = report_conditions(database, fail_on)
         drawn = map_night(context, database, selection, run_number=found["run_number"], arrivals=arrivals)
-        data = _facts(database, found, selection, arrivals)
-        data |= _judged(context, database, selection, arrivals, drawn)
+        data = _gather(context, database, found, selection, arrivals, drawn)
         figures = figures_of(data)
-        broken = tuple(conditions_held(conditions, figures))
-        data |= {"figures": _clean(figures), "broken_limits": list(broken)}
-        wanted = [item["image_id"] for name in ("certain", "doubtful") for item in data[name]]
+        data["figures"] = {name: figure(value) for name, value in figures.items()}
+        data["broken_limits"] = conditions_held(conditions, figures)
+        wanted = [item["image_id"] for item in (*data["certain"], *data["doubtful"])]
         wanted += [item["image_id"] for cluster in data["clusters"] for item in cluster["examples"]]
         shown = thumbnails(context, database, list(dict.fromkeys(wanted))) if pictures else {}
-    return NightReport(data, broken, drawn.points, shown)
+    return NightReport(data, drawn.points, shown)
 
 
-def _facts(database: Database, night: Data, selection: Data, arrivals: Arrivals) -> Data:
-    """What the ledger says by itself."""
+def _gather(
+    context: Context, database: Database, night: Row, selection: Row, arrivals: Arrivals, drawn: NightMap
+) -> NightData:
+    """All that is known of the night, but for what conditions ask. The ledger knows no types: they are told here."""
     run_id = night["run_id"]
-    times = ("night", "run_id", "status", "started_at", "finished_at", "seconds", "version", "error")
-    flags = wilson(int(arrivals.flagged.sum()), len(arrivals))
-    nights = database.rows("list_night_rates", run_number=night["run_number"], nights=NIGHTS)
+    plain = plain_row(night)
+    scores = NightScores.read(database, selection, arrivals.log_odds)
+    certain, doubtful = _galleries(arrivals, drawn)
+    reasons = reasons_of(context, database, selection, [*certain, *doubtful])
+    for item in (*certain, *doubtful):
+        item["reason"] = reasons.get(item["image_id"])
     return {
-        "night": {key: _plain(night[key]) for key in times},
-        "decided_by": _decided_by(selection) | {"policy_warning": (selected_shortage(database) or (None, None))[1]},
-        "accounting": {key: _plain(night[key]) for key in ACCOUNTING},
-        "lake": _row(database.row("accounting", limit=1) or {}),
-        "flags": {"scored": flags.whole, "flagged": flags.part} | _rate(flags.part, flags.whole),
-        "nights": [
-            {**_row(row), "name": name} | _rate(row["flagged"], row["scored"])
-            for row, name in zip(nights, distinct_names([row["started_at"] for row in nights]), strict=True)
-        ],
-        "rejects": database.rows("list_reject_reasons", run_id=run_id),
-        "passed_over": database.rows("list_passed_over", run_id=run_id),
-        "stages": database.rows("list_stages", run_id=run_id),
-        "shards": [_row(row) for row in database.rows("list_slowest_shards", run_id=run_id, limit=SHARDS)],
+        "night": cast(NightFacts, {key: plain[key] for key in NightFacts.__annotations__}),
+        "decided_by": _decided_by(database, selection),
+        "accounting": cast(Accounting, {key: plain[key] for key in Accounting.__annotations__}),
+        "lake": cast(LakeCounts, plain_row(database.row("accounting", limit=1) or {})),
+        "flags": _rate(int(arrivals.flagged.sum()), len(arrivals)),
+        "nights": _nights(database, night["run_number"]),
+        "rejects": cast(list[RejectCount], database.rows("list_reject_reasons", run_id=run_id)),
+        "passed_over": cast(list[PassedOver], database.rows("list_passed_over", run_id=run_id)),
+        "stages": cast(list[StageTime], database.rows("list_stages", run_id=run_id)),
+        "shards": [plain_row(row) for row in database.rows("list_slowest_shards", run_id=run_id, limit=SHARDS)],
+        "scores": score_shares(scores),
+        "drift": measure_drift(context, database, selection, scores, arrivals.table),
+        "map": {"images": len(arrivals), "shown": len(drawn.points), "explained": list(drawn.explained)},
+        "clusters": _clusters(arrivals, drawn),
+        "certain": certain,
+        "doubtful": doubtful,
+        "figures": {},
+        "broken_limits": [],
     }
+
+
+def _nights(database: Database, run_number: int) -> list[NightRate]:
+    rows = database.rows("list_night_rates", run_number=run_number, nights=NIGHTS)
+    names = distinct_names([row["started_at"] for row in rows])
+    told = (
+        plain_row(row) | {"name": name} | _rate(row["flagged"], row["scored"])
+        for row, name in zip(rows, names, strict=True)
+    )
+    return cast(list[NightRate], list(told))
 
 
 def distinct_names(moments: Sequence[datetime]) -> list[str]:
@@ -120,38 +152,27 @@ def distinct_names(moments: Sequence[datetime]) -> list[str]:
     return names
 
 
-def _decided_by(selection: Data) -> Data:
-    names = ("encoder_id", "bank_name", "bank_version", "bank_digest", "method_id", "policy_name", "policy_rule")
-    return {name: selection.get(name) for name in (*names, "min_id_score", "min_log_odds")}
+def _decided_by(database: Database, selection: Row) -> DecidedBy:
+    warning = (selected_shortage(database) or (None, None))[1]
+    known = {name: selection.get(name) for name in DecidedBy.__annotations__}
+    return cast(DecidedBy, known | {"policy_warning": warning})
 
 
-def _judged(context: Context, database: Database, selection: Data, arrivals: Arrivals, drawn: NightMap) -> Data:
-    """Scores, drift, clusters and galleries."""
-    scores = NightScores.read(database, selection, arrivals.log_odds)
-    drift = _clean(measure_drift(context, database, selection, scores, arrivals.table))
-    certain, doubtful = _galleries(arrivals, drawn)
-    reasons = reasons_of(context, database, selection, [*certain, *doubtful])
-    return {
-        "scores": score_shares(scores),
-        "drift": drift | {"baseline": drift["baseline"] and _row(drift["baseline"])},
-        "map": {"images": len(arrivals), "shown": len(drawn.points), "explained": list(drawn.explained)},
-        "clusters": [
-            {
-                "label": cluster.label,
-                "cosine": cluster.cosine,
-                "images": len(cluster.members),
-                "new": cluster.is_new,
-                "before": cluster.before,
-                "examples": [arrivals.item(place) for place in examples],
-            }
-            for cluster, examples in zip(drawn.clusters, drawn.examples, strict=True)
-        ],
-        "certain": [{**item, "reason": reasons.get(item["image_id"])} for item in certain],
-        "doubtful": [{**item, "reason": reasons.get(item["image_id"])} for item in doubtful],
-    }
+def _clusters(arrivals: Arrivals, drawn: NightMap) -> list[ClusterData]:
+    return [
+        {
+            "label": cluster.label,
+            "cosine": cluster.cosine,
+            "images": len(cluster.members),
+            "new": cluster.is_new,
+            "before": cluster.before,
+            "examples": [arrivals.item(place) for place in examples],
+        }
+        for cluster, examples in zip(drawn.clusters, drawn.examples, strict=True)
+    ]
 
 
-def _galleries(arrivals: Arrivals, drawn: NightMap) -> tuple[list[Data], list[Data]]:
+def _galleries(arrivals: Arrivals, drawn: NightMap) -> tuple[list[GalleryImage], list[GalleryImage]]:
     """The most certain flags and the most doubtful, the first of each first; one of each group, none in both."""
     groups = arrivals.column("group_id")
     flagged = np.flatnonzero(arrivals.flagged)
@@ -162,8 +183,13 @@ def _galleries(arrivals: Arrivals, drawn: NightMap) -> tuple[list[Data], list[Da
     order = sorted(margins, key=lambda place: (margins[place], place))
     half = min(GALLERY, math.ceil(len(order) / 2))
     rest = order[half:][::-1][:GALLERY]
-    items = [
-        {**arrivals.item(place), "alike": len(members[groups[place]]), "cluster": drawn.cluster_of.get(place)}
+    items: list[GalleryImage] = [
+        {
+            **arrivals.item(place),
+            "alike": len(members[groups[place]]),
+            "cluster": drawn.cluster_of.get(place),
+            "reason": None,
+        }
         for place in (*order[:half], *rest)
     ]
     return items[:half], items[half:]
@@ -178,41 +204,38 @@ def _first_and_last(members: Mapping[str, Sequence[int]]) -> list[int]:
     return places[: 4 * GALLERY] + places[-4 * GALLERY :]
 
 
-def figures_of(data: Mapping[str, Any]) -> dict[str, float]:
+def figures_of(data: NightData) -> dict[str, float]:
     """What conditions speak of; NaN where there is no such figure."""
     accounting, flags, drift = data["accounting"], data["flags"], data["drift"]
     read = accounting["data_read"]
     named = {
-        **{name: accounting[name] for name in ("images", "duplicates", "rejects")},
+        "images": accounting["images"],
+        "duplicates": accounting["duplicates"],
+        "rejects": accounting["rejects"],
         "data": read,
         "reject_rate": accounting["rejects"] / read if read else None,
-        **{name: flags[name] for name in ("scored", "flagged", "flag_rate")},
+        "scored": flags["scored"],
+        "flagged": flags["flagged"],
+        "flag_rate": flags["flag_rate"],
         "flag_rate_low": flags["low"],
         "flag_rate_high": flags["high"],
-        **{name: drift[name] for name in ("psi", "ks", "ks_p", "mmd", "mmd_p")},
+        "psi": drift["psi"],
+        "ks": drift["ks"],
+        "ks_p": drift["ks_p"],
+        "mmd": drift["mmd"],
+        "mmd_p": drift["mmd_p"],
         "new_clusters": sum(cluster["new"] for cluster in data["clusters"]),
         "seconds": data["night"]["seconds"],
     }
     return {name: math.nan if value is None else float(value) for name, value in named.items()}
 
 
-def _rate(part: int, whole: int) -> Data:
+def _rate(part: int, whole: int) -> FlagRate:
     share = wilson(part, whole)
-    cleaned: Data = _clean({"flag_rate": share.value, "low": share.low, "high": share.high})
-    return cleaned
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has: times as text, DuckDB's sums as whole numbers; all else as it is."""
-    if isinstance(value, Decimal):
-        return int(value)
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _row(row: Mapping[str, Any]) -> Data:
-    return {key: _plain(value) for key, value in row.items()}
-
-
-def _clean(values: Mapping[str, Any]) -> Data:
-    """NaN, which JSON does not have, as null."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
+    return {
+        "scored": whole,
+        "flagged": part,
+        "flag_rate": figure(share.value),
+        "low": figure(share.low),
+        "high": figure(share.high),
+    }
