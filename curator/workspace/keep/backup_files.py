@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from curator.durable import write_durably
 from curator.errors import BackupError
@@ -160,7 +159,7 @@ def copy_file(source: Path, target: Path, *, expected: StoredFile | None = None)
     return stored
 
 
-def digest_of(files: Mapping[str, Any]) -> str:
+def digest_of(files: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 

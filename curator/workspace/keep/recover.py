@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from curator.banks import parse_spec, read_labels, read_spec
 from curator.config import Config
@@ -198,7 +197,7 @@ def _id_labels(layout: Layout, labels: object) -> Path | None:
     return layout.root / labels if isinstance(labels, str) else None
 
 
-def _spec_text(spec: Mapping[str, Any]) -> str | None:
+def _spec_text(spec: Mapping[str, object]) -> str | None:
     """The spec that a bank version keeps, as TOML; None where it is not that of a mined bank."""
     text = "# As `curator recover` found it in the newest version of this bank.\n"
     text += "".join(f"{key} = {_toml(value)}\n" for key, value in spec.items())
@@ -209,7 +208,7 @@ def _spec_text(spec: Mapping[str, Any]) -> str | None:
     return text
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     """Scalars as JSON, which TOML writes alike; what is null is left out."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items() if item is not None) + " }"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Bank
 
 EXAMPLES = 20
@@ -28,7 +28,7 @@ class FlagChanges:
     kept_by_both: int = 0
     newly_flagged: int = 0
     newly_kept: int = 0
-    examples: tuple[Mapping[str, Any], ...] = ()
+    examples: tuple[Row, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -59,9 +59,7 @@ def flag_changes(database: Database, old: Bank, new: Bank) -> FlagChanges:
     )
 
 
-def _pair(
-    befores: Sequence[Mapping[str, Any]], afters: Sequence[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+def _pair(befores: Sequence[Row], afters: Sequence[Row]) -> tuple[Row, Row] | None:
     """Both lists come with what the views show first, then the most used."""
     pairs = [(before, after) for before in befores for after in afters]
     same = [(before, after) for before, after in pairs if before["method_id"] == after["method_id"]]
@@ -70,9 +68,7 @@ def _pair(
     return next(iter((*shown, *same, *alike)), None)
 
 
-def _how_to_score(
-    old: Bank, new: Bank, befores: Sequence[Mapping[str, Any]], afters: Sequence[Mapping[str, Any]]
-) -> str:
+def _how_to_score(old: Bank, new: Bank, befores: Sequence[Row], afters: Sequence[Row]) -> str:
     """The command that scores what was not scored."""
     if old.encoder_id != new.encoder_id:
         return "the versions are of two encoders, and no image is scored under both by one method"
@@ -82,7 +78,7 @@ def _how_to_score(
     return f"no image is scored under both by one method: `curator score{options}` does it"
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Row) -> str:
     return str(row["method_id"]).partition("(")[0]
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ from curator.errors import BankError
 from curator.methods.kernels.cosines import on_grid
 from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Bank, LabelRole
 from curator.workspace.context import Context
 from curator.workspace.logs import log
@@ -74,8 +75,8 @@ class AuditReport:
 class DiffReport:
     """Two versions by their facts, how many labels changed in which way, the changes themselves, and the flags."""
 
-    old: dict[str, Any]
-    new: dict[str, Any]
+    old: Row
+    new: Row
     diff: BankDiff
     flags: FlagChanges
 
@@ -100,7 +101,7 @@ class DiffReport:
 
 def show_bank(
     context: Context, address: str, *, role: Literal["id", "negative"] | None, limit: int
-) -> tuple[dict[str, Any], pa.Table]:
+) -> tuple[dict[str, object], pa.Table]:
     """A bank version's facts, and its first labels of each role."""
     with reading(context.layout) as database:
         facts, bank = _find(context, database, address)
@@ -159,7 +160,7 @@ def page_of(context: Context, address: str) -> str:
     return bank_page(shown, _page_labels(bank, labels, flags), pictures, doubts, details)
 
 
-def _flags_note(scoring: Mapping[str, Any] | None, counted: Sequence[Mapping[str, Any]]) -> str:
+def _flags_note(scoring: Row | None, counted: Sequence[Row]) -> str:
     """What the counts of flags on the page are of."""
     if scoring is None:
         return "no image was scored under this version: `curator score --bank` does it"
@@ -167,9 +168,7 @@ def _flags_note(scoring: Mapping[str, Any] | None, counted: Sequence[Mapping[str
     return f"{flagged} of {scoring['scored']} scored images, by {scoring['method_id']}, policy {scoring['policy_name']}"
 
 
-def _page_labels(
-    bank: Bank, rows: Sequence[Mapping[str, Any]], flags: Mapping[str, int] | None
-) -> list[dict[str, Any]]:
+def _page_labels(bank: Bank, rows: Sequence[Row], flags: Mapping[str, int] | None) -> list[Row]:
     """The labels; of each negative the nearest ID label, and to how many flagged images it is the nearest one."""
     shown = [dict(row) for row in rows]
     if not len(bank.negative_vectors):
@@ -181,7 +180,7 @@ def _page_labels(
     return shown
 
 
-def _page_picture(context: Context, row: dict[str, Any], *, shown: bool) -> PagePicture:
+def _page_picture(context: Context, row: Row, *, shown: bool) -> PagePicture:
     """A small picture with its provenance; one whose file is gone, or is no picture, is shown without it."""
     path = context.layout.generated / row["artefact"]
     data = _thumbnail(context, path) if shown and path.suffix != ".safetensors" and path.is_file() else None
@@ -201,7 +200,7 @@ def _thumbnail(context: Context, path: Path) -> bytes | None:
     return buffer.getvalue()
 
 
-def _find(context: Context, database: Database, address: str) -> tuple[dict[str, Any], Bank]:
+def _find(context: Context, database: Database, address: str) -> tuple[Row, Bank]:
     """The row and the content of `name`, `name@digest` or `name@v2`. Raises BankError when there is none."""
     name, _, version = address.partition("@")
     facts = database.row("find_bank", name=name, digest_prefix=version, encoder_id=None)

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from curator.paths import expanded
 from curator.printable import readable
 from curator.report.explain_page import explain_page
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Vectors
 from curator.workspace.context import Context
 from curator.workspace.judge.policies import scored_by
@@ -80,14 +81,14 @@ class Explanation:
     policy: str | None
     min_id_score: float | None
     min_log_odds: float | None
-    policy_provenance: Mapping[str, Any] | None
+    policy_provenance: Mapping[str, object] | None
     flagged: bool | None
     deciding: str | None
     tried: int
     removal_note: str | None
     labels: tuple[ExplainedLabel, ...]
-    reference: tuple[Mapping[str, Any], ...]
-    neighbours: tuple[Mapping[str, Any], ...]
+    reference: tuple[Row, ...]
+    neighbours: tuple[Row, ...]
     thumbnail: bytes | None = None
     thumbnail_fault: str | None = None
 
@@ -212,14 +213,14 @@ def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors,
     ]
 
 
-def _state(row: Mapping[str, Any] | None) -> State:
+def _state(row: Row | None) -> State:
     """Of an image that lies nowhere in the lake."""
     if row is None:
         return "file"
     return "gone" if row["gone"] else cast(State, row["role"])
 
 
-def _bank(database: Database, scorer: Scorer) -> dict[str, Any]:
+def _bank(database: Database, scorer: Scorer) -> Row:
     bank = scorer.bank
     row = database.row("find_bank", name=bank.name, digest_prefix=bank.digest, encoder_id=None) or {}
     return {
@@ -256,7 +257,7 @@ def explained_label(scorer: Scorer, part: LabelPart, ruling: Ruling, origin: Lab
     )
 
 
-def _thumbnail(context: Context, database: Database, image: str, image_id: str | None) -> dict[str, Any]:
+def _thumbnail(context: Context, database: Database, image: str, image_id: str | None) -> Row:
     """The image, small; or why it cannot be shown."""
     if image_id is not None:
         found = thumbnail(context, database, image_id, side=THUMBNAIL)
@@ -270,7 +271,7 @@ def _thumbnail(context: Context, database: Database, image: str, image_id: str |
 
 def _reference_images(
     context: Context, database: Database, scorer: Scorer, image_id: str | None, vector: Vectors, k: int
-) -> tuple[Mapping[str, Any], ...]:
+) -> tuple[Row, ...]:
     """The nearest ID reference images; empty when there are not that many."""
     encoder_id = scorer.bank.encoder_id
     try:

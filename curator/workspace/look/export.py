@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -44,7 +43,7 @@ class ExportRequest:
     format: str
     where: str | None = None
     limit: int | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
     one_of_each_group: bool = False
     by_label: bool = True
     tar_bytes: int = 268_435_456

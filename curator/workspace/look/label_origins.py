@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from curator.store import Database
+from curator.store.tables import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def origins_of(database: Database, bank_digest: str, labels: Sequence[int]) -> d
     return {row["label_index"]: _origin(row, shown[row["label_index"]], addresses) for row in made}
 
 
-def _origin(row: Mapping[str, Any], image_ids: Sequence[str], addresses: Mapping[str, str]) -> LabelOrigin:
+def _origin(row: Row, image_ids: Sequence[str], addresses: Mapping[str, str]) -> LabelOrigin:
     names = ("concerns", "call_id", "role", "model", "revision", "prompt", "prompt_version", "seed", "output")
     files = ([row["artefact"]] if row["artefact"] else []) + list(row["pictures"])
     return LabelOrigin(

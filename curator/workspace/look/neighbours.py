@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from curator.lake import open_source, read_datum
 from curator.paths import expanded
 from curator.printable import readable
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Bank, SourceObject, Vectors
 from curator.vectors import (
     ImageCollection,
@@ -69,12 +69,12 @@ def wanted_images(ids: Sequence[str], cosines: Sequence[float]) -> pa.Table:
     )
 
 
-def find_vector(database: Database, address: str, encoder_id: str) -> dict[str, Any] | None:
+def find_vector(database: Database, address: str, encoder_id: str) -> Row | None:
     """Where the vector of an image lies, by an address as a person or the shell gives it, or by the image's id."""
     return database.row("find_vector", address=readable(address), encoder_id=encoder_id)
 
 
-def vector_of_image(context: Context, address: str, row: Mapping[str, Any] | None, encoder_id: str) -> Vectors:
+def vector_of_image(context: Context, address: str, row: Row | None, encoder_id: str) -> Vectors:
     """The vector (1, d) of an image of the lake, as stored at its `row` of find_vector; without one, of a file."""
     if row is not None:
         return read_rows(context.layout.vectors(encoder_id) / f"{row['vector_file']}.safetensors", [row["row_index"]])

@@ -3,11 +3,10 @@ lake, and so do their vectors and scores, so drift is measured under whatever ba
 
 from __future__ import annotations
 
-from typing import Any
-
 from curator.errors import UsageError
 from curator.store import Database
 from curator.store.ledger import utc_now
+from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.session import writing
 
@@ -42,7 +41,7 @@ def pin_baseline(context: Context, night: str | None) -> dict[str, object]:
     return row
 
 
-def find_night(database: Database, night: str | None) -> dict[str, Any]:
+def find_night(database: Database, night: str | None) -> Row:
     """A scan by its date, its run id or how that begins; the newest where several fit, or none is asked for.
 
     Raises UsageError when there is none.

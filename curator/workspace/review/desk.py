@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
 from curator.errors import CuratorError, UsageError, WorkspaceLocked
 from curator.printable import said_by
@@ -54,7 +53,7 @@ class ReviewDesk:
     def __len__(self) -> int:
         return len(self._items)
 
-    def items(self) -> Mapping[str, Any]:
+    def items(self) -> Mapping[str, object]:
         return {"reviewer": self._reviewer, "items": list(self._items.values())}
 
     def picture(self, image_id: str) -> bytes | None:
@@ -70,7 +69,7 @@ class ReviewDesk:
             log.info("image %s cannot be shown: %s", image_id, found.reason)
         return found.data
 
-    def decide(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def decide(self, said: Mapping[str, object]) -> Mapping[str, object]:
         now = utc_now()
         try:
             given = {name: said.get(name) for name in ("image_id", "group_id", "decision", "wrong_label", "note")}

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from curator.durable import write_durably
 from curator.errors import CuratorError, UsageError
@@ -17,6 +17,7 @@ from curator.review.label_studio import tasks_bytes
 from curator.review.tables import csv_bytes, jsonl_bytes
 from curator.store import Database
 from curator.store.ledger import utc_now
+from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.look.pictures import read_pictures, thumbnails
 from curator.workspace.session import reading
@@ -61,7 +62,7 @@ def export_reviews(context: Context, path: Path, *, style: Style, limit: int, de
     return ReviewExport(str(path), style, len(items) - len(left_out), export_id, left_out)
 
 
-def _item(row: Mapping[str, Any], export_id: str) -> dict[str, Any]:
+def _item(row: Row, export_id: str) -> Row:
     shown = {name: row.get(name) for name in (*FACTS, *ANSWERS)} | {"export_id": export_id}
     when = shown["reviewed_at"]
     return shown | {
@@ -71,9 +72,7 @@ def _item(row: Mapping[str, Any], export_id: str) -> dict[str, Any]:
     }
 
 
-def _write(
-    context: Context, database: Database, path: Path, style: Style, items: Sequence[dict[str, Any]]
-) -> dict[str, str]:
+def _write(context: Context, database: Database, path: Path, style: Style, items: Sequence[Row]) -> dict[str, str]:
     """Returns what was left out, and why."""
     if style in ("csv", "jsonl"):
         rows = [{name: item[name] for name in (*FACTS, *ANSWERS)} for item in items]
@@ -91,7 +90,7 @@ def _write(
     return _write_dataset(context, database, path, items)
 
 
-def _write_dataset(context: Context, database: Database, path: Path, items: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _write_dataset(context: Context, database: Database, path: Path, items: Sequence[Row]) -> dict[str, str]:
     """A folder with the pictures as they are in the lake; whole under its name, or not there."""
     making = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     pictures: dict[str, str] = {}

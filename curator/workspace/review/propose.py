@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from curator.durable import write_durably
 from curator.errors import BankError, UsageError
 from curator.methods import Method, MethodSpec, resolve_method
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
@@ -169,7 +169,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     return replace(found, before=before, after=after, verdict=judge(before, after), spec=spec_text(table, found.parent))
 
 
-def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[dict[str, Any]]) -> list[Judged]:
+def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[Row]) -> list[Judged]:
     """The images on which a decision holds and of which there is a vector."""
     present = set(world.sample_ids(0)) if rows else set()
     wanted = [row for row in rows if row["decision"] in ("id", "ood") and row["image_id"] in present]
@@ -183,7 +183,7 @@ def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[dic
     ]
 
 
-def _notes(rows: Sequence[dict[str, Any]]) -> dict[str, set[str]]:
+def _notes(rows: Sequence[Row]) -> dict[str, set[str]]:
     """Labels noted as wrong, with the images that they are wrong for."""
     found: dict[str, set[str]] = {}
     for row in rows:

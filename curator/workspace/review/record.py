@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pyarrow as pa
 
@@ -100,7 +101,7 @@ def _strange(name: str) -> str:
     return f"the workspace knows no image or group {name}"
 
 
-def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, now: Any) -> int:
+def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, now: datetime) -> int:
     """Add the reviews that are not recorded yet, in one transaction. Returns how many those were."""
     if not reviews:
         return 0

@@ -10,7 +10,7 @@ from curator.types import Bank
 from curator.workspace.review.evidence import LabelEdit
 
 
-def proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> dict[str, Any]:
+def proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> dict[str, object]:
     """The tables of the spec. The parent is named by its digest, so that the judgement is of the bank that is built."""
     address = f"{parent.name}@{parent.digest}"
     template = parent.spec.get("id", {}).get("template")
@@ -18,7 +18,7 @@ def proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> dic
     removed = sorted(item.label for item in proposed if item.action == "remove")
     names = parent.spec.get("mining", {}).get("remove_id_names", True)
     shaped = {} if template is None else {"template": list(template) if isinstance(template, tuple) else template}
-    negatives: dict[str, Any] = {"lists": [{"words": added, **shaped, "mine": False}]} if added else {}
+    negatives: dict[str, object] = {"lists": [{"words": added, **shaped, "mine": False}]} if added else {}
     return {
         "name": name,
         "id": {"bank": address, **shaped},
@@ -41,6 +41,6 @@ def _pairs(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {_value(value)}" for key, value in table.items()]
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """Texts, flags and lists of texts: TOML writes them as JSON does."""
     return json.dumps(value, ensure_ascii=False)
