@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Annotated, TypeAlias
 
 from curator.errors import UsageError
+from curator.ranges import Place, Range, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +17,9 @@ class DrawSettings:
     guidance: the weight of classifier-free guidance. The sampler is that of the checkpoint.
     """
 
-    width: int | None = None
-    height: int | None = None
-    steps: int = 50
+    width: Annotated[int, Range(1, unit="pixels")] | None = None
+    height: Annotated[int, Range(1, unit="pixels")] | None = None
+    steps: Annotated[int, Range(1)] = 50
     guidance: float = 7.5
 
 
@@ -36,11 +35,11 @@ class InpaintSettings:
     loss, m_out, tau: see guide_losses.
     """
 
-    size: int = 512
-    steps: int = 20
-    strength: float = 0.6
+    size: Annotated[int, Range(1, unit="pixels")] = 512
+    steps: Annotated[int, Range(1)] = 20
+    strength: Annotated[float, Range(0, 1, above=True)] = 0.6
     guidance: float = 8.0
-    passes: int = 3
+    passes: Annotated[int, Range(1)] = 3
     learning_rate: float = 5.0
     loss: str = "uniform_ce"
     m_out: float | None = None
@@ -55,42 +54,16 @@ Settings: TypeAlias = DrawSettings | InpaintSettings
 TASKS: Mapping[str, type[DrawSettings] | type[InpaintSettings]] = {"draw": DrawSettings, "inpaint": InpaintSettings}
 
 
-def read_settings(prompt: str, settings: Mapping[str, Any]) -> Settings:
+def read_settings(prompt: str, settings: Mapping[str, object]) -> Settings:
     """Of a request with that prompt. Raises UsageError for a prompt that is no painter's, and for a bad setting."""
     if prompt not in TASKS:
         raise UsageError(f"diffusion models do not paint for the prompt {prompt!r}", hint=f"known: {', '.join(TASKS)}")
     kind = TASKS[prompt]
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    for name, value in settings.items():
-        if name not in known:
-            raise UsageError(f"{prompt} has no setting {name!r}", hint=f"known: {', '.join(known)}")
-        if not _fits(str(known[name].type), value):
-            raise UsageError(f"{prompt}: the setting {name} is {value!r}, and must be {known[name].type}")
-    made = kind(**settings)
-    _check(prompt, made)
+    unset = {item.name for item in fields(kind) if item.default is None}
+    given = {name: value for name, value in settings.items() if value is not None or name not in unset}
+    made = read_table(kind, given, Place(prompt, strict=True))
+    if isinstance(made, InpaintSettings) and made.steps_run < 1:
+        raise UsageError(
+            f"{prompt}: strength {made.strength} of {made.steps} steps leaves none to run", hint="raise one of them"
+        )
     return made
-
-
-def _fits(declared: str, value: object) -> bool:
-    if value is None:
-        return "None" in declared
-    if isinstance(value, bool):
-        return False
-    if "float" in declared:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, int if "int" in declared else str)
-
-
-def _check(prompt: str, settings: Settings) -> None:
-    for name in ("width", "height", "steps", "size", "passes"):
-        count = getattr(settings, name, None)
-        if count is not None and count < 1:
-            raise UsageError(f"{prompt}: {name} is {count}", hint="give 1 or more")
-    if isinstance(settings, InpaintSettings):
-        if not 0 < settings.strength <= 1:
-            raise UsageError(f"{prompt}: strength is {settings.strength}", hint="it is above 0 and at most 1")
-        if settings.steps_run < 1:
-            raise UsageError(
-                f"{prompt}: strength {settings.strength} of {settings.steps} steps leaves none to run",
-                hint="raise one of them",
-            )

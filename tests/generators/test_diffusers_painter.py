@@ -243,14 +243,14 @@ def test_what_fails_every_request_is_one_line(paint, name, request_, said):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"steps": 0}, "steps is 0"),
-        ({"strength": 1.5}, "strength is 1.5"),
+        ({"steps": 0}, "steps must be a whole number from 1 up, not 0"),
+        ({"strength": 1.5}, "strength must be a number above 0 up to 1, not 1.5"),
         ({"strength": 0.1}, "leaves none to run"),
-        ({"step": 3}, "no setting 'step'"),
-        ({"passes": "3"}, "passes is '3'"),
-        ({"guidance": float("nan")}, "guidance is nan"),
-        ({"size": True}, "size is True"),
-        ({"loss": None}, "loss is None"),
+        ({"step": 3}, "unknown key 'step'"),
+        ({"passes": "3"}, "passes must be .*, not '3'"),
+        ({"guidance": float("nan")}, "guidance must be a number, not nan"),
+        ({"size": True}, "size must be .*, not True"),
+        ({"loss": None}, "loss must be a text, not None"),
         ({"size": 33}, "size is 33"),
     ],
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from safetensors.numpy import save
 
 from curator.banks.prompts import fill
 from curator.banks.text_cache import encode_prompts
+from curator.errors import ConfigError
 from curator.generators.embedded.answering import (
     Refused,
     answer_each,
@@ -31,6 +32,7 @@ from curator.generators.painter_settings import TASKS
 from curator.generators.requests import Reply, Request
 from curator.generators.surroundings import Surroundings
 from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.ranges import Place, Range, read_table
 from curator.types import Vectors
 
 FORMAT = 2  # raised whenever the same request may get another artefact
@@ -49,16 +51,16 @@ class SynthesisSettings:
     is. Defaults are for spaces of unit vectors; they were looked at with curator-mini.
     """
 
-    k: int = 5
-    boundary_share: float = 0.1
-    noise: float = 0.5
-    candidates: int = 200
-    widenings: int = 6
-    count: int = 1
-    context_weight: float = 0.15
+    k: Annotated[int, Range(1)] = 5
+    boundary_share: Annotated[float, Range(0, 1, above=True)] = 0.1
+    noise: Annotated[float, Range(1e-6)] = 0.5
+    candidates: Annotated[int, Range(1)] = 200
+    widenings: Annotated[int, Range(0)] = 6
+    count: Annotated[int, Range(1)] = 1
+    context_weight: Annotated[float, Range(0)] = 0.15
 
     @classmethod
-    def resolve(cls, prompt: str, given: Mapping[str, Any]) -> SynthesisSettings:
+    def resolve(cls, prompt: str, given: Mapping[str, object]) -> SynthesisSettings:
         """From the settings of a request with that prompt. What a diffusion model would be told there (size, steps) is
         passed over: systems send it to whatever painter there is. Raises Refused for any other key, and a bad value."""
         known = [item.name for item in fields(cls)]
@@ -66,16 +68,12 @@ class SynthesisSettings:
         if unknown := sorted(given.keys() - {*known, *passed_over}):
             raise Refused(f"{prompt} has no setting {', '.join(unknown)}: known are {', '.join(known)}")
         own = {name: given[name] for name in known if name in given}
-        for name, value in own.items():
-            whole = isinstance(getattr(cls(), name), int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                raise Refused(f"the setting {name} cannot be {value!r}")
-        settings = cls(**own)
-        least = {"k": 1, "candidates": 1, "count": 1, "widenings": 0, "noise": 1e-6, "context_weight": 0}
-        low = [name for name, bound in least.items() if getattr(settings, name) < bound]
-        wrong = not 0 < settings.boundary_share <= 1 or settings.count > settings.candidates
-        if low or wrong:
-            raise Refused(f"the settings {own} are out of range")
+        try:
+            settings = read_table(cls, own, Place(prompt, strict=True))
+        except ConfigError as fault:
+            raise Refused(fault.message) from fault
+        if settings.count > settings.candidates:
+            raise Refused(f"{prompt}: count is {settings.count}, more than the {settings.candidates} candidates")
         return settings
 
 
