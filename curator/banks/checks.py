@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from curator.banks.labels import checked_labels
 from curator.banks.prompts import Template, resolve_template
@@ -14,29 +14,29 @@ PLAIN_TEXT = "a text without control characters"
 SOME_TEXTS = "a list of texts"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or text_fault(value, lines=True):
         raise ValueError(PLAIN_TEXT)
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(SOME_TEXTS)
     return tuple(checked_labels(((f"item {place}", item.strip()) for place, item in enumerate(value, 1)), "the list"))
 
 
-def _labels(value: Any) -> str | tuple[str, ...]:
+def _labels(value: object) -> str | tuple[str, ...]:
     return _texts(value) if isinstance(value, list) else _text(value)
 
 
-def _template(value: Any) -> Template:
+def _template(value: object) -> Template:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return resolve_template(value)
     return resolve_template(_text(value))
 
 
-def _some_of(value: Any, known: tuple[str, ...], *, at_least: int) -> tuple[str, ...]:
+def _some_of(value: object, known: tuple[str, ...], *, at_least: int) -> tuple[str, ...]:
     names = set(map(str, value)) if isinstance(value, list) else set()
     if not isinstance(value, list) or not at_least <= len(value) == len(names) or not names <= set(known):
         raise ValueError

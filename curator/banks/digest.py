@@ -21,7 +21,7 @@ def bank_digest(
     *,
     encoder_id: str,
     spec: Mapping[str, Any],
-    parameters: Mapping[str, NDArray[Any]] | None = None,
+    parameters: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> str:
     """32 hexadecimal digits of a SHA-256 over labels in order with roles and prompts, encoder, spec and parameters.
 
@@ -43,7 +43,7 @@ def bank_digest(
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]
 
 
-def array_facts(values: NDArray[Any]) -> list[object]:
+def array_facts(values: NDArray[np.generic]) -> list[object]:
     """Type, shape and checksum of an array, the same on machines of either byte order."""
     little = np.asarray(values, dtype=values.dtype.newbyteorder("<"), order="C")
     return [values.dtype.name, list(values.shape), hashlib.sha256(little.tobytes()).hexdigest()]
@@ -57,5 +57,5 @@ def meaning(kind: str, table: Any) -> Any:
     return without(table, given_by)
 
 
-def without(table: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+def without(table: Mapping[str, object], keys: Sequence[str]) -> dict[str, object]:
     return {key: value for key, value in table.items() if key not in keys}

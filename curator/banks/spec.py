@@ -76,7 +76,7 @@ class IdSpec:
     synonyms: Mapping[str, Texts] = field(default_factory=dict)
     bank: Annotated[str, BANK] | None = None
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         """With only that of `labels` and `bank` which was given."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
@@ -99,7 +99,7 @@ class MiningSpec:
     exclude_above: Share | None = None
     remove_labels: Texts = ()
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         """Without the rules that came later where they are not used, as in banks from before they existed."""
         return {
             key: value
@@ -129,9 +129,9 @@ class BankSpec:
         own = () if self.id.bank is None else (self.id.bank,)
         return tuple(dict.fromkeys((*own, *(bank for source in self.sources for bank in source.banks))))
 
-    def as_mapping(self) -> dict[str, Any]:
+    def as_mapping(self) -> dict[str, object]:
         """Plain JSON values, the same for the same meaning: what a bank keeps of its spec."""
-        negatives: dict[str, Any] = {}
+        negatives: dict[str, object] = {}
         for kind, source_type in SOURCES.items():
             options = [source.as_mapping() for source in self.sources if isinstance(source, source_type)]
             if options:
@@ -185,7 +185,7 @@ def parse_spec(data: Mapping[str, Any], *, where: str) -> BankSpec:
     return spec
 
 
-def _read_id(table: Mapping[str, Any], place: Place, published: Published) -> IdSpec:
+def _read_id(table: Mapping[str, object], place: Place, published: Published) -> IdSpec:
     found = read_table(IdSpec, table, place, defaults={"template": published.template})
     if found.labels is None and found.bank is None:
         raise ConfigError(f"{place.source}: the key 'id.labels' is missing")
@@ -194,7 +194,7 @@ def _read_id(table: Mapping[str, Any], place: Place, published: Published) -> Id
     return found
 
 
-def _read_sources(negatives: Mapping[str, Any], place: Place, published: Published) -> tuple[LabelSource, ...]:
+def _read_sources(negatives: Mapping[str, object], place: Place, published: Published) -> tuple[LabelSource, ...]:
     if unknown := negatives.keys() - SOURCES.keys():
         raise place.unknown(min(unknown), SOURCES)
     found: list[LabelSource] = []
@@ -210,7 +210,7 @@ def _read_sources(negatives: Mapping[str, Any], place: Place, published: Publish
     return tuple(found)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Tuples as lists, all the way down."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

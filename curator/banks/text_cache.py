@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +108,7 @@ def read_file(path: Path) -> list[tuple[list[str], Vectors]]:
         return []
 
 
-def checksum(tensors: Mapping[str, NDArray[Any]]) -> int:
+def checksum(tensors: Mapping[str, NDArray[np.generic]]) -> int:
     """A CRC-32 of texts and vectors: a disk that errs must not change what labels mean."""
     return zlib.crc32(np.ascontiguousarray(tensors["vectors"]).data, zlib.crc32(tensors["texts"].data))
 
@@ -118,7 +117,7 @@ def write_file(folder: Path, texts: Sequence[str], vectors: Vectors) -> None:
     """One file of texts (joined by NUL) and vectors, named by the texts: a damaged one is replaced by its remake."""
     folder.mkdir(parents=True, exist_ok=True)
     blob = "\0".join(texts).encode("utf-8")
-    tensors: dict[str, NDArray[Any]] = {
+    tensors: dict[str, NDArray[np.generic]] = {
         "texts": np.frombuffer(blob, dtype=np.uint8),
         "vectors": np.ascontiguousarray(vectors),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -200,7 +200,7 @@ def check(
       curator calibrate check --alpha 0.05
     """
     workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
-    chosen: dict[str, Any] = {"alphas": alphas} if alphas else {}
+    chosen = {"alphas": alphas} if alphas else {}
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         found = workspace.check_calibration(*sources, watcher=progress, **chosen)
     echo_json(found.as_json()) if as_json else echo_check(found)

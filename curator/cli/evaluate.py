@@ -108,7 +108,7 @@ def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def _table(rows: Iterable[Mapping[str, object]]) -> pa.Table:
     import pyarrow as pa
 
     return pa.Table.from_pylist([dict(row) for row in rows])

@@ -16,22 +16,12 @@ from curator.errors import UsageError
 from curator.review.reviews import FIELDS, Item, Line
 from curator.review.tables import json_of
 
-CONTROLS = {"decision": "choices", "wrong_label": "text", "note": "text"}  # names of the labelling interface
+CONTROLS = {
+    "decision": "choices",
+    "wrong_label": "text",
+    "note": "text",
+}  # of the interface in docs/review.md
 SHOWN = ("image_id", "group_id", "uri", "images", "id_score", "top_id", "top_negative", "export_id")
-INTERFACE = """\
-<View>
-  <Image name="picture" value="$image"/>
-  <Header value="$question"/>
-  <Choices name="decision" toName="picture" choice="single" required="true">
-    <Choice value="id" hotkey="i"/>
-    <Choice value="ood" hotkey="o"/>
-    <Choice value="unsure" hotkey="u"/>
-    <Choice value="bad_image" hotkey="b"/>
-  </Choices>
-  <TextArea name="wrong_label" toName="picture" placeholder="A label that is wrong" maxSubmissions="1"/>
-  <TextArea name="note" toName="picture" placeholder="Note" maxSubmissions="1"/>
-</View>
-"""
 
 
 def tasks_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from xml.etree import ElementTree
 
-from curator.review.label_studio import INTERFACE
+from curator.review.label_studio import CONTROLS
+from curator.review.reviews import DECISIONS
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
 
@@ -40,4 +42,9 @@ def decided(row: str) -> str:
 
 
 def test_the_labelling_interface_in_the_guide_is_the_one_that_is_read_back():
-    assert blocks("xml") == [INTERFACE]
+    (interface,) = blocks("xml")
+    view = ElementTree.fromstring(interface)
+    kinds = {"Choices": "choices", "TextArea": "text"}
+    assert {item.get("name"): kinds[item.tag] for item in view if item.tag in kinds} == CONTROLS
+    assert [choice.get("value") for choice in view.iter("Choice")] == list(DECISIONS)
+    assert {item.get("value") for item in view if item.tag not in kinds} == {"$image", "$question"}

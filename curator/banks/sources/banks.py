@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from curator.banks.published import Published
 from curator.banks.sources.source import Inputs, ReadLabels, SourceLabel
@@ -26,14 +26,14 @@ class BankSource:
     files: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> BankSource:
+    def parse(cls, table: Mapping[str, object], place: Place, published: Published) -> BankSource:
         return read_table(cls, table, place)
 
     @property
     def banks(self) -> tuple[str, ...]:
         return (self.bank,)
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         return asdict(self)
 
     def read(self, inputs: Inputs) -> ReadLabels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from curator.banks.checks import TemplateText, Text, Texts
 from curator.banks.labels import read_labels
@@ -36,7 +36,7 @@ class ListSource:
     banks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> ListSource:
+    def parse(cls, table: Mapping[str, object], place: Place, published: Published) -> ListSource:
         adjectives = table.get("part_of_speech") == "adjective"
         template = published.adjective_template if adjectives else published.template
         found = read_table(cls, table, place, defaults={"template": template})
@@ -48,7 +48,7 @@ class ListSource:
     def files(self) -> tuple[str, ...]:
         return () if self.file is None else (self.file,)
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         """With only that of `file` and `words` which was given."""
         return {key: value for key, value in asdict(self).items() if value not in (None, ())}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from curator.banks.published import Published
 from curator.errors import BankError
@@ -74,10 +74,10 @@ class LabelSource(Protocol):
     def banks(self) -> tuple[str, ...]: ...
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> LabelSource:
+    def parse(cls, table: Mapping[str, object], place: Place, published: Published) -> LabelSource:
         """Checks the table of a spec and fills in defaults. Raises ConfigError that names the key."""
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         """Its options under the keys of the spec."""
 
     def read(self, inputs: Inputs) -> ReadLabels:

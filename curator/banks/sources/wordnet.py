@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from curator.banks.checks import TemplateText, TextsOrNone, some_of
 from curator.banks.prompts import TEMPLATES, fill
@@ -46,7 +46,7 @@ class WordNetSource:
     banks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any], place: Place, published: Published) -> WordNetSource:
+    def parse(cls, table: Mapping[str, object], place: Place, published: Published) -> WordNetSource:
         defaults = {
             "exclude": published.exclude,
             "noun_template": published.template,
@@ -55,7 +55,7 @@ class WordNetSource:
         }
         return read_table(cls, table, place, defaults=defaults)
 
-    def as_mapping(self) -> Mapping[str, Any]:
+    def as_mapping(self) -> Mapping[str, object]:
         """Without superclasses there is no draw: neither key is there then, as in banks from before they existed."""
         values = asdict(self)
         return values if self.superclasses else {key: values[key] for key in values if key not in PHRASE_KEYS}

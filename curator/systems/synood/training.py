@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from curator.errors import BankError
+from curator.generators.embedded.answering import one_torch_thread
 from curator.systems.synood.settings import SynoodSettings
 from curator.types import Vectors
 
@@ -72,7 +72,7 @@ def train_projection(
     labels = torch.from_numpy(np.concatenate([id_labels, synthetic_labels]).astype(np.int64))
     texts = torch.from_numpy(text_vectors.astype(np.float32))
     draw = torch.Generator().manual_seed(settings.seed)
-    with one_thread():
+    with one_torch_thread():  # how sums are divided between threads changes their last digits
         layers = new_layers(images.shape[1], settings.projection_gain, draw)
         optimiser = torch.optim.Adam(layers, lr=settings.projection_rate, weight_decay=settings.projection_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -110,7 +110,7 @@ def tune_labels(
     targets = torch.from_numpy(labels.astype(np.int64))
     features = torch.from_numpy(label_vectors.astype(np.float32)).clone().requires_grad_()
     draw = torch.Generator().manual_seed(settings.seed)
-    with one_thread():
+    with one_torch_thread():  # how sums are divided between threads changes their last digits
         optimiser = torch.optim.SGD(
             [features], lr=settings.tuning_rate, momentum=settings.tuning_momentum, weight_decay=settings.tuning_decay
         )
@@ -185,14 +185,3 @@ def unit_rows(rows: NDArray[np.float32]) -> Vectors:
     wide = rows.astype(np.float64)
     unit: Vectors = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
     return unit
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """How sums are divided between threads changes their last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
