@@ -81,7 +81,7 @@ def folder(tmp_path_factory):
 
 def built(tables, folder):
     spec = parse_spec(tables, where="b.toml")
-    return build_bank(spec, FakeEncoder(16, address="fake"), root=folder, text_cache=TextCache(folder))
+    return build_bank(spec, FakeEncoder(16, address="fake", batch_size=256), root=folder, text_cache=TextCache(folder))
 
 
 def meaning(bank):

@@ -47,7 +47,7 @@ def test_the_vector_of_an_ensemble_is_the_mean_of_unnormalised_embeddings_over_i
 @settings(deadline=None)  # it writes files
 @given(st.lists(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=3), max_size=12), st.sampled_from([1, 4, 99]))
 def test_prompts_of_any_number_of_lines_may_be_mixed(tmp_path_factory, many, at_once):
-    encoder = FakeEncoder(16, address="fake")
+    encoder = FakeEncoder(16, address="fake", batch_size=256)
     prompts = ["\n".join(lines) for lines in many]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("curator.banks.text_cache.TEXTS_AT_ONCE", at_once)
