@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from curator.errors import ConfigError
 from curator.resources import read_folder
@@ -66,3 +67,15 @@ def shipped_queries() -> Mapping[str, NamedQuery]:
 def report_queries() -> Mapping[str, NamedQuery]:
     """The statements meant for users (`curator query`), by name."""
     return {name: query for name, query in shipped_queries().items() if query.origin == "report.sql"}
+
+
+def user_queries(folder: Path) -> dict[str, NamedQuery]:
+    """The same and those of a folder's `*.sql`, which go first. Raises ConfigError for a file that holds none."""
+    own: dict[str, NamedQuery] = {}
+    for path in sorted(folder.glob("*.sql")):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise ConfigError(f"{path}: cannot be read: {fault}", hint="named queries are UTF-8 text") from fault
+        own |= parse_queries(text, origin=str(path))
+    return {**report_queries(), **own}

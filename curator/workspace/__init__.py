@@ -13,12 +13,12 @@ from typing import Literal
 import pyarrow as pa
 
 from curator.config import Config
-from curator.errors import ConfigError, UsageError
+from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
 from curator.policy import Policy, Rule
 from curator.store import CheckResult, ListingCounts, run_checks
-from curator.store.queries import NamedQuery, parse_queries, report_queries
+from curator.store.queries import NamedQuery, user_queries
 from curator.types import Bank
 from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
@@ -283,14 +283,7 @@ class Workspace:
 
         Raises ConfigError for a file that is no text or holds no queries.
         """
-        own: dict[str, NamedQuery] = {}
-        for path in sorted(self.layout.queries.glob("*.sql")):
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as fault:
-                raise ConfigError(f"{path}: cannot be read: {fault}", hint="named queries are UTF-8 text") from fault
-            own |= parse_queries(text, origin=str(path))
-        return {**report_queries(), **own}
+        return user_queries(self.layout.queries)
 
     def query(self, name: str, **parameters: object) -> pa.Table:
         """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
