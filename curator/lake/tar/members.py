@@ -166,7 +166,7 @@ def _described(header: tarfile.TarInfo, content: Content) -> tuple[TarMember, in
         if header.type not in EXTENSIONS:
             member = _member(header, long_name, pax, content)
             return member, _padded(member.size if _has_data(header) else 0)
-        data = _extension(header, content)
+        data = content.take(_padded(header.size))[: header.size]  # a global one can hold no name or size of its own
         if header.type in PAX_HEADERS:
             pax.update(_pax_records(data))
         elif header.type == tarfile.GNUTYPE_LONGNAME:
@@ -196,11 +196,6 @@ def _header(block: bytes, content: Content) -> tarfile.TarInfo:
         while content.take(BLOCK)[504]:
             continue
     return header
-
-
-def _extension(header: tarfile.TarInfo, content: Content) -> bytes:
-    """What a header says of the next one. A global one is passed over: it cannot hold a name or a size of its own."""
-    return content.take(_padded(header.size))[: header.size]
 
 
 def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:

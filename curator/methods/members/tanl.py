@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.methods.grouping import ONE_GROUP, Chunks, Groups
@@ -71,11 +70,5 @@ class TANL(ProbabilityMethod):
 
     def log_odds(self, statistics: Statistics) -> Scores:
         """Of the mean over the sums of the first one, two, ... chunks of negatives."""
-        sums = prefix_masses(statistics.masses[self.scale, self.groups])
+        sums = np.logaddexp.accumulate(statistics.masses[self.scale, self.groups], axis=1)
         return log_odds_of_mean(statistics.id_mass(self.scale)[:, None] - sums)
-
-
-def prefix_masses(masses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logs of sums of exponentials (n, G) to those of the first one, two, ... of them, (n, G)."""
-    sums: NDArray[np.float64] = np.logaddexp.accumulate(masses, axis=1)
-    return sums
