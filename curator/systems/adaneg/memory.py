@@ -19,7 +19,7 @@ from curator.types import Vectors
 ENTROPY_FLOOR = 1e-8  # inside the logarithm, as published
 
 
-class Stored(NamedTuple):
+class SlotImage(NamedTuple):
     """An image in a slot: its entropy and its vector on the grid, (d,)."""
 
     entropy: float
@@ -33,18 +33,18 @@ class Memory:
         self.texts, self._images = texts, slots - 1
         self._sums = on_grid(texts)  # of the text and its images
         self._proxies = unit(self._sums)
-        self.stored: dict[int, list[Stored]] = {}
+        self.stored: dict[int, list[SlotImage]] = {}
 
     def insert(self, label: int, entropy: float, vector: NDArray[np.float64]) -> bool:
         """Store an image (d,), from `on_grid`, for a label. False where the slots hold surer ones."""
         held = self.stored.setdefault(label, [])
         if len(held) < self._images:
-            held.append(Stored(entropy, vector))
+            held.append(SlotImage(entropy, vector))
         else:
             worst = max(range(len(held)), key=lambda place: held[place].entropy)
             if not entropy < held[worst].entropy:
                 return False
-            held[worst] = Stored(entropy, vector)
+            held[worst] = SlotImage(entropy, vector)
         # Sums on the grid are exact, so taking the old one off would do as well; this is simpler and short.
         self._sums[label] = on_grid(self.texts[label : label + 1])[0] + sum(image.vector for image in held)
         self._proxies[label] = unit(self._sums[label : label + 1])[0]
