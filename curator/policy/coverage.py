@@ -45,9 +45,9 @@ def coverage(flagged: int, held_out: int, *, k: int | None = None, n: int = 0) -
     return Coverage(flagged, held_out, rate, low, high, None if k is None else excess(flagged, held_out, k, n))
 
 
-def clopper_pearson(part: int, whole: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def clopper_pearson(part: int, whole: int) -> tuple[float, float]:
     """The exact interval of a share. (0, 1) for a share of nothing."""
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     low = 0.0 if part == 0 else _bisect(lambda share: binomial_tail(part, whole, share) < tail)
     high = 1.0 if part == whole else _bisect(lambda share: 1 - binomial_tail(part + 1, whole, share) >= tail)
     return low, high

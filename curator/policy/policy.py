@@ -68,7 +68,7 @@ class Policy:
         return flagged
 
 
-def default_policy(bank: Bank, method: Method, *, name: str = "default", rule: DefaultRule = "even_odds") -> Policy:
+def default_policy(bank: Bank, method: Method, *, rule: DefaultRule = "even_odds") -> Policy:
     """The cut that needs no reference images. It promises no share of kept ID images: that takes `calibrate`.
 
     even_odds: `id_score` below 0.5 is flagged. NegLabel: the negatives outweigh the ID labels; MCM: no ID label
@@ -78,7 +78,7 @@ def default_policy(bank: Bank, method: Method, *, name: str = "default", rule: D
     100 % of the ID images, depending on these numbers; label for label flags 3 to 13 %.
     """
     cut = method.default_min_log_odds(even_statistics(bank, method), rule)
-    return _policy(bank, method, name, cut, {"kind": "default", "rule": rule})
+    return _policy(bank, method, "default", cut, {"kind": "default", "rule": rule})
 
 
 def calibrated_policy(

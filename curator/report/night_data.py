@@ -51,16 +51,6 @@ class Accounting(TypedDict):
     objects_gone: int
 
 
-class LakeCounts(TypedDict):
-    """What is in the lake now: data = images + duplicates + rejects."""
-
-    objects: int
-    data: int
-    images: int
-    duplicates: int
-    rejects: int
-
-
 class FlagRate(TypedDict):
     """The share of scored images that are flagged, 0–1, with its 95 % interval."""
 
@@ -235,7 +225,7 @@ class NightData(TypedDict):
     night: NightFacts
     decided_by: DecidedBy
     accounting: Accounting
-    lake: LakeCounts
+    lake: dict[str, int]  # what is there now: objects, data = images + duplicates + rejects
     flags: FlagRate
     nights: list[NightRate]
     rejects: list[RejectCount]

@@ -43,10 +43,11 @@ class Tested:
     p_value: float
 
 
-def wilson(part: int, whole: int, *, z: float = NORMAL_95) -> Proportion:
+def wilson(part: int, whole: int) -> Proportion:
     """The share part/whole with Wilson's score interval."""
     if whole == 0:
         return Proportion(part, whole, math.nan, math.nan, math.nan)
+    z = NORMAL_95
     share, weight = part / whole, z * z / whole
     middle = (share + weight / 2) / (1 + weight)
     half = z * math.sqrt(share * (1 - share) / whole + weight / (4 * whole)) / (1 + weight)

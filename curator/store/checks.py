@@ -9,6 +9,8 @@ import pyarrow as pa
 from curator.resources import read_folder
 from curator.store.database import Database
 
+SHOWN = 20  # violators of each check, at most
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -33,13 +35,13 @@ def read_everything(database: Database) -> int:
     return int(sum(database.arrow(counts)["n"].to_pylist())) if tables else 0
 
 
-def run_checks(database: Database, *, limit: int = 20) -> list[CheckResult]:
+def run_checks(database: Database) -> list[CheckResult]:
     """Run every check of `sql/checks`, in name order."""
     results = []
     for name, sql in read_folder("curator.sql", "checks", suffix=".sql").items():
         lines = sql.strip().splitlines()
         statement = " ".join(line[2:].strip() for line in lines if line.startswith("--"))
         body = "\n".join(line for line in lines if not line.startswith("--")).rstrip().rstrip(";")
-        violators = database.arrow(f"select * from (\n{body}\n) order by all limit {int(limit)}")
+        violators = database.arrow(f"select * from (\n{body}\n) order by all limit {SHOWN}")
         results.append(CheckResult(name, statement, violators))
     return results

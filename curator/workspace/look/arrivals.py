@@ -13,11 +13,6 @@ from curator.report.night_data import ArrivedImage
 from curator.store import Database
 from curator.store.tables import Row
 
-ITEM = (
-    "image_id", "uri", "id_score", "log_odds", "cut", "top_id", "top_id_cosine", "top_negative", "top_negative_cosine",
-    "source_label", "group_id", "present",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
@@ -43,4 +38,4 @@ class Arrivals:
         """One image with all that a gallery tells of it."""
         row: Row = self.table.slice(place, 1).to_pylist()[0]
         margin = None if row["cut"] is None else row["log_odds"] - row["cut"]
-        return cast(ArrivedImage, {name: row[name] for name in ITEM} | {"margin": margin})
+        return cast(ArrivedImage, {name: (row | {"margin": margin})[name] for name in ArrivedImage.__annotations__})
