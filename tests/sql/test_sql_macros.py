@@ -110,8 +110,8 @@ def test_the_calibration_of_the_policy_rules_else_the_newest_of_the_scoring(data
             f"'r{number}')"
         )
     found = database.arrow(
-        "select ruling_calibration(own, 'e', 'b', method) as found from (values ('c1', 'm'), (null, 'm'), (null, 'x')) "
-        "as asked (own, method)"
+        "select ruling_calibration(own, 'e', 'b', method) as found "
+        "from (values (1, 'c1', 'm'), (2, null, 'm'), (3, null, 'x')) as asked (place, own, method) order by place"
     )
     assert found["found"].to_pylist() == ["c1", "c2", None]
 
