@@ -170,7 +170,7 @@ def test_being_killed_between_index_and_manifest_leaves_an_empty_cache(lake, fol
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("curator.vectors.index_cache.Manifest.write", killed)
+    monkeypatch.setattr("curator.vectors.index_cache.IndexManifest.write", killed)
     with pytest.raises(KeyboardInterrupt):
         Neighbours.open(lake.collection(), FLAT, folder)
     assert status(lake, FLAT, folder) == ("missing", "build")
