@@ -82,7 +82,7 @@ class RejectCount(TypedDict):
     detail: str
 
 
-class PassedOver(TypedDict):
+class PassedFiles(TypedDict):
     """Files that were not read, of a listing or an archive, under one heading."""
 
     place: str
@@ -119,7 +119,7 @@ class PinnedNight(TypedDict):
     ruling: bool
 
 
-class Drift(TypedDict):
+class NightDrift(TypedDict):
     """How the night differs from the baseline. mmd_images: of both sides, how many were compared."""
 
     baseline: PinnedNight | None
@@ -229,11 +229,11 @@ class NightData(TypedDict):
     flags: FlagRate
     nights: list[NightRate]
     rejects: list[RejectCount]
-    passed_over: list[PassedOver]
+    passed_over: list[PassedFiles]
     stages: list[StageTime]
     shards: list[dict[str, object]]
     scores: ScoreShares
-    drift: Drift
+    drift: NightDrift
     map: MapCounts
     clusters: list[ClusterData]
     certain: list[GalleryImage]

@@ -16,7 +16,7 @@ from curator.report import blocks
 from curator.report.blocks import Thumbnail, facts, table
 from curator.report.charts import rate_chart, score_chart
 from curator.report.gallery import card
-from curator.report.night_data import ClusterData, Drift, NightData, NightFacts, NightRate, StageTime
+from curator.report.night_data import ClusterData, NightData, NightDrift, NightFacts, NightRate, StageTime
 from curator.report.night_map import MapPoints, packed
 
 RATES = "95 % intervals by Wilson (1927). Images count on the night they first came. Times are UTC."
@@ -110,7 +110,7 @@ def _verdict(data: NightData) -> str:
     return f'{broken}<dl class="cards">{shown}</dl>'
 
 
-def drift_word(drift: Drift) -> str:
+def drift_word(drift: NightDrift) -> str:
     """What the tests of drift say, in a word or two."""
     if drift["baseline"] is None:
         return "no baseline"
@@ -220,7 +220,7 @@ def p_text(value: float | None) -> str:
     return blocks.NONE if value is None else f"{value:.3f}" if value >= 0.001 else "<\N{NO-BREAK SPACE}0.001"
 
 
-def psi_word(drift: Drift) -> str:
+def psi_word(drift: NightDrift) -> str:
     """By the usual rule of thumb, and beside what chance alone would give."""
     if drift["psi"] is None:
         return "–"

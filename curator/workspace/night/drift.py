@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from curator.errors import UsageError
-from curator.report.night_data import Drift, PinnedNight, ScoreShares
+from curator.report.night_data import NightDrift, PinnedNight, ScoreShares
 from curator.report.statistics import (
     MMD_SAMPLE,
     Tested,
@@ -118,7 +118,7 @@ def score_shares(scores: NightScores) -> ScoreShares:
 
 def measure_drift(
     context: Context, database: Database, selection: Row, scores: NightScores, arrivals: pa.Table
-) -> Drift:
+) -> NightDrift:
     """All tests of tonight against the baseline; None where there is nothing to test."""
     psi, by_chance = stability_index(scores.baseline, scores.tonight)
     distance = kolmogorov_smirnov(scores.baseline, scores.tonight)

@@ -27,7 +27,7 @@ from curator.report.night_data import (
     NightData,
     NightFacts,
     NightRate,
-    PassedOver,
+    PassedFiles,
     RejectCount,
     StageTime,
 )
@@ -116,7 +116,7 @@ def _gather(
         "flags": _rate(int(arrivals.flagged.sum()), len(arrivals)),
         "nights": _nights(database, night["run_number"]),
         "rejects": cast(list[RejectCount], database.rows("list_reject_reasons", run_id=run_id)),
-        "passed_over": cast(list[PassedOver], database.rows("list_passed_over", run_id=run_id)),
+        "passed_over": cast(list[PassedFiles], database.rows("list_passed_over", run_id=run_id)),
         "stages": cast(list[StageTime], database.rows("list_stages", run_id=run_id)),
         "shards": [plain_row(row) for row in database.rows("list_slowest_shards", run_id=run_id, limit=SHARDS)],
         "scores": score_shares(scores),
