@@ -117,7 +117,7 @@ def test_the_budget_is_kept_and_what_was_answered_is_not_lost():
     generator = ScriptedGenerator(lambda request: listed("moon"))
     with pytest.raises(BudgetSpent, match="budget of 2 calls is spent: 3 calls") as caught:
         asker_of(generator, store, most=2).ask("reasoner", [about(name) for name in "abcde"])
-    assert "--max-calls" in (caught.value.hint or "")
+    assert "`max_calls`" in (caught.value.hint or "")
     assert len(generator.asked) == len(store.rows) == 2
     calls = asker_of(generator, store, most=3).ask("reasoner", [about(name) for name in "abcde"])
     assert len(calls) == 5 and len(generator.asked) == 5

@@ -282,7 +282,7 @@ def test_what_is_not_its_own_is_never_written_over(site, tmp_path):
     export(site, tmp_path / "out", "csv")
     with pytest.raises(UsageError, match="is finished") as caught:
         export(site, tmp_path / "out", "csv")
-    assert "--update" in caught.value.hint
+    assert "`update`" in caught.value.hint
     for replace in ("nothing", "update"):
         with pytest.raises(UsageError, match="something else"):
             export(site, tmp_path / "out", "jsonl", replace=replace)
