@@ -22,9 +22,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from curator.cli import cli
-from curator.lake import ReadOptions, read_shard
+from curator.lake import ReadOptions, encodings, read_shard
 from curator.lake.parquet import pages as parquet_pages
-from curator.lake.tar import members as tar_members
 from curator.types import Reject, Shard, SourceObject
 from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK
@@ -301,7 +300,7 @@ def night(tmp_path_factory) -> Night:
     workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tar_members, "EXPANSION_FREE", 32 << 20)  # the real ones are for real images
+        patch.setattr(encodings, "EXPANSION_FREE", 32 << 20)  # the real ones are for real images
         patch.setattr(parquet_pages, "MAX_PAGE_BYTES", 32 << 20)
         result = CliRunner().invoke(cli, ["-w", str(folder.parent / "workspace"), "scan", str(folder)])
     assert result.exit_code == 0, result.output
