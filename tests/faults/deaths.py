@@ -9,6 +9,7 @@ import time
 
 from curator.store import Database
 from tests.faults.laboratory import COMMANDS, Laboratory, Trial, snapshot
+from tests.faults.zygote import Ended
 
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 
@@ -18,14 +19,12 @@ def strike(lab: Laboratory, command: str, event: int, number: signal.Signals) ->
     trial = Trial(number.name, f"{command}: event {event} of {lab.unbroken(command).events}", runs=1)
     with lab.workspace(COMMANDS[command].state) as workspace:
         ended = lab.run(workspace, command, at=event, signal=int(number))
-        if ended.events is not None and ended.events < event:  # some are due by the clock: it was over before
-            trial.injected = 0
-            trial.expect(ended.status == 0, f"status {ended.status}: {ended.stderr[-500:]}")
-        elif number == signal.SIGKILL:
-            trial.expect(ended.status == -signal.SIGKILL, f"status {ended.status}: {ended.stderr[-500:]}")
-        else:
-            trial.runs -= 1
-            trial.expect_one_line(ended, "interrupted", status=130)
+        if not was_over(trial, ended, event):
+            if number == signal.SIGKILL:
+                trial.expect(ended.status == -signal.SIGKILL, f"status {ended.status}: {ended.stderr[-500:]}")
+            else:
+                trial.runs -= 1
+                trial.expect_one_line(ended, "interrupted", status=130)
         lab.recover(trial, workspace, command)
     return trial
 
@@ -37,12 +36,22 @@ def strike_within(lab: Laboratory, command: str, event: int, number: signal.Sign
     trial = Trial(f"{number.name} within", f"{command}: {what}")
     with lab.workspace(COMMANDS[command].state) as workspace:
         ended = lab.run(workspace, command, at=event, signal=int(number), within=True, statement=statement)
-        trial.expect_one_line(ended, "interrupted", status=130)
+        if statement or not was_over(trial, ended, event):
+            trial.expect_one_line(ended, "interrupted", status=130)
         lab.recover(trial, workspace, command)
         with Database.open_reader(snapshot(workspace)) as database:
             statuses = database.arrow("select distinct status from run order by status")["status"].to_pylist()
         trial.expect("failed" not in statuses, f"runs are {statuses}")
     return trial
+
+
+def was_over(trial: Trial, ended: Ended, event: int) -> bool:
+    """Whether the run had ended, well, before the event that was to be struck: some events are due by the clock."""
+    if ended.events is None or ended.events >= event:
+        return False
+    trial.injected = 0
+    trial.expect(ended.status == 0, f"status {ended.status}: {ended.stderr[-500:]}")
+    return True
 
 
 def interrupt_within_a_statement(lab: Laboratory, rng: random.Random) -> Trial:
