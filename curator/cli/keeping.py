@@ -78,7 +78,7 @@ def backup(app: App, destination: str, keep: int | None, without_lost: bool, ver
 
 
 def _verify(app: App, place: str, *, as_json: bool) -> None:
-    from curator.workspace.keep.backup_check import verify_backups
+    from curator.workspace.keep.backup import verify_backups
 
     app.start_logs()
     found = verify_backups(place)

@@ -29,8 +29,8 @@ from curator.workspace.evaluate.plan import EvaluationRequest
 from curator.workspace.evaluate.run import run_evaluation
 from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
 from curator.workspace.keep.doctor import examine
-from curator.workspace.keep.findings import Finding
 from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
+from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.learn.build import build_bank
 from curator.workspace.learn.run import LearnRequest, LearnSummary, plan_learning, run_learning

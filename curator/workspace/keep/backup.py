@@ -1,4 +1,4 @@
-"""Backups: a copy of the workspace that is whole or not there, and the way back.
+"""Backups: a copy of the workspace that is whole or not there, whether it still is what was written, and the way back.
 
 A backup is taken under the workspace's lock, with the ledger closed, so it is the state between two runs. It is put
 together under a hidden name and renamed, so a killed one leaves nothing that looks like a backup. All that the ledger
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from curator.durable import sync
-from curator.errors import BackupError, CuratorError, UsageError
+from curator.errors import BackupError, CuratorError, UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
@@ -61,6 +61,29 @@ class BackupSummary:
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupCheck:
+    """What was found of one backup, as paths in it. `lost`: what its ledger refers to and was never in it.
+
+    `fault`: why its manifest, or its ledger, says nothing.
+    """
+
+    path: str
+    files: int
+    damaged: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    fault: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.damaged or self.missing or self.extra or self.lost or self.fault)
+
+    def as_json(self) -> dict[str, object]:
+        return {**asdict(self), "whole": self.is_whole}
 
 
 def refuse_remote_backup(place: Path | str) -> None:
@@ -138,6 +161,41 @@ def lacking_files(layout: Layout, manifest: BackupManifest) -> list[str]:
         return sorted(manifest.lost)
     with damage(layout.ledger, remedy="name another backup"), Database.open_reader(layout.ledger) as database:
         return sorted(referred_files(layout, database) - manifest.files.keys() | set(manifest.lost))
+
+
+def verify_backups(place: Path | str) -> list[BackupCheck]:
+    """Read every file of a backup, or of all backups of a folder, and compare it with the manifest.
+
+    Raises BackupError where there is no backup.
+    """
+    refuse_remote_backup(place)
+    place = expanded(place).resolve()
+    backups = [place] if (place / MANIFEST).is_file() else list_backups(place)
+    if not backups:
+        raise BackupError(f"{place}: there is no backup", hint="name a backup, or a folder of backups")
+    with disk_faults(place):
+        return [_verify(backup) for backup in backups]
+
+
+def _verify(backup: Path) -> BackupCheck:
+    try:
+        manifest = BackupManifest.read(backup)
+    except BackupError as said:
+        return BackupCheck(str(backup), 0, fault=said.message)
+    there = {path.relative_to(backup).as_posix() for path in backup.rglob("*") if not path.is_dir()} - {MANIFEST}
+    damaged = [
+        name for name, stored in manifest.files.items() if name in there and not is_as_written(backup / name, stored)
+    ]
+    missing, extra = manifest.files.keys() - there, there - manifest.files.keys()
+    lost, fault = manifest.lost, None
+    try:
+        if Layout(backup).ledger.name not in {*damaged, *missing}:
+            lost = tuple(lacking_files(Layout(backup), manifest))
+    except WorkspaceError as said:
+        fault = said.message
+    return BackupCheck(
+        str(backup), len(manifest.files), tuple(damaged), tuple(sorted(missing)), tuple(sorted(extra)), lost, fault
+    )
 
 
 def _close_ledger(context: Context) -> tuple[set[str], dict[str, CuratorError]]:

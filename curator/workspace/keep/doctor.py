@@ -10,15 +10,14 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from curator.errors import CuratorError
+from curator.errors import CuratorError, WorkspaceError
 from curator.generators import check_address
 from curator.generators.requests import Role
+from curator.review.journal import ASIDE, PATTERN, kept_aside, read_journal
 from curator.store import Database, run_checks
 from curator.workspace.context import Context
 from curator.workspace.judge.shortage import selected_shortage
-from curator.workspace.keep.findings import Finding
-from curator.workspace.keep.integrity import INTEGRITY, bank_specs
-from curator.workspace.keep.review_findings import review_findings
+from curator.workspace.keep.integrity import INTEGRITY, Finding, bank_specs
 from curator.workspace.lock import describe_holder, is_locked, read_holder
 from curator.workspace.mishaps import damage
 from curator.workspace.session import reading
@@ -36,6 +35,7 @@ from curator.workspace.stored.presence import (
 PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
 GENERATOR_PACKAGES = {"endpoint": ("openai", "endpoint"), "diffusers": ("diffusers", "diffusion")}
 LOW_DISK_BYTES = 2_000_000_000
+READABLE = "decisions wait in it: make it a file that you may read and write, or move it away"
 
 
 def examine(context: Context, *, check: bool = False) -> list[Finding]:
@@ -55,7 +55,7 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("bank spec", bank_specs),
         ("ledger", _ledger),
         ("vectors", _vector_files),
-        ("reviews", review_findings),
+        ("reviews", _reviews),
         ("calibration", _references),
     ]
     if check and not is_new(context.layout):
@@ -210,6 +210,37 @@ def _vector_files(context: Context) -> Iterator[Finding]:
         )
     else:
         yield Finding("vectors", "ok", f"{len(names)} vector files")
+
+
+def _reviews(context: Context) -> Iterator[Finding]:
+    """Journals that cannot be recorded, lines that were kept aside, and how many decisions wait."""
+    folder = context.layout.reviews
+    if folder.exists() and not folder.is_dir():
+        yield Finding("reviews", "failed", f"{folder} is no folder", "move it away: review pages keep decisions there")
+        return
+    waiting = 0
+    for path in sorted((*folder.glob(PATTERN), *folder.glob(ASIDE))):
+        is_aside = path.match(ASIDE)
+        try:
+            entries = read_journal(path)
+        except WorkspaceError as fault:
+            yield Finding("reviews", "failed", fault.message, READABLE)
+            continue
+        faults = [f"line {entry.number}: {entry.fault}" for entry in entries if entry.fault is not None]
+        if is_aside:
+            reason = faults[0] if faults else "nothing is wrong with them now"
+            message = f"{path}: {len(entries)} decisions that could not be recorded; {reason}"
+            yield Finding(
+                "reviews", "warning", message, f"mend it, run `curator review import {path}`, then remove the file"
+            )
+            continue
+        waiting += len(entries) - len(faults)
+        if faults:
+            message = f"{path}: {len(faults)} decisions that cannot be recorded; {faults[0]}"
+            remedy = f"mend it, or let the next command about reviews keep it aside in {kept_aside(path)}"
+            yield Finding("reviews", "warning", message, remedy)
+    if waiting:
+        yield Finding("reviews", "ok", f"{waiting} decisions wait: the next command about reviews records them")
 
 
 def _references(context: Context) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from curator.banks import TextCache
@@ -17,7 +18,6 @@ from curator.store.checks import read_everything
 from curator.store.migrate import pending_migrations
 from curator.vectors import damaged_index
 from curator.workspace.context import Context
-from curator.workspace.keep.findings import Finding
 from curator.workspace.keep.recover import bank_in_use, spec_faults
 from curator.workspace.lock import is_locked
 from curator.workspace.mishaps import damage
@@ -26,8 +26,17 @@ from curator.workspace.stored.losses import Kept, kept_artefacts, kept_banks, ke
 from curator.workspace.stored.presence import PUBLISH, RECOVER, has_ledger, rescan
 
 REINDEX = "nothing to do: it is made again when it is used; or now, by `curator index build`"
-
 FROM_BACKUP = "restore a backup by `curator restore BACKUP FOLDER`"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing examined. `failed` needs a hand, `warning` may, `ok` does not."""
+
+    subject: str
+    state: Literal["ok", "warning", "failed"]
+    message: str
+    hint: str | None = None
 
 
 def _live_ledger(context: Context) -> Iterator[Finding]:

@@ -8,9 +8,11 @@ the same proposal. With few reviews both halves are all of them, and the proposa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +29,6 @@ from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.review.evidence import Judged, LabelEdit, additions, removals, varied
 from curator.workspace.review.judgement import ReviewFigures, Sided, judge, shortfall
-from curator.workspace.review.spec import proposed_spec, spec_text
 from curator.workspace.session import reading, writing
 
 MOST_TRIED = 20  # labels of each kind
@@ -154,7 +155,7 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     )
     if not proposed:
         return found
-    table = proposed_spec(name, parent, proposed)
+    table = _proposed_spec(name, parent, proposed)
     bank = build_bank(
         parse_spec(table, where=f"the proposed bank {name}"),
         context.encoder,
@@ -166,7 +167,9 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     before, after = (
         sides.figures(log_odds(side, resolve_method(asked, side), sides.vectors), cut) for side in (parent, bank)
     )
-    return replace(found, before=before, after=after, verdict=judge(before, after), spec=spec_text(table, found.parent))
+    return replace(
+        found, before=before, after=after, verdict=judge(before, after), spec=_spec_text(table, found.parent)
+    )
 
 
 def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[Row]) -> list[Judged]:
@@ -226,3 +229,39 @@ def _tried(
     bank = varied(parent, removed, added)
     scores = log_odds(bank, resolve_method(method, bank), sides.vectors)
     return sides.figures(scores, cut), shortfall(scores, sides.is_id, cut)
+
+
+def _proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> dict[str, object]:
+    """The tables of the spec. The parent is named by its digest, so that the judgement is of the bank that is built."""
+    address = f"{parent.name}@{parent.digest}"
+    template = parent.spec.get("id", {}).get("template")
+    added = sorted(item.label for item in proposed if item.action == "add")
+    removed = sorted(item.label for item in proposed if item.action == "remove")
+    names = parent.spec.get("mining", {}).get("remove_id_names", True)
+    shaped = {} if template is None else {"template": list(template) if isinstance(template, tuple) else template}
+    negatives: dict[str, object] = {"lists": [{"words": added, **shaped, "mine": False}]} if added else {}
+    return {
+        "name": name,
+        "id": {"bank": address, **shaped},
+        "negatives": {**negatives, "banks": [{"bank": address, "mine": False}]},
+        "mining": {"remove_id_names": names, **({"remove_labels": removed} if removed else {})},
+    }
+
+
+def _spec_text(table: Mapping[str, Any], parent: str) -> str:
+    """The tables as TOML."""
+    lines = [f"# What reviewers decided about the flags of {parent}: made by `curator bank propose`."]
+    lines += [f"name = {_value(table['name'])}", "", "[id]", *_pairs(table["id"])]
+    for kind, sources in table["negatives"].items():
+        for source in sources:
+            lines += ["", f"[[negatives.{kind}]]", *_pairs(source)]
+    return "\n".join([*lines, "", "[mining]", *_pairs(table["mining"])]) + "\n"
+
+
+def _pairs(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in table.items()]
+
+
+def _value(value: object) -> str:
+    """Texts, flags and lists of texts: TOML writes them as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
