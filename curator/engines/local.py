@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import KnownContents
-from curator.engines.settling import settle
-from curator.engines.stages import Chunk, Fault, Progress, ShardBuilder, shard_chunks
+from curator.engines.stages import Chunk, Fault, Progress, ShardBuilder, settle, shard_chunks
 from curator.lake import ReadOptions
 from curator.types import Encoder, Shard, ShardOutcome
 

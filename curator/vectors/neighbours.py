@@ -10,17 +10,16 @@ depend on the index.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.types import Vectors
-from curator.vectors.admission import Admission, Allow
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
 from curator.vectors.exact import TIE, Found, rank, scan
 from curator.vectors.index_cache import open_index
@@ -30,6 +29,8 @@ from curator.vectors.recipes import Recipe
 MAX_FETCH = 2048  # candidates a query, the limit of FAISS on GPUs; beyond, an exact scan is no slower
 _WIDEN = 4
 _SCORES = 1 << 23  # scores of queries against vectors held at a time: 32 MiB
+
+Allow: TypeAlias = "Callable[[str], bool] | NDArray[np.bool_]"  # of an id; of all positions, (n,)
 
 
 class SearchableIndex(Protocol):
@@ -48,6 +49,46 @@ class Neighbour:
 
     id: str
     cosine: float
+
+
+class Admission:
+    """The positions that a search may return: all; those of a mask (n,); or those whose id a predicate accepts.
+
+    A predicate is asked only about candidates, unless every position must be known. `share` is the admitted part of the
+    collection, 0–1; for a predicate it is not known and said to be 1. Raises UsageError for a mask of another shape.
+    """
+
+    def __init__(self, collection: VectorCollection, allow: Allow | None) -> None:
+        self._collection = collection
+        self._predicate = allow if callable(allow) else None
+        self._mask = allow if isinstance(allow, np.ndarray) else None
+        mask = self._mask
+        if mask is not None and (mask.shape != (len(collection),) or mask.dtype != np.bool_):
+            raise UsageError(f"a mask of shape {mask.shape} and type {mask.dtype} for {len(collection)} vectors")
+
+    @property
+    def share(self) -> float:
+        return 1.0 if self._mask is None else float(self._mask.mean()) if self._mask.size else 0.0
+
+    def of(self, positions: Positions) -> NDArray[np.bool_]:
+        """Which of these positions, of any shape, are admitted; -1 never is."""
+        known, places = np.unique(positions, return_inverse=True)
+        return (self._admits(np.maximum(known, 0)) & (known >= 0))[places].reshape(positions.shape)
+
+    def positions(self) -> Positions:
+        """All admitted positions, ascending."""
+        if self._mask is None:
+            everything = np.arange(len(self._collection))
+            blocks = np.split(everything, range(BLOCK_ROWS, len(everything), BLOCK_ROWS))
+            self._mask = np.concatenate([self._admits(block) for block in blocks])
+        return np.flatnonzero(self._mask)
+
+    def _admits(self, positions: Positions) -> NDArray[np.bool_]:
+        if self._mask is not None:
+            return self._mask[positions]
+        if self._predicate is None:
+            return np.ones(len(positions), bool)
+        return np.fromiter(map(self._predicate, self._collection.ids_at(positions)), bool, len(positions))
 
 
 class Neighbours:

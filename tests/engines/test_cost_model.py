@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curator.config import RaySection
 from curator.engines.cost_model import Fleet, StageCosts, estimate
-from curator.engines.lanes import allot
+from curator.engines.ray_engine import allot
 from curator.errors import EngineError
 
 COSTS = StageCosts(

@@ -15,8 +15,7 @@ from curator.engines import stages
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents, id_table
 from curator.engines.local import LocalEngine
-from curator.engines.settling import Settlement
-from curator.engines.stages import EncodedShard, ShardBuilder, shard_chunks
+from curator.engines.stages import EncodedShard, Settlement, ShardBuilder, shard_chunks
 from curator.lake import PassedOver, ReadOptions, content_id
 from curator.types import Datum, ImageFacts, Pixels, Preprocess, Reject, Shard, ShardOutcome, SourceObject, Vectors
 

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import io
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from PIL import Image
 
 from curator.errors import EncoderError, GeneratorError, MissingExtra
-from curator.generators.diffusion.batches import Batch, in_batches, open_pictures, picture_reply, refusal
 from curator.generators.diffusion.guide_address import guide_revision, split_guide
 from curator.generators.model_files import PIPELINE_MARKER, revision_of
-from curator.generators.painter_settings import DrawSettings, InpaintSettings, Settings
-from curator.generators.pictures import LONGEST_SIDE
+from curator.generators.painter_settings import DrawSettings, InpaintSettings, Settings, read_settings
+from curator.generators.pictures import LONGEST_SIDE, PictureFault, open_picture
 from curator.generators.requests import Generator, Reply, Request, Role
 from curator.generators.surroundings import Surroundings
 from curator.printable import said_by
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
     from curator.generators import GeneratorOptions
     from curator.generators.diffusion.guides import Guide
     from curator.generators.diffusion.inpainting import Inpainter
+
+Batch: TypeAlias = list[tuple[int, Request]]  # each with its position in the sequence that was asked
+
+JPEG_QUALITY = 95
 
 
 def make_painter(rest: str, role: Role, options: GeneratorOptions, surroundings: Surroundings) -> Generator:
@@ -194,3 +201,45 @@ def _one_line_faults(model: str, count: int) -> Iterator[None]:
         raise GeneratorError(f"{model}: {error.message}", hint=error.hint) from error
     except (ValueError, RuntimeError, TypeError) as error:  # of pipelines: sizes and arguments that a model cannot take
         raise GeneratorError(f"{model}: cannot paint: {said_by(error, whole=True)}") from error
+
+
+def in_batches(requests: Sequence[Request], size: int) -> list[tuple[Settings, Batch]]:
+    """Requests of equal prompt and settings together, at most `size` at a time; in order of first appearance. Raises
+    UsageError for a prompt that is no painter's and for settings that cannot be."""
+    groups: dict[tuple[str, str], tuple[Settings, Batch]] = {}
+    for position, request in enumerate(requests):
+        settings = read_settings(request.prompt.name, request.settings)
+        key = (request.prompt.name, json.dumps(dict(request.settings), sort_keys=True))
+        groups.setdefault(key, (settings, []))[1].append((position, request))
+    return [
+        (settings, members[start : start + size])
+        for settings, members in groups.values()
+        for start in range(0, len(members), size)
+    ]
+
+
+def open_pictures(batch: Batch, *, longest_side: int) -> tuple[list[tuple[int, Request, Image.Image]], list[Reply]]:
+    """The one picture that each request shows, and replies with the fault of those that show none that can be read."""
+    shown, faults = [], []
+    for position, request in batch:
+        if len(request.pictures) != 1:
+            fault = f"inpaint repaints one picture, and {len(request.pictures)} were given"
+            faults.append(Reply(position, fault=fault, final=True))
+            continue
+        try:
+            shown.append((position, request, open_picture(request.pictures[0], longest_side=longest_side)))
+        except PictureFault as fault:
+            faults.append(Reply(position, fault=str(fault), final=fault.final))
+    return shown, faults
+
+
+def picture_reply(position: int, image: Image.Image, facts: Mapping[str, object]) -> Reply:
+    """The picture as a JPEG, and its size among the facts."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY)
+    size = {"width": image.width, "height": image.height}
+    return Reply(position, artefact=buffer.getvalue(), suffix=".jpg", facts={**facts, **size})
+
+
+def refusal(position: int) -> Reply:
+    return Reply(position, fault="the model's own safety checker refused the picture", final=True)

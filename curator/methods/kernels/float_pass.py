@@ -18,9 +18,11 @@ Precision, measured against float64 (tests/methods/test_method_kernel.py holds t
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +36,8 @@ from curator.methods.spec import Precision
 from curator.methods.statistics import Needs, Statistics
 from curator.types import Vectors
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Masses: TypeAlias = Mapping[float, torch.Tensor]  # by scale
 
 TILE = 16_384  # labels at a time
@@ -343,3 +347,24 @@ def chunk_candidates(values: torch.Tensor, peaks: torch.Tensor) -> tuple[torch.T
 def array(tensor: torch.Tensor) -> NDArray[Any]:
     values: NDArray[Any] = tensor.cpu().numpy()
     return values
+
+
+def side_by_side(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The results in order of the items, by threads each with PyTorch's operators in one thread.
+
+    As many at a time as PyTorch had threads at the first call. Scoring is many small operators in turn. Dividing each
+    between threads costs more in waiting than it gains, and makes results depend on how many threads there are;
+    dividing the blocks does neither.
+    """
+    return executor().map(function, items)
+
+
+@cache
+def executor() -> ThreadPoolExecutor:
+    """The threads. PyTorch keeps the number of its own by thread, and what a new thread begins with for all."""
+    threads = torch.get_num_threads()
+    ready = threading.Barrier(threads)
+    pool = ThreadPoolExecutor(threads, "curator-score", initializer=lambda: torch.set_num_threads(1))
+    list(pool.map(lambda _: ready.wait(), range(threads)))  # all have begun
+    torch.set_num_threads(threads)
+    return pool

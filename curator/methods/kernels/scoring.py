@@ -84,7 +84,7 @@ class BankScorer:
         self._kernel = self._passes[WHOLE]
         self._run: Callable[..., Iterator[list[ScoreTable]]] = map
         if self._kernel.side_by_side:
-            from curator.methods.kernels.threads import side_by_side
+            from curator.methods.kernels.float_pass import side_by_side
 
             self._run = side_by_side
 
