@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -21,14 +22,20 @@ remove_id_names = false
 """
 
 
-@pytest.fixture
-def folder(workspace, run_cli):
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory, make_workspace):
     """Two versions of one bank: the second keeps no name of an ID label and has fewer negatives."""
+    workspace = make_workspace(tmp_path_factory.mktemp("banks") / "workspace")
     spec = workspace.layout.bank_spec("base")
     for text in (KEEPS_NAMES, KEEPS_NAMES.replace("false", "true").replace("1.0", "0.5")):
         spec.write_text(text)
-        run_cli("bank", "build", folder=workspace.layout.root)
+        workspace.build_bank("base")
     return workspace.layout.root
+
+
+@pytest.fixture
+def folder(built_once, workspace):
+    return shutil.copytree(built_once, workspace.layout.root, dirs_exist_ok=True)
 
 
 def test_audit_lists_doubts_and_says_how_many(folder, run_cli, tmp_path):

@@ -12,6 +12,7 @@ PROGRAM = """
 import collections, os, sys, threading
 import duckdb
 import pyarrow
+import curator.workspace
 from curator.__main__ import main
 
 def work(begun):

@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 
 import click
 import pytest
 
 from curator.cli import cli
 from curator.workspace import Workspace
+from tests.cli.conftest import Forking
 
-# Takes [words, stdout, stderr] and forks a run of the command line for each; answers with exit code and messages.
-DRIVER = """
-import json, os, sys, tempfile
-import curator.workspace
-from curator.__main__ import main
-
-def become(number, kind, kept):
-    if kind == "closed":
-        os.close(number)
-    elif kind == "full":
-        os.dup2(os.open("/dev/full", os.O_WRONLY), number)
-    elif kind == "gone":
-        reading, writing = os.pipe()
-        os.dup2(writing, number)
-        os.close(writing)
-        os.close(reading)
-    else:
-        os.dup2(kept.fileno(), number)
-
-answers = []
-for words, stdout, stderr in json.load(sys.stdin):
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as messages:
-        process = os.fork()
-        if process == 0:
-            become(1, stdout, output)
-            become(2, stderr, messages)
-            sys.argv = ["curator", *words]
-            main()
-        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        messages.seek(0)
-        answers.append([code, messages.read().decode()])
-print(json.dumps(answers))
-"""
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no disk that is always full")  # noqa: PTH110
 
 
-def ended(*orders: tuple[list[str], str, str]) -> list[tuple[int, str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input=json.dumps(orders), capture_output=True, text=True, check=True
-    )
-    return [(code, said) for code, said in json.loads(done.stdout)]
+@pytest.fixture
+def ended(forking: Forking) -> Callable[..., list[tuple[int, str]]]:
+    """Exit code and messages of each [words, stdout, stderr]."""
+
+    def end(*orders: tuple[list[str], str, str]) -> list[tuple[int, str]]:
+        runs = [forking.run(*words, stdout=stdout, stderr=stderr) for words, stdout, stderr in orders]
+        return [(run.returncode, run.stderr) for run in runs]
+
+    return end
 
 
 def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[list[str]]:
@@ -64,7 +34,7 @@ def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[list
     return found
 
 
-def test_every_command_says_in_one_line_that_its_output_is_lost():
+def test_every_command_says_in_one_line_that_its_output_is_lost(ended):
     calls = [*([*path, "--help"] for path in commands()), ["--version"]]
     assert len(calls) > 40
     orders = [(call, kind, "kept") for call in calls for kind in ("full", "closed")]
@@ -73,18 +43,18 @@ def test_every_command_says_in_one_line_that_its_output_is_lost():
         assert said.count("\n") == 1 and said.startswith("curator: standard output cannot be written: "), (call, said)
 
 
-def test_what_a_command_finds_is_lost_in_one_line_too(first_night):
+def test_what_a_command_finds_is_lost_in_one_line_too(first_night, ended):
     at = ["-q", "-w", str(first_night[0].layout.root)]
     calls = [
         ["sql", "select * from report.images"], ["sql", "select 1", "--json"], ["sql", "select 1", "-f", "parquet"],
         ["query"], ["query", "flagged"], ["bank", "list"], ["bank", "show"], ["index", "list"], ["config"],
-        ["models", "list"], ["doctor"], ["report", "--json"],
+        ["models", "list", "--family", "mini"], ["doctor"], ["report", "--json"],
     ]  # fmt: skip
     for call, (code, said) in zip(calls, ended(*(([*at, *call], "full", "kept") for call in calls)), strict=True):
         assert (code, said.count("\n")) == (1, 1) and "No space left on device" in said, (call, said)
 
 
-def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_change_nothing(first_night):
+def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_change_nothing(first_night, ended):
     at = ["-w", str(first_night[0].layout.root)]
     found = ended(
         (["--help"], "gone", "kept"),
@@ -98,7 +68,7 @@ def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_chan
     assert found == [(0, ""), (0, ""), (0, ""), (0, ""), (1, ""), (2, ""), (1, "")]
 
 
-def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake):
+def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake, ended):
     call = ["-w", str(workspace.layout.root), "-q", "scan", str(lake), "--workers", "0"]
     for kind in ("full", "closed"):
         ((code, said),) = ended((call, kind, "kept"))
@@ -108,7 +78,7 @@ def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake):
         assert found.to_pylist() == [{"n": 14}]
 
 
-def test_closed_descriptor_goes_to_no_file_of_the_workspace(workspace, lake):
+def test_closed_descriptor_goes_to_no_file_of_the_workspace(workspace, lake, ended):
     """Whatever prints to it by its number would write into the ledger."""
     call = ["-w", str(workspace.layout.root), "-q", "scan", str(lake), "--workers", "0"]
     (_, said), (code, _) = ended((call, "closed", "closed"), (["-w", call[1], "doctor", "--check"], "kept", "kept"))
