@@ -32,8 +32,7 @@ from curator.workspace.keep.doctor import examine
 from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
 from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
-from curator.workspace.learn.build import build_bank
-from curator.workspace.learn.run import LearnRequest, LearnSummary, plan_learning, run_learning
+from curator.workspace.learn.run import LearnRequest, LearnSummary, build_bank, plan_learning, run_learning
 from curator.workspace.look.banks import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
 from curator.workspace.look.explain import Explanation, explain_image
 from curator.workspace.look.export import ExportRequest, ExportSummary, run_export

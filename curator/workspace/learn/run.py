@@ -10,25 +10,26 @@ from pathlib import Path
 import numpy as np
 
 from curator.banks import bank_digest, load_bank, save_bank
+from curator.banks.build import keep
 from curator.banks.diff import dotted
-from curator.banks.quantiles import mining_statistics
+from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
 from curator.errors import BankError, UsageError
 from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
 from curator.ranges import BANK, NAME
 from curator.store import Ledger
 from curator.store.generated import record_origin
-from curator.systems.proposals import Learned, Proposal
+from curator.systems.proposals import Learned
 from curator.systems.settings import SystemSettings
 from curator.systems.spec import SystemSpec, read_system_spec, spec_text
-from curator.types import Bank, Label, Vectors
+from curator.types import Bank, Vectors
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import GuardFigures, guard_figures, refuse_if_worse
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
 from curator.workspace.scan.listing import open_sources
-from curator.workspace.scan.request import ScanRequest, ScanWatcher
+from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import take_in
 from curator.workspace.session import reading, writing
 from curator.workspace.stored.calls import LedgerCalls, StoredCalls
@@ -96,6 +97,21 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
         parent = context.parent_bank(ledger, spec.parent, within=(spec.name,))
         summary = _learn(LedgerWorld(context, ledger.database, parent), ledger, spec, settings, budget, request.force)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
+
+
+def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
+    """Build the bank of `banks/<name>.toml`, mined or made by a system that learns. A mined one needs no vectors, so it
+    is built also where they are gone."""
+    path = context.layout.bank_spec(name)
+    spec = read_system_spec(path) if path.is_file() else None
+    if spec is not None:
+        request = LearnRequest(spec.system, spec.name, wait_seconds=wait_seconds)
+        made = run_learning(context, request, SilentWatcher())
+        log.info("bank %s: %s; %d calls sent", made.bank, made.guard_note, made.sent)
+        return load_bank(context.layout.bank_versions(spec.name) / made.bank_digest)
+    arguments = {"name": name}
+    with writing(context, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
+        return context.build_bank(ledger, name)
 
 
 def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
@@ -251,7 +267,9 @@ def assemble(
         for place in learned.inherited
     )
     vectors = encode([item.prompt for item in learned.negatives]) if learned.negatives else parent.vectors[:0]
-    labels = (*ids, *inherited, *new_labels(learned.negatives, vectors, parent))
+    offered = [SourceLabel(item.text, None, item.source, item.prompt) for item in learned.negatives]
+    made = keep(offered, vectors, parent.id_vectors, MiningSpec())
+    labels = (*ids, *inherited, *made.bank_labels(parent.id_texts))
     content = {
         "name": spec.name,
         "system": spec.system,
@@ -271,26 +289,6 @@ def assemble(
         lineage={"id": parent.lineage.get("id", {}), "parent": content["parent"], "account": dict(learned.account)},
         parameters=learned.parameters,
     )
-
-
-def new_labels(proposals: Sequence[Proposal], vectors: Vectors, parent: Bank) -> list[Label]:
-    """Labels with the figures that mining would have gone by."""
-    if not proposals:
-        return []
-    found = mining_statistics(vectors, parent.id_vectors, MiningSpec())
-    rows = zip(proposals, *(column.tolist() for column in found), strict=True)
-    return [
-        Label(
-            text=item.text,
-            role="negative",
-            source=item.source,
-            prompt=item.prompt,
-            statistic=statistic,
-            nearest_id=parent.labels[nearest].text,
-            nearest_id_cosine=cosine,
-        )
-        for item, statistic, nearest, cosine in rows
-    ]
 
 
 def write_spec(path: Path, spec: SystemSpec) -> None:

@@ -14,19 +14,15 @@ class ScanWatcher(Protocol):
 
     def begin(self, *, objects: int, byte_size: int) -> None:
         """So much is to be read."""
+        return
 
     def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
         """So much more was done."""
+        return
 
 
-class SilentWatcher:
+class SilentWatcher(ScanWatcher):
     """Shows nothing."""
-
-    def begin(self, *, objects: int, byte_size: int) -> None:
-        return
-
-    def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
-        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 
@@ -13,17 +14,19 @@ from curator.lake import Source
 from curator.store import Ledger, ListingCounts
 from curator.store.shards import known_images
 from curator.types import Bank
+from curator.vectors.recipes import load_recipe
 from curator.workspace.context import Context
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, select
 from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.logs import log, log_event, stage, stage_seconds
+from curator.workspace.names import check_option
+from curator.workspace.outputs import check_destination, configured_destination, metrics_path
 from curator.workspace.scan.commit import ShardCommitter, commit_shards
 from curator.workspace.scan.duplicates import find_near_duplicates
 from curator.workspace.scan.engine import check_engine, open_engine
 from curator.workspace.scan.listing import ListedSource, list_source, open_sources, pending_shards
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher
-from curator.workspace.scan.surroundings import check_surroundings
 from curator.workspace.session import reading_or_empty, writing
 from curator.workspace.stored.repair import forget_lost_vectors
 
@@ -36,6 +39,18 @@ def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
         known = database.row("find_encoder", address=context.config.encoder.address)
         encoder_id = str(known["encoder_id"]) if known else ""
         return [list_source(database, source, request, encoder_id=encoder_id).counts for source in sources]
+
+
+def check_surroundings(context: Context) -> None:
+    """Raises UsageError or MissingExtra for what a scan would find missing only after hours of work, or at its end: a
+    recipe of the user's own, the folder of the metrics, the package of an engine. A query needs none of it."""
+    config = context.config
+    check_engine(config.scan)
+    metrics_path(context.layout, config.scan.metrics_file)
+    for key in ("images", "labels"):
+        check_option(f"index.{key}", partial(load_recipe, getattr(config.index, key)))
+    if destination := configured_destination(context.layout, config):
+        check_option("publish.to", partial(check_destination, destination))
 
 
 def _open_sources(context: Context, request: ScanRequest) -> list[Source]:
