@@ -64,7 +64,6 @@ class App:
         """The workspace, with options from the command line on top of its configuration."""
         from curator.workspace import Workspace
 
-        self.start_logs()
         return Workspace.open(self.folder, overrides=overrides)
 
 
@@ -94,13 +93,14 @@ class ErrorGroup(click.Group):
 
 
 def pass_app(command: Callable[Concatenate[App, Given], Result]) -> Callable[Given, Result]:
-    """Gives the App to a command, whose options then stand in what the library says of its parameters."""
+    """Gives the App to a command, with its log open; its options then stand in what the library says of parameters."""
 
-    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+    def run(app: App, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        app.start_logs()
         try:
-            return click.make_pass_decorator(App)(command)(*args, **kwargs)
+            return command(app, *args, **kwargs)
         except CuratorError as fault:
             fault.message, fault.hint = in_options(fault.message), fault.hint and in_options(fault.hint)
             raise
 
-    return update_wrapper(run, command)
+    return click.pass_obj(update_wrapper(run, command))

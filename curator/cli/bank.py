@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, Show, WholeRange, json_option, row_options
+from curator.cli.options import FiniteRange, Show, WholeRange, json_option, row_options, wait_option
 from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
 from curator.cli.rows import cell
 from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
-    from curator.workspace import AuditReport, DiffReport
+    from curator.workspace import DiffReport
     from curator.workspace.look.bank_flags import FlagChanges
 
 
@@ -26,16 +26,10 @@ def bank() -> None:
 
 @bank.command()
 @click.argument("name", default="base")
-@click.option(
-    "--wait",
-    type=FiniteRange(min=0),
-    default=0,
-    metavar="SECONDS",
-    help="Wait so long for another run to end.  [default: 0]",
-)
+@wait_option("Wait so long for another run to end.  [default: 0]")
 @json_option
 @pass_app
-def build(app: App, name: str, wait: float, as_json: bool) -> None:
+def build(app: App, name: str, wait_seconds: float, as_json: bool) -> None:
     """Build bank NAME from banks/NAME.toml.
 
     An unchanged spec gives the version that exists.
@@ -44,7 +38,7 @@ def build(app: App, name: str, wait: float, as_json: bool) -> None:
     Example:
       curator bank build base
     """
-    made = app.open().build_bank(name, wait_seconds=wait)
+    made = app.open().build_bank(name, wait_seconds=wait_seconds)
     facts = {
         "name": made.name,
         "digest": made.digest,
@@ -75,7 +69,9 @@ def list_(app: App, show: Show) -> None:
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write it as a page, with its pictures.")
 @json_option
 @pass_app
-def show(app: App, address: str, role: str | None, limit: int, html: str | None, as_json: bool) -> None:
+def show(
+    app: App, address: str, role: Literal["id", "negative"] | None, limit: int, html: str | None, as_json: bool
+) -> None:
     """Show a bank version: where it comes from, what is doubtful, its labels.
 
     ADDRESS is NAME (the newest version), NAME@v2 or NAME@DIGEST.
@@ -87,7 +83,7 @@ def show(app: App, address: str, role: str | None, limit: int, html: str | None,
     if html is not None:
         write_file(html, app.open().bank_page(address))
         return say(f"wrote {html}", err=True)
-    facts, labels = app.open().show_bank(address, role=cast(Literal["id", "negative"] | None, role), limit=limit)
+    facts, labels = app.open().show_bank(address, role=role, limit=limit)
     if as_json:
         return echo_json(facts | {"labels": labels.to_pylist()})
     echo_pairs(readable(facts))
@@ -127,19 +123,15 @@ def audit(app: App, address: str, min_cosine: float | None, most_same_names: int
     """
     report = app.open().audit_bank(address, min_cosine=min_cosine)
     show(report.table)
-    _echo_audit_summary(report)
-    if most_same_names is not None and report.same_names > most_same_names:
-        say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
-        sys.exit(EXIT_CODES["condition"])
-
-
-def _echo_audit_summary(report: AuditReport) -> None:
     say(
         f"{report.bank}: in doubt are {report.doubtful_negatives} of {report.negative_count} negatives, "
         f"{report.same_names} of them by name, and {report.doubtful_id_labels} of {report.id_count} ID labels; "
         f"a negative is near from cosine {report.min_cosine:.3f}",
         err=True,
     )
+    if most_same_names is not None and report.same_names > most_same_names:
+        say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
+        sys.exit(EXIT_CODES["condition"])
 
 
 @bank.command()

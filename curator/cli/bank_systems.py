@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import FiniteRange, WholeRange, json_option
+from curator.cli.options import Command, WholeRange, json_option, wait_option
 from curator.cli.output import echo_json, echo_pairs, echo_rows, say
 from curator.printable import printable
 from curator.systems.registry import SYSTEMS, System, find_system
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from curator.generators.asking import PlannedCalls
     from curator.workspace import LearnSummary
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 ROLES = ("describer", "reasoner", "painter")
 
 
@@ -25,7 +25,7 @@ def learning_options(command: Command) -> Command:
     """What all of these commands take."""
     for option in (
         json_option,
-        click.option("--wait", type=FiniteRange(min=0), default=0, metavar="SECONDS", help="For another run."),
+        wait_option("For another run."),
         click.option("--force", is_flag=True, help="Keep a version that flags more held-out ID images."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
@@ -42,44 +42,21 @@ def learning_options(command: Command) -> Command:
     return command
 
 
-def command_of(system: System) -> click.Command:
-    """The command that puts a system to work; settings that are often changed have an option of their own."""
-
-    def run(app: App, /, name: str, **given: Any) -> None:
-        learn(app, system, name, **given)
-
-    command = learning_options(pass_app(run))
-    for name, choice in reversed(list(system.choices.items())):
-        command = click.option(f"--{name}", type=click.Choice(choice.values), help=choice.help)(command)
-    command = click.argument("name", default=system.name)(command)
-    return click.command(system.name, help=system.help)(command)
-
-
-SYSTEM_COMMANDS = tuple(command_of(find_system(name)) for name in SYSTEMS.names())
-
-
-def learn(app: App, system: System, name: str, **given: Any) -> None:
-    """What every one of the commands does."""
+def learn(
+    app: App, /, *, system: System, name: str, settings: Sequence[str], dry_run: bool, as_json: bool, **given: Any
+) -> None:
+    """What every one of the commands does. given: the roles, the choices of the system, and fields of the request."""
     from curator.cli.progress import ScanProgress
     from curator.workspace import LearnRequest
 
-    workspace = app.open({f"generators.{role}": given[role] for role in ROLES})
-    own = {key: given[key] for key in system.choices if given[key] is not None}
-    request = LearnRequest(
-        system.name,
-        name,
-        parent=given["parent"],
-        settings=parsed(given["settings"]) | own,
-        reference=given["reference"],
-        max_calls=given["max_calls"],
-        force=given["force"],
-        wait_seconds=given["wait"],
-    )
-    if given["dry_run"]:
-        return echo_plan(workspace.plan_bank(request), as_json=given["as_json"])
+    workspace = app.open({f"generators.{role}": given.pop(role) for role in ROLES})
+    own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
+    request = LearnRequest(system.name, name, settings=parsed(settings) | own, **given)
+    if dry_run:
+        return echo_plan(workspace.plan_bank(request), as_json=as_json)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.learn_bank(request, watcher=progress)
-    return echo_json(summary.as_json()) if given["as_json"] else echo_summary(summary)
+    return echo_json(summary.as_json()) if as_json else echo_summary(summary)
 
 
 def parsed(settings: Sequence[str]) -> dict[str, object]:
@@ -144,3 +121,15 @@ def echo_summary(summary: LearnSummary) -> None:
     )
     name = summary.bank.partition(" ")[0]
     say(f"next: curator score --bank {name} --method {summary.method}; curator bank show {name}", err=True)
+
+
+def command_of(system: System) -> click.Command:
+    """The command that puts a system to work; settings that are often changed have an option of their own."""
+    command = learning_options(pass_app(partial(learn, system=system)))
+    for name, choice in reversed(list(system.choices.items())):
+        command = click.option(f"--{name}", type=click.Choice(choice.values), help=choice.help)(command)
+    command = click.argument("name", default=system.name)(command)
+    return click.command(system.name, help=system.help)(command)
+
+
+SYSTEM_COMMANDS = tuple(command_of(find_system(name)) for name in SYSTEMS.names())

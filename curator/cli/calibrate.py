@@ -46,7 +46,7 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
 @click.option("--name", metavar="NAME", help="Name of the policy.  [default: as keep-0.95]")
 @bank_option
 @method_option
-@wait_option
+@wait_option()
 @encoder_options
 @json_option
 @click.pass_context

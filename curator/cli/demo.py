@@ -60,7 +60,6 @@ def demo(app: App, folder: str) -> None:
     from curator.demo import make_sample_lake
     from curator.workspace import Workspace
 
-    app.start_logs()
     sample = make_sample_lake(Path(folder))
     labels = ", ".join(sample.labels.read_text(encoding="utf-8").split("\n")[:-1])
     say(f"A lake of photographs is in {sample.lake}. ID labels, what belongs in it: {labels}.\n")

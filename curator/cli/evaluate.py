@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,12 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import Overrides, WholeRange, encoder_options, format_option, json_option, output_option
-from curator.cli.output import echo_json, echo_rows, say
+from curator.cli.output import echo_json, echo_records, say
 from curator.cli.progress import ScanProgress
 from curator.errors import UsageError
 from curator.printable import printable
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from curator.evaluation.summary import EvaluationSummary
     from curator.metrics import Positive
 
@@ -92,9 +90,9 @@ def evaluate(
     if as_json:
         return echo_json(summary.as_json())
     if style not in (None, "table") or output is not None:
-        return echo_rows(_table(summary.rows()), style=style, output=output)
+        return echo_records(summary.rows(), style=style, output=output)
     _echo_head(summary)
-    return echo_rows(_table(_readable(row, summary.positive) for row in summary.rows()), style=style)
+    return echo_records((_readable(row, summary.positive) for row in summary.rows()), style=style)
 
 
 def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -106,12 +104,6 @@ def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"--ood {pair} is not NAME=SRC", hint="such as --ood cartoons=/data/cartoons")
         found[name] = (*found.get(name, ()), source)
     return found
-
-
-def _table(rows: Iterable[Mapping[str, object]]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([dict(row) for row in rows])
 
 
 def _echo_head(summary: EvaluationSummary) -> None:

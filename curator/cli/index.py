@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 import click
 
@@ -65,7 +65,7 @@ def search(
     image: str | None,
     label: str | None,
     k: int,
-    among: str,
+    among: Literal["images", "labels"],
     show: Show,
 ) -> None:
     """Find the images (or labels) nearest to TEXT, an image or a label.
@@ -74,5 +74,4 @@ def search(
     Example:
       curator index search "a red tram" -k 10
     """
-    wanted = cast(Literal["images", "labels"], among)
-    show(app.open().search(text=text, image=image, label=label, k=k, among=wanted))
+    show(app.open().search(text=text, image=image, label=label, k=k, among=among))

@@ -80,7 +80,6 @@ def backup(app: App, destination: str, keep: int | None, without_lost: bool, ver
 def _verify(app: App, place: str, *, as_json: bool) -> None:
     from curator.workspace.keep.backup import verify_backups
 
-    app.start_logs()
     found = verify_backups(place)
     if as_json:
         echo_json([check.as_json() for check in found])
@@ -110,7 +109,6 @@ def restore(app: App, backup: str, folder: str) -> None:
     """
     from curator.workspace import Workspace
 
-    app.start_logs()
     restored = Workspace.restore(backup, folder)
     say(f"{restored.layout.root} is as it was backed up; see: curator -w {folder} doctor --check")
 
@@ -132,7 +130,6 @@ def recover(app: App, anew: bool, as_json: bool) -> None:
     """
     from curator.workspace.keep.recover import recover_workspace
 
-    app.start_logs()
     done = recover_workspace(app.folder, anew=anew)
     if as_json:
         return echo_json(done.as_json())

@@ -27,7 +27,6 @@ def list_(app: App, family: str | None, as_json: bool) -> None:
     """
     from curator.encoders import list_models
 
-    app.start_logs()
     addresses = list_models(family)
     if as_json:
         return echo_json(addresses)
@@ -48,5 +47,4 @@ def fetch(app: App, address: str) -> None:
     """
     from curator.encoders import fetch_weights
 
-    app.start_logs()
     say(fetch_weights(address))

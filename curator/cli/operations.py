@@ -36,7 +36,6 @@ def init(app: App, folder: str, labels: str, encoder: str) -> None:
     from curator.encoders import check_address
     from curator.workspace import Workspace
 
-    app.start_logs()
     check_address(encoder)
     workspace = Workspace.create(folder, labels=labels, encoder=encoder)
     say(f"{workspace.layout.root} is ready. Next: curator -w {folder} scan SOURCE")

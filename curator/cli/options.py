@@ -55,14 +55,9 @@ output_option = click.option(
 )
 
 
-wait_option = click.option(
-    "--wait",
-    "wait_seconds",
-    type=FiniteRange(0),
-    default=0,
-    metavar="SECONDS",
-    help="Wait so long for another run.",
-)
+def wait_option(said: str = "Wait so long for another run.") -> Callable[[Command], Command]:
+    """How long a command waits for another run that writes. `said`: its help text."""
+    return click.option("--wait", "wait_seconds", type=FiniteRange(0), default=0, metavar="SECONDS", help=said)
 
 
 def row_options(command: Command) -> Command:

@@ -50,11 +50,13 @@ def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None =
         sys.stdout.buffer.flush()
 
 
-def echo_records(records: Iterable[Mapping[str, object]]) -> None:
-    """The same of mappings with the same keys, for people."""
+def echo_records(
+    records: Iterable[Mapping[str, object]], *, style: str | None = None, output: str | None = None
+) -> None:
+    """The same of mappings with the same keys."""
     import pyarrow as pa
 
-    echo_rows(pa.Table.from_pylist([dict(record) for record in records]))
+    echo_rows(pa.Table.from_pylist([dict(record) for record in records]), style=style, output=output)
 
 
 def write_file(path: str, data: bytes | str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from curator.cli.output import bytes_text
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 10.0
 
 
-class ScanProgress:
+class ScanProgress(AbstractContextManager["ScanProgress"]):
     """A scan watcher for the terminal. Use it in a `with`; it shows nothing until there is something to read."""
 
     def __init__(self, *, quiet: bool, plain: bool = False) -> None:
@@ -28,10 +28,7 @@ class ScanProgress:
         self._objects = self._bytes = self._data = 0
         self._total_objects = self._total_bytes = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -69,13 +69,13 @@ def import_reviews(
     arguments = {"path": str(path), "format": kind, "reviewer": reviewer}
     with writing(context, "review import", arguments, wait_seconds=wait_seconds) as ledger:
         collect_left_behind(context, ledger)
-        unknown = _unknown_images(ledger, [review for _, review in found.reviews])
-        kept = [review for _, review in found.reviews if _missing(review, unknown) is None]
-        recorded = record_reviews(ledger, [review.at(now) for review in kept], origin=kind, now=now)
-    strange = tuple(
-        LineFault(where, review.image_id, _strange(missing))
-        for where, review in found.reviews
-        if (missing := _missing(review, unknown)) is not None
+        faults = faults_of(ledger, [review for _, review in found.reviews])
+        kept = [review.at(now) for (_, review), fault in zip(found.reviews, faults, strict=True) if fault is None]
+        recorded = record_reviews(ledger, kept, origin=kind, now=now)
+    strange = (
+        LineFault(where, review.image_id, fault)
+        for (where, review), fault in zip(found.reviews, faults, strict=True)
+        if fault is not None
     )
     return ImportSummary(
         len(lines),
@@ -87,18 +87,13 @@ def import_reviews(
     )
 
 
-def _unknown_images(ledger: Ledger, reviews: Sequence[Review]) -> set[str]:
+def faults_of(ledger: Ledger, reviews: Sequence[Review]) -> list[str | None]:
+    """Why each review cannot be recorded: its image or its group is not there; None where it can."""
     named = sorted({name for review in reviews for name in (review.image_id, review.group_id) if name})
     with ledger.database.incoming(named=pa.table({"image_id": pa.array(named, pa.string())})):
-        return {row["image_id"] for row in ledger.database.rows("list_unknown_images")}
-
-
-def _missing(review: Review, unknown: set[str]) -> str | None:
-    return next((name for name in (review.image_id, review.group_id) if name in unknown), None)
-
-
-def _strange(name: str) -> str:
-    return f"the workspace knows no image or group {name}"
+        unknown = {row["image_id"] for row in ledger.database.rows("list_unknown_images")}
+    missing = ([name for name in (review.image_id, review.group_id) if name in unknown] for review in reviews)
+    return [f"the workspace knows no image or group {names[0]}" if names else None for names in missing]
 
 
 def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, now: datetime) -> int:
@@ -144,11 +139,10 @@ def _record_found(ledger: Ledger, found: Mapping[Path, Sequence[Entry]]) -> None
     """Record the reviews, each journal for itself. What is about an image that is not there has a fault from then."""
     count = 0
     for entries in found.values():
-        unknown = _unknown_images(ledger, [entry.review for entry in entries if entry.review is not None])
-        for entry in entries:
-            if entry.review is not None and (missing := _missing(entry.review, unknown)) is not None:
-                entry.fault = _strange(missing)
-        reviews = [entry.review for entry in entries if entry.review is not None and entry.fault is None]
+        given = [(entry, entry.review) for entry in entries if entry.review is not None]
+        for (entry, _), fault in zip(given, faults_of(ledger, [review for _, review in given]), strict=True):
+            entry.fault = fault
+        reviews = [review for entry, review in given if entry.fault is None]
         count += record_reviews(ledger, reviews, origin="page", now=utc_now())
     if count:
         log.info("recorded %d decisions that a review page had left", count)
