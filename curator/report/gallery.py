@@ -6,9 +6,9 @@ from datetime import datetime
 from html import escape
 
 from curator.report import blocks
-from curator.report.blocks import Thumbnail, brief
+from curator.report.blocks import Row, Thumbnail, brief
 from curator.report.explain_page import origin_facts
-from curator.report.night_data import GalleryImage, LabelData
+from curator.report.night_data import GalleryImage
 
 ROLES = {"id": "ID labels", "negative": "negative labels"}
 
@@ -43,7 +43,7 @@ def explained(item: GalleryImage) -> str:
     return "<br>".join([*lines, address]) + _making(_label(item))
 
 
-def _label(item: GalleryImage) -> LabelData | None:
+def _label(item: GalleryImage) -> Row | None:
     """The label that decides, or else the nearest negative; None where the score could not be taken apart."""
     return item["reason"] and item["reason"]["label"]
 
@@ -65,7 +65,7 @@ def _reason(item: GalleryImage) -> list[str]:
     return said
 
 
-def _making(label: LabelData | None) -> str:
+def _making(label: Row | None) -> str:
     """The call that made a label, where one did."""
     if label is None or label["made_by"] is None:
         return ""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from curator.report.blocks import Row
+
 
 class NightFacts(TypedDict):
     """The scan that the night was. seconds: wall time."""
@@ -141,45 +143,14 @@ class MapCounts(TypedDict):
     explained: list[float]
 
 
-class OriginData(TypedDict):
-    """The generator call that a label comes from: a `LabelOrigin`."""
-
-    concerns: str | None
-    call_id: str | None
-    role: str | None
-    model: str | None
-    revision: str | None
-    prompt: str | None
-    prompt_version: int | None
-    seed: int | None
-    output: str | None
-    finished_at: str | None
-    pictures: list[str]
-    asked_about: list[dict[str, str | None]]
-
-
-class LabelData(TypedDict):
-    """A label near an image: an `ExplainedLabel`."""
-
-    label: str
-    role: str
-    source: str
-    cosine: float
-    share: float
-    id_score_without: float | None
-    changes_flag: bool | None
-    decides: bool
-    made_by: OriginData | None
-
-
 class Reason(TypedDict):
     """Why an image is flagged: the one `deciding` label of those `tried`, or a `note` why that cannot be told; `label`:
-    the deciding one, else the nearest negative."""
+    the deciding one, else the nearest negative, with the fields of an `ExplainedLabel` as JSON has them."""
 
     deciding: str | None
     tried: int
     note: str | None
-    label: LabelData | None
+    label: Row | None
 
 
 class ArrivedImage(TypedDict):

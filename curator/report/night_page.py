@@ -45,8 +45,8 @@ def night_page(view: NightView) -> str:
         _drift(data),
         _map(view),
         _clusters(view),
-        _gallery(view, "certain", "Most certain flags", "Flagged images that are the furthest below the cut."),
-        _gallery(view, "doubtful", "Most doubtful flags", "Flagged images that are the nearest to the cut."),
+        _gallery(view, "certain", "Flagged images that are the furthest below the cut."),
+        _gallery(view, "doubtful", "Flagged images that are the nearest to the cut."),
         _rejects(data),
         _passed_over(data),
         _slowest(data),
@@ -72,8 +72,8 @@ SECTIONS = {
 }
 
 
-def _section(name: str, *parts: str, title: str | None = None) -> str:
-    heading = f'<h2 id="{name}-heading">{escape(title or SECTIONS[name])}</h2>'
+def _section(name: str, *parts: str) -> str:
+    heading = f'<h2 id="{name}-heading">{escape(SECTIONS[name])}</h2>'
     return f'<section id="{name}" aria-labelledby="{name}-heading">{heading}{"".join(parts)}</section>'
 
 
@@ -154,13 +154,7 @@ def _rates(data: NightData) -> str:
         | {"flag_rate": percent(night["flag_rate"]), "interval": f"{percent(night['low'])} to {percent(night['high'])}"}
         for night in reversed(data["nights"])
     ]
-    folded = f"<details><summary>As a table</summary>{table(rows[0] if rows else (), rows)}</details>"
-    return _section(
-        "rates",
-        chart,
-        f'<p class="muted">{RATES}</p>',
-        folded,
-    )
+    return _section("rates", chart, f'<p class="muted">{RATES}</p>', _folded(rows))
 
 
 def _against_earlier(nights: Sequence[NightRate]) -> str:
@@ -170,6 +164,11 @@ def _against_earlier(nights: Sequence[NightRate]) -> str:
         return ""
     when = "night" if len(earlier) == 1 else f"{len(earlier)} nights"
     return f" On the {when} before it was {percent(sum(night['flagged'] for night in earlier) / scored)}."
+
+
+def _folded(rows: Sequence[Mapping[str, object]]) -> str:
+    """What a chart shows, as a table."""
+    return f"<details><summary>As a table</summary>{table(rows[0] if rows else (), rows)}</details>"
 
 
 def _wide(markup: str) -> str:
@@ -189,7 +188,7 @@ def _scores(data: NightData) -> str:
     ]
     chart = _wide(score_chart(scores["edges"], scores["shares"], cut, f"{counts}.{below}"))
     note = f'<p class="muted">{escape(counts)}. The outermost bins hold all beyond them.</p>'
-    return _section("scores", chart, note, f"<details><summary>As a table</summary>{table(rows[0], rows)}</details>")
+    return _section("scores", chart, note, _folded(rows))
 
 
 def _drift(data: NightData) -> str:
@@ -283,7 +282,7 @@ def _cluster(view: NightView, place: int, cluster: ClusterData) -> str:
     return f'<li><h3>{name}</h3><p>{said}</p><ul class="strip">{pictures}</ul></li>'
 
 
-def _gallery(view: NightView, name: Literal["certain", "doubtful"], title: str, said: str) -> str:
+def _gallery(view: NightView, name: Literal["certain", "doubtful"], said: str) -> str:
     items = view.data[name]
     if not items:
         none = "All are above." if view.data["flags"]["flagged"] else "Nothing that arrived tonight is flagged."
@@ -294,7 +293,7 @@ def _gallery(view: NightView, name: Literal["certain", "doubtful"], title: str, 
         "opens one."
     )
     note = f'<p class="muted">{escape(said)} {help_}</p>'
-    return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>', title=title)
+    return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>')
 
 
 def _rejects(data: NightData) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from curator.banks.sources.banks import short_address
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank
@@ -43,7 +44,7 @@ def flag_changes(database: Database, old: Bank, new: Bank) -> FlagChanges:
     names = before["scoring"], after["scoring"]
     for bank, side in ((old, before), (new, after)):
         if side["policy_name"] is None:
-            how = f"curator calibrate --bank {_address(bank)} --method {_name(side)} --reference SRC"
+            how = f"curator calibrate --bank {short_address(bank)} --method {_name(side)} --reference SRC"
             return FlagChanges(*names, f"no policy rules for {side['scoring']}: `{how}`")
     rows = database.rows("count_flag_changes", old_scoring=names[0], new_scoring=names[1])
     counts = {(row["old_flagged"], row["new_flagged"]): row["images"] for row in rows}
@@ -73,14 +74,10 @@ def _how_to_score(old: Bank, new: Bank, befores: Sequence[Row], afters: Sequence
     if old.encoder_id != new.encoder_id:
         return "the versions are of two encoders, and no image is scored under both by one method"
     methods = [_name(row) for row in (*befores, *afters)][:1]
-    options = "".join(f" --bank {_address(bank)}" for bank in (old, new))
+    options = "".join(f" --bank {short_address(bank)}" for bank in (old, new))
     options += "".join(f" --method {method}" for method in methods)
     return f"no image is scored under both by one method: `curator score{options}` does it"
 
 
 def _name(row: Row) -> str:
     return str(row["method_id"]).partition("(")[0]
-
-
-def _address(bank: Bank) -> str:
-    return f"{bank.name}@{bank.digest[:12]}"

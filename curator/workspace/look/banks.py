@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,9 +25,11 @@ from curator.types import Bank, LabelRole
 from curator.workspace.context import Context
 from curator.workspace.logs import log
 from curator.workspace.look.bank_flags import FlagChanges, flag_changes
+from curator.workspace.look.pictures import thumbnail_of
 from curator.workspace.session import reading
 
 THUMBNAIL = 256
+SHOWN = ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")
 DOUBT_SCHEMA = pa.schema(
     [
         ("label", pa.string()),
@@ -137,8 +138,7 @@ def report_diff(context: Context, old: str, new: str) -> DiffReport:
     with reading(context.layout) as database:
         (old_facts, old_bank), (new_facts, new_bank) = (_find(context, database, item) for item in (old, new))
         flags = flag_changes(database, old_bank, new_bank)
-    shown = ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")
-    facts = [{key: found[key] for key in shown} for found in (old_facts, new_facts)]
+    facts = [{key: found[key] for key in SHOWN} for found in (old_facts, new_facts)]
     return DiffReport(facts[0], facts[1], diff_banks(old_bank, new_bank), flags)
 
 
@@ -150,7 +150,7 @@ def page_of(context: Context, address: str) -> str:
         painted = database.rows("list_bank_pictures", bank_digest=bank.digest)
         scoring = database.row("list_scorings_of_bank", bank_digest=bank.digest)
         counted = database.rows("count_flags_by_label", scoring=scoring["scoring"]) if scoring else []
-    shown = {key: facts[key] for key in ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")}
+    shown = {key: facts[key] for key in SHOWN}
     shown |= {"made": f"{facts['created_at']:%Y-%m-%d %H:%M} UTC", "flags": _flags_note(scoring, counted)}
     shown |= {key: value for key, value in dotted(bank.spec).items() if key.startswith(("system", "parent", "learned"))}
     details = dotted({"spec": bank.spec, "lineage": bank.lineage})
@@ -191,13 +191,10 @@ def _page_picture(context: Context, row: Row, *, shown: bool) -> PagePicture:
 def _thumbnail(context: Context, path: Path) -> bytes | None:
     """A picture that a painter made, as a JPEG of at most THUMBNAIL pixels a side."""
     try:
-        picture = context.looker.picture(path.read_bytes(), side=THUMBNAIL)
+        return thumbnail_of(context, path.read_bytes(), side=THUMBNAIL, form="JPEG")
     except DecodeFailure as failure:
         log.info("generated/%s cannot be shown: %s: %s", path.name, failure.reason, failure.detail)
         return None
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _find(context: Context, database: Database, address: str) -> tuple[Row, Bank]:

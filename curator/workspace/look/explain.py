@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
+from curator.banks.sources.banks import short_address
 from curator.decode import DecodeFailure
 from curator.errors import BankError, SourceError, UsageError
 from curator.lake import read_datum
@@ -224,7 +225,7 @@ def _bank(database: Database, scorer: Scorer) -> Row:
     bank = scorer.bank
     row = database.row("find_bank", name=bank.name, digest_prefix=bank.digest, encoder_id=None) or {}
     return {
-        "bank": f"{bank.name}@{bank.digest[:12]}",
+        "bank": short_address(bank),
         "bank_name": bank.name,
         "bank_version": row.get("version", 0),
     }

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
+from curator.lake import ImagePlace
 from curator.store import Database
 from curator.store.tables import Row
+from curator.workspace.look.pictures import find_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,21 @@ def origins_of(database: Database, bank_digest: str, labels: Sequence[int]) -> d
     rows = database.rows("list_label_origins", bank_digest=bank_digest, label_indexes=list(labels))
     made = [row for row in rows if row["call_id"] or row["concerns"] or row["pictures"]]
     shown = {row["label_index"]: tuple(dict.fromkeys(_pictures(json.loads(row["inputs"] or "{}")))) for row in made}
-    addresses = _addresses(database, sorted({image_id for ids in shown.values() for image_id in ids}))
-    return {row["label_index"]: _origin(row, shown[row["label_index"]], addresses) for row in made}
+    places = find_places(database, sorted({image_id for ids in shown.values() for image_id in ids}))
+    return {row["label_index"]: _origin(row, shown[row["label_index"]], places) for row in made}
 
 
-def _origin(row: Row, image_ids: Sequence[str], addresses: Mapping[str, str]) -> LabelOrigin:
+def _origin(row: Row, image_ids: Sequence[str], places: Mapping[str, ImagePlace]) -> LabelOrigin:
     names = ("concerns", "call_id", "role", "model", "revision", "prompt", "prompt_version", "seed", "output")
     files = ([row["artefact"]] if row["artefact"] else []) + list(row["pictures"])
     return LabelOrigin(
         **{name: row[name] for name in names},
         finished_at=row["finished_at"],
         pictures=tuple(dict.fromkeys(files)),
-        asked_about=tuple({"image_id": image_id, "uri": addresses.get(image_id)} for image_id in image_ids),
+        asked_about=tuple(
+            {"image_id": image_id, "uri": places[image_id].uri if image_id in places else None}
+            for image_id in image_ids
+        ),
     )
 
 
@@ -62,8 +65,3 @@ def _pictures(content: Mapping[str, Any]) -> Iterator[str]:
     for turn, _ in content.get("history") or ():
         yield from _pictures(turn)
     yield from content.get("pictures") or ()
-
-
-def _addresses(database: Database, image_ids: Sequence[str]) -> dict[str, str]:
-    with database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
-        return {row["image_id"]: row["uri"] for row in database.rows("list_image_places")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from curator.store import Database
 from curator.workspace.context import Context
 
 SIDE = 160
-QUALITY = 70
+SAVED = {"WEBP": {"quality": 70, "method": 2}, "JPEG": {"quality": 85}}
 
 
 def find_places(database: Database, image_ids: Sequence[str]) -> dict[str, ImagePlace]:
@@ -67,9 +68,9 @@ def _thumbnail(context: Context, data: bytes | CuratorError, side: int) -> Thumb
         return Thumbnail(None, f"{failure.reason}: {failure.detail}")
 
 
-def thumbnail_of(context: Context, data: bytes, *, side: int = SIDE) -> bytes:
-    """A WebP of at most `side` pixels a side. Raises DecodeFailure."""
+def thumbnail_of(context: Context, data: bytes, *, side: int = SIDE, form: Literal["WEBP", "JPEG"] = "WEBP") -> bytes:
+    """A picture of at most `side` pixels a side. Raises DecodeFailure."""
     picture = context.looker.picture(data, side=side)
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY, method=2)
+    picture.save(buffer, form, **SAVED[form])
     return buffer.getvalue()

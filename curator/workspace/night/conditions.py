@@ -50,7 +50,7 @@ _FORM = re.compile(r"\s*([a-z_]+)\s*(>=|<=|>|<)\s*([0-9][0-9_.]*(?:e-?[0-9]+)?)\
 
 def figures_of(summary: ScanSummary) -> dict[str, float]:
     """The figures that conditions speak of."""
-    totals = {name: sum(getattr(item, f"objects_{name}") for item in summary.listings) for name in LISTED}
+    totals = {name: summary.objects(name) for name in ("listed", "new", "changed", "gone")}
     return {
         "data": summary.data_read,
         "images": summary.images,
@@ -67,9 +67,6 @@ def figures_of(summary: ScanSummary) -> dict[str, float]:
         "bytes": summary.bytes_read,
         "seconds": summary.seconds,
     }
-
-
-LISTED = ("listed", "new", "changed", "gone")
 
 
 def _rate(part: float, whole: float) -> float:

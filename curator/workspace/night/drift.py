@@ -28,6 +28,7 @@ from curator.types import Vectors
 from curator.vectors.collections import unit
 from curator.workspace.context import Context
 from curator.workspace.look.neighbours import image_collection
+from curator.workspace.night.conditions import FIGURES as SCAN_FIGURES
 from curator.workspace.night.conditions import Condition
 
 SEED = 20010
@@ -35,11 +36,7 @@ BINS = 40
 TAIL = 0.001  # share of the scores beyond the outermost edges of the histograms
 
 FIGURES = {
-    "data": "data read: images + duplicates + rejects",
-    "images": "contents that were new",
-    "duplicates": "data whose content was known",
-    "rejects": "data that could not be processed",
-    "reject_rate": "rejects / data",
+    **{name: SCAN_FIGURES[name] for name in ("data", "images", "duplicates", "rejects", "reject_rate")},
     "scored": "images that arrived that night and have a score",
     "flagged": "those of them that are flagged",
     "flag_rate": "the same as a share",

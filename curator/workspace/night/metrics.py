@@ -99,10 +99,7 @@ def night_metrics(summary: ScanSummary) -> Iterable[Metric]:
         for (stage, _, reason), count in ((key.partition("/"), n) for key, n in summary.reject_reasons.items())
     ]
     yield Metric("curator_scan_rejects", "Rejects of the last scan.", rejects)
-    objects = {
-        state: sum(getattr(item, f"objects_{state}") for item in summary.listings)
-        for state in ("new", "changed", "unchanged", "gone")
-    }
+    objects = {state: summary.objects(state) for state in ("new", "changed", "unchanged", "gone")}
     yield _by("scan_objects", "Objects of the last listing, by state.", "state", objects)
     yield _gauge("scan_read_bytes", "Bytes read by the last scan.", summary.bytes_read)
     yield _gauge("scan_arrived_images", "Images that arrived with the last scan and have a score.", summary.new_scored)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import cast
 
 from curator.errors import UsageError
 from curator.methods.attribution import LabelPart
-from curator.report.night_data import GalleryImage, LabelData, Reason
+from curator.report.night_data import GalleryImage, Reason
 from curator.store import Database
 from curator.store.tables import Row
 from curator.workspace.context import Context
@@ -88,11 +87,11 @@ def part_to_show(ruling: Ruling) -> LabelPart | None:
     return ruling.deciding() or next(iter(ruling.found.negatives), None)
 
 
-def _plain(label: ExplainedLabel) -> LabelData:
+def _plain(label: ExplainedLabel) -> Row:
     """What JSON has: tuples as lists, times as text."""
     values = asdict(label)
     if (made := values["made_by"]) is not None:
         finished = made["finished_at"]
         made |= {name: list(made[name]) for name in ("pictures", "asked_about")}
         made["finished_at"] = finished and finished.isoformat()
-    return cast(LabelData, values)
+    return values

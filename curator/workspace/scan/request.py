@@ -79,5 +79,9 @@ class ScanSummary:
     exit_code: int = 0
     broken_limits: tuple[str, ...] = ()
 
+    def objects(self, state: str) -> int:
+        """Of all listings: how many were `listed`, and of them `new`, `changed` or `unchanged`, and how many `gone`."""
+        return sum(getattr(item, f"objects_{state}") for item in self.listings)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
