@@ -9,7 +9,6 @@ import click
 
 from curator.cli.app import App, ErrorGroup
 from curator.cli.bank import bank
-from curator.cli.bank_systems import SYSTEM_COMMANDS
 from curator.cli.calibrate import calibrate, score
 from curator.cli.demo import demo
 from curator.cli.evaluate import evaluate
@@ -89,5 +88,4 @@ for command in (
     demo,
 ):
     cli.add_command(command)
-for command in (*SYSTEM_COMMANDS, propose):
-    bank.add_command(command)
+bank.add_command(propose)

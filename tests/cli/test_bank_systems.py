@@ -13,11 +13,12 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from curator.cli.bank_systems import ROLES, SYSTEM_COMMANDS
+from curator.cli.bank import ROLES
+from curator.systems.registry import SYSTEMS as REGISTRY
 from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK
 
-SYSTEMS = tuple(command.name for command in SYSTEM_COMMANDS)
+SYSTEMS = tuple(REGISTRY.names())
 # So small that each takes a moment; what has two classes far apart would count most labels as too near.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "ants": ("-s", "max_cosine=1.0", "-s", "images=4"),

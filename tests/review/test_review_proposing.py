@@ -16,8 +16,7 @@ from curator.errors import BankError, ConfigError, UsageError
 from curator.generators.embedded.nouns import Vocabulary
 from curator.workspace import Workspace
 from curator.workspace.review.evidence import Judged, LabelEdit, ranked
-from curator.workspace.review.judgement import ReviewFigures, Sided, judge, shortfall
-from curator.workspace.review.propose import ProposalRequest
+from curator.workspace.review.propose import ProposalRequest, ReviewFigures, Sided, judge, shortfall
 
 WORDS = ("blue whale", "red squirrel", "red wolf", "sea horse", "white pepper")
 

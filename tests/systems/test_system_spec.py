@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from curator.cli.bank_systems import parsed
+from curator.cli.bank import parsed
 from curator.errors import ConfigError
 from curator.systems.registry import SYSTEMS, find_system
 from curator.systems.spec import SystemSpec, read_system_spec, spec_text

@@ -16,11 +16,10 @@ from curator.review.fiftyone import SAMPLES, metadata_bytes, samples_bytes
 from curator.review.label_studio import tasks_bytes
 from curator.review.tables import csv_bytes, jsonl_bytes
 from curator.store import Database
-from curator.store.ledger import utc_now
 from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.look.pictures import read_pictures, thumbnails
-from curator.workspace.session import reading
+from curator.workspace.session import new_run_id, reading
 
 Style: TypeAlias = Literal["csv", "jsonl", "fiftyone", "label-studio"]
 SIDE = 512  # of the pictures inside Label Studio's tasks
@@ -49,7 +48,7 @@ def export_reviews(context: Context, path: Path, *, style: Style, limit: int, de
     """
     if path.exists():
         raise UsageError(f"{path} is there already", hint="name a new one: decisions may be in it")
-    export_id = f"{utc_now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    export_id = new_run_id()
     with reading(context.layout) as database:
         rows = database.rows("list_reviews" if decided else "list_review_queue", limit=limit)
         if not rows:
