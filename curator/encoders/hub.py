@@ -17,6 +17,7 @@ from curator.printable import said_by
 
 # For every `from_pretrained`: nothing is fetched, and code that lies beside the weights is neither run nor asked about.
 ONLY_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+CHECKPOINT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # of transformers, the wanted ones first
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
 
 
@@ -35,6 +36,11 @@ class Repository:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+def is_path(text: str) -> bool:
+    """Whether it can only be a path, and no repository's name."""
+    return text.startswith(("/", "./", "../", "~")) or text.count("/") > 1
 
 
 @dataclass(frozen=True, slots=True)

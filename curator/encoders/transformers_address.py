@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
+from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES, Access, Repository, is_path, snapshot
 from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
 from curator.types import Encoder
 
 CONFIG_NAME = "config.json"
-WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
 OTHER_FILES = (CONFIG_NAME, "*.index.json", "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
 
 # model_type in config.json. Fixed-resolution SigLIP 2 checkpoints say `siglip`; `siglip2` is NaFlex.
@@ -51,12 +50,12 @@ class TransformersFamily:
 def locate(rest: str, access: Access) -> Path:
     """The folder of the model's files. A folder that exists goes before a repository of that name."""
     folder = expanded(rest)
-    if not folder.is_dir() and not _is_path(rest):
+    if not folder.is_dir() and not is_path(rest):
         # The small file first: a repository without it is told apart before gigabytes are fetched.
         config, _ = snapshot(Repository.parse(rest), access, any_of=[CONFIG_NAME])
         read_model_type(config, address=access.address)
-        folder, _ = snapshot(Repository.parse(rest), access, any_of=WEIGHT_FILES, also=OTHER_FILES)
-    if not (folder / CONFIG_NAME).is_file() or not any(any(folder.glob(name)) for name in WEIGHT_FILES):
+        folder, _ = snapshot(Repository.parse(rest), access, any_of=CHECKPOINT_FILES, also=OTHER_FILES)
+    if not (folder / CONFIG_NAME).is_file() or not any(any(folder.glob(name)) for name in CHECKPOINT_FILES):
         raise WeightsMissing(
             f"{access.address}: there are no {CONFIG_NAME} and model.safetensors in {folder.absolute()}",
             hint="give a folder that save_pretrained wrote, or a repository of the Hugging Face hub",
@@ -76,7 +75,3 @@ def read_model_type(folder: Path, *, address: str) -> str:
             hint="supported: CLIP (clip), SigLIP and SigLIP 2 (siglip, siglip2)",
         )
     return str(model_type)
-
-
-def _is_path(rest: str) -> bool:
-    return rest.startswith(("/", "./", "../", "~")) or rest.count("/") > 1

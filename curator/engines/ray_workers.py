@@ -119,7 +119,8 @@ class ShardEncoder:
 
     def _encoder(self, job: RayJob) -> _OneAtATime:
         with self._turn:  # one thread loads the weights, the others wait for them
-            return _OneAtATime(_loaded_encoder(job), self._turn)
+            encoder = _loaded_encoder(job)
+            return _OneAtATime(encoder, self._turn, encoder.batch_size, encoder.dimension)
 
 
 @lru_cache(maxsize=1)
@@ -154,14 +155,8 @@ class _OneAtATime:
 
     encoder: Encoder
     turn: threading.Lock
-
-    @property
-    def batch_size(self) -> int:
-        return self.encoder.batch_size
-
-    @property
-    def dimension(self) -> int:
-        return self.encoder.dimension
+    batch_size: int
+    dimension: int
 
     def encode_images(self, pixels: Pixels) -> Vectors:
         with self.turn:

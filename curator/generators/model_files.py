@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from curator.encoders.hub import Access, Repository, snapshot
+from curator.encoders.hub import Access, Repository, is_path, snapshot
 from curator.errors import EncoderError, GeneratorError
 from curator.paths import expanded
 
@@ -53,7 +53,7 @@ def local_folder(rest: str, *, address: str) -> Path | None:
     folder = expanded(rest)
     if folder.is_dir():
         return folder
-    if rest.startswith(("/", "./", "../", "~")) or rest.count("/") > 1:
+    if is_path(rest):
         raise GeneratorError(f"{address}: there is no folder {folder.absolute()}")
     return None
 

@@ -34,6 +34,8 @@ _HALF_TABLES_FROM = 56  # codes a vector from which the float32 look-up tables o
 class FaissIndex:
     """A built index over positions 0 … n-1 of a collection, searched as its recipe says."""
 
+    version = str(faiss.__version__)  # of FAISS
+
     def __init__(self, index: faiss.Index, recipe: Recipe, *, trained_on: int) -> None:
         self._index = index
         self._recipe = recipe
@@ -110,11 +112,6 @@ class FaissIndex:
             return cls(faiss.read_index(str(path)), recipe, trained_on=trained_on)
         except (RuntimeError, MemoryError) as fault:
             raise IndexFault(f"index file {path} cannot be read: {_reason(fault)}") from fault
-
-
-def version() -> str:
-    """The version of FAISS."""
-    return str(faiss.__version__)
 
 
 def _train(index: faiss.Index, collection: VectorCollection, size: int) -> None:

@@ -174,8 +174,6 @@ def _build(collection: VectorCollection, recipe: Recipe) -> FaissIndex:
 
 def _save(index: FaissIndex, collection: VectorCollection, recipe: Recipe, folder: Path) -> None:
     """Write the index, then its manifest. A kill in between leaves an empty cache, not a wrong one."""
-    from curator.vectors.faiss_index import version
-
     path = folder / "index.faiss"
     try:
         (folder / "manifest.json").unlink(missing_ok=True)
@@ -191,7 +189,7 @@ def _save(index: FaissIndex, collection: VectorCollection, recipe: Recipe, folde
             trained_on=index.trained_on,
             byte_size=path.stat().st_size,
             crc32=_checksum(path),
-            faiss=version(),
+            faiss=index.version,
         )
         manifest.write(folder)
     except OSError as fault:

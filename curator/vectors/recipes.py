@@ -25,6 +25,7 @@ from curator.ranges import Place, Range, parse_toml, read_table
 from curator.resources import read_folder
 
 FLAT = "Flat"
+SHIPPED = "curator.indexes"
 # GpuIndexIVFPQ implements only these numbers of codes; the CPU index takes any divisor of d.
 GPU_CODE_COUNTS = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 48, 56, 64, 96)
 
@@ -126,7 +127,8 @@ class Recipe:
 
 def list_recipes() -> list[Recipe]:
     """The shipped recipes, by name."""
-    return [_parse(text, name=name, where=f"indexes/{name}.toml") for name, text in _shipped().items()]
+    texts = read_folder(SHIPPED, suffix=".toml")
+    return [_parse(text, name=name, where=f"indexes/{name}.toml") for name, text in texts.items()]
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -136,25 +138,18 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     """
     text = str(name_or_path)
     if text.endswith(".toml"):
-        return _load_file(Path(text))
-    shipped = _shipped()
+        path = Path(text)
+        try:
+            toml = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"index recipe {path} cannot be read: {error}") from error
+        return _parse(toml, name=path.stem, where=str(path))
+    shipped = read_folder(SHIPPED, suffix=".toml")
     if text not in shipped:
         raise UsageError(
             f"no index recipe is called {text!r}", hint=f"known: {', '.join(shipped)}, or a path to a .toml"
         )
     return _parse(shipped[text], name=text, where=f"indexes/{text}.toml")
-
-
-def _shipped() -> dict[str, str]:
-    return read_folder("curator.indexes", suffix=".toml")
-
-
-def _load_file(path: Path) -> Recipe:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"index recipe {path} cannot be read: {error}") from error
-    return _parse(text, name=path.stem, where=str(path))
 
 
 def _parse(text: str, *, name: str, where: str) -> Recipe:

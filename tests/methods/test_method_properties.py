@@ -12,11 +12,10 @@ from curator.methods import score
 from curator.methods.grouping import Grouping, group_sizes
 from curator.methods.maths import log_odds_of_mean, log_sigmoid, log_sum_exp, logit, sigmoid
 from curator.methods.members.csp import CSP
-from curator.methods.members.energy import Energy
 from curator.methods.members.eoe import EOE
 from curator.methods.members.fusion import Fusion
 from curator.methods.members.knn import KNN
-from curator.methods.members.max_logit import MaxLogit
+from curator.methods.members.logits import Energy, MaxLogit
 from curator.methods.members.mcm import MCM
 from curator.methods.members.neglabel import NegLabel, neglabel_log_odds
 from curator.methods.statistics import exact_statistics

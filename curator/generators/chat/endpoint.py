@@ -133,13 +133,12 @@ class _Dispatch:
     def _send(self) -> Iterator[Reply]:
         """Send what may be sent now. Replies are of requests that cannot be sent, or not once more."""
         while self.on_the_way < self.most_at_once and not self._stopped:
-            try:
-                sending = self._next()
-            except _Unreadable as fault:
-                yield fault.reply
-                continue
+            sending = self._next()
             if sending is None:
                 return
+            if isinstance(sending, Reply):
+                yield sending
+                continue
             if not self.allow():
                 self.spent = True
                 if sending.attempts:
@@ -164,8 +163,8 @@ class _Dispatch:
     def _all_taken_up(self) -> bool:
         return self.asked == len(self.requests)
 
-    def _next(self) -> _Sending | None:
-        """A repeat that is due, else a request that was not sent yet, else none. Raises _Unreadable."""
+    def _next(self) -> _Sending | Reply | None:
+        """A repeat that is due, else a request not sent yet, else none; a reply where its pictures cannot be shown."""
         now = time.monotonic()
         if now < self.paused_until:
             return None
@@ -178,7 +177,7 @@ class _Dispatch:
         try:
             return _Sending(position, request, self.service.messages(request))
         except PictureFault as fault:
-            raise _Unreadable(Reply(position, fault=str(fault), final=fault.final, attempts=0)) from fault
+            return Reply(position, fault=str(fault), final=fault.final, attempts=0)
 
     def _seconds_to_wait(self) -> float | None:
         """Until the next repeat is due, or the service may be asked again; None to wait for an outcome only."""
@@ -226,14 +225,6 @@ class _Dispatch:
     def _given_up(self, sending: _Sending) -> Reply:
         why = "another request met a fault that all would meet" if self.fatal else "the budget allows no repeat"
         return sending.failed(f"{sending.last_fault}; {why}", final=False)
-
-
-class _Unreadable(Exception):
-    """A request whose pictures cannot be shown, with its reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.fault)
-        self.reply = reply
 
 
 def pause_seconds(request: Request, repeat: int) -> float:

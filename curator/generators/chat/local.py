@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from curator.encoders.hub import TOKENIZER_FILES
+from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES
 from curator.encoders.options import DTYPES
 from curator.errors import UsageError
 from curator.generators import GeneratorOptions
@@ -27,7 +28,6 @@ from curator.printable import said_by
 if TYPE_CHECKING:
     from curator.generators.chat.model import ChatMessage, ChatModel, Conversation
 
-WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")
 OTHER_FILES = ("*.json", "*.jinja", *TOKENIZER_FILES)
 QUANTISE = ("none", "4bit")
 
@@ -59,19 +59,14 @@ class LocalChat:
         self._rest = rest
         self._role = role
         self._options = options
-        self._revision: str | None = None
         self._loaded: ChatModel | None = None
         self._one_by_one = False
         self._proven = False  # whether it ever answered: before that, a fault may be the processor's own
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """The commit of a repository, the digest of a folder's files. Loads no weights. Raises GeneratorError."""
-        if self._revision is None:
-            self._revision = revision_of(
-                self._rest, address=self.model, marker=MODEL_MARKER, offline=self._options.offline
-            )
-        return self._revision
+        return revision_of(self._rest, address=self.model, marker=MODEL_MARKER, offline=self._options.offline)
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         for positions in _batches(requests, self._options.batch_size):
@@ -124,7 +119,7 @@ class LocalChat:
                 address=self.model,
                 marker=MODEL_MARKER,
                 offline=self._options.offline,
-                any_of=WEIGHT_FILES,
+                any_of=CHECKPOINT_FILES,
                 also=OTHER_FILES,
             )
             from curator.generators.chat.model import load_chat_model

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from curator.encoders.hub import ONLY_DATA, no_network
+from curator.encoders.hub import CHECKPOINT_FILES, ONLY_DATA, no_network
 from curator.errors import GeneratorError
 from curator.generators.diffusion.guide_address import ZERO_SHOT, split_guide
 from curator.generators.model_files import MODEL_MARKER, model_folder
@@ -22,7 +22,6 @@ from curator.generators.surroundings import Surroundings
 from curator.printable import said_by
 from curator.types import Preprocess
 
-WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 RESAMPLE: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
@@ -100,7 +99,9 @@ class ClassifierGuide:
 
         address = f"guide transformers:{rest}"
         also = (MODEL_MARKER, "*.index.json", "preprocessor_config.json")
-        folder = model_folder(rest, address=address, marker=MODEL_MARKER, offline=offline, any_of=WEIGHTS, also=also)
+        folder = model_folder(
+            rest, address=address, marker=MODEL_MARKER, offline=offline, any_of=CHECKPOINT_FILES, also=also
+        )
         processors: Any = transformers.AutoImageProcessor
         try:
             with no_network(), torch.random.fork_rng(devices=[]):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -66,17 +67,14 @@ class DiffusersPainter:
         self._rest = rest
         self._options = options
         self._surroundings = surroundings
-        self._revision = ""
         self._pipeline: tuple[type[Settings], Any] | None = None
         self._guide: Guide | None = None
 
-    @property
+    @cached_property
     def revision(self) -> str:
-        if not self._revision:
-            offline = self._options.offline
-            files = revision_of(self._rest, address=self.model, marker=PIPELINE_MARKER, offline=offline)
-            self._revision = f"{files}+{guide_revision(self._options.guide, self._surroundings, offline=offline)}"
-        return self._revision
+        offline = self._options.offline
+        files = revision_of(self._rest, address=self.model, marker=PIPELINE_MARKER, offline=offline)
+        return f"{files}+{guide_revision(self._options.guide, self._surroundings, offline=offline)}"
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         """Raises UsageError for a prompt or setting that cannot be, before anything is painted."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from curator.errors import UsageError
 from curator.methods.grouping import ONE_GROUP, Chunks, Groups
-from curator.methods.maths import Cosines, Scores, log_odds_of_mean
+from curator.methods.maths import Cosines, Scores, log_odds_of_mean, sigmoid
 from curator.methods.spec import (
     Factor,
     Natural,
@@ -34,8 +34,7 @@ from curator.types import Bank
 
 def tanl_score(id_cosines: Cosines, negative_cosines: Cosines | None, *, scale: float, step: int = 1) -> Scores:
     """S_aa, (n,) in [0, 1], from id_cosines (n, C) and negative_cosines (n, M) in the order of activation, M >= 1."""
-    method = TANL(scale=scale, step=step)
-    return method.id_score(tanl_log_odds(id_cosines, negative_cosines, scale=scale, step=step))
+    return sigmoid(tanl_log_odds(id_cosines, negative_cosines, scale=scale, step=step))
 
 
 def tanl_log_odds(id_cosines: Cosines, negative_cosines: Cosines | None, *, scale: float, step: int = 1) -> Scores:
