@@ -22,6 +22,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -257,6 +258,7 @@ def check_fields(options: DataclassInstance, place: Place) -> None:
             read_value(value, hint, place.at(name))
 
 
+@cache
 def hints_of(kind: type[DataclassInstance]) -> Mapping[str, object]:
     """The annotations of the fields of a class."""
     hints = get_type_hints(kind, include_extras=True)
