@@ -28,8 +28,6 @@ MMD_SAMPLE = 1000  # of each side: the kernel then has 4 million entries
 class Proportion:
     """A share with its 95 % interval; all three are NaN for a share of nothing."""
 
-    part: int
-    whole: int
     value: float
     low: float
     high: float
@@ -46,14 +44,14 @@ class Tested:
 def wilson(part: int, whole: int) -> Proportion:
     """The share part/whole with Wilson's score interval."""
     if whole == 0:
-        return Proportion(part, whole, math.nan, math.nan, math.nan)
+        return Proportion(math.nan, math.nan, math.nan)
     z = NORMAL_95
     share, weight = part / whole, z * z / whole
     middle = (share + weight / 2) / (1 + weight)
     half = z * math.sqrt(share * (1 - share) / whole + weight / (4 * whole)) / (1 + weight)
     low = 0.0 if part == 0 else max(middle - half, 0.0)
     high = 1.0 if part == whole else min(middle + half, 1.0)
-    return Proportion(part, whole, share, low, high)
+    return Proportion(share, low, high)
 
 
 def stability_index(baseline: Values, tonight: Values) -> tuple[float, float]:

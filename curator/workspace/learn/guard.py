@@ -10,10 +10,9 @@ method without a natural cut is held to the cut that keeps 95 % of the held-out 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from curator.errors import BankError, UsageError
 from curator.methods import BankScorer, Method, resolve_method
@@ -49,9 +48,6 @@ class GuardFigures:
     def worse(self) -> bool:
         return self.flagged_now > self.flagged_before
 
-    def row(self) -> dict[str, object]:
-        return asdict(self)
-
 
 def guard_figures(
     world: LedgerWorld, bank: Bank, previous: Bank, method: str, *, used: Collection[str]
@@ -65,7 +61,9 @@ def guard_figures(
     before, now = resolve_method(asked, previous), resolve_method(asked, bank)
     (scored_before,) = BankScorer(previous, [before]).score(vectors)
     common = ruling_cut(world.database, previous, before, scored_before.log_odds)
-    cuts = class_cuts(world.database, previous, before, scored_before.id_label, common=common)
+    ruling = Cuts.of(world.database, scored_by(previous, before))
+    labels = scored_before.id_label.tolist()  # an image's cut is that of its nearest ID label under the version
+    cuts = np.array([ruling.of_label(label) if ruling else common for label in labels], dtype=np.float64)
     return GuardFigures(
         bank_digest=bank.digest,
         previous_digest=previous.digest,
@@ -95,14 +93,6 @@ def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores)
         return default_policy(bank, method, rule="label_for_label").min_log_odds
     except UsageError:
         return calibrate(held_out, keep=KEEP).min_log_odds
-
-
-def class_cuts(
-    database: Database, bank: Bank, method: Method, id_labels: NDArray[np.int32], *, common: float
-) -> NDArray[np.float64]:
-    """(n,): the cut of each image, by its nearest ID label under the version. id_labels: (n,)."""
-    ruling = Cuts.of(database, scored_by(bank, method))
-    return np.array([ruling.of_label(label) if ruling else common for label in id_labels.tolist()], dtype=np.float64)
 
 
 def log_odds(bank: Bank, method: Method, vectors: Vectors) -> Scores:

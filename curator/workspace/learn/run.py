@@ -177,7 +177,7 @@ def _learn(
         calls={row["status"]: row["calls"] for row in calls},
         account=learned.account,
         facts=learned.facts,
-        guard=figures.row() if figures else None,
+        guard=asdict(figures) if figures else None,
         guard_note=note,
         online=online,
         seconds=0.0,
@@ -226,7 +226,7 @@ def _keep(
             | {name: picture[name] for name in ("call_id", "artefact", "label")}
             for number, picture in enumerate(learned.pictures)
         ],
-        guard=[figures.row()] if figures else [],
+        guard=[asdict(figures)] if figures else [],
     )
     log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
     return bank, version
