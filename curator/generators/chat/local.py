@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -43,14 +42,6 @@ def make_local_chat(rest: str, role: Role, options: GeneratorOptions, surroundin
     return LocalChat(rest, role, options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request with its conversation as transformers takes it: messages of parts, pictures decoded."""
-
-    position: int
-    conversation: Conversation
-
-
 class LocalChat:
     """See `curator.generators.requests.Generator`."""
 
@@ -70,14 +61,14 @@ class LocalChat:
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         for positions in _batches(requests, self._options.batch_size):
-            asked = []
+            asked: list[tuple[int, Conversation]] = []  # pictures decoded
             for position in positions:
                 try:
                     conversation = [_as_parts(message) for message in messages_with_form(requests[position])]
                 except PictureFault as fault:
                     yield Reply(position, fault=str(fault), final=fault.final, attempts=0)
                 else:
-                    asked.append(_Asked(position, conversation))
+                    asked.append((position, conversation))
             allowed = list(takewhile(lambda _: allow(), asked))
             if allowed:
                 yield from self._answer(allowed)
@@ -89,18 +80,18 @@ class LocalChat:
             self._loaded.close()
             self._loaded = None
 
-    def _answer(self, asked: list[_Asked]) -> Iterator[Reply]:
+    def _answer(self, asked: list[tuple[int, Conversation]]) -> Iterator[Reply]:
         """Replies to a batch. Where it does not fit together, each of it alone; what does not fit alone is a fault."""
         model = self._model()
         started = time.monotonic()
         try:
             if self._one_by_one and len(asked) > 1:
                 raise ValueError("this processor takes no batches")
-            inputs = model.inputs([one.conversation for one in asked])
+            inputs = model.inputs([conversation for _, conversation in asked])
         except ValueError as fault:
             if len(asked) == 1:
                 text = f"the model cannot take this request: {said_by(fault, whole=True)}"
-                yield Reply(asked[0].position, fault=text, final=self._proven)
+                yield Reply(asked[0][0], fault=text, final=self._proven)
                 return
             replies = [reply for one in asked for reply in self._answer([one])]
             self._one_by_one = all(reply.fault is None for reply in replies)
@@ -109,8 +100,8 @@ class LocalChat:
         texts = model.generate(inputs)
         self._proven = True
         seconds = (time.monotonic() - started) / len(asked)
-        for one, text in zip(asked, texts, strict=True):
-            yield Reply(one.position, text=text, seconds=seconds)
+        for (position, _), text in zip(asked, texts, strict=True):
+            yield Reply(position, text=text, seconds=seconds)
 
     def _model(self) -> ChatModel:
         if self._loaded is None:
