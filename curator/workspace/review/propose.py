@@ -105,10 +105,10 @@ class BankProposal:
     reference: int
     held_out: bool
     candidates: tuple[LabelEdit, ...]
-    before: ReviewFigures | None
-    after: ReviewFigures | None
-    verdict: str | None
-    spec: str | None
+    before: ReviewFigures | None = None
+    after: ReviewFigures | None = None
+    verdict: str | None = None
+    spec: str | None = None
     written: str | None = None
     built: str | None = None
 
@@ -190,10 +190,6 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
         reference=len(reference),
         held_out=not few,
         candidates=tuple(candidates),
-        before=None,
-        after=None,
-        verdict=None,
-        spec=None,
     )
     if not proposed:
         return found
