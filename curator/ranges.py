@@ -258,11 +258,16 @@ def check_fields(options: DataclassInstance, place: Place) -> None:
             read_value(value, hint, place.at(name))
 
 
-@cache
 def hints_of(kind: type[DataclassInstance]) -> Mapping[str, object]:
     """The annotations of the fields of a class."""
-    hints = get_type_hints(kind, include_extras=True)
+    plain: type = kind  # the class of a protocol's instance counts as not hashable
+    hints = _annotations(plain)
     return {item.name: hints[item.name] for item in fields(kind)}
+
+
+@cache
+def _annotations(kind: type) -> Mapping[str, object]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def read_value(value: object, hint: object, place: Place) -> Any:
