@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import random
 import shutil
@@ -143,6 +144,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files = sorted({item.path for item in items})
     place = dict(zip(files, mixed.sample(range(len(files)), len(files)), strict=True))
     items.sort(key=lambda item: place[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector of garbage need not go through thousands of tests again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # what libraries hold ends with them
 
 
 @pytest.fixture
