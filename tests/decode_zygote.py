@@ -104,7 +104,10 @@ class Forked:
     def poll(self) -> int | None:
         with self._lock:
             if self.returncode is None:
-                self.returncode = self._zygote.ask({"wait": self.pid})
+                try:
+                    self.returncode = self._zygote.ask({"wait": self.pid})
+                except OSError:  # asked when the session is over, and its processes with it
+                    self.returncode = 0
             return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
