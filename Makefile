@@ -42,7 +42,7 @@ soak: $(STAMP)  ## Scan 200,000 images over 20 nights of a living lake: make soa
 	@CURATOR_LEDGER_MEMORY_LIMIT=$(or $(LEDGER),128MB) $(BIN)/python -m tests.soak --images $(or $(IMAGES),200000) --nights $(or $(NIGHTS),20)
 
 sweep: $(STAMP)  ## Strike every command at events all over it, and every experiment of torture once
-	@$(TESTED) $(BIN)/python -m pytest -m torture
+	@$(TESTED) $(BIN)/python -m pytest -m torture -n 2 --dist load
 
 test-gpu: $(STAMP)  ## Run the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu
