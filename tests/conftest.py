@@ -11,6 +11,8 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,7 @@ from curator.durable import durable, remove_leftovers
 from curator.engines import decode_pool
 from curator.store.database import Database
 from curator.store.migrate import migrate
+from curator.types import Vectors
 from curator.workspace import Workspace, session
 from curator.workspace.keep import recover
 from curator.workspace.layout import Layout
@@ -169,6 +172,17 @@ def golden(request: pytest.FixtureRequest):
         assert text == path.read_text(encoding="utf-8"), f"differs from tests/golden/{name}"
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def unit() -> Callable[[npt.ArrayLike], Vectors]:
+    """Rows divided by their norms, float32."""
+
+    def divide(rows: npt.ArrayLike) -> Vectors:
+        vectors: npt.NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    return divide
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from curator.types import Bank, Label, Vectors
 
@@ -28,17 +27,6 @@ def way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("curator.methods.kernels.exact_pass.LABELS", 0)
         yield
-
-
-@pytest.fixture(scope="session")
-def unit() -> Callable[[Any], Vectors]:
-    """Rows divided by their norms, float32."""
-
-    def divide(rows: Any) -> Vectors:
-        vectors: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-    return divide
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from curator.banks.wordnet import load_wordnet
 from curator.generators.answers import Answer
@@ -144,17 +143,6 @@ def picture() -> Callable[[str], Picture]:
 def score_stream(stream: Stream, vectors: Vectors, *, batch_rows: int = 256) -> Scores:
     """The scores of all vectors (n, d) in their order, fed in batches."""
     return np.concatenate([np.zeros(0), *(stream.feed(batch) for batch in batches(vectors, batch_rows))])
-
-
-@pytest.fixture(scope="session")
-def unit() -> Callable[[Any], Vectors]:
-    """Rows divided by their norms, float32."""
-
-    def divide(rows: Any) -> Vectors:
-        vectors: NDArray[np.float64] = np.asarray(rows, dtype=np.float64)
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-    return divide
 
 
 @pytest.fixture(scope="session")
