@@ -107,7 +107,7 @@ def copied_ledgers(empty_ledger: Path) -> Iterator[None]:
 
 @pytest.fixture
 def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new ledger is made by the migrations, as it is for users."""
+    """A new ledger is made by the migrations, as it is for users: of one first scan at least."""
     for module in (session, recover):
         monkeypatch.setattr(module, "make_ledger", MAKE_LEDGER)
 

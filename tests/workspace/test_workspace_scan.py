@@ -30,6 +30,7 @@ def scanned(workspace, lake):
     return workspace
 
 
+@pytest.mark.usefixtures("real_ledgers")
 def test_scan_accounts_for_every_datum(workspace, lake):
     summary = workspace.scan(lake)
     assert (summary.images, summary.duplicates, summary.rejects) == (14, 4, 3)
