@@ -239,16 +239,15 @@ def learning_options(command: Command) -> Command:
 def learn(
     app: App, /, *, system: System, name: str, settings: Sequence[str], dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """What every one of the commands does. given: the roles, the choices of the system, and fields of the request."""
-    from curator.workspace import LearnRequest
-
+    """What each of the commands does. given: the roles, the choices of the system, and keywords of `learn_bank`."""
     workspace = app.open({f"generators.{role}": given.pop(role) for role in ROLES})
     own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
-    request = LearnRequest(system.name, name, settings=parsed(settings) | own, **given)
+    asked = parsed(settings) | own
     if dry_run:
-        return echo_plan(workspace.plan_bank(request), as_json=as_json)
+        plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked)
+        return echo_plan(plan, as_json=as_json)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
-        summary = workspace.learn_bank(request, watcher=progress)
+        summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
     return echo_json(summary.as_json()) if as_json else echo_summary(summary)
 
 

@@ -79,12 +79,10 @@ def evaluate(
     Example:
       curator evaluate --id /data/known-id --ood new=/data/incoming --positive id
     """
-    from curator.workspace import EvaluationRequest
-
-    request = EvaluationRequest(ood_sources=_named(ood_sources), near=tuple(filter(None, near.split(","))), **given)
+    sets, near_sets = _named(ood_sources), tuple(filter(None, near.split(",")))
     workspace = app.open(encoder)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
-        summary = workspace.evaluate(request, watcher=progress)
+        summary = workspace.evaluate(ood_sources=sets, near=near_sets, **given, watcher=progress)
     for warning in summary.warnings:
         say(f"warning: {printable(warning)}", err=True)
     if as_json:

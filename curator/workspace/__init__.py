@@ -8,46 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
-
-import pyarrow as pa
 
 from curator.config import Config
 from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
+from curator.metrics import Positive
 from curator.policy import Policy, Rule
-from curator.store import CheckResult, ListingCounts, run_checks
-from curator.store.queries import NamedQuery, user_queries
+from curator.store import ListingCounts
 from curator.types import Bank
 from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
 from curator.workspace.calibrate.run import CalibrationSummary, run_calibration, use_policy
-from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
 from curator.workspace.evaluate.plan import EvaluationRequest
 from curator.workspace.evaluate.run import run_evaluation
 from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
-from curator.workspace.keep.doctor import examine
 from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
 from curator.workspace.keep.integrity import Finding
-from curator.workspace.layout import Layout, find_workspace, refuse_remote
+from curator.workspace.layout import find_workspace, refuse_remote
 from curator.workspace.learn.run import LearnRequest, LearnSummary, build_bank, plan_learning, run_learning
-from curator.workspace.look.banks import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
-from curator.workspace.look.explain import Explanation, explain_image
-from curator.workspace.look.export import ExportRequest, ExportSummary, run_export
-from curator.workspace.look.search import build_indexes, list_indexes, search_images, search_labels
-from curator.workspace.makefile import dependency_rules
+from curator.workspace.look.banks import AuditReport, DiffReport
+from curator.workspace.look.explain import Explanation
+from curator.workspace.look.export import ExportRequest, ExportSummary
 from curator.workspace.names import check_names
-from curator.workspace.night.baselines import pin_baseline
 from curator.workspace.night.conditions import Limits
-from curator.workspace.night.report import NightReport, report_night
+from curator.workspace.night.report import NightReport
 from curator.workspace.night.run import run_night
+from curator.workspace.reader import Reader
 from curator.workspace.review.facade import Reviews
 from curator.workspace.scan.plan import PlanRequest, ScanPlan, plan_scan
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import preview_scan
-from curator.workspace.session import reading, writing
+from curator.workspace.session import writing
 
 __all__ = [
     "AuditReport",
@@ -55,13 +48,11 @@ __all__ = [
     "CalibrationCheck",
     "CalibrationSummary",
     "DiffReport",
-    "EvaluationRequest",
     "EvaluationSummary",
     "Explanation",
     "ExportRequest",
     "ExportSummary",
     "Finding",
-    "LearnRequest",
     "LearnSummary",
     "Leftovers",
     "NightReport",
@@ -74,7 +65,7 @@ __all__ = [
 ]
 
 
-class Workspace:
+class Workspace(Reader):
     """A folder with a configuration, label banks, vectors and a ledger. Make one with `create`, open one with `open`.
 
     Example:
@@ -83,11 +74,6 @@ class Workspace:
         summary = workspace.scan("/data/incoming")
         table = workspace.sql("select uri, id_score from report.flagged order by id_score limit 20")
     """
-
-    def __init__(self, layout: Layout, config: Config) -> None:
-        self.layout = layout
-        self.config = config
-        self._context = Context(layout, config)
 
     @classmethod
     def create(cls, folder: Path | str, *, labels: Path | str | Sequence[str], encoder: str = "mini") -> Workspace:
@@ -197,24 +183,82 @@ class Workspace:
         banks, methods = ((given,) if isinstance(given, str) else tuple(given) for given in (bank, method))
         return run_scoring(self._context, banks=banks, methods=methods, where=where)
 
-    def evaluate(self, request: EvaluationRequest, *, watcher: ScanWatcher | None = None) -> EvaluationSummary:
+    def evaluate(
+        self,
+        *,
+        positive: Positive,
+        id_sources: Sequence[str | Path] = (),
+        ood_sources: Mapping[str, Sequence[str | Path]] | None = None,
+        near: Sequence[str] = (),
+        id_labels: Path | str | None = None,
+        ood_rest: str | None = None,
+        label_map: Path | str | None = None,
+        banks: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        reference: Sequence[str | Path] = (),
+        replicates: int = 1000,
+        seed: int = 0,
+        protocol: str | None = None,
+        data: Path | str | None = None,
+        watcher: ScanWatcher | None = None,
+    ) -> EvaluationSummary:
         """Measure how well banks and methods tell ID from OOD on images whose side is known, and store the figures.
 
-        The images are embedded once and never shown by the views of the lake.
+        The images are embedded once and never shown by the views of the lake. What the arguments say stands at
+        `EvaluationRequest` in curator/workspace/evaluate/plan.py.
         """
+        request = EvaluationRequest(
+            positive=positive,
+            id_sources=_texts(id_sources),
+            ood_sources={name: _texts(sources) for name, sources in (ood_sources or {}).items()},
+            near=tuple(near),
+            id_labels=_path(id_labels),
+            ood_rest=ood_rest,
+            label_map=_path(label_map),
+            banks=tuple(banks),
+            methods=tuple(methods),
+            reference=_texts(reference),
+            replicates=replicates,
+            seed=seed,
+            protocol=protocol,
+            data=_path(data),
+        )
         return run_evaluation(self._context, request, watcher or SilentWatcher())
 
-    def learn_bank(self, request: LearnRequest, *, watcher: ScanWatcher | None = None) -> LearnSummary:
+    def learn_bank(
+        self,
+        system: str,
+        name: str,
+        *,
+        parent: str | None = None,
+        settings: Mapping[str, object] | None = None,
+        reference: Sequence[str | Path] = (),
+        max_calls: int | None = None,
+        force: bool = False,
+        wait_seconds: float = 0.0,
+        watcher: ScanWatcher | None = None,
+    ) -> LearnSummary:
         """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
 
-        Every generator call is a row, and an identical one is answered from there: the same request goes on where a
+        settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no
+        limit. force: keep a version that the guard would refuse.
+
+        Every generator call is a row, and an identical one is answered from there: the same call goes on where a
         run stopped. Raises BudgetSpent at `max_calls`, BankError for a version that the guard refuses.
         """
-        return run_learning(self._context, request, watcher or SilentWatcher())
+        wanted = LearnRequest(system, name, parent, settings or {}, _texts(reference), max_calls, force, wait_seconds)
+        return run_learning(self._context, wanted, watcher or SilentWatcher())
 
-    def plan_bank(self, request: LearnRequest) -> tuple[PlannedCalls, ...]:
+    def plan_bank(
+        self,
+        system: str,
+        name: str,
+        *,
+        parent: str | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> tuple[PlannedCalls, ...]:
         """The generator calls that `learn_bank` would make now. Makes and writes nothing."""
-        return plan_learning(self._context, request)
+        return plan_learning(self._context, LearnRequest(system, name, parent, settings or {}))
 
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
         """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.
@@ -270,127 +314,16 @@ class Workspace:
         """
         return plan_scan(self._context, request)
 
-    # Reading
-
-    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
-        """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""
-        with reading(self.layout, sealed=True) as database:
-            return database.arrow(query, parameters)
-
-    def queries(self) -> dict[str, NamedQuery]:
-        """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first.
-
-        Raises ConfigError for a file that is no text or holds no queries.
-        """
-        return user_queries(self.layout.queries)
-
-    def query(self, name: str, **parameters: object) -> pa.Table:
-        """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
-        queries = self.queries()
-        if name not in queries:
-            raise UsageError(f"no query is called {name!r}", hint=f"known: {', '.join(queries)}")
-        wanted = queries[name].parameters
-        given = {"limit": 20, **parameters} if "limit" in wanted else dict(parameters)
-        if given.keys() != set(wanted):
-            raise UsageError(f"query {name!r} takes the parameters {', '.join(wanted) or '(none)'}")
-        return self.sql(queries[name].sql, given)
-
-    def search(
-        self,
-        *,
-        text: str | None = None,
-        image: str | Path | None = None,
-        label: str | None = None,
-        k: int = 10,
-        among: Literal["images", "labels"] = "images",
-    ) -> pa.Table:
-        """The k images (or labels of the bank) nearest to a text, an image or a label, the nearest first."""
-        given = {"text": text, "image": image, "label": label}
-        if sum(value is not None for value in given.values()) != 1:
-            raise UsageError("search by exactly one of text, image and label")
-        search = search_images if among == "images" else search_labels
-        return search(self._context, text=text, image=None if image is None else str(image), label=label, k=k)
-
-    def explain(
-        self,
-        image: str | Path,
-        *,
-        bank: str | None = None,
-        method: str | None = None,
-        k: int = 5,
-        thumbnail: bool = False,
-    ) -> Explanation:
-        """Why an image is flagged or kept: its nearest labels and their share of the score, which of them decides and
-        how it was made, its nearest reference images and lake neighbours, and the policy; by default as the report
-        views judge it. `as_html()` of it is a page."""
-        return explain_image(self._context, str(image), bank=bank, method=method, k=k, picture=thumbnail)
-
-    def export(self, request: ExportRequest) -> ExportSummary:
-        """Export flagged images, kept ones, or those of a query; a killed export goes on. Raises UsageError for a
-        destination that holds anything else."""
-        return run_export(self._context, self.queries(), request)
-
-    def build_indexes(self) -> pa.Table:
-        """Build or update the image and label indexes by their recipes."""
-        return build_indexes(self._context)
-
-    def indexes(self) -> pa.Table:
-        """The indexes of the workspace and whether they are fresh."""
-        return list_indexes(self._context)
-
-    def banks(self) -> pa.Table:
-        """The bank versions, newest first."""
-        with reading(self.layout) as database:
-            return database.table("list_banks")
-
-    def show_bank(
-        self, address: str = "base", *, role: Literal["id", "negative"] | None = None, limit: int = 20
-    ) -> tuple[dict[str, object], pa.Table]:
-        """A bank version (`name`, `name@digest` or `name@v2`): its facts, with spec, lineage and the number of doubtful
-        labels by role and reason, and at most `limit` labels of each role, in order."""
-        return show_bank(self._context, address, role=role, limit=limit)
-
-    def bank_page(self, address: str = "base") -> str:
-        """A bank version as one HTML page: facts, labels by source with their evidence, and what was painted."""
-        return page_of(self._context, address)
-
-    def audit_bank(self, address: str = "base", *, min_cosine: float | None = None) -> AuditReport:
-        """The doubtful labels of a bank version, the gravest first. `min_cosine`: from which cosine to an ID label a
-        negative is too near, instead of the rule of `curator.banks.audit`."""
-        return report_audit(self._context, address, min_cosine=min_cosine)
-
-    def diff_banks(self, old: str, new: str) -> DiffReport:
-        """What changed from one bank version to another: labels, spec and facts."""
-        return report_diff(self._context, old, new)
-
-    def bank_dependencies(self, name: str = "base") -> str:
-        """The files and banks that the spec of a bank names, as rules for make. Reads nothing but the spec."""
-        return dependency_rules(self.layout, name)
-
-    def report(self, night: str | None = None, *, fail_on: Sequence[str] = (), pictures: bool = True) -> NightReport:
-        """The report of a night (date or run id, by default the last): as data and, with its pictures, as a page."""
-        return report_night(self._context, night, fail_on=fail_on, pictures=pictures)
-
-    def pin_baseline(self, night: str | None = None) -> dict[str, object]:
-        """Make a night the baseline that reports compare others with."""
-        return pin_baseline(self._context, night)
-
-    def baselines(self) -> pa.Table:
-        """The pinned baselines, the newest first."""
-        with reading(self.layout) as database:
-            return database.table("list_baselines")
-
-    def check(self) -> list[CheckResult]:
-        """Run every check of `sql/checks` on the published snapshot."""
-        with reading(self.layout) as database:
-            return run_checks(database)
-
-    def doctor(self, *, check: bool = False) -> list[Finding]:
-        """Examine the machine and the workspace: encoder, weights, GPU, FAISS, disk, lock, ledger, vector files."""
-        return examine(self._context, check=check)
-
 
 def _addresses(sources: Sequence[str | Path]) -> tuple[str, ...]:
     if not sources:
         raise UsageError("name at least one source", hint="a folder, file, glob, tar, Parquet file or fsspec URL")
-    return tuple(str(source) for source in sources)
+    return _texts(sources)
+
+
+def _texts(sources: Sequence[str | Path]) -> tuple[str, ...]:
+    return tuple(map(str, sources))
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)

@@ -65,7 +65,7 @@ FLOORS: Mapping[str, Floors] = {
         {"keep", "look"},
         {"scan"},
         {"calibrate", "evaluate", "learn", "night"},
-        {"review"},
+        {"reader", "review"},
         {"__init__"},
     ],
 }

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from curator.workspace import EvaluationRequest, EvaluationSummary, LearnRequest, Workspace
+from curator.workspace import EvaluationSummary, Workspace
 
 # What is measured on which bank.
 BANKS: dict[str, tuple[str, ...]] = {
@@ -76,21 +76,21 @@ def evaluate(data: Path, folder: Path) -> list[EvaluationSummary]:
     workspace.scan(data / IDS, *(data / path for path in FAR.values()))
     workspace.calibrate(data / REFERENCE)
     for system in LEARNED:
-        summary = workspace.learn_bank(LearnRequest(system, system))
+        summary = workspace.learn_bank(system, system)
         print(f"{summary.bank}: {summary.sent} calls, {summary.seconds:.0f} s", file=sys.stderr)
-    return [workspace.evaluate(request_for(data, workspace, bank)) for bank in BANKS]
+    return [measured(data, workspace, bank) for bank in BANKS]
 
 
-def request_for(data: Path, workspace: Workspace, bank: str) -> EvaluationRequest:
-    return EvaluationRequest(
-        id_sources=(str(data / IDS),),
-        ood_sources={name: (str(data / path),) for name, path in FAR.items()},
+def measured(data: Path, workspace: Workspace, bank: str) -> EvaluationSummary:
+    return workspace.evaluate(
+        id_sources=[data / IDS],
+        ood_sources={name: [data / path] for name, path in FAR.items()},
         id_labels=workspace.layout.labels,
         ood_rest="other classes",
         near=("other classes",),
         banks=(bank,),
         methods=BANKS.get(bank, ()),
-        reference=(str(data / REFERENCE),),
+        reference=[data / REFERENCE],
         positive="id",
         replicates=0,  # the table shows no intervals
     )

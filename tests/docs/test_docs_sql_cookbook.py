@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from curator.workspace import EvaluationRequest, LearnRequest, Workspace
+from curator.workspace import Workspace
 from curator.workspace.learn.world import LedgerWorld
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
@@ -73,9 +73,11 @@ def site(tmp_path_factory) -> Workspace:
     workspace.score(bank="base", method=["mcm", "max_logit"])
     workspace.score(bank="base", method="neglabel")
     workspace.evaluate(
-        EvaluationRequest("id", (str(root / "known"),), {"blue": (str(root / "lake" / "camera-a" / "blue-*"),)},
-                          replicates=20)
-    )  # fmt: skip
+        positive="id",
+        id_sources=[root / "known"],
+        ood_sources={"blue": [root / "lake" / "camera-a" / "blue-*"]},
+        replicates=20,
+    )
     decide(workspace, root / "decisions.jsonl")
     return workspace
 
@@ -91,7 +93,7 @@ def learn(workspace: Workspace) -> None:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LedgerWorld, "generator", lambda self, role: scripted[role])
-        workspace.learn_bank(LearnRequest("ants", "ants", settings={"max_cosine": 1.0}))
+        workspace.learn_bank("ants", "ants", settings={"max_cosine": 1.0})
     workspace.score(bank="ants", method="ants")
 
 

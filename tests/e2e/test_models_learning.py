@@ -17,7 +17,7 @@ from click.testing import Result
 
 from curator.demo import make_sample_lake
 from curator.generators.asking import TRIES
-from curator.workspace import LearnRequest, Workspace
+from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK
 from tests.generators import tiny_chat_models, tiny_diffusion
 
@@ -46,7 +46,7 @@ def scanned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
     workspace.scan(sample.lake / "camera-1")
     workspace.calibrate(sample.reference)
-    workspace.learn_bank(LearnRequest("ants", "ants", settings={"images": 1}))
+    workspace.learn_bank("ants", "ants", settings={"images": 1})
     return workspace.layout.root
 
 
@@ -55,7 +55,7 @@ def painted_once(scanned_once: Path, models: dict[str, str], tmp_path_factory: p
     """The same, with what SynOOD made of it in one go: pictures one by one, so that they are the same to the byte."""
     root = shutil.copytree(scanned_once, tmp_path_factory.mktemp("painted") / "workspace")
     overrides = {"generators.painter": models["inpaint"], "generators.batch_size": 1}
-    Workspace.open(root, overrides=overrides).learn_bank(LearnRequest("synood", "synood", settings=SMALL))
+    Workspace.open(root, overrides=overrides).learn_bank("synood", "synood", settings=SMALL)
     return Path(root)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curator.workspace import EvaluationRequest, Workspace
+from curator.workspace import Workspace
 
 CLASSES = ["airplanes", "anchor", "barrel", "bass", "beaver", "binocular"]
 BANK = """\
@@ -23,7 +23,7 @@ def test_real_photographs_are_told_from_scans_and_drawings(tmp_path, shared_data
     known = tuple(str(shared_data / "objects-folder" / name) for name in CLASSES)
     others = {name: (str(shared_data / name),) for name in ("brain-mri", "terminal-near-duplicates")}
     summary = workspace.evaluate(
-        EvaluationRequest("id", id_sources=known, ood_sources=others, methods=("neglabel", "mcm"), replicates=100)
+        positive="id", id_sources=known, ood_sources=others, methods=("neglabel", "mcm"), replicates=100
     )
     for measured in summary.measured:
         assert measured.labelled == summary.sets[0].images

@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from curator.methods.attribution import Attribution, LabelPart
-from curator.workspace import LearnRequest, Workspace
+from curator.workspace import Workspace
 from curator.workspace.judge.ruling import Cuts, Ruling
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.night.reasons import part_to_show
@@ -113,7 +113,7 @@ def test_a_card_tells_the_call_that_made_its_label(workspace, root, monkeypatch)
     }
     monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
-    workspace.learn_bank(LearnRequest("ants", "ants", settings=everything))
+    workspace.learn_bank("ants", "ants", settings=everything)
     chosen = Workspace.open(workspace.layout.root, overrides={"scan.bank": "ants", "scan.method": "ants"})
     chosen.calibrate(root / "lake", keep=0.5)
     report = chosen.report()
@@ -137,8 +137,8 @@ def test_the_report_is_whole_where_a_score_cannot_be_taken_apart_any_more(worksp
     known = {item["image_id"]: item["reason"] for item in gallery(chosen)}
     assert all(known.values())
     more = shutil.copytree(root / "lake", tmp_path / "more", ignore=shutil.ignore_patterns("red*", "green*"))
-    learned = LearnRequest("adaneg", "adaneg", reference=(str(more),), force=True)
-    Workspace.open(workspace.layout.root).learn_bank(learned)  # with more reference images than the scores were made by
+    # with more reference images than the scores were made by
+    Workspace.open(workspace.layout.root).learn_bank("adaneg", "adaneg", reference=[more], force=True)
     shown = gallery(chosen)
     assert shown and {item["image_id"] for item in shown} == set(known)
     assert [item["reason"] for item in shown] == [None] * len(shown)

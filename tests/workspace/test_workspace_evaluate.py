@@ -9,7 +9,7 @@ import pytest
 
 from curator.errors import BankError, CuratorError, UsageError
 from curator.metrics import measure
-from curator.workspace import EvaluationRequest, Workspace
+from curator.workspace import Workspace
 
 PROTOCOL = """\
 name = "colours"
@@ -58,20 +58,18 @@ def folders(tmp_path, pictures):
     return root
 
 
-def request(folders, **more) -> EvaluationRequest:
-    return EvaluationRequest(
-        **{
-            "positive": "id",
-            "id_sources": (str(folders / "known"),),
-            "ood_sources": {"blue": (str(folders / "blue"),), "yellow": (str(folders / "yellow"),)},
-            "replicates": 20,
-            **more,
-        }
-    )
+def request(folders, **more) -> dict:
+    return {
+        "positive": "id",
+        "id_sources": (str(folders / "known"),),
+        "ood_sources": {"blue": (str(folders / "blue"),), "yellow": (str(folders / "yellow"),)},
+        "replicates": 20,
+        **more,
+    }
 
 
 def test_figures_are_those_of_the_stored_scores(workspace, folders):
-    summary = workspace.evaluate(request(folders, methods=("mcm", "neglabel")))
+    summary = workspace.evaluate(**request(folders, methods=("mcm", "neglabel")))
     assert [item.method for item in summary.measured] == ["mcm", "neglabel"]
     assert [item.images for item in summary.sets] == [6, 3, 3]
     assert summary.embedded == 12
@@ -95,7 +93,7 @@ def test_evaluated_images_are_not_in_the_lake_and_the_ledger_stays_healthy(works
     workspace.scan(lake / "red-*.png")
     before = workspace.sql("select * from report.scores order by uri").to_pylist()
     workspace.score(method="mcm")
-    workspace.evaluate(request(folders))
+    workspace.evaluate(**request(folders))
     assert workspace.sql("select count(*) as n from report.images").to_pylist() == [{"n": 3}]
     workspace.score(method="neglabel")
     assert workspace.sql("select * from report.scores order by uri").to_pylist() == before
@@ -103,7 +101,7 @@ def test_evaluated_images_are_not_in_the_lake_and_the_ledger_stays_healthy(works
 
 
 def test_evaluated_images_are_not_searched_for_near_duplicates_until_they_are_in_the_lake(workspace, folders):
-    workspace.evaluate(request(folders))
+    workspace.evaluate(**request(folders))
     assert workspace.scan(folders / "known" / "red").near_duplicates > 0  # their contents were embedded before
     files = workspace.sql("select count(*) as n from compared_file").to_pylist()
     assert files == [{"n": 1}]
@@ -111,15 +109,15 @@ def test_evaluated_images_are_not_searched_for_near_duplicates_until_they_are_in
 
 
 def test_second_evaluation_embeds_nothing_and_finds_the_same(workspace, folders, monkeypatch):
-    first = workspace.evaluate(request(folders))
+    first = workspace.evaluate(**request(folders))
     monkeypatch.setattr("curator.workspace.context.load_encoder", lambda options: pytest.fail("an encoder was loaded"))
-    second = Workspace.open(workspace.layout.root).evaluate(request(folders))
+    second = Workspace.open(workspace.layout.root).evaluate(**request(folders))
     assert (first.embedded, second.embedded) == (12, 0)
     assert first.measured == second.measured
 
 
 def test_figures_are_stored_and_shown_by_the_view(workspace, folders):
-    summary = workspace.evaluate(request(folders, near=("blue",), positive="ood"))
+    summary = workspace.evaluate(**request(folders, near=("blue",), positive="ood"))
     rows = workspace.query("evaluations").to_pylist()
     assert [(row["scope"], row["ood_name"]) for row in rows[:2]] == [("set", "blue"), ("set", "yellow")]
     assert {row["scope"] for row in rows[2:]} == {"average", "near", "far"}
@@ -148,7 +146,7 @@ def test_one_source_gives_both_sides_by_its_labels(workspace, folders, tmp_path)
         id_labels=tmp_path / "id.txt",
         ood_rest="rest",
     )
-    summary = workspace.evaluate(wanted)
+    summary = workspace.evaluate(**wanted)
     assert {item.name: (item.images, item.excluded) for item in summary.sets} == {
         "id": (6, 0), "blue again": (3, 0), "known": (3, 6), "rest": (6, 0),
     }  # fmt: skip
@@ -161,7 +159,7 @@ def test_one_source_gives_both_sides_by_its_labels(workspace, folders, tmp_path)
 
 def test_labels_map_gives_names_to_source_labels(workspace, folders, tmp_path):
     (tmp_path / "map.csv").write_text("key,label\nred,green\ngreen,turquoise\n")
-    measured = workspace.evaluate(request(folders, label_map=tmp_path / "map.csv")).measured[0]
+    measured = workspace.evaluate(**request(folders, label_map=tmp_path / "map.csv")).measured[0]
     assert (measured.labelled, measured.correct) == (3, 0)  # red images called green; no bank label is turquoise
 
 
@@ -169,7 +167,7 @@ def test_every_bank_is_measured_with_every_method_once(workspace, folders):
     spec = workspace.layout.bank_spec("base").read_text()
     workspace.layout.bank_spec("other").write_text(spec.replace('"base"', '"other"').replace(', "noun.motive"', ""))
     methods = ("mcm", "neglabel", "mcm:temperature=1")  # the last is the first by another name
-    summary = workspace.evaluate(request(folders, banks=("base", "other"), methods=methods))
+    summary = workspace.evaluate(**request(folders, banks=("base", "other"), methods=methods))
     assert [(item.bank.partition("@")[0], item.method) for item in summary.measured] == [
         ("base", "mcm"), ("base", "neglabel"), ("other", "mcm"), ("other", "neglabel"),
     ]  # fmt: skip
@@ -179,18 +177,18 @@ def test_every_bank_is_measured_with_every_method_once(workspace, folders):
 def test_a_method_is_measured_with_the_banks_that_fit_it(workspace, folders):
     spec = workspace.layout.bank_spec("base").read_text()
     workspace.layout.bank_spec("bare").write_text(spec.replace('"base"', '"bare"') + "limit = 0\n")  # no negatives
-    summary = workspace.evaluate(request(folders, banks=("bare", "base"), methods=("mcm", "neglabel")))
+    summary = workspace.evaluate(**request(folders, banks=("bare", "base"), methods=("mcm", "neglabel")))
     assert [(item.bank.partition("@")[0], item.method) for item in summary.measured] == [
         ("bare", "mcm"), ("base", "mcm"), ("base", "neglabel"),
     ]  # fmt: skip
     assert [warning for warning in summary.warnings if "bare" in warning and "not measured" in warning]
     with pytest.raises(BankError, match="bare"):
-        workspace.evaluate(request(folders, banks=("bare",), methods=("mcm", "neglabel")))
+        workspace.evaluate(**request(folders, banks=("bare",), methods=("mcm", "neglabel")))
 
 
 def test_reference_images_are_kept_apart(workspace, folders):
     wanted = request(folders, reference=(str(folders / "known" / "red"),), methods=("knn:k=2", "mcm"))
-    assert [item.method for item in workspace.evaluate(wanted).measured] == ["knn:k=2", "mcm"]
+    assert [item.method for item in workspace.evaluate(**wanted).measured] == ["knn:k=2", "mcm"]
     roles = workspace.sql("select role, count(*) as n from location group by role order by role").to_pylist()
     assert roles == [{"role": "evaluation", "n": 12}, {"role": "reference", "n": 3}]
 
@@ -199,10 +197,10 @@ def test_reference_images_with_an_ood_label_are_left_out_and_others_of_the_works
     (tmp_path / "ids.txt").write_text("red\ngreen\n")
     workspace.calibrate(folders / "blue")  # a reference of the workspace, not of the evaluation
     shared = {"id_labels": tmp_path / "ids.txt", "id_sources": (str(folders / "all.tar"),), "methods": ("knn:k=2",)}
-    mixed = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "all.tar"),)))
-    known = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "known"),)))
+    mixed = workspace.evaluate(**request(folders, **shared, ood_rest="rest", reference=(str(folders / "all.tar"),)))
+    known = workspace.evaluate(**request(folders, **shared, ood_rest="rest", reference=(str(folders / "known"),)))
     assert mixed.measured[0].method_id == known.measured[0].method_id
-    red = workspace.evaluate(request(folders, **shared, ood_rest="rest", reference=(str(folders / "known" / "red"),)))
+    red = workspace.evaluate(**request(folders, **shared, ood_rest="rest", reference=(str(folders / "known" / "red"),)))
     assert red.measured[0].method_id != known.measured[0].method_id
 
 
@@ -222,23 +220,21 @@ def test_reference_images_with_an_ood_label_are_left_out_and_others_of_the_works
 )
 def test_bad_request_is_refused_before_any_work(workspace, folders, more, message):
     with pytest.raises(CuratorError, match=message):
-        workspace.evaluate(request(folders, **more))
+        workspace.evaluate(**request(folders, **more))
     assert not workspace.layout.ledger.exists()
 
 
 def test_empty_set_is_refused(workspace, folders, tmp_path):
     with pytest.raises(UsageError, match="the set twice is empty: every one of its images is an ID image"):
-        workspace.evaluate(request(folders, ood_sources={"twice": (str(folders / "known"),)}))
+        workspace.evaluate(**request(folders, ood_sources={"twice": (str(folders / "known"),)}))
     (tmp_path / "id.txt").write_text("tram\n")
     with pytest.raises(UsageError, match="the set id is empty"):
-        workspace.evaluate(request(folders, id_labels=tmp_path / "id.txt"))
+        workspace.evaluate(**request(folders, id_labels=tmp_path / "id.txt"))
 
 
 def test_protocol_finds_its_lists_and_sets_published_figures_beside(workspace, folders, tmp_path):
     (tmp_path / "colours.toml").write_text(PROTOCOL.format(encoder="fake", blue=4))
-    found = workspace.evaluate(
-        EvaluationRequest("id", protocol=str(tmp_path / "colours.toml"), data=folders, replicates=0)
-    )
+    found = workspace.evaluate(positive="id", protocol=str(tmp_path / "colours.toml"), data=folders, replicates=0)
     assert found.protocol == "colours"
     assert found.warnings == ("blue holds 3 images, the protocol's list 4",)
     rows = found.rows()
@@ -256,7 +252,7 @@ def test_protocol_finds_its_lists_and_sets_published_figures_beside(workspace, f
 
 def test_protocol_says_every_list_that_is_missing_and_does_nothing(workspace, folders, tmp_path):
     with pytest.raises(UsageError) as fault:
-        workspace.evaluate(EvaluationRequest("id", protocol="imagenet1k-four-ood", data=folders))
+        workspace.evaluate(positive="id", protocol="imagenet1k-four-ood", data=folders)
     lines = str(fault.value).splitlines()
     assert len(lines) == 6
     assert "list imagenet-val: ImageNet-1k validation, 50000 images; looked for" in lines[1]
@@ -274,7 +270,7 @@ def test_protocol_says_which_weights_are_missing(tmp_path, folders, make_workspa
     overrides = {"encoder.address": "open_clip:ViT-B-16/openai", "encoder.offline": blue == "blue"}
     opened = Workspace.open(made.layout.root, overrides=overrides)
     with pytest.raises(UsageError) as fault:
-        opened.evaluate(EvaluationRequest("id", protocol=str(tmp_path / "colours.toml"), data=folders))
+        opened.evaluate(positive="id", protocol=str(tmp_path / "colours.toml"), data=folders)
     assert "weights open_clip:ViT-B-16/openai: the repository" in str(fault.value).splitlines()[-1]
     assert ("list no-such: Blue pictures" in str(fault.value)) == (blue == "no-such")
     assert not made.layout.ledger.exists()
@@ -282,7 +278,5 @@ def test_protocol_says_which_weights_are_missing(tmp_path, folders, make_workspa
 
 def test_other_encoder_than_the_published_one_is_said(workspace, folders, tmp_path):
     (tmp_path / "colours.toml").write_text(PROTOCOL.format(encoder="open_clip:ViT-B-16/openai", blue=3))
-    found = workspace.evaluate(
-        EvaluationRequest("id", protocol=str(tmp_path / "colours.toml"), data=folders, replicates=0)
-    )
+    found = workspace.evaluate(positive="id", protocol=str(tmp_path / "colours.toml"), data=folders, replicates=0)
     assert any("cannot be compared" in warning for warning in found.warnings)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
-from curator.workspace import LearnRequest, Workspace
+from curator.workspace import Workspace
 from curator.workspace.learn.guard import guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
@@ -87,8 +87,8 @@ def imagined(request) -> str:
     return json.dumps({"labels": names[str(request.slots["label"])]})
 
 
-def ants(**settings) -> LearnRequest:
-    return LearnRequest("ants", "ants", settings={"max_cosine": 1.0, **settings})
+def ants(**settings) -> dict:
+    return {"system": "ants", "name": "ants", "settings": {"max_cosine": 1.0, **settings}}
 
 
 def healthy(workspace: Workspace) -> bool:
@@ -97,7 +97,7 @@ def healthy(workspace: Workspace) -> bool:
 
 def test_ants_makes_a_bank_that_scores_with_the_evidence_of_every_label(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
-    summary = scanned.learn_bank(ants())
+    summary = scanned.learn_bank(**ants())
     assert summary.bank == "ants v1" and summary.sent == len(made["describer"].asked) + len(made["reasoner"].asked)
     rows = scanned.sql("select * from report.generated_labels order by label_index").to_pylist()
     assert len(rows) == summary.negative_labels
@@ -111,7 +111,7 @@ def test_ants_makes_a_bank_that_scores_with_the_evidence_of_every_label(scanned,
 
 def test_the_negative_images_are_those_that_do_not_belong(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
-    scanned.learn_bank(ants())
+    scanned.learn_bank(**ants())
     asked = {request.pictures[0].image_id for request in made["describer"].asked}
     uris = scanned.sql("select image_id, uri from report.images").to_pylist()
     colours = {Path(row["uri"]).name.split("-")[0] for row in uris if row["image_id"] in asked}
@@ -120,8 +120,8 @@ def test_the_negative_images_are_those_that_do_not_belong(scanned, scripted):
 
 def test_the_same_again_sends_nothing_and_gives_the_same_version(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
-    first = scanned.learn_bank(ants())
-    again = scanned.learn_bank(ants())
+    first = scanned.learn_bank(**ants())
+    again = scanned.learn_bank(**ants())
     assert again.sent == 0 and again.bank_digest == first.bank_digest and again.bank == "ants v1"
     assert len(made["describer"].asked) + len(made["reasoner"].asked) == first.sent
 
@@ -135,7 +135,7 @@ def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_works
         workspace = make_workspace(tmp_path / f"w{number}")
         for source in sources:
             workspace.scan(source)
-        banks.append(workspace.learn_bank(ants()).bank_digest)
+        banks.append(workspace.learn_bank(**ants()).bank_digest)
         workspace.score(bank="ants", method="ants")
         scores.append(workspace.sql("select image_id, id_score from report.scores order by image_id").to_pylist())
     assert banks[0] == banks[1] and scores[0] == scores[1] and len(scores[0]) == 60
@@ -144,9 +144,9 @@ def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_works
 def test_a_spent_budget_loses_nothing_and_the_same_command_goes_on(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
     with pytest.raises(BudgetSpent):
-        scanned.learn_bank(LearnRequest("ants", "ants", settings={"max_cosine": 1.0}, max_calls=3))
+        scanned.learn_bank(**ants(), max_calls=3)
     assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": 3}]
-    summary = scanned.learn_bank(ants())
+    summary = scanned.learn_bank(**ants())
     total = len(made["describer"].asked) + len(made["reasoner"].asked)
     assert total == 3 + summary.sent
     assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": total}]
@@ -155,18 +155,18 @@ def test_a_spent_budget_loses_nothing_and_the_same_command_goes_on(scanned, scri
 
 def test_a_plan_counts_the_calls_and_writes_nothing(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
-    plan = {item.prompt: item for item in scanned.plan_bank(ants())}
+    plan = {item.prompt: item for item in scanned.plan_bank(**ants())}
     assert not made["describer"].asked and plan["describe-image"].to_make > 0
     assert plan["look-alikes"].calls == 2
     assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": 0}]
-    summary = scanned.learn_bank(ants())
+    summary = scanned.learn_bank(**ants())
     assert summary.sent == sum(item.to_make for item in plan.values())
-    assert sum(item.to_make for item in scanned.plan_bank(ants())) == 0
+    assert sum(item.to_make for item in scanned.plan_bank(**ants())) == 0
 
 
 def test_a_dead_describer_leaves_a_bank_of_look_alikes_and_says_so(scanned, scripted):
     scripted(describer=lambda request: TimeoutError("no answer in 120 s"), reasoner=imagined)
-    summary = scanned.learn_bank(ants())
+    summary = scanned.learn_bank(**ants())
     assert summary.calls["failed"] > 0 and summary.facts["ens_weight"] == 0.0
     assert summary.account["ens"] == 0 and summary.account["vsnl"] == 4
     faults = scanned.sql("select distinct fault from report.generator_calls where status = 'failed'").to_pylist()
@@ -182,7 +182,7 @@ def test_names_of_id_labels_never_become_negatives_and_are_counted(scanned, scri
         return json.dumps({"labels": ["Red", "reds", "crimson", "brick"]})
 
     scripted(describer=says_names, reasoner=repeats)
-    summary = scanned.learn_bank(ants())
+    summary = scanned.learn_bank(**ants())
     rows = scanned.sql("select label from report.generated_labels").to_pylist()
     assert [row["label"] for row in rows] == ["brick"]  # crimson is a synonym of red, or a kind of it
     assert summary.account["sentences_naming_an_id_label"] > 0
@@ -190,7 +190,7 @@ def test_names_of_id_labels_never_become_negatives_and_are_counted(scanned, scri
 
 def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(scanned, scripted):
     scripted(describer=described, reasoner=imagined)
-    scanned.learn_bank(ants())
+    scanned.learn_bank(**ants())
 
     def near(request):
         return json.dumps({"labels": [f"{request.slots['label']} wall {n}" for n in range(9)]})
@@ -198,10 +198,10 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     scripted(describer=described, reasoner=near)
     worse = ants(seed=1)
     with pytest.raises(BankError, match="held-out ID images") as caught:
-        scanned.learn_bank(worse)
+        scanned.learn_bank(**worse)
     assert "`force`" in (caught.value.hint or "")
     assert scanned.banks().num_rows == 2, "base and the first version"
-    forced = scanned.learn_bank(LearnRequest("ants", "ants", settings=dict(worse.settings), force=True))
+    forced = scanned.learn_bank(**worse, force=True)
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
     assert forced.guard["flagged_now"] > forced.guard["flagged_before"] and forced.guard["forced"]
     assert scanned.sql("select forced from bank_guard").to_pylist() == [{"forced": True}]
@@ -236,7 +236,7 @@ def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
 def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
     path = scanned.layout.bank_spec("ants")
-    scanned.learn_bank(ants())
+    scanned.learn_bank(**ants())
     assert "# images = 400" in path.read_text(), "written by the first run, every setting with its default"
     path.write_text('name = "ants"\n[ants]\nmax_cosine = 1.0\n', encoding="utf-8")
     bank = scanned.build_bank("ants")
@@ -247,7 +247,7 @@ def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scrip
 
 def test_the_page_of_a_bank_is_one_file_with_everything(scanned, scripted, run_cli, tmp_path):
     scripted(describer=described, reasoner=imagined)
-    scanned.learn_bank(ants())
+    scanned.learn_bank(**ants())
     page = tmp_path / "ants.html"
     run_cli("bank", "show", "ants", "--html", page, folder=scanned.layout.root)
     text = page.read_text()
@@ -255,17 +255,17 @@ def test_the_page_of_a_bank_is_one_file_with_everything(scanned, scripted, run_c
 
 
 @pytest.mark.parametrize(
-    ("request_", "error", "said"),
+    ("asked", "error", "said"),
     [
-        (LearnRequest("ants", "base"), UsageError, "mined bank"),
-        (LearnRequest("ants", "ants", settings={"imags": 3}), ConfigError, "images"),
-        (LearnRequest("ants", "ants", parent="nothing"), BankError, "nothing"),
+        ({"name": "base"}, UsageError, "mined bank"),
+        ({"settings": {"imags": 3}}, ConfigError, "images"),
+        ({"parent": "nothing"}, BankError, "nothing"),
     ],
 )
-def test_what_cannot_be_is_said_before_any_call(scanned, scripted, request_, error, said):
+def test_what_cannot_be_is_said_before_any_call(scanned, scripted, asked, error, said):
     made = scripted(describer=described, reasoner=imagined)
     with pytest.raises(error, match=said):
-        scanned.learn_bank(request_)
+        scanned.learn_bank(**ants() | asked)
     assert not made["describer"].asked
 
 
@@ -276,17 +276,16 @@ def test_an_unknown_generator_is_refused_before_any_work(scanned):
 
 def test_an_empty_lake_is_said(workspace):
     with pytest.raises(UsageError, match="holds no images"):
-        workspace.learn_bank(ants())
+        workspace.learn_bank(**ants())
 
 
 # Streams
 
 
-def online(system: str = "ants", **settings) -> LearnRequest:
+def online(system: str = "ants", **settings) -> dict:
     small = {"batch": 16, "cache_size": 4, "first_class_batch": 2, "class_interval": 1, "max_cosine": 1.0}
-    return LearnRequest(
-        system, system, settings={"mode": "online", **(small if system == "ants" else {"batch": 16}), **settings}
-    )
+    own = small if system == "ants" else {"batch": 16}
+    return {"system": system, "name": system, "settings": {"mode": "online", **own, **settings}}
 
 
 def passing(workspace: Workspace, system: str) -> dict[str, float]:
@@ -299,7 +298,7 @@ def passing(workspace: Workspace, system: str) -> dict[str, float]:
 def test_online_ants_repeats_for_the_same_order_and_says_how_far_another_moves_it(scanned, scripted, tmp_path):
     scripted(describer=described, reasoner=imagined)
     other = Workspace.open(shutil.copytree(scanned.layout.root, tmp_path / "copy"))
-    summaries = [workspace.learn_bank(online()) for workspace in (scanned, other)]
+    summaries = [workspace.learn_bank(**online()) for workspace in (scanned, other)]
     assert summaries[0].bank_digest == summaries[1].bank_digest
     assert passing(scanned, "ants") == passing(other, "ants") and len(passing(scanned, "ants")) == 60
     told = summaries[0].online or {}
@@ -311,8 +310,8 @@ def test_online_ants_repeats_for_the_same_order_and_says_how_far_another_moves_i
 
 def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(scanned, scripted):
     scripted(describer=described, reasoner=imagined)
-    scanned.learn_bank(online())
-    again = scanned.learn_bank(online())
+    scanned.learn_bank(**online())
+    again = scanned.learn_bank(**online())
     assert again.sent == 0
     scanned.score(bank="ants", method="ants")
     methods = scanned.sql("select distinct method_id from report.compare where bank_name = 'ants'").to_pylist()
@@ -322,25 +321,23 @@ def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(s
 
 @pytest.mark.parametrize(("system", "settings"), [("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20})])
 def test_adaneg_and_tanl_learn_from_images_alone(scanned, system, settings):
-    frozen = scanned.learn_bank(LearnRequest(system, system, settings=settings))
+    frozen = scanned.learn_bank(system, system, settings=settings)
     assert frozen.sent == 0 and frozen.bank == f"{system} v1"
-    assert scanned.learn_bank(LearnRequest(system, system, settings=settings)).bank_digest == frozen.bank_digest
+    assert scanned.learn_bank(system, system, settings=settings).bank_digest == frozen.bank_digest
     assert scanned.score(bank=system, method=system).scorings[0].scored == 60
-    streamed = scanned.learn_bank(
-        LearnRequest(system, f"{system}2", settings={**settings, "mode": "online", "batch": 16})
-    )
+    streamed = scanned.learn_bank(system, f"{system}2", settings={**settings, "mode": "online", "batch": 16})
     assert len(passing(scanned, system)) == 60 and streamed.online is not None
     assert healthy(scanned)
 
 
 def test_adaneg_scores_by_task_and_by_sample(scanned):
-    scanned.learn_bank(LearnRequest("adaneg", "adaneg", settings={"gap": 0.1}))
+    scanned.learn_bank("adaneg", "adaneg", settings={"gap": 0.1})
     scorings = scanned.score(bank="adaneg", method=["adaneg", "adaneg:mode=sample"]).scorings
     assert [item.scored for item in scorings] == [60, 60]
 
 
 def test_tanl_chooses_from_the_whole_corpus_of_its_parent(scanned):
-    summary = scanned.learn_bank(LearnRequest("tanl", "tanl", settings={"negatives": 5}))
+    summary = scanned.learn_bank("tanl", "tanl", settings={"negatives": 5})
     assert summary.negative_labels == 5
     mined = scanned.banks().to_pylist()
     base = next(row for row in mined if row["name"] == "base")

@@ -16,7 +16,7 @@ from PIL import Image
 from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
-from curator.workspace import ExportRequest, LearnRequest, Workspace
+from curator.workspace import ExportRequest, Workspace
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
@@ -175,7 +175,7 @@ def test_each_is_shown_to_a_describer(lake, tmp_path, monkeypatch):
         workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
         Image.new("RGB", (24, 24), "red").save(tmp_path / "red.png")  # the one that is most like an ID label
         workspace.scan(lake, tmp_path / "red.png")
-        summary = workspace.learn_bank(LearnRequest("ants", "ants", settings=ALL))
+        summary = workspace.learn_bank("ants", "ants", settings=ALL)
         shown = [image for received in server.received for image in received.images]
     assert summary.account["described"] == {"asked": 4, "answered": 4, "rejected": 0, "failed": 0}
     assert len(set(shown)) == 4

@@ -19,7 +19,7 @@ from PIL import Image
 
 from curator.errors import SourceError
 from curator.store import Database
-from curator.workspace import LearnRequest, Workspace
+from curator.workspace import Workspace
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
@@ -27,7 +27,7 @@ from tests.generators import fault_server, tiny_chat_models, tiny_diffusion
 
 # Every image is described, whatever it scores.
 ALL = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
-ANTS = LearnRequest("ants", "ants", settings=ALL)
+ANTS = {"system": "ants", "name": "ants", "settings": ALL}
 
 
 def patterned(number: int, colour: str = "blue") -> bytes:
@@ -213,13 +213,13 @@ def test_a_run_goes_on_without_images_that_are_gone_or_others_and_the_next_asks_
     tar = (sources / "shard.tar").read_bytes()
     spoil(sources)
     workspace = opened(describer="endpoint:m", reasoner="endpoint:m", base_url=served.url, concurrency=2)
-    first = workspace.learn_bank(ANTS)
+    first = workspace.learn_bank(**ANTS)
     assert_faults(describer_calls(workspace))
     assert first.account["described"] == {"asked": 9, "answered": 5, "rejected": 0, "failed": 4}
     assert first.sent == len(served.received) == 5 + 2
 
     (sources / "shard.tar").write_bytes(tar)
-    second = workspace.learn_bank(LearnRequest("ants", "ants", settings=ALL, force=True))
+    second = workspace.learn_bank(**ANTS, force=True)
     assert second.account["described"] == {"asked": 9, "answered": 8, "rejected": 0, "failed": 1}
     assert second.sent == 3 and len(served.received) == 5 + 2 + 3
     assert [result.name for result in workspace.check() if not result.healthy] == []
@@ -231,7 +231,7 @@ def test_a_local_model_goes_on_as_well(opened, sources, tmp_path):
     spoil(sources)
     workspace = opened(describer=f"transformers:{folder}", max_new_tokens=4)
     with tiny_diffusion.one_thread():
-        summary = workspace.learn_bank(ANTS)
+        summary = workspace.learn_bank(**ANTS)
     assert_faults(describer_calls(workspace))
     described = summary.account["described"]
     assert (described["asked"], described["failed"]) == (9, 4) and summary.account["vsnl"] > 0
@@ -247,6 +247,6 @@ def test_a_painter_goes_on_as_well(opened, root, tmp_path):
     (root / "known" / "red" / "0.png").unlink()
     small = {"size": 32, "steps": 4, "passes": 1, "projection_epochs": 1, "tuning_epochs": 1}
     with tiny_diffusion.one_thread():
-        summary = workspace.learn_bank(LearnRequest("synood", "synood", settings=small))
+        summary = workspace.learn_bank("synood", "synood", settings=small)
     assert summary.account["painted"] == {"asked": 4, "answered": 3, "rejected": 0, "failed": 1}
     assert summary.account["assigned"] == 3

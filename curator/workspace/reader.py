@@ -1,0 +1,152 @@
+"""The reading half of the façade: all of it comes from the published snapshot and never waits for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from curator.config import Config
+from curator.errors import UsageError
+from curator.store import CheckResult, run_checks
+from curator.store.queries import NamedQuery, user_queries
+from curator.workspace.context import Context
+from curator.workspace.keep.doctor import examine
+from curator.workspace.keep.integrity import Finding
+from curator.workspace.layout import Layout
+from curator.workspace.look.banks import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
+from curator.workspace.look.explain import Explanation, explain_image
+from curator.workspace.look.export import ExportRequest, ExportSummary, run_export
+from curator.workspace.look.search import build_indexes, list_indexes, search_images, search_labels
+from curator.workspace.makefile import dependency_rules
+from curator.workspace.night.baselines import pin_baseline
+from curator.workspace.night.report import NightReport, report_night
+from curator.workspace.session import reading
+
+
+class Reader:
+    """A folder with a configuration, label banks, vectors and a ledger, to be looked at."""
+
+    def __init__(self, layout: Layout, config: Config) -> None:
+        self.layout = layout
+        self.config = config
+        self._context = Context(layout, config)
+
+    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""
+        with reading(self.layout, sealed=True) as database:
+            return database.arrow(query, parameters)
+
+    def queries(self) -> dict[str, NamedQuery]:
+        """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first.
+
+        Raises ConfigError for a file that is no text or holds no queries.
+        """
+        return user_queries(self.layout.queries)
+
+    def query(self, name: str, **parameters: object) -> pa.Table:
+        """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
+        queries = self.queries()
+        if name not in queries:
+            raise UsageError(f"no query is called {name!r}", hint=f"known: {', '.join(queries)}")
+        wanted = queries[name].parameters
+        given = {"limit": 20, **parameters} if "limit" in wanted else dict(parameters)
+        if given.keys() != set(wanted):
+            raise UsageError(f"query {name!r} takes the parameters {', '.join(wanted) or '(none)'}")
+        return self.sql(queries[name].sql, given)
+
+    def search(
+        self,
+        *,
+        text: str | None = None,
+        image: str | Path | None = None,
+        label: str | None = None,
+        k: int = 10,
+        among: Literal["images", "labels"] = "images",
+    ) -> pa.Table:
+        """The k images (or labels of the bank) nearest to a text, an image or a label, the nearest first."""
+        given = {"text": text, "image": image, "label": label}
+        if sum(value is not None for value in given.values()) != 1:
+            raise UsageError("search by exactly one of text, image and label")
+        search = search_images if among == "images" else search_labels
+        return search(self._context, text=text, image=None if image is None else str(image), label=label, k=k)
+
+    def explain(
+        self,
+        image: str | Path,
+        *,
+        bank: str | None = None,
+        method: str | None = None,
+        k: int = 5,
+        thumbnail: bool = False,
+    ) -> Explanation:
+        """Why an image is flagged or kept: its nearest labels and their share of the score, which of them decides and
+        how it was made, its nearest reference images and lake neighbours, and the policy; by default as the report
+        views judge it. `as_html()` of it is a page."""
+        return explain_image(self._context, str(image), bank=bank, method=method, k=k, picture=thumbnail)
+
+    def export(self, request: ExportRequest) -> ExportSummary:
+        """Export flagged images, kept ones, or those of a query; a killed export goes on. Raises UsageError for a
+        destination that holds anything else."""
+        return run_export(self._context, self.queries(), request)
+
+    def build_indexes(self) -> pa.Table:
+        """Build or update the image and label indexes by their recipes."""
+        return build_indexes(self._context)
+
+    def indexes(self) -> pa.Table:
+        """The indexes of the workspace and whether they are fresh."""
+        return list_indexes(self._context)
+
+    def banks(self) -> pa.Table:
+        """The bank versions, newest first."""
+        with reading(self.layout) as database:
+            return database.table("list_banks")
+
+    def show_bank(
+        self, address: str = "base", *, role: Literal["id", "negative"] | None = None, limit: int = 20
+    ) -> tuple[dict[str, object], pa.Table]:
+        """A bank version (`name`, `name@digest` or `name@v2`): its facts, with spec, lineage and the number of doubtful
+        labels by role and reason, and at most `limit` labels of each role, in order."""
+        return show_bank(self._context, address, role=role, limit=limit)
+
+    def bank_page(self, address: str = "base") -> str:
+        """A bank version as one HTML page: facts, labels by source with their evidence, and what was painted."""
+        return page_of(self._context, address)
+
+    def audit_bank(self, address: str = "base", *, min_cosine: float | None = None) -> AuditReport:
+        """The doubtful labels of a bank version, the gravest first. `min_cosine`: from which cosine to an ID label a
+        negative is too near, instead of the rule of `curator.banks.audit`."""
+        return report_audit(self._context, address, min_cosine=min_cosine)
+
+    def diff_banks(self, old: str, new: str) -> DiffReport:
+        """What changed from one bank version to another: labels, spec and facts."""
+        return report_diff(self._context, old, new)
+
+    def bank_dependencies(self, name: str = "base") -> str:
+        """The files and banks that the spec of a bank names, as rules for make. Reads nothing but the spec."""
+        return dependency_rules(self.layout, name)
+
+    def report(self, night: str | None = None, *, fail_on: Sequence[str] = (), pictures: bool = True) -> NightReport:
+        """The report of a night (date or run id, by default the last): as data and, with its pictures, as a page."""
+        return report_night(self._context, night, fail_on=fail_on, pictures=pictures)
+
+    def pin_baseline(self, night: str | None = None) -> dict[str, object]:
+        """Make a night the baseline that reports compare others with."""
+        return pin_baseline(self._context, night)
+
+    def baselines(self) -> pa.Table:
+        """The pinned baselines, the newest first."""
+        with reading(self.layout) as database:
+            return database.table("list_baselines")
+
+    def check(self) -> list[CheckResult]:
+        """Run every check of `sql/checks` on the published snapshot."""
+        with reading(self.layout) as database:
+            return run_checks(database)
+
+    def doctor(self, *, check: bool = False) -> list[Finding]:
+        """Examine the machine and the workspace: encoder, weights, GPU, FAISS, disk, lock, ledger, vector files."""
+        return examine(self._context, check=check)
