@@ -72,12 +72,10 @@ def export(
     as_json: bool,
 ) -> None:
     """Export IMAGES."""
-    from curator.workspace import ExportRequest
-
     if update and overwrite:
         raise UsageError("--update and --overwrite are two things", hint="give one of them")
-    request = ExportRequest(
-        images=images,
+    summary = app.open().export(
+        images,
         to=to,
         format=style,
         where=where,
@@ -88,7 +86,6 @@ def export(
         tar_bytes=tar_bytes,
         replace="update" if update else "overwrite" if overwrite else "nothing",
     )
-    summary = app.open().export(request)
     if as_json:
         echo_json(summary.as_json())
         return

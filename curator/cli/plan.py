@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -54,12 +53,8 @@ def plan(
     Example:
       curator plan /data/incoming --nodes 4 --cores 16
     """
-    from curator.engines.cost_model import Fleet
-    from curator.workspace import PlanRequest
-
-    fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)
-    request = PlanRequest(sources, fleet, images or LAKES, sample, gpu_rate)
-    found = app.open(encoder).plan(request)
+    fleet = {"nodes": nodes, "cores": cores, "gpus": gpus}
+    found = app.open(encoder).plan(*sources, **fleet, images=images or LAKES, sample=sample, gpu_rate=gpu_rate)
     echo_json(found.as_json()) if as_json else _echo(found)
 
 

@@ -151,10 +151,7 @@ def propose(
     Example:
       curator bank propose --parent base
     """
-    from curator.workspace.review.propose import ProposalRequest
-
-    request = ProposalRequest(parent=parent, name=name, method=method, write=write, build=build)
-    found = app.open().reviews.propose(request)
+    found = app.open().reviews.propose(parent, name=name, method=method, write=write, build=build)
     echo_json(found.as_json()) if as_json else echo_proposal(found)
 
 

@@ -17,13 +17,15 @@ from curator.errors import SourceError
 from curator.export.rows import Row
 from curator.lake import ReadOptions
 
+TAR_BYTES = 268_435_456
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How an export is written, beside its format."""
 
     name: str = "export"  # of files that hold all rows
-    tar_bytes: int = 268_435_456  # of images in one tar
+    tar_bytes: int = TAR_BYTES  # of images in one tar
     by_label: bool = True  # symlinks: a folder for each label
     read: ReadOptions = field(default_factory=ReadOptions)
 

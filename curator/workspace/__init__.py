@@ -6,10 +6,12 @@ Reading (`sql`, `query`, `search`, `check`) uses the published snapshot and neve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from curator.config import Config
+from curator.engines.cost_model import Fleet
 from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
@@ -30,14 +32,14 @@ from curator.workspace.layout import find_workspace, refuse_remote
 from curator.workspace.learn.run import LearnRequest, LearnSummary, build_bank, plan_learning, run_learning
 from curator.workspace.look.banks import AuditReport, DiffReport
 from curator.workspace.look.explain import Explanation
-from curator.workspace.look.export import ExportRequest, ExportSummary
+from curator.workspace.look.export import ExportSummary
 from curator.workspace.names import check_names
 from curator.workspace.night.conditions import Limits
 from curator.workspace.night.report import NightReport
 from curator.workspace.night.run import run_night
 from curator.workspace.reader import Reader
 from curator.workspace.review.facade import Reviews
-from curator.workspace.scan.plan import PlanRequest, ScanPlan, plan_scan
+from curator.workspace.scan.plan import ScanPlan, plan_scan
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import preview_scan
 from curator.workspace.session import writing
@@ -50,13 +52,11 @@ __all__ = [
     "DiffReport",
     "EvaluationSummary",
     "Explanation",
-    "ExportRequest",
     "ExportSummary",
     "Finding",
     "LearnSummary",
     "Leftovers",
     "NightReport",
-    "PlanRequest",
     "ScanPlan",
     "ScanSummary",
     "ScanWatcher",
@@ -307,12 +307,26 @@ class Workspace(Reader):
         layout = restore_backup(Path(backup), Path(folder))
         return cls(layout, Config.resolve(layout.config))
 
-    def plan(self, request: PlanRequest) -> ScanPlan:
+    def plan(
+        self,
+        *sources: str | Path,
+        nodes: int = 1,
+        cores: int | None = None,
+        gpus: int = 0,
+        images: Sequence[int] = (),
+        sample: int = 256,
+        gpu_rate: float | None = None,
+    ) -> ScanPlan:
         """What a scan would cost on a fleet of machines: stages measured here, time, storage and bottleneck by a model.
+
+        nodes: machines; cores, gpus: of each, by default as many cores as this one has. images: further sizes of the
+        lake. sample: data to measure with. gpu_rate: images/s of one GPU, where it is known.
 
         Builds the bank where it has no version yet; otherwise leaves nothing behind.
         """
-        return plan_scan(self._context, request)
+        fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)
+        addresses = _addresses(sources)
+        return plan_scan(self._context, addresses, fleet, images=images, sample=sample, gpu_rate=gpu_rate)
 
 
 def _addresses(sources: Sequence[str | Path]) -> tuple[str, ...]:

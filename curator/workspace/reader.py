@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from curator.config import Config
 from curator.errors import UsageError
+from curator.export.parts import TAR_BYTES
+from curator.export.run import Replace
 from curator.store import CheckResult, run_checks
 from curator.store.queries import NamedQuery, user_queries
 from curator.workspace.context import Context
@@ -87,9 +89,39 @@ class Reader:
         views judge it. `as_html()` of it is a page."""
         return explain_image(self._context, str(image), bank=bank, method=method, k=k, picture=thumbnail)
 
-    def export(self, request: ExportRequest) -> ExportSummary:
-        """Export flagged images, kept ones, or those of a query; a killed export goes on. Raises UsageError for a
-        destination that holds anything else."""
+    def export(
+        self,
+        images: str,
+        *,
+        to: str | Path,
+        format: str,
+        where: str | None = None,
+        limit: int | None = None,
+        parameters: Mapping[str, object] | None = None,
+        one_of_each_group: bool = False,
+        by_label: bool = True,
+        tar_bytes: int = TAR_BYTES,
+        replace: Replace = "nothing",
+    ) -> ExportSummary:
+        """Export images (`flagged`, `kept`, or the name of a query whose rows have an `image_id` or a `uri`) to a
+        folder or URL in one of the formats; a killed export goes on.
+
+        where: an SQL condition on report.scores. limit: so many at most, the lowest scores first. parameters: of the
+        query. by_label: a folder of links for each label. tar_bytes: images of a tar, in bytes. replace: what stands
+        in the place of a finished export. Raises UsageError for a destination that holds anything else.
+        """
+        request = ExportRequest(
+            images,
+            str(to),
+            format,
+            where=where,
+            limit=limit,
+            parameters=parameters or {},
+            one_of_each_group=one_of_each_group,
+            by_label=by_label,
+            tar_bytes=tar_bytes,
+            replace=replace,
+        )
         return run_export(self._context, self.queries(), request)
 
     def build_indexes(self) -> pa.Table:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from curator.engines.cost_model import Fleet
-from curator.workspace import PlanRequest, Workspace
+from curator.workspace import Workspace
 from tests.bench.measures import BANK, photographs
 
 
@@ -30,7 +28,7 @@ def scan_times(folder: Path, address: str, images: int) -> ScanTimes:
     for number, data in enumerate(photographs(images)):
         (lake / f"{number:06d}.jpg").write_bytes(data)
     local = _workspace(folder / "local", address, lake)
-    plan = local.plan(PlanRequest((str(lake),), Fleet(1, len(os.sched_getaffinity(0)))))
+    plan = local.plan(lake)
     local_seconds = _scan_seconds(local, lake)
     cluster = _workspace(folder / "ray", address, lake)
     cluster = Workspace.open(cluster.layout.root, overrides={"scan.engine": "ray"})

@@ -16,7 +16,7 @@ from curator.errors import BankError, ConfigError, UsageError
 from curator.generators.embedded.nouns import Vocabulary
 from curator.workspace import Workspace
 from curator.workspace.review.evidence import Judged, LabelEdit, ranked
-from curator.workspace.review.propose import ProposalRequest, ReviewFigures, Sided, judge, shortfall
+from curator.workspace.review.propose import ReviewFigures, Sided, judge, shortfall
 
 WORDS = ("blue whale", "red squirrel", "red wolf", "sea horse", "white pepper")
 
@@ -77,7 +77,7 @@ def test_reviewed_proposed_built_scored_and_the_flag_is_gone(workspace, decide_c
 
 def test_what_is_ood_but_kept_asks_for_the_nearest_words_that_the_rules_allow(workspace, decide_colours, few_words):
     decide_colours(magenta="ood", red="id")
-    found = workspace.reviews.propose(ProposalRequest(write=True))
+    found = workspace.reviews.propose(write=True)
     outcomes = {item.label: item.outcome for item in found.candidates}
     assert outcomes["red squirrel"] == "refused: too near" and outcomes["red wolf"] == "refused: too near"
     assert {item.label for item in found.proposed} <= {"blue whale", "white pepper", "sea horse"}
@@ -96,7 +96,7 @@ def test_a_label_noted_as_wrong_is_removed_and_id_labels_never(workspace, decide
         {"image_id": images["green-1"], "decision": "id", "wrong_label": "red"},
         {"image_id": images["green-6"], "decision": "id", "wrong_label": "tram"},
     )
-    found = workspace.reviews.propose(ProposalRequest())
+    found = workspace.reviews.propose()
     assert {item.label: item.outcome for item in found.candidates} == {
         "yellow": "",
         "red": "it is an ID label: change those in the spec",
@@ -111,33 +111,33 @@ def test_a_label_that_flags_more_rightly_than_wrongly_stays(workspace, decide, i
         {"image_id": images["yellow-3"], "decision": "id"},
         {"image_id": images["yellow-8"], "decision": "ood"},
     )
-    found = workspace.reviews.propose(ProposalRequest())
+    found = workspace.reviews.propose()
     assert [item.outcome for item in found.candidates if item.label == "yellow"] == [
         "flags 0 of 1 OOD images, before 1"
     ]
     assert found.proposed == () and found.spec is None
     with pytest.raises(BankError, match="nothing to write"):
-        workspace.reviews.propose(ProposalRequest(write=True))
+        workspace.reviews.propose(write=True)
 
 
 def test_a_proposal_that_worsens_is_not_written(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", red="id")
     worse = ReviewFigures(4, 3, 0, 0, None)
     monkeypatch.setattr("curator.workspace.review.propose.judge", lambda before, after: judge(before, worse))
-    assert workspace.reviews.propose(ProposalRequest()).verdict == "it flags 3 of 4 ID images, before 2"
+    assert workspace.reviews.propose().verdict == "it flags 3 of 4 ID images, before 2"
     with pytest.raises(BankError, match="not written: it flags 3 of 4 ID images, before 2"):
-        workspace.reviews.propose(ProposalRequest(build=True))
+        workspace.reviews.propose(build=True)
     assert not workspace.layout.bank_spec("base-reviewed").exists()
 
 
 def test_a_spec_that_is_there_is_not_overwritten_and_bad_requests_are_clear(workspace, decide_colours):
     with pytest.raises(UsageError, match="no image is decided ID or OOD"):
-        workspace.reviews.propose(ProposalRequest())
+        workspace.reviews.propose()
     decide_colours(yellow="id")
     with pytest.raises(BankError, match="no bank version other"):
-        workspace.reviews.propose(ProposalRequest(parent="other"))
+        workspace.reviews.propose("other")
     with pytest.raises(UsageError, match="is there already"):
-        workspace.reviews.propose(ProposalRequest(name="base", write=True))
+        workspace.reviews.propose(name="base", write=True)
     assert "yellow" in workspace.layout.bank_spec("base").read_text()
 
 
@@ -165,9 +165,9 @@ def test_removing_a_label_changes_the_digest_and_naming_none_does_not(workspace)
 
 def test_the_halves_are_given_by_hashes_and_need_enough_witnesses(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", blue="ood", red="id", green="id", magenta="id")
-    assert workspace.reviews.propose(ProposalRequest()).held_out is False
+    assert workspace.reviews.propose().held_out is False
     monkeypatch.setattr("curator.workspace.review.propose.FEWEST", 2)
-    found = workspace.reviews.propose(ProposalRequest())
+    found = workspace.reviews.propose()
     assert found.held_out is True
     even = [name for name, images in groups_of(workspace).items() if int(name[-1], 16) % 2 == 0 for _ in range(images)]
     if found.before is not None:

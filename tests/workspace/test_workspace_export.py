@@ -21,7 +21,7 @@ from PIL import Image
 from curator.errors import OutputError, UsageError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
-from curator.workspace import ExportRequest, Workspace
+from curator.workspace import Workspace
 from tests.patience import BRAKE_SECONDS
 
 NAMES = ['say "x".png', "line\nbreak.png", "日本.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
@@ -70,7 +70,7 @@ def images(site) -> list[str]:
 
 
 def export(site: Workspace, to: Path | str, form: str, images: str = "everything", **more):
-    return site.export(ExportRequest(images=images, to=str(to), format=form, **more))
+    return site.export(images, to=to, format=form, **more)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -188,7 +188,7 @@ def test_one_of_each_group_is_the_image_that_leads_it(site, tmp_path):
 EXPORT_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from curator.workspace import ExportRequest, Workspace
+from curator.workspace import Workspace
 events = 0
 def counted(function):
     def wrapper(*args, **kwargs):
@@ -206,8 +206,8 @@ for event in map(int, sys.argv[4].split(",")):
     events = event
     pid = os.fork()
     if pid == 0:
-        request = ExportRequest(images="everything", to=f"{sys.argv[2]}-{event}", format=sys.argv[3], tar_bytes=300)
-        Workspace.open(sys.argv[1]).export(request)
+        to, form = f"{sys.argv[2]}-{event}", sys.argv[3]
+        Workspace.open(sys.argv[1]).export("everything", to=to, format=form, tar_bytes=300)
         os._exit(0)
     print(event, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """

@@ -16,7 +16,7 @@ from PIL import Image
 from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
-from curator.workspace import ExportRequest, Workspace
+from curator.workspace import Workspace
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
@@ -96,8 +96,8 @@ def test_a_night_shows_them_all(scanned):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_folder_of_any_name_is_exported_to(form, scanned, tmp_path):
     to = tmp_path / f"to{ODD}"
-    done = scanned.export(ExportRequest(images="flagged", to=str(to), format=form))
-    again = scanned.export(ExportRequest(images="flagged", to=str(to), format=form, replace="update"))
+    done = scanned.export("flagged", to=str(to), format=form)
+    again = scanned.export("flagged", to=str(to), format=form, replace="update")
     assert done.images == again.images > 0 and (to / FOLDER / "export.json").is_file()
 
 
@@ -139,10 +139,7 @@ def test_values_of_other_bytes_are_asked_for_and_not_found(scanned, run_cli):
 @pytest.mark.parametrize("form", ["webdataset", "huggingface", "symlinks"])
 def test_each_is_exported(form, scanned, tmp_path):
     wanted = {"where": f"image_id in {tuple(IDS)}"}
-    images = [
-        scanned.export(ExportRequest(images=name, to=str(tmp_path / name), format=form, **wanted))
-        for name in ("flagged", "kept")
-    ]
+    images = [scanned.export(name, to=str(tmp_path / name), format=form, **wanted) for name in ("flagged", "kept")]
     assert (sum(item.images for item in images), sum(item.missing for item in images)) == (4, 0)
     found = set()
     for path in tmp_path.rglob("*"):

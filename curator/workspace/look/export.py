@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,13 +41,13 @@ class ExportRequest:
     images: str
     to: str
     format: str
-    where: str | None = None
-    limit: int | None = None
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    one_of_each_group: bool = False
-    by_label: bool = True
-    tar_bytes: int = 268_435_456
-    replace: Replace = "nothing"
+    where: str | None
+    limit: int | None
+    parameters: Mapping[str, object]
+    one_of_each_group: bool
+    by_label: bool
+    tar_bytes: int
+    replace: Replace
 
     def as_recorded(self) -> dict[str, object]:
         """What makes two exports the same one, wherever they go."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from curator.workspace.context import Context
 from curator.workspace.review.desk import serve_review
 from curator.workspace.review.export import ReviewExport, export_reviews
-from curator.workspace.review.propose import BankProposal, ProposalRequest, propose_bank
+from curator.workspace.review.propose import BankProposal, propose_bank
 from curator.workspace.review.record import ImportSummary, collect_if_free, import_reviews, style_of
 
 
@@ -58,10 +58,24 @@ class Reviews:
         ended = ended or threading.Event()
         return serve_review(self._context, port=port, reviewer=reviewer, limit=limit, ready=ready, ended=ended)
 
-    def propose(self, request: ProposalRequest) -> BankProposal:
+    def propose(
+        self,
+        parent: str = "base",
+        *,
+        name: str | None = None,
+        method: str | None = None,
+        write: bool = False,
+        build: bool = False,
+        wait_seconds: float = 0.0,
+    ) -> BankProposal:
         """What the decisions say about a bank: labels to remove and to add, with evidence and judgement.
+
+        parent: the bank to change. name: of the new one, else `<parent>-reviewed`. method: judge by it, not by the
+        configured one. write: the spec file of the new bank; build: that, and a version of it.
 
         Raises BankError for a proposal that makes things worse when it is to be written or built.
         """
         collect_if_free(self._context)
-        return propose_bank(self._context, request)
+        return propose_bank(
+            self._context, parent, name=name, method=method, write=write, build=build, wait_seconds=wait_seconds
+        )

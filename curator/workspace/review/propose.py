@@ -78,18 +78,6 @@ class Sided:
 
 
 @dataclass(frozen=True, slots=True)
-class ProposalRequest:
-    """parent: the bank to change, name: of the new one. write: its spec file; build: that, and a version of it."""
-
-    parent: str = "base"
-    name: str | None = None
-    method: str | None = None
-    write: bool = False
-    build: bool = False
-    wait_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class BankProposal:
     """candidates: all labels that were looked at; those with an empty outcome are the proposal.
 
@@ -126,18 +114,29 @@ class BankProposal:
         )
 
 
-def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
-    """Raises UsageError when nothing is reviewed, BankError for a parent that cannot be changed so and for a proposal
+def propose_bank(
+    context: Context,
+    address: str,
+    *,
+    name: str | None,
+    method: str | None,
+    write: bool,
+    build: bool,
+    wait_seconds: float,
+) -> BankProposal:
+    """Changes of the bank at `address`. name: of the new bank. write: its spec file; build: that, and a version of it.
+
+    Raises UsageError when nothing is reviewed, BankError for a parent that cannot be changed so and for a proposal
     that makes things worse when it is to be written."""
     with reading(context.layout) as database:
-        parent = context.find_bank(database, request.parent, encoder_id=context.encoder_id(database))
+        parent = context.find_bank(database, address, encoder_id=context.encoder_id(database))
         if parent is None:
-            raise BankError(f"no bank version {request.parent}", hint="see `curator bank list`")
+            raise BankError(f"no bank version {address}", hint="see `curator bank list`")
         if parent.parameters:
             hint = "propose for the bank that it was learnt from, as `parent`"
             raise BankError(f"bank {parent.name} was learnt: its tensors belong to its labels as they are", hint=hint)
-        proposal = _proposal(context, database, parent, request)
-    if not (request.write or request.build):
+        proposal = _proposal(context, database, parent, name or f"{parent.name}-reviewed", method)
+    if not (write or build):
         return proposal
     if proposal.spec is None:
         raise BankError("there is nothing to write: no label is proposed", hint="review more images")
@@ -145,10 +144,10 @@ def propose_bank(context: Context, request: ProposalRequest) -> BankProposal:
         raise BankError(f"the proposal is not written: {proposal.verdict}", hint="look at it without `write`")
     path = context.layout.bank_spec(proposal.name)
     _write_spec(path, proposal.spec)
-    if not request.build:
+    if not build:
         return replace(proposal, written=str(path))
     arguments = {"name": proposal.name, "parent": proposal.parent}
-    with writing(context, "bank propose", arguments, wait_seconds=request.wait_seconds) as ledger:
+    with writing(context, "bank propose", arguments, wait_seconds=wait_seconds) as ledger:
         bank = context.build_bank(ledger, proposal.name)
     return replace(proposal, written=str(path), built=f"{bank.name}@{bank.digest}")
 
@@ -159,9 +158,9 @@ def _write_spec(path: Path, text: str) -> None:
     write_durably(path, text.encode())
 
 
-def _proposal(context: Context, database: Database, parent: Bank, request: ProposalRequest) -> BankProposal:
+def _proposal(context: Context, database: Database, parent: Bank, name: str, asked_method: str | None) -> BankProposal:
     world = LedgerWorld(context, database, parent)
-    asked = context.method_spec(request.method)
+    asked = context.method_spec(asked_method)
     method = resolve_method(asked, parent)
     if method.needs.neighbours:
         raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="`method` neglabel")
@@ -180,7 +179,6 @@ def _proposal(context: Context, database: Database, parent: Bank, request: Propo
     candidates = [*removals(parent, method, cut, making, notes), *additions(world, parent, making, cut)]
     _try_out(parent, asked, cut, candidates, Sided.of(making, reference_vectors if few else reference_vectors[evens]))
     proposed = [item for item in candidates if not item.refused]
-    name = request.name or f"{parent.name}-reviewed"
     found = BankProposal(
         parent=f"{parent.name}@{parent.digest}",
         name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,17 +14,6 @@ from curator.workspace.context import Context
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.stage_costs import Sample, measure_costs, take_sample
 from curator.workspace.session import reading_or_empty, writing
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What is to be estimated. images: further sizes of the lake. gpu_rate: images/s of one GPU, where it is known."""
-
-    sources: tuple[str, ...]
-    fleet: Fleet
-    images: tuple[int, ...] = ()
-    sample: int = 256
-    gpu_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +34,43 @@ class ScanPlan:
         return plain
 
 
-def plan_scan(context: Context, request: PlanRequest) -> ScanPlan:
-    """Measure and estimate.
+def plan_scan(
+    context: Context, names: Sequence[str], fleet: Fleet, *, images: Sequence[int], sample: int, gpu_rate: float | None
+) -> ScanPlan:
+    """Measure the stages on `sample` data of the sources and estimate. images: further sizes of the lake. gpu_rate:
+    images/s of one GPU, where it is known.
 
     Raises UsageError where nothing says how fast a device of the fleet encodes, SourceError without any image.
     """
     device = context.encoder_device
-    _check_device(device, request)
+    _check_device(device, fleet, gpu_rate)
     started = time.perf_counter()
-    found = [item for source in open_sources(request.sources, context.config.scan) for item in source.list()]
+    found = [item for source in open_sources(names, context.config.scan) for item in source.list()]
     list_object = (time.perf_counter() - started) / max(len(found), 1)
     objects = [item for item in found if isinstance(item, SourceObject)]
-    sample = take_sample(context, objects, request.sample)
-    if not sample.facts:
-        raise SourceError(f"{', '.join(request.sources)}: there is no image to measure with")
-    here = _image_count(objects, sample)
+    measured = take_sample(context, objects, sample)
+    if not measured.facts:
+        raise SourceError(f"{', '.join(names)}: there is no image to measure with")
+    here = _image_count(objects, measured)
     bank = _bank(context)
     with reading_or_empty(context.layout) as database:
         scorer = context.scorer(bank, database=database)
-        costs = measure_costs(context, scorer, sample, list_object=list_object, images=here / len(objects))
-    if request.gpu_rate is not None:
-        costs = replace(costs, encode=1 / request.gpu_rate, encode_cores=0)
+        costs = measure_costs(context, scorer, measured, list_object=list_object, images=here / len(objects))
+    if gpu_rate is not None:
+        costs = replace(costs, encode=1 / gpu_rate, encode_cores=0)
     near_duplicates = context.config.near_duplicates.enabled
-    estimates = tuple(
-        estimate(costs, request.fleet, images, near_duplicates=near_duplicates) for images in (here, *request.images)
-    )
-    return ScanPlan(request.fleet, costs, sample.count, context.encoder.encoder_id, device, estimates)
+    estimates = tuple(estimate(costs, fleet, size, near_duplicates=near_duplicates) for size in (here, *images))
+    return ScanPlan(fleet, costs, measured.count, context.encoder.encoder_id, device, estimates)
 
 
-def _check_device(device: str, request: PlanRequest) -> None:
+def _check_device(device: str, fleet: Fleet, gpu_rate: float | None) -> None:
     on_gpu = device.startswith("cuda")
-    if request.fleet.gpus and not on_gpu and request.gpu_rate is None:
+    if fleet.gpus and not on_gpu and gpu_rate is None:
         raise UsageError(
             "this machine has no GPU whose speed could be measured",
             hint="give `gpu_rate` in images per second, or run it on a machine that has one",
         )
-    if on_gpu and not request.fleet.gpus:
+    if on_gpu and not fleet.gpus:
         raise UsageError("this machine encodes on its GPU", hint="give `gpus`, or `device` cpu to plan without")
 
 
