@@ -11,7 +11,7 @@ from typing import get_type_hints
 import pytest
 
 from curator.config import Config
-from curator.endings import exit_code_of
+from curator.endings import ending_of
 from curator.errors import ConfigError
 from curator.workspace.create import config_text
 
@@ -78,7 +78,7 @@ def test_bad_file_is_one_clear_line(write, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         Config.resolve(write(text), environment={})
     assert "\n" not in caught.value.message
-    assert exit_code_of(caught.value) == 2
+    assert ending_of(caught.value) == "usage"
 
 
 def test_bad_number_in_the_environment_names_the_key():

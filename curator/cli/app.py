@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec
 
 import click
 
-from curator.endings import exit_code_of
+from curator.cli.exit_codes import EXIT_CODES
+from curator.endings import Ending, ending_of
 from curator.errors import CuratorError, RunInterrupted, StoreError
 from curator.printable import printable, printable_lines
 
@@ -44,7 +45,7 @@ class App:
 
         configure_logs(style=cast(Literal["human", "json"], self.log_format), verbosity=self.verbosity)
 
-    def complain(self, message: str, *, exit_code: int, hint: str | None = None, detail: str | None = None) -> None:
+    def complain(self, message: str, *, ending: Ending, hint: str | None = None, detail: str | None = None) -> None:
         """One line on stderr that says why the exit code is not 0, for people or for the JSON log; with -v, after the
         traceback of the error that is being handled. `detail`: what DuckDB adds to it, on lines of its own."""
         message = in_options(message)
@@ -53,7 +54,13 @@ class App:
             from curator.workspace.logs import log
 
             self.start_logs()
-            fields = {"event": "exit", "exit_code": exit_code, "hint": hint, "detail": detail, "traceback": trace}
+            fields = {
+                "event": "exit",
+                "exit_code": EXIT_CODES[ending],
+                "hint": hint,
+                "detail": detail,
+                "traceback": trace,
+            }
             log.error(message, extra={"fields": {key: value for key, value in fields.items() if value is not None}})
         else:
             text = printable(f"curator: {message}{f' ({hint})' if hint else ''}")
@@ -86,10 +93,10 @@ class ErrorGroup(click.Group):
 
     @staticmethod
     def _end(app: App | None, fault: CuratorError) -> NoReturn:
-        app, code = app or App(".", log_format="human", verbosity=0), exit_code_of(fault)
+        app, ending = app or App(".", log_format="human", verbosity=0), ending_of(fault)
         detail = fault.detail if isinstance(fault, StoreError) else None
-        app.complain(fault.message, exit_code=code, hint=fault.hint, detail=detail)
-        sys.exit(code)
+        app.complain(fault.message, ending=ending, hint=fault.hint, detail=detail)
+        sys.exit(EXIT_CODES[ending])
 
 
 def pass_app(command: Callable[Concatenate[App, Given], Result]) -> Callable[Given, Result]:

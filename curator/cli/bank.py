@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from curator.cli.app import App, pass_app
+from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import Command, FiniteRange, Show, WholeRange, json_option, row_options, wait_option
 from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
 from curator.cli.progress import ScanProgress
 from curator.cli.rows import cell
-from curator.endings import EXIT_CODES
 from curator.errors import UsageError
 from curator.printable import printable
 from curator.systems.registry import SYSTEMS, System, find_system

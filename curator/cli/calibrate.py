@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from curator.cli.app import App, pass_app
+from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import (
     FiniteRange,
     Overrides,
@@ -20,7 +21,6 @@ from curator.cli.options import (
 )
 from curator.cli.output import echo_json, echo_records, echo_rows, say
 from curator.cli.progress import ScanProgress
-from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace import CalibrationCheck, CalibrationSummary
@@ -206,7 +206,7 @@ def check(
     echo_json(found.as_json()) if as_json else echo_check(found)
     broken = sorted(found.tripped & set(fail_on))
     for condition in broken:
-        app.complain(f"--fail-on {condition}: see the warnings of the check", exit_code=EXIT_CODES["condition"])
+        app.complain(f"--fail-on {condition}: see the warnings of the check", ending="condition")
     sys.exit(EXIT_CODES["condition"] if broken else 0)
 
 

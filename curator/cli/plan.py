@@ -53,8 +53,9 @@ def plan(
     Example:
       curator plan /data/incoming --nodes 4 --cores 16
     """
-    fleet = {"nodes": nodes, "cores": cores, "gpus": gpus}
-    found = app.open(encoder).plan(*sources, **fleet, images=images or LAKES, sample=sample, gpu_rate=gpu_rate)
+    found = app.open(encoder).plan(
+        *sources, nodes=nodes, cores=cores, gpus=gpus, images=images or LAKES, sample=sample, gpu_rate=gpu_rate
+    )
     echo_json(found.as_json()) if as_json else _echo(found)
 
 

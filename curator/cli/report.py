@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from curator.cli.app import App, in_options, pass_app
+from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import Show, json_option, row_options
 from curator.cli.output import echo_json, echo_pairs, passed_over_text, say, write_file
-from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace import NightReport
@@ -51,7 +51,7 @@ def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, 
         say(f"wrote {path}", err=True)
     echo_json(found.as_json()) if as_json else echo_report(found)
     for line in found.broken_limits:
-        app.complain(line, exit_code=EXIT_CODES["condition"])
+        app.complain(line, ending="condition")
     sys.exit(EXIT_CODES["condition"] if found.broken_limits else 0)
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from curator.cli.app import App, pass_app
+from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import WholeRange, json_option
 from curator.cli.output import echo_json, echo_pairs, echo_records, say
-from curator.endings import EXIT_CODES
 
 if TYPE_CHECKING:
     from curator.workspace.review.propose import BankProposal
@@ -94,7 +94,7 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
         for fault in found.faults:
             say(f"curator: {file}: {fault.where}: {fault.reason}", err=True)
     if found.faults and len(found.faults) == found.lines:
-        app.complain(f"{file}: no line of it can be used", exit_code=EXIT_CODES["rejects"])
+        app.complain(f"{file}: no line of it can be used", ending="rejects")
         sys.exit(EXIT_CODES["rejects"])
 
 

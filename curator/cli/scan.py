@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from curator.cli.app import App, in_options, pass_app
+from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import (
     FiniteRange,
     Overrides,
@@ -121,13 +122,19 @@ def scan(
             max_reject_rate=max_reject_rate,
             fail_on=fail_on,
             wait_seconds=wait_seconds,
+            exit_codes=EXIT_CODES,
             watcher=progress,
         )
-    summary = replace(summary, broken_limits=tuple(map(in_options, summary.broken_limits)))
-    echo_json(summary.as_json()) if as_json else echo_summary(summary)
+    _end(app, replace(summary, broken_limits=tuple(map(in_options, summary.broken_limits))), as_json=as_json)
+
+
+def _end(app: App, summary: ScanSummary, *, as_json: bool) -> NoReturn:
+    """Say what the scan did and which limits it broke, and exit accordingly."""
+    exit_code = EXIT_CODES[summary.ending]
+    echo_json(summary.as_json() | {"exit_code": exit_code}) if as_json else echo_summary(summary)
     for line in summary.broken_limits:
-        app.complain(line, exit_code=summary.exit_code)
-    sys.exit(summary.exit_code)
+        app.complain(line, ending=summary.ending)
+    sys.exit(exit_code)
 
 
 def _echo_listings(listings: Sequence[ListingCounts]) -> None:

@@ -13,8 +13,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from curator.cli.exit_codes import exit_code_of
 from curator.cli.output import say
-from curator.endings import exit_code_of
 from curator.errors import CuratorError, OutputError
 
 KEPT = "only what was to be printed is lost; what the command did is kept"

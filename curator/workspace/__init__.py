@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from curator.config import Config
+from curator.endings import Ending
 from curator.engines.cost_model import Fleet
 from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
@@ -109,6 +110,7 @@ class Workspace(Reader):
         max_reject_rate: float | None = None,
         fail_on: Sequence[str] = (),
         wait_seconds: float = 0.0,
+        exit_codes: Mapping[Ending, int] | None = None,
         watcher: ScanWatcher | None = None,
     ) -> ScanSummary:
         """Scan sources (folder, file, glob, tar, Parquet; local or any fsspec URL) into the lake, score and flag.
@@ -118,7 +120,8 @@ class Workspace(Reader):
         curator/lake/sources/filters.py.
         `max_reject_rate` (of all rejects; else `scan.max_reject_rate` holds, for those of one reason and unless rejects
         are what is read) and `fail_on` (`flag_rate>0.2`: see night/conditions.py) say when the night is not all right:
-        the results are kept, and the summary has `broken_limits` and the `exit_code` of the command line.
+        the results are kept, and the summary has its `ending` and the `broken_limits`. exit_codes: those of a program
+        that ends so, for the metrics file.
 
         Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
         `wait_seconds`.
@@ -126,7 +129,8 @@ class Workspace(Reader):
         one_reason_rate = 1.0 if retry_rejects else self.config.scan.max_reject_rate
         limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on, one_reason_rate=one_reason_rate)
         request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, wait_seconds, exclude, include)
-        return run_night(self._context, request, watcher or SilentWatcher(), limits=limits)
+        watcher = watcher or SilentWatcher()
+        return run_night(self._context, request, watcher, limits=limits, exit_codes=exit_codes or {})
 
     def preview(
         self,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from curator.endings import EXIT_CODES, exit_code_of
+from curator.endings import ending_of
 from curator.errors import UsageError
 from curator.store import ListingCounts
 from curator.workspace import ScanSummary, Workspace
@@ -53,7 +53,7 @@ def test_condition_holds_or_not(text, holds):
 def test_anything_else_is_refused(text):
     with pytest.raises(UsageError, match="`fail_on`") as caught:
         Condition.parse(text)
-    assert exit_code_of(caught.value) == 2
+    assert ending_of(caught.value) == "usage"
 
 
 def test_unknown_figure_is_named():
@@ -68,18 +68,18 @@ def test_no_condition_holds_on_a_rate_of_nothing(sign):
 
 
 @pytest.mark.parametrize(
-    ("max_reject_rate", "fail_on", "code", "lines"),
+    ("max_reject_rate", "fail_on", "ending", "lines"),
     [
-        (None, (), 0, 0),
-        (0.1, ("flag_rate>0.5",), 0, 0),  # at the rate itself nothing is broken
-        (0.05, (), 3, 1),
-        (None, ("flag_rate>0.2", "gone>10"), 4, 2),
-        (0.05, ("flag_rate>0.2",), 3, 2),  # rejects go first; both are said
+        (None, (), "done", 0),
+        (0.1, ("flag_rate>0.5",), "done", 0),  # at the rate itself nothing is broken
+        (0.05, (), "rejects", 1),
+        (None, ("flag_rate>0.2", "gone>10"), "condition", 2),
+        (0.05, ("flag_rate>0.2",), "rejects", 2),  # rejects go first; both are said
     ],
 )
-def test_exit_code_of_a_night(max_reject_rate, fail_on, code, lines):
+def test_ending_of_a_night(max_reject_rate, fail_on, ending, lines):
     found, said = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on).judge(NIGHT)
-    assert (EXIT_CODES[found], len(said)) == (code, lines)
+    assert (found, len(said)) == (ending, lines)
 
 
 def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
@@ -88,21 +88,21 @@ def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
 
 
 @pytest.mark.parametrize(
-    ("reasons", "data", "code"),
+    ("reasons", "data", "ending"),
     [
-        ({"corrupt": 21, "truncated": 2}, 40, 3),
-        ({"corrupt": 20, "truncated": 20}, 40, 0),  # at half nothing is broken, and two reasons are not one fault
-        ({"too_large": 40}, 40, 3),
-        ({"too_large": 20}, 20, 3),
-        ({"too_large": 19}, 19, 0),  # too few to say more than that these images are bad
-        ({"corrupt": 1}, 1, 0),
-        ({}, 0, 0),
+        ({"corrupt": 21, "truncated": 2}, 40, "rejects"),
+        ({"corrupt": 20, "truncated": 20}, 40, "done"),  # at half nothing is broken, and two reasons are not one fault
+        ({"too_large": 40}, 40, "rejects"),
+        ({"too_large": 20}, 20, "rejects"),
+        ({"too_large": 19}, 19, "done"),  # too few to say more than that these images are bad
+        ({"corrupt": 1}, 1, "done"),
+        ({}, 0, "done"),
     ],
 )
-def test_most_of_a_night_rejected_for_one_reason_is_no_success(reasons, data, code):
+def test_most_of_a_night_rejected_for_one_reason_is_no_success(reasons, data, ending):
     limits = Limits.resolve(max_reject_rate=None, fail_on=(), one_reason_rate=0.5)
     found, lines = limits.judge(night_of(reasons, data))
-    assert (EXIT_CODES[found], len(lines)) == (code, 1 if code else 0)
+    assert (found, len(lines)) == (ending, int(ending != "done"))
 
 
 def test_the_line_names_the_reason_the_share_and_what_to_do():
@@ -117,18 +117,18 @@ def test_a_rate_of_one_lets_every_night_pass(limits):
     assert Limits.resolve(fail_on=(), **limits).judge(night_of({"corrupt": 40}, 40)) == ("done", ())
 
 
-def test_a_night_of_rejects_exits_with_3_unless_rejects_are_what_it_reads(workspace, tmp_path):
+def test_a_night_of_rejects_says_so_unless_rejects_are_what_it_reads(workspace, tmp_path):
     folder = tmp_path / "broken"
     folder.mkdir()
     for number in range(20):
         (folder / f"{number}.png").write_bytes(b"no picture %d" % number)
     first = workspace.scan(folder)
-    assert (first.exit_code, first.rejects) == (3, 20)
-    assert workspace.scan(folder).exit_code == 0  # nothing is read again
-    assert workspace.scan(folder, retry_rejects=True).exit_code == 0
-    assert workspace.scan(folder, rehash=True, max_reject_rate=1).exit_code == 0
+    assert (first.ending, first.rejects) == ("rejects", 20)
+    assert workspace.scan(folder).ending == "done"  # nothing is read again
+    assert workspace.scan(folder, retry_rejects=True).ending == "done"
+    assert workspace.scan(folder, rehash=True, max_reject_rate=1).ending == "done"
     lenient = Workspace.open(workspace.layout.root, overrides={"scan.max_reject_rate": 1})
-    assert lenient.scan(folder, rehash=True).exit_code == 0
+    assert lenient.scan(folder, rehash=True).ending == "done"
 
 
 def test_line_says_what_held_and_by_how_much():
@@ -145,13 +145,13 @@ def test_help_of_scan_lists_every_figure(run_cli):
 
 def test_rates_of_a_scan_are_those_of_what_arrived_in_it(workspace, lake, pictures):
     first = workspace.scan(lake, fail_on=["flag_rate>=0"])
-    assert first.exit_code == 4 and first.new_scored == first.scored == 14
+    assert first.ending == "condition" and first.new_scored == first.scored == 14
     second = workspace.scan(lake, fail_on=["flag_rate>=0", "images<1"])
     assert (second.new_scored, second.new_flagged, second.scored) == (0, 0, 14)
     assert second.broken_limits == ("`fail_on` images<1: images is 0; the results are kept",)
     (lake / "one-more.png").write_bytes(pictures["blue-02.png"] + b"another content")
     third = workspace.scan(lake)
-    assert (third.new_scored, third.scored, third.exit_code) == (1, 15, 0)
+    assert (third.new_scored, third.scored, third.ending) == (1, 15, "done")
 
 
 def test_bad_condition_is_refused_before_any_work(workspace, lake):

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from curator.endings import exit_code_of
+from curator.endings import ending_of
 from curator.errors import WorkspaceError, WorkspaceLocked
 from curator.workspace import lock as lock_module
 from curator.workspace.lock import Holder, describe_holder, hold_lock, is_locked, read_holder
@@ -48,7 +48,7 @@ def test_second_writer_is_told_who_holds_the_lock(holder):
     message = rf"run r1 \(curator scan, pid {process.pid} on .+, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\+00:00\)"
     with pytest.raises(WorkspaceLocked, match=message) as caught, hold_lock(path, command="scan", run_id="r2"):
         pass
-    assert exit_code_of(caught.value) == 5
+    assert ending_of(caught.value) == "locked"
     assert is_locked(path)
 
 
@@ -128,7 +128,7 @@ def test_file_system_without_locks_is_refused(tmp_path, monkeypatch):
         hold_lock(tmp_path / ".lock", command="scan", run_id="r1"),
     ):
         pass
-    assert exit_code_of(caught.value) == 1
+    assert ending_of(caught.value) == "failed"
 
 
 @pytest.fixture

@@ -28,8 +28,10 @@ def test_every_line_of_stderr_is_an_object_and_the_stages_are_there(workspace, l
     assert events["list"]["sources"][0]["objects_new"] == 17
     assert (events["read"]["images"], events["read"]["rejects"]) == (14, 3)
     assert all(events[name]["seconds"] >= 0 for name in ("list", "read", "score", "near_duplicates", "scan_end"))
-    assert (end["images"], end["duplicates"], end["rejects"], end["exit_code"]) == (14, 4, 3, 4)
-    assert events["exit"]["level"] == "error" and "rejects is 3" in events["exit"]["message"]
+    assert (end["images"], end["duplicates"], end["rejects"], end["ending"]) == (14, 4, 3, "condition")
+    assert (events["exit"]["level"], events["exit"]["exit_code"]) == ("error", 4) and "rejects is 3" in events["exit"][
+        "message"
+    ]
 
 
 def test_bad_condition_is_an_object_too(workspace, lake):

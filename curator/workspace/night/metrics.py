@@ -15,7 +15,7 @@ from datetime import UTC
 from pathlib import Path
 
 from curator.durable import durable
-from curator.endings import EXIT_CODES, Ending
+from curator.endings import Ending
 from curator.errors import CuratorError
 from curator.store import Database
 from curator.version import VERSION
@@ -64,9 +64,10 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
-def write_metrics(path: Path, layout: Layout, last: LastScan) -> None:
+def write_metrics(path: Path, layout: Layout, last: LastScan, exit_codes: Mapping[Ending, int]) -> None:
     """Replace the file. A disk that refuses costs a warning: the night itself is done."""
-    text = "".join(metric.text() for metric in [*run_metrics(last), *ledger_metrics(layout)] if metric.samples)
+    metrics = [*run_metrics(last, exit_codes), *ledger_metrics(layout)]
+    text = "".join(metric.text() for metric in metrics if metric.samples)
     try:
         with durable(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -75,11 +76,13 @@ def write_metrics(path: Path, layout: Layout, last: LastScan) -> None:
         log.warning("%s: metrics were not written: %s", path, fault.strerror)
 
 
-def run_metrics(last: LastScan) -> Iterable[Metric]:
-    """What is known of every run, however it ended, and the figures of one that was done."""
+def run_metrics(last: LastScan, exit_codes: Mapping[Ending, int]) -> Iterable[Metric]:
+    """What is known of every run, however it ended, and the figures of one that was done. The exit status is known of
+    one that a shell sees the end of."""
     yield _gauge("info", "The program that ran.", 1, version=VERSION)
-    yield _gauge("scan_success", "Whether the last scan was done (exit status 0, 3 or 4).", last.status == "done")
-    yield _gauge("scan_exit_status", "Exit status of the last scan.", EXIT_CODES[last.ending])
+    yield _gauge("scan_success", "Whether the last scan was done, whatever its limits say.", last.status == "done")
+    if exit_codes:
+        yield _gauge("scan_exit_status", "Exit status of the last scan.", exit_codes[last.ending])
     states = [({"status": status}, float(status == last.status)) for status in STATUSES]
     yield Metric("curator_scan_status", "How the last scan ended.", states)
     yield _gauge("scan_last_run_timestamp_seconds", "When the last scan ended.", time.time())

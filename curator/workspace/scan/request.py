@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from curator.endings import Ending
 from curator.store import ListingCounts
 
 
@@ -50,7 +51,7 @@ class ScanSummary:
 
     passed_over: members of archives that were read, as `ignored` of the listings has files.
     scored, flagged: images of the whole lake; new_scored, new_flagged: those that arrived in this run.
-    stage_seconds: wall time. exit_code, broken_limits: what the limits that were set make of the night.
+    stage_seconds: wall time. ending, broken_limits: what the limits that were set make of the night.
     """
 
     run_id: str
@@ -76,7 +77,7 @@ class ScanSummary:
     policy_note: str = ""
     seconds: float = 0.0
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    exit_code: int = 0
+    ending: Ending = "done"
     broken_limits: tuple[str, ...] = ()
 
     def objects(self, state: str) -> int:
