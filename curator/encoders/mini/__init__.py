@@ -1,5 +1,5 @@
 """`mini`: the embedded default encoder, with its weights, configuration and model card as package data.
 
-It makes the whole product run offline on any machine. It is a small model with thumbnail eyes, and not CLIP: read
-MODEL_CARD.md for what it can and cannot do. Its licence note is there as well.
+It makes the whole product run offline on any machine. It recognises everyday objects in ordinary photographs, and is
+not CLIP: read MODEL_CARD.md for what it can and cannot do. The licences of what it is made of are in NOTICE.
 """
