@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from curator.banks.id_names import DropReason, split_equal_names, split_id_names
+from curator.banks.rules import Dropped, Rules, refuse_unknown
 from curator.banks.sources import SOURCES, Inputs, LabelSource, SourceLabel
 from curator.banks.spec import BankSpec
 from curator.banks.wordnet import load_wordnet
 from curator.banks.wordnet.lexicon import word_key
-from curator.errors import BankError, ConfigError
+from curator.errors import BankError
 
 
 @dataclass(frozen=True, slots=True)
 class SourceShare:
-    """What one source contributes: `labels` are left of `found` after repeats and what is `dropped` went: ID names, and
-    what the spec removes."""
+    """What one source contributes: `labels` are left of `found` after repeats and what is `dropped` went."""
 
     source: LabelSource
     found: Sequence[SourceLabel]
     labels: tuple[SourceLabel, ...]
-    dropped: Mapping[str, Sequence[SourceLabel]]
+    dropped: Dropped
     read_from: Mapping[str, object]
 
     def lineage(self, chosen: Iterable[SourceLabel]) -> dict[str, object]:
@@ -57,13 +56,12 @@ class Corpus:
         sources = [source for source in spec.sources if not source.mine or spec.mining.limit != 0]
         found = [source.read(inputs) for source in sources]
         distinct = without_repeats(sources, [item.labels for item in found])
+        refuse_unknown(spec.mining, spec.name, [label for labels in distinct for label in labels])
+        rules = Rules(spec.mining, id_texts, synonyms)
         shares = []
         for source, item, labels in zip(sources, found, distinct, strict=True):
-            left, removed = without_removed(labels, spec)
-            kept, dropped = without_id_names(left, spec, id_texts, synonyms)
-            gone = {**removed, **{str(reason): names for reason, names in dropped.items()}}
-            shares.append(SourceShare(source, item.labels, tuple(kept), gone, item.lineage))
-        refuse_unknown(spec, shares)
+            kept, dropped = rules.split(labels, mined=source.mine)
+            shares.append(SourceShare(source, item.labels, tuple(kept), dropped, item.lineage))
         if sources and not any(share.labels for share in shares):
             raise BankError(
                 f"bank {spec.name} has no candidates for negatives",
@@ -106,39 +104,6 @@ def without_repeats(sources: Sequence[LabelSource], found: Sequence[Sequence[Sou
                 for label in labels:
                     owners.setdefault(word_key(label.text), label)
     return [[label for label in labels if owners[word_key(label.text)] is label] for labels in found]
-
-
-def without_id_names(
-    labels: list[SourceLabel], spec: BankSpec, id_texts: Sequence[str], synonyms: Mapping[str, Sequence[str]]
-) -> tuple[list[SourceLabel], dict[DropReason, list[SourceLabel]]]:
-    """The labels that name no ID label, and the others by reason, as far as the spec wants them removed."""
-    if spec.mining.remove_id_names is False:
-        return labels, {}
-    if spec.mining.remove_id_names == "exact":
-        return split_equal_names(labels, id_texts)
-    return split_id_names(labels, id_texts, synonyms, load_wordnet())
-
-
-def without_removed(
-    labels: list[SourceLabel], spec: BankSpec
-) -> tuple[list[SourceLabel], dict[str, list[SourceLabel]]]:
-    """The labels that the spec does not remove, and the others, if it removes any."""
-    unwanted = set(map(word_key, spec.mining.remove_labels))
-    if not unwanted:
-        return labels, {}
-    removed = [label for label in labels if word_key(label.text) in unwanted]
-    return [label for label in labels if word_key(label.text) not in unwanted], {"removed": removed}
-
-
-def refuse_unknown(spec: BankSpec, shares: Sequence[SourceShare]) -> None:
-    """Raises ConfigError for a label to remove that no source has: it is misspelt, or a source has changed."""
-    removed = {word_key(label.text) for share in shares for label in share.dropped.get("removed", ())}
-    for text in spec.mining.remove_labels:
-        if word_key(text) not in removed:
-            raise ConfigError(
-                f"bank {spec.name}: mining.remove_labels names {text!r}, which no source has",
-                hint="take it out of the list, or mend its spelling",
-            )
 
 
 def count_parts(labels: Sequence[SourceLabel]) -> dict[str, int]:

@@ -51,7 +51,7 @@ class Kinship:
         `apart_from` is the ID label that the text is itself, where it is one.
         """
         by_name = (kin for key in name_keys(text, self._wordnet) for kin in self._by_name.get(key, ()))
-        by_sense = (kin for sense in self._senses(text) for kin in self._by_sense.get(sense.synset_id, ()))
+        by_sense = (kin for sense in senses_of(text, self._wordnet) for kin in self._by_sense.get(sense.synset_id, ()))
         found = [kin for kin in dict.fromkeys((*by_name, *by_sense)) if kin.id_index != apart_from]
         closest = min((kin.rank for kin in found), default=0)
         return [kin for kin in found if kin.rank == closest]
@@ -65,15 +65,40 @@ class Kinship:
                 self._by_name[key].append(Kin("equal" if name == text else "synonym", 0, index))
 
     def _add_senses(self, index: int, text: str) -> None:
-        for sense in self._senses(text):
+        for sense in senses_of(text, self._wordnet):
             for steps, above in _walk(sense, self._wordnet.hypernyms):
                 self._by_sense[above.synset_id].append(Kin("hypernym", steps, index))
             for steps, below in _walk(sense, self._wordnet.hyponyms):
                 self._by_sense[below.synset_id].append(Kin("hyponym", steps, index))
 
-    def _senses(self, text: str) -> Iterator[Synset]:
-        for form in written_forms(text, self._wordnet):
-            yield from self._wordnet.synsets(form)
+
+class Subcategories:
+    """What is a kind of an ID label: each noun that has a sense, however far, below any sense of one.
+
+    An image of such a thing belongs (NegRefine asks a language model for it). So many senses take out too much rather
+    than too little: losing a negative costs nothing, keeping one costs ID images.
+    """
+
+    def __init__(self, id_texts: Sequence[str], wordnet: WordNet) -> None:
+        self._wordnet = wordnet
+        self._id_label: dict[str, str] = {}
+        for text in id_texts:
+            waiting = senses_of(text, wordnet)
+            while waiting:
+                for below in wordnet.hyponyms(waiting.pop()):
+                    if below.synset_id not in self._id_label:
+                        self._id_label[below.synset_id] = text
+                        waiting.append(below)
+
+    def id_label(self, text: str) -> str | None:
+        """The ID label that a text is a kind of, of several the first; None where WordNet knows of none."""
+        senses = (sense.synset_id for sense in senses_of(text, self._wordnet))
+        return next((self._id_label[sense] for sense in senses if sense in self._id_label), None)
+
+
+def senses_of(text: str, wordnet: WordNet) -> list[Synset]:
+    """All senses of a text, whichever way WordNet writes it."""
+    return [sense for form in written_forms(text, wordnet) for sense in wordnet.synsets(form)]
 
 
 def _walk(sense: Synset, neighbours: Callable[[Synset], list[Synset]]) -> Iterator[tuple[int, Synset]]:

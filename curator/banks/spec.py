@@ -19,49 +19,8 @@ from curator.ranges import BANK, NAME, Place, Range, parse_toml, read_table, rea
 
 Statistic: TypeAlias = Literal["linear", "order"]
 Order: TypeAlias = Literal["nouns_first", "adjectives_first"]
-
-DEFAULT_SPEC = """\
-# A label bank: what belongs, and which words stand for everything else.
-name = "base"
-
-[id]
-labels = "labels.txt"      # a file beside curator.toml, one label a line; or a list: ["tram", "sea horse"]
-# bank = "other"           # instead of labels: the ID labels of another bank, or of one version: other@<digest>
-template = "nice"          # nice: "The nice {}." · photo: "a photo of a {}." · plain: "{}" · or your own with {}
-                           # csp: the mean of 8 templates · or your own list of templates
-# synonyms = { tram = ["streetcar"] }   # other names of a label, kept out of the negatives
-
-[negatives.wordnet]        # may be left out where there are lists or banks
-parts_of_speech = ["noun", "adjective"]      # a word that is both belongs to the part named first
-words = "first"                              # first: one word per concept, as published · all: every synonym
-exclude = ["noun.animal", "noun.food"]       # lexicographer files left out, as published
-# include = ["noun.artifact"]                # only these files
-noun_template = "nice"
-adjective_template = "adjective"             # "This is a {} photo."
-# superclasses = ["scene", "object"]         # one of these behind each adjective, drawn by `seed`, as CSP does
-# seed = 0
-
-# [[negatives.lists]]      # words of your own; any number of such tables
-# file = "words.txt"       # one word a line; or words = ["graffiti", "screenshot"]
-# part_of_speech = "noun"  # or adjective
-# template = "nice"
-# mine = false             # false: all become negatives · true: candidates of the mining below
-
-# [[negatives.banks]]      # the negatives of another bank, with their prompts; any number of such tables
-# bank = "other"           # its newest version, or one version: other@<digest>
-# mine = false
-
-[mining]
-method = "neglabel"        # or csp. What this file leaves out is then as the method's authors have it
-fraction = 0.15            # of each part of speech, those least similar to the ID labels
-# limit = 10000            # instead of fraction: so many in all; 0 for none
-quantile = 0.95            # similarity to the ID labels is this quantile of the cosines
-statistic = "linear"       # linear: interpolated, as published · order: the sorted value at quantile * labels
-order = "nouns_first"      # or adjectives_first
-remove_id_names = true     # no negative that names an ID label · "exact": only equal texts · false: as published
-# exclude_above = 0.95     # nor one with a higher cosine to any ID label, as CSP has it
-# remove_labels = ["word"] # nor these, from whatever source: see `curator bank propose`
-"""
+# A bank that does not use them has the digest that it had before they existed.
+LATER_RULES = ("exclude_above", "remove_proper_nouns", "remove_subcategories", "remove_labels", "keep_labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +44,9 @@ class IdSpec:
 class MiningSpec:
     """How negatives are chosen. `fraction` in (0, 1] of each part of speech, or `limit` in all, shared by size.
 
-    `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule. `remove_labels`: texts
-    that no source may contribute.
+    `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule. `remove_proper_nouns` and
+    `remove_subcategories` are about candidates too, and not about what is kept as it is. `remove_labels`: texts that no
+    source may contribute; `keep_labels`: texts that no other rule takes out.
     """
 
     method: Text = "neglabel"
@@ -97,14 +57,17 @@ class MiningSpec:
     order: Order = "nouns_first"
     remove_id_names: bool | Literal["exact"] = True
     exclude_above: Share | None = None
+    remove_proper_nouns: bool = False
+    remove_subcategories: bool = False
     remove_labels: Texts = ()
+    keep_labels: Texts = ()
 
     def as_mapping(self) -> Mapping[str, object]:
         """Without the rules that came later where they are not used, as in banks from before they existed."""
         return {
             key: value
             for key, value in asdict(self).items()
-            if key not in ("exclude_above", "remove_labels") or value not in (None, ())
+            if key not in LATER_RULES or value not in (None, False, ())
         }
 
 

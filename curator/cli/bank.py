@@ -113,9 +113,12 @@ def show(
     metavar="N",
     help="Exit with 4 if more than N negatives are equal or synonymous to an ID label.",
 )
+@click.option("--left-out", is_flag=True, help="What the rules of the spec left out, and how to restore it.")
 @row_options
 @pass_app
-def audit(app: App, address: str, min_cosine: float | None, most_same_names: int | None, show: Show) -> None:
+def audit(
+    app: App, address: str, min_cosine: float | None, most_same_names: int | None, left_out: bool, show: Show
+) -> None:
     """List the doubtful labels of a bank version, the gravest first.
 
     A negative is doubtful when it equals an ID label or is its synonym in
@@ -124,18 +127,24 @@ def audit(app: App, address: str, min_cosine: float | None, most_same_names: int
     near: as near to an ID label as at least half of the ID labels are to
     their nearest neighbour. ID labels are compared with each other.
 
+    --left-out counts instead what never became a candidate, by rule: words
+    of kinds that are not asked for, proper nouns, subcategories of an ID
+    label, and names of ID labels.
+
     ADDRESS is NAME (the newest version), NAME@v2 or NAME@DIGEST.
 
     \b
     Example:
       curator bank audit base
+      curator bank audit base --left-out
     """
     report = app.open().audit_bank(address, min_cosine=min_cosine)
-    show(report.table)
+    show(report.left_out if left_out else report.table)
     say(
         f"{report.bank}: in doubt are {report.doubtful_negatives} of {report.negative_count} negatives, "
         f"{report.same_names} of them by name, and {report.doubtful_id_labels} of {report.id_count} ID labels; "
-        f"a negative is near from cosine {report.min_cosine:.3f}",
+        f"a negative is near from cosine {report.min_cosine:.3f}; "
+        f"its rules left out {sum(report.left_out['words'].to_pylist())} words, see --left-out",
         err=True,
     )
     if most_same_names is not None and report.same_names > most_same_names:

@@ -16,9 +16,10 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from curator.banks.audit import LONE_MIN_COSINE, near_fence, nearest
-from curator.banks.id_names import DropReason, id_name_keys, name_keys, written_forms
+from curator.banks.id_names import DropReason, id_name_keys, name_keys
+from curator.banks.kinship import Subcategories
 from curator.banks.prompts import lines_of
-from curator.banks.wordnet.lexicon import Synset, WordNet, word_key
+from curator.banks.wordnet.lexicon import WordNet, word_key
 from curator.methods.kernels.cosines import on_grid
 from curator.systems.proposals import Proposal
 from curator.types import Vectors
@@ -120,23 +121,11 @@ class Cleaner:
         found = [self._names[name] for name in name_keys(text, self.wordnet) if name in self._names]
         if found:
             return min(found, key=REASONS.index)
-        if self.rules.drop_kinds and self._is_kind(text):
+        if self.rules.drop_kinds and self._subcategories.id_label(text) is not None:
             return "kind"
         if self.rules.word_overlap and words_of(text) & self._words:
             return "word_overlap"
         return None
-
-    def _is_kind(self, text: str) -> bool:
-        """Whether any sense of a text lies below any sense of an ID label, however far: a hyponym belongs to it."""
-        reached = {sense.synset_id: sense for sense in self._senses(text)}
-        passed: set[str] = set()
-        while reached:
-            above = {other.synset_id: other for sense in reached.values() for other in self.wordnet.hypernyms(sense)}
-            if above.keys() & self._id_senses:
-                return True
-            passed |= reached.keys()
-            reached = {name: sense for name, sense in above.items() if name not in passed}
-        return False
 
     def _far_enough(
         self, left: list[Proposal], vectors_of: VectorsOf, too_near: list[str]
@@ -156,15 +145,12 @@ class Cleaner:
         return id_name_keys(self.id_texts, self.synonyms, self.wordnet)
 
     @cached_property
-    def _id_senses(self) -> set[str]:
-        return {sense.synset_id for text in self.id_texts for sense in self._senses(text)}
+    def _subcategories(self) -> Subcategories:
+        return Subcategories(self.id_texts, self.wordnet)
 
     @cached_property
     def _words(self) -> set[str]:
         return {word for text in self.id_texts for word in words_of(text)}
-
-    def _senses(self, text: str) -> list[Synset]:
-        return [sense for form in written_forms(text, self.wordnet) for sense in self.wordnet.synsets(form)]
 
 
 def words_of(text: str) -> set[str]:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from curator.banks import TextCache, build_bank, load_bank, read_spec, save_bank
+from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
 from curator.config import Config
 from curator.decode import DecodeOptions
+from curator.durable import write_durably
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import BankError
 from curator.lake import ColumnNames, ReadOptions
@@ -95,9 +96,13 @@ class Context:
         `within`: the banks that are being built and take labels from this one.
         """
         spec_path = self.layout.bank_spec(name)
+        if not spec_path.is_file() and (published := PUBLISHED_SPECS.get(name)) is not None:
+            write_durably(spec_path, published.encode())
         if not spec_path.is_file():
+            known = ", ".join(PUBLISHED_SPECS)
             raise BankError(
-                f"{spec_path}: no such bank spec", hint=f"write it, or copy {self.layout.bank_spec('base')}"
+                f"{spec_path}: no such bank spec",
+                hint=f"write it, or copy {self.layout.bank_spec('base')}; known by name: {known}",
             )
         if (system := read_system_spec(spec_path)) is not None:
             raise BankError(

@@ -10,6 +10,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from curator.banks import TextCache, build_bank, parse_spec
+from curator.banks.left_out import left_out
+from curator.banks.sources import WordNetSource
+from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError, ConfigError, EncoderError, UsageError
 
 IDS = ["tram", "sea_horse", "stop sign", "circle"]
@@ -72,6 +75,54 @@ def test_lineage_accounts_for_every_candidate(bank):
     assert "circle" in lineage["dropped"]["id_name"]
     assert sum(lineage["chosen"].values()) == len(bank.labels) - 4
     assert lineage["chosen"]["noun"] == int(0.15 * lineage["candidates"]["noun"])
+
+
+def rules_of(encoder, tmp_path, cache, ids, **mining):
+    """What a bank of animals, artifacts and adjectives of looks took out, by rule, and its labels."""
+    files = ["noun.animal", "noun.artifact", "noun.object", "adj.all"]
+    wordnet = {"include": files, "exclude": [], "adjectives": "looks"}
+    tables = {
+        "name": "b",
+        "id": {"labels": ids},
+        "negatives": {"wordnet": wordnet, "lists": [{"words": ["grail", "Seine"]}]},
+        "mining": {"fraction": 1.0, "remove_proper_nouns": True, "remove_subcategories": True, **mining},
+    }
+    bank = build_bank(parse_spec(tables, where="b"), encoder, root=tmp_path, text_cache=cache)
+    return bank.lineage["dropped"], {(label.text, label.part_of_speech) for label in bank.labels[len(ids) :]}
+
+
+def test_proper_nouns_and_kinds_of_an_id_label_are_no_candidates(encoder, tmp_path, cache):
+    dropped, labels = rules_of(encoder, tmp_path, cache, ["dog", "cup", "brown"])
+    texts = {text for text, _ in labels}
+    assert {"nile", "bos", "bovidae"} <= set(dropped["proper_noun"])
+    assert {"beagle", "affenpinscher", "chalice"} <= set(dropped["subcategory"])  # four steps below dog
+    assert not texts & {"beagle", "nile", "dog"} and {"wolf", "canine", "crane", "french horn"} <= texts
+    assert {"grail", "Seine"} <= texts, "what a list names was asked for"
+    assert ("striped", "adjective") in labels and ("able", "adjective") not in labels
+    assert not set(dropped["proper_noun"]) & set(dropped["subcategory"])
+
+
+def test_a_label_that_a_rule_took_out_comes_back_by_name(encoder, tmp_path, cache):
+    dropped, labels = rules_of(encoder, tmp_path, cache, ["dog"], keep_labels=["beagle", "Nile"])
+    assert {("beagle", "noun"), ("nile", "noun")} <= labels and "beagle" not in dropped["subcategory"]
+    assert "affenpinscher" in dropped["subcategory"]
+    with pytest.raises(ConfigError, match=r"mining.keep_labels names 'begle', which no source has"):
+        rules_of(encoder, tmp_path, cache, ["dog"], keep_labels=["begle"])
+
+
+def test_what_rules_left_out_is_counted_with_the_label_concerned_and_the_way_back(encoder, tmp_path, cache):
+    wordnet = {"include": ["noun.shape", "noun.object", "adj.all"], "adjectives": "looks"}
+    tables = {"name": "b", "id": {"labels": ["hill", "circle"]}, "negatives": {"wordnet": wordnet}}
+    tables["mining"] = {"remove_proper_nouns": True, "remove_subcategories": True}
+    bank = build_bank(parse_spec(tables, where="b"), encoder, root=tmp_path, text_cache=cache)
+    found = {item.rule: item for item in left_out(bank, load_wordnet())}
+    assert found["subcategory"].restore == "mining.remove_subcategories = false"
+    assert found["subcategory"].examples[0] == "anthill (hill)"
+    assert "nile" in found["proper_noun"].words and "able" in found["adjective"].words
+    assert "acrylic" not in found["adjective"].words and "abandonment" in found["lexicographer_file"].words
+    words = WordNetSource(exclude=()).candidates(load_wordnet())
+    asked = sum(bank.lineage["found"].values())
+    assert asked + len(found["lexicographer_file"].words) + len(found["adjective"].words) == len(words)
 
 
 def test_id_names_stay_when_asked_for_as_in_the_paper(encoder, tmp_path, cache):

@@ -8,9 +8,9 @@ import tomllib
 
 import pytest
 
-from curator.banks import DEFAULT_SPEC, BankSpec, parse_spec, read_spec
+from curator.banks import DEFAULT_SPEC, PUBLISHED_SPECS, BankSpec, parse_spec, read_spec
 from curator.banks.sources import BankSource, ListSource, WordNetSource
-from curator.banks.spec import IdSpec
+from curator.banks.spec import IdSpec, MiningSpec
 from curator.errors import ConfigError
 
 MINIMAL = {"name": "b", "id": {"labels": ["tram"]}}
@@ -20,10 +20,30 @@ def parse(**tables):
     return parse_spec({**MINIMAL, **tables}, where="b.toml")
 
 
-def test_the_default_file_says_exactly_the_defaults(tmp_path):
+def test_the_default_file_asks_for_what_can_be_seen_and_else_says_the_defaults(tmp_path):
     path = tmp_path / "base.toml"
     path.write_text(DEFAULT_SPEC, encoding="utf-8")
-    assert read_spec(path) == BankSpec("base", IdSpec("labels.txt"))
+    kinds = ("animal", "artifact", "body", "food", "object", "person", "phenomenon", "plant", "substance")
+    seen = (*(f"noun.{kind}" for kind in kinds), "adj.all")
+    words = WordNetSource(include=seen, exclude=(), adjectives="looks")
+    mining = MiningSpec(remove_proper_nouns=True, remove_subcategories=True)
+    assert read_spec(path) == BankSpec("base", IdSpec("labels.txt"), (words,), mining)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_SPECS)
+def test_a_published_recipe_is_what_its_method_gives_where_a_spec_says_nothing(name):
+    spec = parse_spec(tomllib.loads(PUBLISHED_SPECS[name]), where=name)
+    plain = parse(mining={"method": name.partition("-")[0], "remove_id_names": False})
+    assert (spec.name, spec.sources, spec.mining) == (name, plain.sources, plain.mining)
+    assert spec.id == IdSpec("labels.txt", plain.id.template)
+
+
+def test_rules_that_came_later_leave_the_digest_of_a_bank_that_does_not_use_them():
+    mapping = parse().as_mapping()
+    assert not {"remove_proper_nouns", "remove_subcategories", "keep_labels"} & mapping["mining"].keys()
+    assert "adjectives" not in mapping["negatives"]["wordnet"]
+    used = parse(mining={"remove_proper_nouns": True}, negatives={"wordnet": {"adjectives": "looks"}}).as_mapping()
+    assert used["mining"]["remove_proper_nouns"] is True and used["negatives"]["wordnet"]["adjectives"] == "looks"
 
 
 def test_the_commented_lines_of_the_default_file_are_valid_too():
@@ -33,7 +53,7 @@ def test_the_commented_lines_of_the_default_file_are_valid_too():
     spec = parse_spec(tomllib.loads(text), where="default")
     assert spec.mining.limit == 10_000 and spec.mining.exclude_above == 0.95
     wordnet, words, other = spec.sources
-    assert wordnet.include == ("noun.artifact",) and wordnet.superclasses == ("scene", "object")
+    assert wordnet.adjectives == "looks" and wordnet.superclasses == ("scene", "object")
     assert words == ListSource(file="words.txt") and other == BankSource("other")
     assert spec.id.synonyms == {"tram": ("streetcar",)}
 

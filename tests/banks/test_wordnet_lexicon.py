@@ -88,6 +88,27 @@ def test_senses_come_most_frequent_first_whatever_the_spelling():
     assert wordnet.synsets("no such word") == []
 
 
+@pytest.mark.parametrize(
+    ("word", "proper"),
+    [
+        *(("Einstein", True), ("nile", True), ("genus rosa", True), ("ursidae", True), ("sea of japan", True)),
+        *(("french horn", False), ("t-shirt", False), ("st john's wort", False), ("crane", False), ("bear", False)),
+        *(("azure", False), ("no such word", False)),
+    ],
+)
+def test_a_proper_noun_has_no_sense_but_names(word, proper):
+    assert load_wordnet().is_proper(word) == proper
+
+
+def test_an_adjective_has_its_satellites_about_it():
+    wordnet = load_wordnet()
+    found = [sense.lemmas[0] for sense in wordnet.cluster("01786134-a")]
+    assert found[0] == "patterned" and {"striped", "checked", "floral", "marbled"} <= set(found)
+    assert "plain" not in found
+    with pytest.raises(KeyError):
+        wordnet.cluster("00000000-a")
+
+
 def test_synonyms_span_all_senses_without_the_word_itself():
     assert load_wordnet().synonyms("cellphone") == ["cellular telephone", "cellular phone", "cell", "mobile phone"]
 

@@ -50,6 +50,13 @@ def test_audit_lists_doubts_and_says_how_many(folder, run_cli, tmp_path):
     assert len((tmp_path / "doubts.csv").read_text().splitlines()) == 1 + len(rows)
 
 
+def test_audit_counts_what_the_rules_left_out(folder, run_cli):
+    rows = json.loads(run_cli("bank", "audit", "base", "--left-out", "--json", folder=folder).stdout)
+    by_rule = {row["rule"]: row for row in rows}
+    assert by_rule["lexicographer_file"]["words"] > 1000
+    assert by_rule["lexicographer_file"]["restore"] == "negatives.wordnet.include"
+
+
 def test_audit_takes_a_cosine_from_which_negatives_are_near(folder, run_cli):
     rows = json.loads(run_cli("bank", "audit", "--min-cosine", "-1", "--json", folder=folder).stdout)
     near = [row for row in rows if row["reason"] == "near" and row["role"] == "negative"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from curator.banks.checks import TemplateText, TextsOrNone, some_of
@@ -16,14 +17,48 @@ from curator.banks.wordnet.lexicon import LEXNAMES_OF
 from curator.ranges import Place, Range, read_table
 
 Words: TypeAlias = Literal["first", "all"]
+Adjectives: TypeAlias = Literal["all", "looks"]
 
 Parts: TypeAlias = Annotated[tuple[PartOfSpeech, ...], some_of("noun", "adjective", at_least=1)]
 Lexnames: TypeAlias = Annotated[tuple[str, ...], some_of(*LEXNAMES_OF["noun"], *LEXNAMES_OF["adjective"])]
 
+# Clusters of adjectives that say how a surface looks, by their heads: colour, sheen, pattern and texture.
+LOOKS = {
+    "chromatic": "00366691-a",
+    "achromatic": "00386392-a",
+    "colored": "00394562-a",
+    "colorful": "00402419-a",
+    "colorless": "00404202-a",
+    "light": "00408660-a",
+    "dark": "00409440-a",
+    "bright": "00278551-a",
+    "dull": "00283703-a",
+    "polished": "01811998-a",
+    "clear": "00431447-a",
+    "opaque": "00433115-a",
+    "patterned": "01786134-a",
+    "plain": "01785907-a",
+    "adorned": "00056002-a",
+    "woven": "02579470-a",
+    "rough": "02238463-a",
+    "smooth": "02236843-a",
+    "coarse": "02230991-a",
+    "fine": "02232252-a",
+    "furrowed": "02243807-a",
+    "uneven": "00911327-a",
+    "hairy": "00212173-a",
+    "soft": "01152746-a",
+    "hard": "01150915-a",
+    "porous": "00329396-a",
+    "crystalline": "00268869-a",
+    "metallic": "01527420-a",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class WordNetSource:
-    """`include` empty: all lexicographer files of the parts of speech. `superclasses`: see `phrase`.
+    """`include` empty: all lexicographer files of the parts of speech. `superclasses`: see `phrase`. `adjectives`: all,
+    or those whose first sense is one of LOOKS.
 
     CSP draws a superclass with Python's `random.choice` over one stream, so that each draw depends on the number of
     adjectives before it. Ours depends on seed and adjective alone: the phrases differ from the published ones, and a
@@ -36,6 +71,7 @@ class WordNetSource:
     exclude: Lexnames = ("noun.animal", "noun.food")
     noun_template: TemplateText = TEMPLATES["nice"]
     adjective_template: TemplateText = TEMPLATES["adjective"]
+    adjectives: Adjectives = "all"
     superclasses: TextsOrNone = ()
     seed: Annotated[int, Range(0)] = 0
 
@@ -56,9 +92,10 @@ class WordNetSource:
         return read_table(cls, table, place, defaults=defaults)
 
     def as_mapping(self) -> Mapping[str, object]:
-        """Without superclasses there is no draw: neither key is there then, as in banks from before they existed."""
-        values = asdict(self)
-        return values if self.superclasses else {key: values[key] for key in values if key not in PHRASE_KEYS}
+        """Without superclasses there is no draw: neither key is there then, nor `adjectives` where all are taken, as in
+        banks from before they existed."""
+        left_out = (() if self.superclasses else PHRASE_KEYS) + (("adjectives",) if self.adjectives == "all" else ())
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
 
     def read(self, inputs: Inputs) -> ReadLabels:
         wordnet = load_wordnet()
@@ -71,7 +108,8 @@ class WordNetSource:
             for candidate in wordnet.lemmas(
                 part, lexnames=self.include or None, exclude=self.exclude, first_only=self.words == "first"
             ):
-                found.setdefault(candidate.text, candidate)
+                if part == "noun" or self.adjectives == "all" or candidate.synset in senses_of_looks():
+                    found.setdefault(candidate.text, candidate)
         return list(found.values())
 
     def label(self, candidate: Candidate) -> SourceLabel:
@@ -82,6 +120,12 @@ class WordNetSource:
             return SourceLabel(candidate.text, "adjective", origin, fill(self.adjective_template, candidate.text))
         text = phrase(candidate.text, self.superclasses, self.seed)
         return SourceLabel(text, "adjective", origin, fill(self.adjective_template, text), word=candidate.text)
+
+
+@cache
+def senses_of_looks() -> frozenset[str]:
+    """The ids of the senses of LOOKS."""
+    return frozenset(sense.synset_id for head in LOOKS.values() for sense in load_wordnet().cluster(head))
 
 
 def phrase(adjective: str, superclasses: tuple[str, ...], seed: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -122,6 +123,27 @@ class WordNet:
         forms = self._plurals.get(word) or tuple(regular)
         return [form for form in dict.fromkeys(forms) if form != word and self.synsets(form, "noun")]
 
+    def is_proper(self, noun: str) -> bool:
+        """Whether every sense of a noun is a name: an instance (`Nile`), or written with a capital in its last word
+        (`genus Rosa`; not `French horn`, nor `T-shirt`). False for a word that WordNet does not know."""
+        word = word_key(noun)
+        rows = [self._rows[number] for number in self._rows_of_lemma.get(word, ())]
+        nouns = [row for row in rows if PARTS[row[1]] == "noun"]
+        return bool(nouns) and all(_is_name(row, word) for row in nouns)
+
+    def cluster(self, synset_id: str) -> list[Synset]:
+        """An adjective and its satellites, which are alike to it (wninput(5WN)); raises KeyError for an unknown one.
+
+        WordNet's file has them behind their head, up to the next head.
+        """
+        number = self._row_of_id[synset_id]
+        found = [self._synset(number)]
+        for row in range(number + 1, len(self._rows)):
+            if self._rows[row][1] != "s":
+                break
+            found.append(self._synset(row))
+        return found
+
     @cached_property
     def _row_of_id(self) -> dict[str, int]:
         return {_synset_id(row): number for number, row in enumerate(self._rows)}
@@ -172,6 +194,13 @@ def _split_lemmas(field: str, *, first_only: bool = False) -> Iterator[tuple[str
     for lemma in lemmas[:1] if first_only else lemmas:
         text, _, rank = lemma.partition("#")
         yield text, int(rank or 0)
+
+
+def _is_name(row: list[str], word: str) -> bool:
+    """Whether the lemma of the row that is looked up as `word` names one thing."""
+    lemmas = (lemma.partition("#")[0] for lemma in row[4].split("|"))
+    written = next(lemma for lemma in lemmas if word_key(lemma) == word)
+    return "i" in row[5] or re.split("[ -]", written)[-1][:1].isupper()
 
 
 def _synset_id(row: list[str]) -> str:

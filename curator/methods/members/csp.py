@@ -29,6 +29,6 @@ class CSP(NegLabel):
         if miner != "csp":
             raise BankError(
                 f"the method csp needs a bank mined by csp, bank {bank.name} was mined by {miner}",
-                hint='build one whose spec says [mining] method = "csp", or use neglabel: the formula is the same',
+                hint='use csp-paper or another whose spec says [mining] method = "csp"; or neglabel, the same formula',
             )
         return super(CSP, cls).for_bank(bank, parameters)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from curator.banks.audit import Audit, Doubt, audit_bank, nearest
 from curator.banks.diff import BankDiff, Change, diff_banks, dotted
+from curator.banks.left_out import left_out
 from curator.banks.storage import load_bank
 from curator.banks.wordnet import load_wordnet
 from curator.decode import DecodeFailure
@@ -42,6 +43,15 @@ DOUBT_SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
+LEFT_OUT_SCHEMA = pa.schema(
+    [
+        ("rule", pa.string()),
+        ("words", pa.int64()),
+        ("examples", pa.string()),
+        ("restore", pa.string()),
+        ("restore_one", pa.string()),
+    ]
+)
 EVIDENCE = {
     "equal": "the same name",
     "synonym": "a synonym, by WordNet or by the spec",
@@ -59,7 +69,7 @@ class AuditReport:
     """The doubts as rows, one for each label and reason, and their sums: distinct labels in doubt of how many.
 
     `same_names` are the negatives that are equal or synonymous to an ID label. `min_cosine` is from where a negative
-    is near an ID label.
+    is near an ID label. `left_out`: a row for each rule of the spec that left words out.
     """
 
     bank: str
@@ -70,6 +80,7 @@ class AuditReport:
     id_count: int
     same_names: int
     table: pa.Table
+    left_out: pa.Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,7 @@ def report_audit(context: Context, address: str, *, min_cosine: float | None) ->
         id_count=bank.id_count,
         same_names=audit.count("negative", "equal", "synonym"),
         table=_doubt_table(audit),
+        left_out=_left_out_table(bank),
     )
 
 
@@ -222,6 +234,14 @@ def _doubt_table(audit: Audit) -> pa.Table:
         for doubt in audit.doubts
     ]
     return pa.Table.from_pylist(rows, DOUBT_SCHEMA)
+
+
+def _left_out_table(bank: Bank) -> pa.Table:
+    rows = [
+        {**asdict(item), "words": len(item.words), "examples": ", ".join(item.examples)}
+        for item in left_out(bank, load_wordnet())
+    ]
+    return pa.Table.from_pylist(rows, LEFT_OUT_SCHEMA)
 
 
 def _evidence(audit: Audit, doubt: Doubt) -> str:
