@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,11 @@ from curator.errors import UsageError
 from curator.printable import printable
 
 if TYPE_CHECKING:
+    from curator.evaluation.formats import SameFormat
     from curator.evaluation.summary import EvaluationSummary
     from curator.metrics import Positive
 
+SHORT = {"auroc": "auroc", "fpr95_id_positive": "fpr95 id", "fpr95_ood_positive": "fpr95 ood"}
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -43,6 +45,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--labels-map", "label_map", type=FILE, help="CSV or TSV of key,label: names for source labels.")
 @click.option("--protocol", metavar="NAME", help="Follow a published protocol: its name, or a .toml file.")
 @click.option("--data", type=FOLDER, help="Where the protocol's lists lie, each under its name.")
+@click.option(
+    "--same-format",
+    is_flag=False,
+    flag_value="drawn",
+    metavar="[SIZE,QUALITY]",
+    help="Also measure all images saved alike: shortest side, JPEG quality.  [drawn from --id]",
+)
 @click.option("--bootstrap", "replicates", type=WholeRange(min=0), default=1000, show_default=True, help="Resamples.")
 @click.option("--seed", type=WholeRange(min=0), default=0, show_default=True, help="Of the resampling.")
 @encoder_options
@@ -75,6 +84,10 @@ def evaluate(
     Parquet columns. With --id-labels and --ood-rest one source gives both
     sides. Protocols that ship: imagenet1k-four-ood, openood-v1.5-imagenet1k.
 
+    Where ID and OOD images come from different archives, part of a figure
+    is the archive: its sizes and its compression. --same-format also saves
+    all of them alike before it embeds them; what is left is what they show.
+
     \b
     Example:
       curator evaluate --id /data/known-id --ood new=/data/incoming --positive id
@@ -90,7 +103,10 @@ def evaluate(
     if style not in (None, "table") or output is not None:
         return echo_records(summary.rows(), style=style, output=output)
     _echo_head(summary)
-    return echo_records((_readable(row, summary.positive) for row in summary.rows()), style=style)
+    rows = (
+        _side_by_side(summary) if summary.same_format else (_readable(row, summary.positive) for row in summary.rows())
+    )
+    return echo_records(rows, style=style)
 
 
 def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -115,16 +131,54 @@ def _echo_head(summary: EvaluationSummary) -> None:
             f"{item.side.upper()} {printable(item.name)}{group}: {item.images} images"
             + (f"; left out: {remarks}" if remarks else "")
         )
-    for bank, measured in {item.bank: item for item in summary.measured}.items():
+    for (bank, form), measured in {(item.bank, item.form): item for item in summary.measured}.items():
         share = measured.id_label_accuracy
         accuracy = "not known" if share is None else f"{100 * share:.2f} % of {measured.labelled} labelled images"
-        say(f"bank {bank}: label accuracy on ID {accuracy}")
+        say(f"bank {bank}{', same format' if form == 'same_format' else ''}: label accuracy on ID {accuracy}")
     for method, method_id in {item.method: item.method_id for item in summary.measured}.items():
         if method != method_id:
             say(f"method {method}: {method_id}")
+    if summary.same_format:
+        _echo_format(summary.same_format)
     say(f"Figures in percent, [95 % interval of {summary.replicates} resamples]")
     say("fpr95_id_positive: share of OOD kept where 95 % of ID are")
     say("fpr95_ood_positive: share of ID flagged where 95 % of OOD are\n")
+
+
+def _echo_format(used: SameFormat) -> None:
+    """In what the images were saved alike, and how to read its columns."""
+    from curator.evaluation.formats import DRAWN
+
+    drawn = ", drawn from the ID images and no better than OOD sets have it" if used.asked == DRAWN else ""
+    side, quality = (_range_text(values) for values in (used.sides, used.qualities))
+    say(f"same format: every image saved as JPEG with a shortest side of {side} pixels, quality {quality}{drawn}")
+    say("difference: same format less as they are; what formats gave away is gone, what images show is left")
+
+
+def _range_text(values: tuple[int, int, int]) -> str:
+    low, middle, high = values
+    return str(low) if low == high else f"{low} to {high} (median {middle})"
+
+
+def _side_by_side(summary: EvaluationSummary) -> Iterator[dict[str, str]]:
+    """The figures of images as they are and saved alike, and the difference, a row for each bank, method and set."""
+    rows = summary.rows()
+    alike = {(row["bank"], row["method"], row["ood"]): row for row in rows if row["form"] == "same_format"}
+    other = "ood" if summary.positive == "id" else "id"
+    for row in rows:
+        if row["form"] == "same_format":
+            continue
+        saved = alike.get((row["bank"], row["method"], row["ood"]), {})
+        shown = _readable(row, summary.positive)
+        cells = {name: shown[name] for name in ("bank", "method", "ood", "id_n", "ood_n")}
+        for metric in ("auroc", f"fpr95_{summary.positive}_positive", f"fpr95_{other}_positive"):
+            as_is, same = row[metric], saved.get(metric)
+            cells |= {
+                metric: _percent(as_is),
+                f"{SHORT[metric]} same format": _percent(same),
+                f"{SHORT[metric]} difference": "" if as_is is None or same is None else f"{100 * (same - as_is):+.2f}",
+            }
+        yield {**cells, "source": shown["source"]}
 
 
 def _readable(row: Mapping[str, Any], positive: Positive) -> dict[str, str]:

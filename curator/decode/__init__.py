@@ -13,6 +13,7 @@ Bad bytes never raise anything but `DecodeFailure`, whose reason is a key of `RE
     colour      any mode of Pillow as 8-bit RGB
     fitting     an RGB image as the square of an encoder
     image       the steps in order, to an encoder's square or a picture to look at; where exceptions become failures
+    resave      an image saved once more, of another size and quality, before it is prepared
     failures    the short list of reasons
 
 Decode processes hold this package, so it imports Pillow and NumPy only, and tifffile on demand. It starts no process
@@ -25,6 +26,7 @@ from curator.decode.failures import REASONS, DecodeFailure
 from curator.decode.fitting import fit
 from curator.decode.formats import FORMATS
 from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, look, looked_at, prepare
+from curator.decode.resave import SavedFormat, format_of, resaved
 
 __all__ = [
     "FORMATS",
@@ -32,9 +34,12 @@ __all__ = [
     "SCALED_DRIFT",
     "DecodeFailure",
     "DecodeOptions",
+    "SavedFormat",
     "decode_image",
     "fit",
+    "format_of",
     "look",
     "looked_at",
     "prepare",
+    "resaved",
 ]

@@ -59,7 +59,7 @@ class DecodeOptions:
 
 def prepare(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
     """Pixels for an encoder, (size, size, 3) uint8 RGB, and what was learnt of the image. Raises DecodeFailure only."""
-    with _failing():
+    with failing():
         image, facts, reduced = _decode(data, options, preprocess.size)
         return fit(image, preprocess, reduced=reduced), facts
 
@@ -71,7 +71,7 @@ def decode_image(
 
     With `target_size` a large JPEG may come at a reduced size; the facts give the full one.
     """
-    with _failing():
+    with failing():
         image, facts, _ = _decode(data, options, target_size)
         return image, facts
 
@@ -104,7 +104,7 @@ def _looked_size(facts: ImageFacts, side: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
+def failing() -> Iterator[None]:
     """Turn whatever a decoder raises into a DecodeFailure, and silence its warnings.
 
     The broad `except` is right here and nowhere else: a plug-in of Pillow may raise anything on bad data, and that is

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from curator.banks.wordnet.lexicon import word_key
 
@@ -41,6 +41,22 @@ class EvaluationSets:
 
     id: ImageSet
     ood: Mapping[str, ImageSet]
+
+    @property
+    def all(self) -> tuple[ImageSet, ...]:
+        """The ID set first."""
+        return (self.id, *self.ood.values())
+
+    def only(self, image_ids: Container[str]) -> EvaluationSets:
+        """The same sets without the images that are not among these."""
+        return EvaluationSets(
+            _only(self.id, image_ids), {name: _only(item, image_ids) for name, item in self.ood.items()}
+        )
+
+
+def _only(images: ImageSet, image_ids: Container[str]) -> ImageSet:
+    kept = [pair for pair in zip(images.image_ids, images.labels, strict=True) if pair[0] in image_ids]
+    return replace(images, image_ids=tuple(name for name, _ in kept), labels=tuple(label for _, label in kept))
 
 
 def choose_sets(

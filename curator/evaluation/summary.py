@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from curator.evaluation.figures import Estimate, Figures, Group
+from curator.evaluation.formats import Form, SameFormat
 from curator.evaluation.protocol import PublishedRow
 from curator.metrics import METRICS, Positive
 
@@ -33,7 +34,7 @@ class SetCounts:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """All figures of one bank and method. `labelled`: ID images that came with a label which the bank has as an ID
-    label; `correct`: those whose nearest ID label is their own."""
+    label; `correct`: those whose nearest ID label is their own. `form`: of the images, as they are or saved alike."""
 
     bank: str
     bank_digest: str
@@ -42,6 +43,7 @@ class Measured:
     figures: tuple[Figures, ...]
     labelled: int
     correct: int
+    form: Form = "as_is"
 
     @property
     def id_label_accuracy(self) -> float | None:
@@ -62,10 +64,11 @@ class EvaluationSummary:
     sets: tuple[SetCounts, ...]
     measured: tuple[Measured, ...]
     published: tuple[PublishedRow, ...] = ()
+    same_format: SameFormat | None = None
     warnings: tuple[str, ...] = ()
 
     def rows(self) -> list[Row]:
-        """One row for each bank, method and OOD set or mean, then the published ones of the same sets.
+        """One row for each bank, method, form and OOD set or mean, then the published ones of the same sets.
 
         Every row has every metric; a published FPR95 stands under its own positive class alone.
         """
@@ -81,11 +84,13 @@ class EvaluationSummary:
         facts = ("run_id", "encoder_id", "protocol", "positive", "replicates", "seed", "embedded", "warnings")
         return {
             **{name: getattr(self, name) for name in facts},
+            "same_format": asdict(self.same_format) if self.same_format else None,
             "sets": [asdict(item) for item in self.sets],
             "id_label_accuracy": [
                 {
                     "bank": item.bank,
                     "method": item.method,
+                    "form": item.form,
                     "labelled": item.labelled,
                     "correct": item.correct,
                     "accuracy": item.id_label_accuracy,
@@ -101,6 +106,7 @@ def _measured_rows(item: Measured, groups: dict[str, Group | None]) -> Iterator[
         yield {
             "bank": item.bank,
             "method": item.method,
+            "form": item.form,
             "ood": figures.name,
             "near_far": groups.get(figures.name),
             "id_images": figures.id_count,
@@ -123,6 +129,7 @@ def _published_rows(item: PublishedRow, groups: dict[str, Group | None]) -> Iter
         yield {
             "bank": None,
             "method": item.method,
+            "form": "as_is",
             "ood": name,
             "near_far": groups.get(name),
             "id_images": None,
@@ -149,7 +156,7 @@ def _ends(estimate: Estimate | None) -> tuple[float | None, float | None]:
 
 
 def _metric_rows(item: Measured) -> Iterator[Row]:
-    key = {"bank_digest": item.bank_digest, "method_id": item.method_id}
+    key = {"bank_digest": item.bank_digest, "method_id": item.method_id, "form": item.form}
     for figures in item.figures:
         for name, estimate in figures.metrics.items():
             low, high = _ends(estimate)

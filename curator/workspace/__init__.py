@@ -204,6 +204,7 @@ class Workspace(Reader):
         seed: int = 0,
         protocol: str | None = None,
         data: Path | str | None = None,
+        same_format: str | None = None,
         watcher: ScanWatcher | None = None,
     ) -> EvaluationSummary:
         """Measure how well banks and methods tell ID from OOD on images whose side is known, and store the figures.
@@ -226,6 +227,7 @@ class Workspace(Reader):
             seed=seed,
             protocol=protocol,
             data=_path(data),
+            same_format=same_format,
         )
         return run_evaluation(self._context, request, watcher or SilentWatcher())
 

@@ -84,6 +84,10 @@ class Layout:
     def text_cache(self) -> Path:
         return self.root / "cache" / "text"
 
+    def resaved_cache(self, encoder_id: str) -> Path:
+        """Vectors of images that evaluations saved alike."""
+        return self.root / "cache" / "resaved" / slug(encoder_id)
+
     @property
     def generated(self) -> Path:
         """Pictures and vectors that painters made, each file named by its content."""

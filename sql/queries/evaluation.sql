@@ -13,3 +13,10 @@ select wanted.position, score.log_odds, score.id_label
 from incoming_evaluated as wanted
 join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
 order by wanted.position;
+
+-- name: list_shortest_sides
+-- The shortest side of the images asked for, in pixels.
+select image.image_id, least(image.width, image.height) as side
+from image
+semi join incoming_wanted as wanted on wanted.image_id = image.image_id
+order by image.image_id;

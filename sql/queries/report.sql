@@ -76,11 +76,12 @@ order by images desc, top_negative
 limit $limit;
 
 -- name: evaluations
--- Figures of the evaluations, the newest first; 0–1, FPR95 with ID positive and with OOD positive.
-select evaluated_at, bank_name, bank_version, method_id, scope, ood_name, id_images, ood_images,
+-- Figures of the evaluations, the newest first; 0–1, FPR95 with ID positive and with OOD positive. form: of the images,
+-- as_is or same_format.
+select evaluated_at, bank_name, bank_version, method_id, form, scope, ood_name, id_images, ood_images,
     auroc, auroc_low, auroc_high, fpr95_id_positive, fpr95_ood_positive, id_label_accuracy
 from report.evaluations
-order by evaluated_at desc, bank_name, method_id, scope <> 'set', ood_name, scope, bank_version, run_id
+order by evaluated_at desc, bank_name, method_id, form, scope <> 'set', ood_name, scope, bank_version, run_id
 limit $limit;
 
 -- name: policies

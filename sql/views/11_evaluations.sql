@@ -1,4 +1,5 @@
--- Each evaluation's figures, 0–1: a row for each bank, method and OOD set, and for the means over sets.
+-- Each evaluation's figures, 0–1: a row for each bank, method, form of the images (as_is, same_format) and OOD set, and
+-- for the means over sets.
 create or replace view report.evaluations as
 select
     run.started_at as evaluated_at,
@@ -7,6 +8,7 @@ select
     bank.name as bank_name,
     bank.version as bank_version,
     figure.method_id,
+    figure.form,
     figure.scope,
     figure.ood_name,
     evaluation_set.near_far,
@@ -39,6 +41,7 @@ left join evaluation_metric as accuracy
     on accuracy.run_id = figure.run_id
     and accuracy.bank_digest = figure.bank_digest
     and accuracy.method_id = figure.method_id
+    and accuracy.form = figure.form
     and accuracy.metric = 'id_label_accuracy'
 where figure.scope <> 'id'
 group by all;

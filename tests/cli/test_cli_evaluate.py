@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +46,31 @@ def test_json_and_files_hold_both_definitions(workspace, arguments, run_cli, tmp
         table.column_names
     )
     assert table.num_rows == 3
+
+
+def test_the_same_format_stands_beside_with_the_difference(workspace, arguments, run_cli):
+    output = run_cli(*arguments, "--same-format", "--positive", "id", folder=workspace.layout.root).stdout
+    assert "same format: every image saved as JPEG with a shortest side of 30 pixels, quality 100, drawn from" in output
+    head = next(line for line in output.splitlines() if line.startswith("bank ") and "auroc" in line)
+    row = next(line for line in output.splitlines() if " blue " in line and "measured" in line)
+    assert re.split(r"  +", head)[5:8] == ["auroc", "auroc same format", "auroc difference"]
+    assert re.split(r"  +", row)[5:8] == ["100.00", "100.00", "+0.00"]
+    assert "fpr95 id same format" in head and "fpr95 ood same format" in head
+
+
+def test_both_forms_are_rows_of_their_own_for_programs(workspace, arguments, run_cli):
+    given = [*arguments, "--same-format", "32,60", "--positive", "id", "--json"]
+    found = json.loads(run_cli(*given, folder=workspace.layout.root).stdout)
+    assert [(row["form"], row["ood"]) for row in found["rows"]][::3] == [("as_is", "blue"), ("same_format", "blue")]
+    assert found["same_format"] == {
+        "asked": "32,60", "sides": [32] * 3, "qualities": [60] * 3,
+        "enlarged": {"id": 6, "blue": 3, "rest": 4}, "unsaved": [],
+    }  # fmt: skip
+
+
+def test_a_format_that_is_none_exits_with_usage(workspace, arguments, run_cli):
+    result = run_cli(*arguments, "--same-format", "32", "--positive", "id", folder=workspace.layout.root, code=2)
+    assert "'32' is no shortest side of 16 to 4096 pixels and JPEG quality of 1 to 100" in result.output
 
 
 def test_published_figures_of_the_other_definition_are_not_in_the_column(workspace, lake, run_cli, tmp_path):

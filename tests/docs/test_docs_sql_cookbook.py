@@ -77,6 +77,7 @@ def site(tmp_path_factory) -> Workspace:
         id_sources=[root / "known"],
         ood_sources={"blue": [root / "lake" / "camera-a" / "blue-*"]},
         replicates=20,
+        same_format="drawn",
     )
     decide(workspace, root / "decisions.jsonl")
     return workspace

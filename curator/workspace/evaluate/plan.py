@@ -10,6 +10,7 @@ from typing import TypeAlias
 from curator.banks import read_labels
 from curator.errors import SourceError, UsageError, WeightsMissing
 from curator.evaluation.figures import AVERAGES, Group
+from curator.evaluation.formats import fixed_format
 from curator.evaluation.labels import LabelMap, read_label_map
 from curator.evaluation.protocol import ImageList, Protocol, load_protocol
 from curator.lake import Source, open_source
@@ -33,7 +34,8 @@ class EvaluationRequest:
     near: names of the near-OOD sets; the others are far then. id_labels: a file; only ID images with one of its labels
     are ID. ood_rest: the other labelled images of the ID sources are the OOD set of this name. label_map: a file that
     gives names to source labels. reference: ID images for methods that compare with images. replicates: of the
-    bootstrap. protocol: a shipped name or a file; data: the folder where its lists lie.
+    bootstrap. protocol: a shipped name or a file; data: the folder where its lists lie. same_format: measure the images
+    saved alike too, in the form `size,quality` (shortest side in pixels, JPEG quality), or `drawn` from the ID images.
     """
 
     positive: Positive
@@ -50,6 +52,7 @@ class EvaluationRequest:
     seed: int = 0
     protocol: str | None = None
     data: Path | None = None
+    same_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
     """Check the request and open its sources. Raises UsageError, ConfigError or SourceError; reads no image."""
     for method in request.methods:
         METHODS.get(MethodSpec.parse(method).name)
+    if request.same_format is not None:
+        fixed_format(request.same_format)
     protocol = load_protocol(request.protocol) if request.protocol else None
     if protocol is None:
         if request.data is not None:

@@ -1,33 +1,29 @@
 """Evaluation: images whose side is known are embedded once, scored under each bank and method, and measured.
 
 They have the role `evaluation`, so they are never in the views of the lake. Vectors and scores are stored like all
-others: a second evaluation of the same images embeds nothing, and one with another method only scores.
+others: a second evaluation of the same images embeds nothing, and one with another method only scores. In the same
+format images are measured too, if that is asked for: then vectors are a cache, and no scores are stored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-import pyarrow as pa
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from curator.banks.wordnet.lexicon import word_key
-from curator.errors import BankError, StoreError, UsageError
-from curator.evaluation.figures import Scores, figures_of
-from curator.evaluation.labels import id_label_accuracy, label_of
-from curator.evaluation.sets import EvaluationSets, Found, ImageSet, choose_sets
+from curator.errors import UsageError
+from curator.evaluation.formats import SMALL
+from curator.evaluation.labels import label_of
+from curator.evaluation.sets import EvaluationSets, Found, choose_sets
 from curator.evaluation.summary import EvaluationSummary, Measured, Row, SetCounts
 from curator.lake import Source
-from curator.methods import Method, resolve_method
 from curator.store import Ledger
 from curator.store.tables import uri_table
-from curator.types import Bank
 from curator.workspace.context import Context
+from curator.workspace.evaluate.field import Contender, Field
+from curator.workspace.evaluate.measure import SavedAlike, measure_alike, measure_as_is
 from curator.workspace.evaluate.plan import EvaluationPlan, EvaluationRequest, plan_evaluation
-from curator.workspace.judge.policies import scored_by
-from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.scan.listing import ListedSource
 from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
@@ -47,15 +43,21 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
             _, reference = take_in(
                 context, ledger, plan.reference, known, watcher, bank=next(iter(request.banks), None)
             )
-        field = _Field.find(context, ledger, request)
+        field = Field.find(context, ledger, request)
         listed = _take_in(context, ledger, plan, field.contenders[0], watcher)
         if context.encoder_id(ledger.database) != field.encoder_id:  # reading has shown that its weights changed
-            field = _Field.find(context, ledger, request)
+            field = Field.find(context, ledger, request)
         sets = _sets(ledger, plan, listed)
         if plan.reference:
             among = _reference_ids(ledger, plan, listed, reference)
-            field = _Field.find(context, ledger, request, reference_ids=among)
-        measured = [item for contender in field.contenders for item in _measure(context, ledger, plan, sets, contender)]
+            field = Field.find(context, ledger, request, reference_ids=among)
+        asked, alike = request.same_format, None
+        if asked is not None:
+            alike = SavedAlike.make(context, ledger, asked, sets, field, watcher)
+        measured = []
+        for contender in field.contenders:
+            measured += measure_as_is(context, ledger, plan, sets, contender)
+            measured += measure_alike(plan, alike, contender) if alike else ()
         totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
         summary = EvaluationSummary(
             run_id=ledger.run_id,
@@ -68,68 +70,19 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
             sets=tuple(_counts(plan, sets)),
             measured=tuple(measured),
             published=plan.protocol.published if plan.protocol else (),
-            warnings=(*field.passed_over, *_warnings(context, plan, sets, measured)),
+            same_format=alike.used if alike else None,
+            warnings=(
+                *field.passed_over,
+                *_warnings(context, plan, sets, measured),
+                *(_format_warnings(alike) if alike else ()),
+            ),
         )
         _record(ledger, summary)
     return summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Contender:
-    """A bank with the methods that fit it, which are scored in one pass. address, asked: as they were asked for."""
-
-    address: str
-    scorer: Scorer
-    asked: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """What is measured; `passed_over`: pairs of bank and method that do not fit each other."""
-
-    contenders: tuple[_Contender, ...]
-    passed_over: tuple[str, ...]
-
-    @classmethod
-    def find(
-        cls,
-        context: Context,
-        ledger: Ledger,
-        request: EvaluationRequest,
-        *,
-        reference_ids: frozenset[str] | None = None,
-    ) -> _Field:
-        """Raises BankError for a method that none of the banks fits."""
-        encoder_id = context.encoder_id(ledger.database)
-        methods = request.methods or (context.config.scan.method,)
-        faults: dict[str, list[BankError]] = {method: [] for method in methods}
-        contenders: dict[str, _Contender] = {}
-        addresses = request.banks or (context.config.scan.bank,)
-        for address in addresses:
-            bank = context.bank_for(ledger, address, encoder_id=encoder_id)
-            fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
-            for method in methods:
-                try:
-                    fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
-                except BankError as fault:
-                    faults[method].append(fault)
-            if fitting:
-                wanted = tuple(fitting.values())
-                scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
-                contenders.setdefault(bank.digest, _Contender(address, scorer, wanted))
-        for met in faults.values():
-            if len(met) == len(addresses):
-                raise met[0]
-        said = (f"not measured: {fault.message}" for met in faults.values() for fault in met)
-        return cls(tuple(contenders.values()), tuple(said))
-
-    @property
-    def encoder_id(self) -> str:
-        return self.contenders[0].scorer.bank.encoder_id
-
-
 def _take_in(
-    context: Context, ledger: Ledger, plan: EvaluationPlan, contender: _Contender, watcher: ScanWatcher
+    context: Context, ledger: Ledger, plan: EvaluationPlan, contender: Contender, watcher: ScanWatcher
 ) -> dict[str, ListedSource]:
     """Embed what is new in the sources. Returns what each of them listed, by its name."""
     wanted = ScanRequest(tuple(source.name for source in plan.sources), role="evaluation")
@@ -149,7 +102,7 @@ def _sets(ledger: Ledger, plan: EvaluationPlan, listed: Mapping[str, ListedSourc
         id_labels=plan.id_labels,
         rest_name=plan.request.ood_rest,
     )
-    for item in (sets.id, *sets.ood.values()):
+    for item in sets.all:
         if not item.image_ids:
             why = "every one of its images is an ID image as well" if item.excluded else "no image in its sources"
             hint = (
@@ -182,45 +135,6 @@ def _reference_ids(
     return frozenset(item.image_id for item in kept if item.image_id is not None)
 
 
-def _measure(
-    context: Context, ledger: Ledger, plan: EvaluationPlan, sets: EvaluationSets, contender: _Contender
-) -> Iterator[Measured]:
-    """Score what has no score yet under a bank and its methods, and measure each of them."""
-    bank, methods = contender.scorer.bank, contender.scorer.methods
-    every = {image_id for item in (sets.id, *sets.ood.values()) for image_id in item.image_ids}
-    score_stored(ledger, contender.scorer, context.layout.vectors(bank.encoder_id), only=every)
-    id_labels = [label.text for label in bank.labels if label.role == "id"]
-    replicates, seed = plan.request.replicates, plan.request.seed
-    for asked, method in zip(contender.asked, methods, strict=True):
-        log_odds, nearest = _scores_of(ledger, bank, method, sets.id)
-        ood_scores = {name: _scores_of(ledger, bank, method, item)[0] for name, item in sets.ood.items()}
-        correct, labelled = id_label_accuracy(nearest, sets.id.labels, id_labels)
-        figures = figures_of(log_odds, ood_scores, plan.groups, replicates=replicates, seed=seed)
-        yield Measured(
-            bank=f"{bank.name}@{bank.digest[:8]}",
-            bank_digest=bank.digest,
-            method=asked,
-            method_id=method.method_id,
-            figures=tuple(figures),
-            labelled=labelled,
-            correct=correct,
-        )
-
-
-def _scores_of(ledger: Ledger, bank: Bank, method: Method, images: ImageSet) -> tuple[Scores, list[int]]:
-    """Log-odds, because id_score saturates, and nearest ID labels of a set's images: (n,) each, in its order."""
-    positions = np.arange(len(images.image_ids))
-    wanted = pa.table({"position": positions, "image_id": pa.array(images.image_ids, pa.string())})
-    with ledger.database.incoming(evaluated=wanted):
-        found = ledger.database.table("list_evaluated_scores", **scored_by(bank, method))
-    if not np.array_equal(found["position"].to_numpy(), positions):
-        raise StoreError(
-            f"{found.num_rows} scores for the {len(positions)} images of {images.name} under {method.method_id}",
-            hint="see `curator doctor --check`",
-        )
-    return found["log_odds"].to_numpy(), found["id_label"].to_pylist()
-
-
 def _counts(plan: EvaluationPlan, sets: EvaluationSets) -> list[SetCounts]:
     sources = {"id": plan.id_sources, **plan.ood_sources}
     return [
@@ -236,14 +150,14 @@ def _counts(plan: EvaluationPlan, sets: EvaluationSets) -> list[SetCounts]:
             excluded=item.excluded,
             expected=plan.expected.get(item.name),
         )
-        for item in (sets.id, *sets.ood.values())
+        for item in sets.all
     ]
 
 
 def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, measured: Sequence[Measured]) -> list[str]:
     """What a reader of the figures must know."""
     said = []
-    for item in (sets.id, *sets.ood.values()):
+    for item in sets.all:
         expected = plan.expected.get(item.name, item.data)
         if item.data != expected:
             said.append(f"{item.name} holds {item.data} images, the protocol's list {expected}")
@@ -258,6 +172,21 @@ def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, meas
         )
     if measured and not any(item.labelled for item in measured):
         said.append("no ID image came with a label of the bank, so there is no label accuracy: a label map names them")
+    return said
+
+
+def _format_warnings(alike: SavedAlike) -> list[str]:
+    """Where the same format is not quite the same."""
+    said = []
+    for item in alike.sets.all:
+        count, images = alike.used.enlarged[item.name], len(item.image_ids)
+        if count > SMALL * images:
+            said.append(
+                f"{item.name}: {count} of {images} images had to be enlarged to the same format, and show it; "
+                "--same-format with a smaller size compares better"
+            )
+    if unsaved := alike.used.unsaved:
+        said.append(f"{len(unsaved)} images are not measured in the same format, first: {unsaved[0]}")
     return said
 
 
@@ -278,9 +207,10 @@ def _record(ledger: Ledger, summary: EvaluationSummary) -> None:
         for item in summary.sets
     ]
     facts = ("encoder_id", "protocol", "positive", "replicates", "seed")
+    same_format = json.dumps(asdict(summary.same_format)) if summary.same_format else None
     with ledger.database.transaction():
         ledger.add(
-            evaluation=[{name: getattr(summary, name) for name in facts}],
+            evaluation=[{**{name: getattr(summary, name) for name in facts}, "same_format": same_format}],
             evaluation_set=sets,
             evaluation_metric=summary.metric_rows(),
         )

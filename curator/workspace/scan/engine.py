@@ -10,12 +10,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from curator.config import ScanSection
+from curator.decode import prepare
+from curator.engines.decode_messages import Prepare
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents
 from curator.engines.local import LocalEngine
 from curator.engines.stages import Progress
 from curator.errors import MissingExtra
-from curator.types import Shard, ShardOutcome
+from curator.types import Preprocess, Shard, ShardOutcome
 from curator.workspace.context import Context
 from curator.workspace.judge.scoring import Scorer
 
@@ -38,7 +40,7 @@ def open_engine(context: Context, scorer: Scorer | None, *, run_id: str) -> Iter
         with _ray_engine(context, scorer, run_id) as engine:
             yield engine
     else:
-        with _decode_pool(context) as pool:
+        with open_pool(context, context.encoder.preprocess) as pool:
             yield LocalEngine(context.encoder, pool, read=context.read_options)
 
 
@@ -53,12 +55,14 @@ def decode_workers(wanted: int) -> int:
     return len(os.sched_getaffinity(0)) if wanted < 0 else wanted
 
 
-def _decode_pool(context: Context) -> DecodePool:
+def open_pool(context: Context, preprocess: Preprocess, task: Prepare = prepare) -> DecodePool:
+    """Decode processes as a scan has them, for a task on each image. Use them in a `with`."""
     return DecodePool(
         workers=decode_workers(context.config.scan.decode_workers),
-        preprocess=context.encoder.preprocess,
+        preprocess=preprocess,
         options=context.decode_options,
         memory_limit_bytes=context.config.decode.memory_limit_bytes,
+        task=task,
     )
 
 

@@ -1,0 +1,72 @@
+"""What is measured in an evaluation: banks, each with the methods that fit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curator.errors import BankError
+from curator.methods import resolve_method
+from curator.store import Ledger
+from curator.workspace.context import Context
+from curator.workspace.evaluate.plan import EvaluationRequest
+from curator.workspace.judge.scoring import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A bank with the methods that fit it, which are scored in one pass. address, asked: as they were asked for."""
+
+    address: str
+    scorer: Scorer
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What is measured; `passed_over`: pairs of bank and method that do not fit each other."""
+
+    contenders: tuple[Contender, ...]
+    passed_over: tuple[str, ...]
+
+    @classmethod
+    def find(
+        cls,
+        context: Context,
+        ledger: Ledger,
+        request: EvaluationRequest,
+        *,
+        reference_ids: frozenset[str] | None = None,
+    ) -> Field:
+        """Raises BankError for a method that none of the banks fits."""
+        encoder_id = context.encoder_id(ledger.database)
+        methods = request.methods or (context.config.scan.method,)
+        faults: dict[str, list[BankError]] = {method: [] for method in methods}
+        contenders: dict[str, Contender] = {}
+        addresses = request.banks or (context.config.scan.bank,)
+        for address in addresses:
+            bank = context.bank_for(ledger, address, encoder_id=encoder_id)
+            fitting: dict[str, str] = {}  # by method id: a method may be asked for by two names
+            for method in methods:
+                try:
+                    fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
+                except BankError as fault:
+                    faults[method].append(fault)
+            if fitting:
+                wanted = tuple(fitting.values())
+                scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
+                contenders.setdefault(bank.digest, Contender(address, scorer, wanted))
+        for met in faults.values():
+            if len(met) == len(addresses):
+                raise met[0]
+        said = (f"not measured: {fault.message}" for met in faults.values() for fault in met)
+        return cls(tuple(contenders.values()), tuple(said))
+
+    @property
+    def encoder_id(self) -> str:
+        return self.contenders[0].scorer.bank.encoder_id
+
+    @property
+    def reference_ids(self) -> frozenset[str]:
+        """The reference images that methods measure images against."""
+        references = (item.scorer.reference for item in self.contenders)
+        return frozenset().union(*(reference.image_ids for reference in references if reference is not None))
