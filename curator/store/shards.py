@@ -25,10 +25,17 @@ def known_images(database: Database, encoder_id: str) -> pa.Buffer:
 
 
 def commit_shard(
-    ledger: Ledger, outcome: ShardOutcome, *, role: str, encoder_id: str, vector_file: str | None, replaces: bool
+    ledger: Ledger,
+    outcome: ShardOutcome,
+    *,
+    role: str,
+    encoder_id: str,
+    vector_file: str | None,
+    names: pa.Table | None,
+    replaces: bool,
 ) -> None:
     """Write all rows of a shard and its completion. vector_file: the name of the file that holds its vectors, None
-    without any. replaces: earlier rows of these data may exist."""
+    without any. names: of its images, where they are named. replaces: earlier rows of these data may exist."""
     database, shard = ledger.database, outcome.shard
     tables = _tables(ledger, outcome, role, encoder_id, vector_file)
     finished = object_table(shard.completes, role)
@@ -41,6 +48,8 @@ def commit_shard(
                 database.run(name)
             database.run("delete_shard", shard_id=shard.shard_id, encoder_id=encoder_id, role=role)
         database.append("image_id", image=tables.pop("image"))
+        if names is not None:
+            tables["image_name"] = names
         database.append(**tables)
         if shard.completes:
             for name in STALE if replaces else ():

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
+from curator.banks.naming import Vocabulary
 from curator.config import Config
 from curator.decode import DecodeOptions
 from curator.durable import write_durably
@@ -17,6 +18,7 @@ from curator.methods import MethodSpec, resolve_method
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
+from curator.workspace.judge.naming import Namer
 from curator.workspace.judge.reference import load_reference
 from curator.workspace.judge.scoring import Scorer, bind_reference
 from curator.workspace.layout import Layout
@@ -186,6 +188,16 @@ class Context:
             circle = " → ".join((*within[within.index(address) :], address))
             raise BankError(f"banks take labels from each other: {circle}", hint="name a version: name@<digest>")
         return self.build_bank(ledger, address, within=within)
+
+    def namer(self, bank: Bank) -> Namer:
+        """What calls images by common nouns and the ID labels of the bank. Costs nothing before it names one."""
+        return Namer(bank, self._vocabulary)
+
+    def _vocabulary(self, bank: Bank) -> Vocabulary | None:
+        """None for a bank of other weights than those that are here: its nouns cannot be encoded."""
+        if self.encoder.encoder_id != bank.encoder_id:
+            return None
+        return Vocabulary.of(bank, self.encoder, TextCache(self.layout.text_cache))
 
     def method_spec(self, asked: str | None) -> MethodSpec:
         """A method as it was asked for (None: the configured one), on cosines of the precision that is configured."""

@@ -1,6 +1,7 @@
 -- Rows that refer to something that is not there.
 from unresolved('score', 'bank_digest', 'bank')
 union all from unresolved('score', 'image_id', 'image')
+union all from unresolved('image_name', 'image_id', 'image')
 union all from unresolved('policy', 'bank_digest', 'bank')
 union all from unresolved('policy', 'calibration_id', 'calibration')
 union all from unresolved('policy_class', 'policy_id', 'policy')

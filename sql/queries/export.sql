@@ -10,6 +10,8 @@ with chosen as (
         scores.flagged,
         scores.id_score,
         scores.log_odds,
+        scores.name,
+        scores.name_margin,
         scores.top_id,
         cast(scores.top_id_cosine as double) as top_id_cosine,
         scores.top_negative,

@@ -24,6 +24,7 @@ select
     wanted.cosine,
     scores.id_score,
     scores.flagged,
+    scores.name,
     scores.top_id,
     scores.top_negative,
     images.image_id

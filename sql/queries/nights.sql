@@ -58,6 +58,8 @@ select
     arrivals.log_odds,
     arrivals.cut,
     coalesce(arrivals.flagged, false) as flagged,
+    arrivals.name,
+    arrivals.name_margin,
     arrivals.top_id,
     arrivals.top_id_cosine,
     arrivals.top_negative,

@@ -78,6 +78,13 @@ using incoming_lost_image as lost
 where lost.image_id = score.image_id
     and score.encoder_id = $encoder_id;
 
+-- name: delete_lost_names
+-- Names of images that lost their vector.
+delete from image_name
+using incoming_lost_image as lost
+where lost.image_id = image_name.image_id
+    and image_name.encoder_id = $encoder_id;
+
 -- name: delete_images_without_vectors
 -- Lost images of which no encoder has a vector.
 delete from image

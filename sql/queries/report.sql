@@ -1,13 +1,13 @@
 -- name: flagged
 -- Images that do not belong, the least ID first.
-select uri, id_score, top_id, top_id_cosine, top_negative, top_negative_cosine, copies, first_seen
+select uri, name, name_margin, id_score, top_id, top_negative, copies, first_seen
 from report.flagged
 order by id_score, uri
 limit $limit;
 
 -- name: kept
 -- Images that belong, the most doubtful first.
-select uri, id_score, top_id, top_id_cosine, top_negative, top_negative_cosine, copies, first_seen
+select uri, name, name_margin, id_score, top_id, top_negative, copies, first_seen
 from report.kept
 order by id_score, uri
 limit $limit;
@@ -28,7 +28,7 @@ limit $limit;
 
 -- name: groups
 -- Images that look nearly the same, together, the largest groups first.
-select uri, images, flagged, nights, first_seen, last_seen, group_id
+select uri, name, images, flagged, nights, first_seen, last_seen, group_id
 from report.groups
 where images > 1
 order by images desc, group_id
@@ -36,7 +36,7 @@ limit $limit;
 
 -- name: flag_groups
 -- Flagged images, one row for all that look nearly the same, the most certain first.
-select uri, flagged, images, mean_id_score, top_id, top_negative, nights, last_seen, image_id
+select uri, name, flagged, images, mean_id_score, top_id, top_negative, nights, last_seen, image_id
 from report.flag_groups
 order by mean_log_odds, group_id
 limit $limit;
@@ -128,6 +128,7 @@ with named as (
 
 select
     after.uri,
+    after.name,
     case when after.flagged then 'kept -> flagged' else 'flagged -> kept' end as change,
     before.id_score as old_id_score,
     after.id_score as new_id_score,
@@ -185,14 +186,14 @@ limit $limit;
 
 -- name: review_queue
 -- What to review next: the most certain and the most doubtful groups first.
-select position, why, uri, images, flagged, id_score, top_id, top_negative
+select position, why, uri, name, images, flagged, id_score, top_id, top_negative
 from report.review_queue
 order by position
 limit $limit;
 
 -- name: disputed
 -- Images that reviewers do not agree on, and those that the policy judges otherwise than they do.
-select uri, decision, disputed, flagged, id_score, top_id, top_negative, reviewers, wrong_labels
+select uri, name, decision, disputed, flagged, id_score, top_id, top_negative, reviewers, wrong_labels
 from report.reviewed_images
 where disputed
     or (decision = 'id' and flagged)

@@ -58,7 +58,8 @@ limit $limit;
 
 -- name: list_reviewed_images
 -- Images of the lake with the decision that holds for them, in the order of their ids.
-select image_id, group_id, uri, decision, disputed, wrong_labels, id_score, log_odds, flagged, top_id, top_negative
+select image_id, group_id, uri, name, decision, disputed, wrong_labels, id_score, log_odds, flagged, top_id,
+    top_negative
 from report.reviewed_images
 order by image_id;
 
@@ -71,6 +72,7 @@ select
     1 as images,
     scores.flagged::integer as flagged,
     scores.id_score,
+    scores.name,
     scores.top_id,
     scores.top_negative,
     scores.method_id,

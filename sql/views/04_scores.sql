@@ -1,5 +1,5 @@
 -- Every image of the lake with its score under the selection in force, the cut below which the policy flags it, and
--- whether it does. The cut of its class goes before that of the policy; under the rule fdr, that of the night it
+-- whether it does, and what people call it. The cut of its class goes before that of the policy; under the rule fdr, that of the night it
 -- arrived in rules.
 create or replace view report.scores as
 with scored as (
@@ -23,6 +23,8 @@ select
     log_odds,
     cut,
     flagged,
+    name,
+    name_margin,
     top_id,
     top_id_cosine,
     top_negative,

@@ -32,6 +32,7 @@ select
         partition by scoring
         order by log_odds
     ) as rank,
+    name,
     top_id,
     top_negative,
     policy_name,

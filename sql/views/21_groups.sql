@@ -1,9 +1,11 @@
--- Groups of images that look nearly the same, the images alone included, each with the image that represents it.
+-- Groups of images that look nearly the same, the images alone included, each with the image that represents it and the name of
+-- most of them.
 create or replace view report.groups as
 select
     members.group_id,
     max(members.image_id) filter (where members.is_representative) as image_id,
     max(members.uri) filter (where members.is_representative) as uri,
+    common_name(coalesce(scores.name, 'not named yet')) as name,
     count(*) as images,
     count(*) filter (where scores.flagged) as flagged,
     min(scores.id_score) as min_id_score,

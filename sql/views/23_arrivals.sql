@@ -28,6 +28,8 @@ select
     labelled.log_odds,
     labelled.cut,
     labelled.flagged,
+    labelled.name,
+    labelled.name_margin,
     labelled.top_id,
     labelled.top_id_cosine,
     labelled.top_negative,

@@ -47,6 +47,8 @@ select
     scores.id_score,
     scores.log_odds,
     scores.flagged,
+    scores.name,
+    scores.name_margin,
     scores.top_id,
     scores.top_negative
 from held

@@ -62,6 +62,8 @@ select
     scores.id_score,
     scores.log_odds,
     ranked.margin,
+    scores.name,
+    scores.name_margin,
     scores.top_id,
     scores.top_negative,
     scores.method_id,

@@ -25,6 +25,7 @@ TABLES = {
     "compared_file": "vector_file, encoder_id",
     "score": "image_id, encoder_id, bank_digest, method_id, id_score, log_odds, id_label, id_cosine, negative_label, "
     "negative_cosine",
+    "image_name": "* exclude (run_id)",
     "bank": "bank_digest, name, version, encoder_id, id_count, negative_count, spec",
     "label": "*",
     "policy": "distinct name, encoder_id, bank_digest, method_id, min_log_odds, min_id_score, rule, level, by_class, "
@@ -44,7 +45,7 @@ TABLES = {
     "review": "image_id, group_id, decision, wrong_label, note, reviewer, origin",
     "report.selection": "bank_digest, method_id, policy_name, min_log_odds",
     "report.accounting": "*",
-    "report.scores": "image_id, uri, id_score, log_odds, flagged, top_id, top_negative",
+    "report.scores": "image_id, uri, id_score, log_odds, flagged, name, top_id, top_negative",
 }
 Tables = dict[str, list[dict[str, Any]]]
 

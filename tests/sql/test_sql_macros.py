@@ -124,3 +124,20 @@ def test_keys_of_several_columns_are_named_whole_and_null_refers_to_nothing(data
     assert repeated == [{"table_name": "label_evidence", "key": "b 1", "rows": 2}]
     lost = database.arrow("from unresolved('label_evidence', 'call_id', 'generator_call')").to_pylist()
     assert lost == [{"table_name": "label_evidence", "missing": "generator_call", "key": "call"}] * 2
+
+
+def test_several_images_are_called_by_the_name_that_most_of_them_have_and_by_one_that_says_something(database):
+    database.execute("create table t as from (values ('dog'), ('cat'), ('cat'), ('unclear'), ('unclear')) as v(n)")
+    assert database.execute(
+        "select common_name(n), (select common_name(n) from t where n = 'unclear'), "
+        "(select common_name(n) from t where n = 'none'), (select common_name(n) from t where n in ('dog', 'unclear')) "
+        "from t"
+    ).fetchall() == [("cat", "unclear", None, "dog")]
+    assert database.execute("select common_name(n) from (values ('b'), ('a')) as v(n)").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "margin", "shown"), [(None, None, "not named yet"), ("dog", 0.01, "unclear"), ("dog", 0.9, "dog")]
+)
+def test_no_word_is_shown_where_the_margin_says_nothing(database, name, margin, shown):
+    assert database.execute("select shown_name($n, $m)", {"n": name, "m": margin}).fetchall() == [(shown,)]

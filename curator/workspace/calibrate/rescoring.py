@@ -10,6 +10,7 @@ from curator.errors import UsageError
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.context import Context
+from curator.workspace.judge.naming import name_stored
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by, select
 from curator.workspace.judge.scoring import score_stored
@@ -59,6 +60,8 @@ def run_scoring(
         for address in banks or (context.config.scan.bank,):
             bank = context.bank_for(ledger, address, encoder_id=encoder_id)
             scorings += score_bank(context, ledger, bank, methods, only, shown=shown)
+        named_by = context.find_bank(ledger.database, context.config.scan.bank, encoder_id=encoder_id) or bank
+        name_stored(ledger, context.namer(named_by), context.layout.vectors(encoder_id))
     return ScoreSummary(ledger.run_id, tuple(scorings), shown)
 
 

@@ -12,16 +12,18 @@ from curator.store import Ledger
 from curator.store.shards import commit_shard
 from curator.types import ShardOutcome
 from curator.vectors import at_rest, write_shard
+from curator.workspace.judge.naming import Namer
 from curator.workspace.judge.scoring import Scorer
 from curator.workspace.scan.request import ScanWatcher
 
 
 @dataclass(slots=True)
 class ShardCommitter:
-    """Turns shard outcomes into committed rows: writes the vector file, scores the vectors as stored, commits."""
+    """Turns shard outcomes into committed rows: writes the vectors, scores and names them as stored, commits."""
 
     ledger: Ledger
     scorer: Scorer | None
+    namer: Namer | None
     vector_folder: Path
     role: str
     known_objects: frozenset[str]
@@ -32,18 +34,22 @@ class ShardCommitter:
         shard = outcome.shard
         ids = [image.image_id for image in outcome.images]
         name = vector_file_name(shard.shard_id, ids) if ids else None
+        names = None
         if name is not None:
             path = self.vector_folder / f"{name}.safetensors"
             write_shard(path, ids, outcome.vectors, encoder_id=self.encoder_id)
+            stored = at_rest(outcome.vectors)
             if self.scorer is not None and outcome.scores is None:
-                stored = at_rest(outcome.vectors)
                 outcome.scores = self.scorer.score_rows(ids, stored, run_id=self.ledger.run_id)
+            if self.namer is not None:
+                names = self.namer.name_rows(self.ledger, ids, stored)
         commit_shard(
             self.ledger,
             outcome,
             role=self.role,
             encoder_id=self.encoder_id,
             vector_file=name,
+            names=names,
             # Rows of an unfinished earlier state can exist only for objects of several shards.
             replaces=shard.kind == "parquet" or any(item.uri in self.known_objects for item in shard.objects),
         )

@@ -16,6 +16,7 @@ from curator.store.shards import known_images
 from curator.types import Bank
 from curator.vectors.recipes import load_recipe
 from curator.workspace.context import Context
+from curator.workspace.judge.naming import Namer, name_stored
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, select
 from curator.workspace.judge.scoring import Scorer, score_stored
@@ -82,7 +83,9 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         with stage("score") as done:
             scorer = context.scorer(bank, database=ledger.database)
             policy, note = policy_in_force(ledger, scorer.bank, scorer.method)
-            rescored = sum(score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id)).values())
+            folder = context.layout.vectors(scorer.bank.encoder_id)
+            rescored = sum(score_stored(ledger, scorer, folder).values())
+            done["named"] = name_stored(ledger, context.namer(scorer.bank), folder)
             judge_nights(ledger, policy, scorer.method)
             select(ledger, scorer.bank, scorer.method, policy)
             done["rescored"] = rescored
@@ -114,7 +117,7 @@ def take_in(
     bank: str | None = None,
     score: bool = False,
 ) -> tuple[Bank, list[ListedSource]]:
-    """List the sources and read, embed and commit what is new in them; `score`: each shard together with its scores.
+    """List the sources and read, embed and commit what is new in them; `score`: each shard with its scores and names.
 
     `bank`: instead of the configured one. Reference images are not scored here: methods that measure images against
     them must know them all first.
@@ -132,13 +135,14 @@ def take_in(
         listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
     chosen = context.bank_for(ledger, bank or context.config.scan.bank, encoder_id=encoder_id)
     scorer = context.scorer(chosen, database=ledger.database) if score else None
+    namer = context.namer(chosen) if score else None
     for source in listed:
         ledger.record_listing(
             source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
         )
     if any(source.to_read for source in listed):
         with stage("read") as done:
-            _read_all(context, ledger, scorer, listed, request, watcher)
+            _read_all(context, ledger, scorer, namer, listed, request, watcher)
             done.update(ledger.database.row("summarise_run", run_id=ledger.run_id) or {})
     return chosen, listed
 
@@ -147,6 +151,7 @@ def _read_all(
     context: Context,
     ledger: Ledger,
     scorer: Scorer | None,
+    namer: Namer | None,
     listed: Sequence[ListedSource],
     request: ScanRequest,
     watcher: ScanWatcher,
@@ -156,6 +161,7 @@ def _read_all(
     committer = ShardCommitter(
         ledger,
         scorer,
+        namer,
         context.layout.vectors(encoder.encoder_id),
         request.role,
         frozenset().union(*(source.known for source in listed)),
@@ -173,6 +179,8 @@ def _read_all(
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
     known = KnownContents(np.frombuffer(known_images(ledger.database, encoder.encoder_id), "S16"))
+    if namer is not None:
+        _ = namer.vocabulary  # encoded before images are: the writing thread must not ask the encoder meanwhile
     with open_engine(context, scorer, run_id=ledger.run_id) as engine:
         outcomes = engine.run(
             shards,

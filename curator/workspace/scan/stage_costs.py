@@ -135,7 +135,7 @@ def _at_rest(folder: Path, sample: Sample, scorer: Scorer, vectors: Vectors) -> 
         migrate(database)
         ledger = Ledger(database, "plan")
         ledger.begin("plan", {})
-        committer = ShardCommitter(ledger, scorer, folder, "lake", frozenset(), scorer.bank.encoder_id)
+        committer = ShardCommitter(ledger, scorer, None, folder, "lake", frozenset(), scorer.bank.encoder_id)
         outcomes = [_outcome(number, sample, scorer, vectors) for number in range(SHARDS + 1)]
         committer.commit(outcomes[0])  # warm
         database.execute("checkpoint")

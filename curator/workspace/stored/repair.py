@@ -13,7 +13,13 @@ from curator.workspace.logs import log
 from curator.workspace.stored.losses import kept_vectors
 
 OBJECTS = ("delete_forgotten_shards", "delete_stale_passed_members", *STALE)
-VECTORS = ("delete_lost_vectors", "delete_lost_comparisons", "delete_lost_near_duplicates", "delete_lost_scores")
+VECTORS = (
+    "delete_lost_vectors",
+    "delete_lost_comparisons",
+    "delete_lost_near_duplicates",
+    "delete_lost_scores",
+    "delete_lost_names",
+)
 
 
 def forget_lost_vectors(ledger: Ledger, layout: Layout, encoder_id: str) -> int:

@@ -1,0 +1,17 @@
+-- name: list_unnamed
+-- Vectors of an encoder whose images have no name of a vocabulary, by file and row.
+select vector.vector_file, vector.row_index, vector.image_id
+from vector
+anti join image_name
+    on image_name.image_id = vector.image_id
+    and image_name.encoder_id = vector.encoder_id
+    and image_name.vocabulary = $vocabulary
+where vector.encoder_id = $encoder_id
+order by vector.vector_file, vector.row_index;
+
+-- name: delete_former_names
+-- Names of images that are named anew.
+delete from image_name
+using incoming_image_name as incoming
+where incoming.image_id = image_name.image_id
+    and incoming.encoder_id = image_name.encoder_id;
