@@ -12,6 +12,7 @@ import torch
 from open_clip.transformer import TextTransformer, text_global_pool
 from torch import Tensor, nn
 
+from curator.encoders.clip_tokens import tokenize_with
 from curator.encoders.hub import no_network
 from curator.encoders.options import EncoderOptions
 from curator.encoders.torch_runtime import Tokens, TorchEncoder, Towers, weights_fingerprint
@@ -44,13 +45,14 @@ def make_towers(module: Any, tokenizer: Any, *, address: str) -> Towers:
     module.eval()
     preprocess = read_preprocess(module.visual.preprocess_cfg, address=address)
     tower = _causal_tower(module)
+    tokens_of = tokenize_with(tokenizer)
     traits = {"activations": ",".join(sorted(_activations(module)))}
     return Towers(
         module=module,
         castable=module,
         embed_images=module.encode_image,
         embed_texts=lambda tokens: _encode_causal(tower, tokens) if tower else module.encode_text(tokens["text"]),
-        tokenize=lambda texts: {"text": tokenizer(texts)},
+        tokenize=lambda texts: {"text": tokens_of(texts)},
         text_lengths=(lambda tokens: _end_positions(tower, tokens["text"]) + 1) if tower else None,
         preprocess=preprocess,
         logit_scale=float(module.logit_scale.detach().exp()),
