@@ -11,6 +11,7 @@ from PIL import Image
 from curator.banks.text_cache import TextCache
 from curator.decode.fitting import fit
 from curator.encoders import EncoderOptions, load_encoder
+from curator.encoders.mini.tower import PREPROCESS
 from curator.errors import EncoderError, GeneratorError, UsageError
 from curator.generators.diffusion.guide_address import guide_revision, split_guide
 from curator.generators.diffusion.guides import Fitting, make_guide, read_fitting
@@ -56,7 +57,7 @@ def as_tensor(image):
 
 
 def test_embedded_pixels_are_encoded_images(encoders, photograph):
-    pixels = fit(photograph, Preprocess(size=64))
+    pixels = fit(photograph, PREPROCESS)
     for dtype, tolerance in (("float32", 1e-5), ("bfloat16", 0.03)):
         encoder = encoders[dtype]
         found = encoder.embed_pixels(as_tensor(pixels))
@@ -66,7 +67,7 @@ def test_embedded_pixels_are_encoded_images(encoders, photograph):
 
 def test_embedding_works_in_float32_and_leaves_the_weights_as_they_were(encoders, photograph):
     encoder = encoders["bfloat16"]
-    images = as_tensor(fit(photograph, Preprocess(size=64))).requires_grad_()
+    images = as_tensor(fit(photograph, PREPROCESS)).requires_grad_()
     before = {name: value.clone() for name, value in encoder._towers.module.state_dict().items()}
     vector = encoder.embed_pixels(images)
     (gradient,) = torch.autograd.grad(vector[0, 0], images)
@@ -77,9 +78,9 @@ def test_embedding_works_in_float32_and_leaves_the_weights_as_they_were(encoders
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 63, 64), (3, 64, 64), (1, 4, 64, 64)])
+@pytest.mark.parametrize("shape", [(1, 3, 191, 192), (3, 192, 192), (1, 4, 192, 192)])
 def test_pixels_of_another_shape_are_refused(encoders, shape):
-    with pytest.raises(EncoderError, match=r"not float \(n, 3, 64, 64\)"):
+    with pytest.raises(EncoderError, match=r"not float \(n, 3, 192, 192\)"):
         encoders["float32"].embed_pixels(torch.zeros(shape))
 
 
