@@ -23,6 +23,7 @@ from curator.cli.report import baseline, report
 from curator.cli.review import propose, review
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
+from curator.cli.use import use
 from curator.version import VERSION
 
 EPILOG = """\b
@@ -67,6 +68,7 @@ for command in (
     plan,
     calibrate,
     score,
+    use,
     explain,
     export,
     review,

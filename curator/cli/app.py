@@ -32,6 +32,11 @@ def in_options(text: str) -> str:
     return re.sub(r"`(\w+)`", lambda found: options.get(found[1], found[0]), text)
 
 
+def on_terminal() -> bool:
+    """Whether somebody reads what goes to stderr as it comes."""
+    return sys.stderr.isatty()
+
+
 class App:
     """The global options. Opening the workspace is left to the commands that need one."""
 
@@ -72,6 +77,11 @@ class App:
         from curator.workspace import Workspace
 
         return Workspace.open(self.folder, overrides=overrides)
+
+    def say_ruling(self, workspace: Workspace) -> None:
+        """On a terminal, by what the images are judged that are shown next; never where output is read by programs."""
+        if on_terminal() and self.verbosity >= 0 and (ruling := workspace.in_force()):
+            click.echo(printable(f"ruled by {ruling}"), err=True)
 
 
 class ErrorGroup(click.Group):

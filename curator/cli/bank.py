@@ -315,7 +315,7 @@ def echo_summary(summary: LearnSummary) -> None:
         }
     )
     name = summary.bank.partition(" ")[0]
-    say(f"next: curator score --bank {name} --method {summary.method}; curator bank show {name}", err=True)
+    say(f"next: curator use {name} {summary.method}; curator bank show {name}", err=True)
 
 
 def command_of(system: System) -> click.Command:

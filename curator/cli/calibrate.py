@@ -19,18 +19,40 @@ from curator.cli.options import (
     json_option,
     wait_option,
 )
-from curator.cli.output import echo_json, echo_records, echo_rows, say
+from curator.cli.output import echo_json, echo_records, echo_rows, say, say_ruling
 from curator.cli.progress import ScanProgress
+from curator.cli.use import echo_use
 
 if TYPE_CHECKING:
     from curator.workspace import CalibrationCheck, CalibrationSummary
+
+HELP = """\
+Set the threshold from images that are known to be ID.
+
+Scores the reference images and keeps their scores, stores a policy with
+the cut that follows by one of three rules, and flags the lake by it,
+unless --bank or --method name others than those that rule:
+
+\b
+  --keep   keeps this share of the reference images
+  --alpha  flags a new image like them with at most this probability
+  --fdr    of a night's flags at most this share is ID, on average
+           (Benjamini-Hochberg on conformal p-values)
+
+Thresholds are rows: another one embeds and scores nothing again.
+
+\b
+Example:
+  curator calibrate --reference /data/known-id --keep 0.95
+  curator calibrate --fdr 0.1
+"""
 
 SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
 bank_option = click.option("--bank", metavar="NAME", help="Calibrate for this bank: NAME or NAME@DIGEST.")
 method_option = click.option("--method", metavar="NAME", help="Calibrate for this method.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, help=HELP)
 @click.option(
     "--reference",
     "sources",
@@ -67,27 +89,10 @@ def calibrate(
     as_json: bool,
     encoder: Overrides,
 ) -> None:
-    """Set the threshold from images that are known to be ID.
-
-    Scores the reference images and keeps their scores, stores a policy with
-    the cut that follows by one of three rules, and flags the lake by it:
-
-    \b
-      --keep   keeps this share of the reference images
-      --alpha  flags a new image like them with at most this probability
-      --fdr    of a night's flags at most this share is ID, on average
-               (Benjamini-Hochberg on conformal p-values)
-
-    Thresholds are rows: another one embeds and scores nothing again.
-
-    \b
-    Example:
-      curator calibrate --reference /data/known-id --keep 0.95
-      curator calibrate --fdr 0.1
-    """
+    """Set the threshold from images that are known to be ID."""
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
-    workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
+    workspace = app.open(encoder)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(
             *sources,
@@ -97,10 +102,14 @@ def calibrate(
             by_class=by_class,
             minimum=class_minimum,
             name=name,
+            bank=bank,
+            method=method,
             watcher=progress,
             wait_seconds=wait_seconds,
         )
-    return echo_json(summary.as_json()) if as_json else echo_calibration(summary)
+    section = workspace.config.scan
+    which = f"{bank or section.bank} {method or section.method}"
+    return echo_json(summary.as_json()) if as_json else echo_calibration(summary, which)
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -109,18 +118,22 @@ def _refuse_options(context: click.Context) -> None:
         raise click.UsageError(f"write the options behind the command: calibrate {context.invoked_subcommand} …")
 
 
-def echo_calibration(summary: CalibrationSummary) -> None:
-    """A calibration in two lines, and its warning."""
+def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") -> None:
+    """A calibration in a few lines, and its warning. `which`: bank and method as `curator use` takes them."""
     cut = "nothing"
     if summary.min_id_score is not None:
         cut = f"below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
     by_night = " at most; each night has its own cut" if summary.rule == "fdr" else ""
     by_class = f"; {summary.own_cuts} classes have their own cuts" if summary.by_class else ""
-    say(f"policy {summary.policy}: flag {cut}{by_night}{by_class}")
+    of = "" if summary.rules else f" of bank {summary.bank}, {summary.method_id}"
+    say(f"policy {summary.policy}{of}: flag {cut}{by_night}{by_class}")
     say(
         f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
-        f"flags {summary.flagged} of {summary.scored} images in the lake"
+        f"{'flags' if summary.rules else 'would flag'} {summary.flagged} of {summary.scored} images in the lake"
     )
+    say_ruling(summary)
+    if not summary.rules:
+        say(f"put it in force by `curator use {which} --policy {summary.policy}`")
     if summary.warning:
         say(f"warning: {summary.warning}", err=True)
 
@@ -141,23 +154,20 @@ def list_policies(app: App, style: str | None, as_json: bool) -> None:
 
 @calibrate.command("use")
 @click.argument("name")
+@wait_option()
 @json_option
 @pass_app
-def use(app: App, name: str, as_json: bool) -> None:
+def use_policy(app: App, name: str, wait_seconds: float, as_json: bool) -> None:
     """Let a policy that was made before decide again: NAME, or its id.
 
-    Scores nothing; the report views and later scans go by it at once. The
-    policy `default` is the cut that no reference image was needed for.
+    The same as `curator use --policy NAME`. The policy `default` is the cut
+    that no reference image was needed for.
 
     \b
     Example:
       curator calibrate use default
     """
-    policy = app.open().use_policy(name)
-    if as_json:
-        echo_json({"policy": policy.name, "policy_id": policy.policy_id})
-    else:
-        say(f"policy {policy.name} decides now")
+    echo_use(app.open().use(policy=name, wait_seconds=wait_seconds), as_json=as_json)
 
 
 @calibrate.command("check")
@@ -253,9 +263,8 @@ def score(
 ) -> None:
     """Score the stored vectors under other banks or methods.
 
-    Embeds no image. The report views show the new scores at once, but not
-    with --where, nor when several banks or methods are named:
-    report.compare has all scores side by side.
+    Embeds no image, and changes nothing of what rules: report.compare has
+    all scores side by side, and `curator use` puts others in force.
 
     \b
     Example:
@@ -268,6 +277,6 @@ def score(
     for item in summary.scorings:
         say(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
         say(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
-    if not summary.shown:
-        say("the report views stay as they were; see `curator query scorings` and report.compare")
+    if summary.ruled_by:
+        say(f"ruled by {summary.ruled_by}, as before: `curator use BANK METHOD` changes it")
     return None

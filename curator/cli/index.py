@@ -74,4 +74,7 @@ def search(
     Example:
       curator index search "a red tram" -k 10
     """
-    show(app.open().search(text=text, image=image, label=label, k=k, among=among))
+    workspace = app.open()
+    found = workspace.search(text=text, image=image, label=label, k=k, among=among)
+    app.say_ruling(workspace)
+    show(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -17,8 +17,20 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from curator.workspace import InForce
+
 SHOWN_HEADINGS = 20
 SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "table"}
+
+
+class Ruled(Protocol):
+    """The summary of a run that may change what rules."""
+
+    @property
+    def ruled_by(self) -> InForce | None: ...
+
+    @property
+    def ruled_before(self) -> InForce | None: ...
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
@@ -83,6 +95,14 @@ def _print_rich(table: pa.Table) -> None:
     Console().print(shown)
     if table.num_rows == 0:
         say("(no rows)")
+
+
+def say_ruling(summary: Ruled) -> None:
+    """What rules after a run, and what ruled before where that was something else."""
+    from curator.workspace.judge.in_force import ruled_lines
+
+    for line in ruled_lines(summary.ruled_by, summary.ruled_before) if summary.ruled_by else ():
+        say(line)
 
 
 def echo_pairs(pairs: Mapping[str, object]) -> None:

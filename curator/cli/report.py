@@ -68,6 +68,9 @@ def echo_report(found: NightReport) -> None:
             say(f"  passed over in {place}s: {passed_over_text(found_there)}")
     rate = "" if flags["low"] is None else f": {flags['flag_rate']:.1%} ({flags['low']:.1%} to {flags['high']:.1%})"
     say(f"{flags['flagged']} of {flags['scored']} images that arrived are flagged{rate}")
+    from curator.report.night_page import ruled_by
+
+    say(ruled_by(data))
     if drift["baseline"] is None:
         say("no baseline to compare with: see `curator baseline pin`")
     else:

@@ -65,6 +65,7 @@ def export_(app: App, target: str, style: str | None, limit: int, decided: bool,
     for image_id, reason in found.left_out.items():
         say(f"curator: image {image_id} is left out: {reason}", err=True)
     facts = {"path": found.path, "format": found.format, "items": found.items, "left_out": len(found.left_out)}
+    facts |= {"ruled_by": str(found.ruled_by)}
     echo_json(found.as_json()) if as_json else echo_pairs(facts)
 
 
@@ -116,8 +117,9 @@ def serve(app: App, port: int, limit: int, reviewer: str | None) -> None:
     """
     ended = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    workspace = app.open()
     try:
-        made, recorded = app.open().reviews.serve(
+        made, recorded = workspace.reviews.serve(
             reviewer=reviewer or user_name(), port=port, limit=limit, ready=_ready, ended=ended
         )
     finally:
@@ -151,12 +153,13 @@ def propose(
     Example:
       curator bank propose --parent base
     """
-    found = app.open().reviews.propose(parent, name=name, method=method, write=write, build=build)
-    echo_json(found.as_json()) if as_json else echo_proposal(found)
+    workspace = app.open()
+    found = workspace.reviews.propose(parent, name=name, method=method, write=write, build=build)
+    echo_json(found.as_json()) if as_json else echo_proposal(found, method or workspace.config.scan.method)
 
 
-def echo_proposal(found: BankProposal) -> None:
-    """The labels with their evidence, the figures before and after, and what became of it."""
+def echo_proposal(found: BankProposal, method: str) -> None:
+    """The labels with their evidence, the figures before and after, and what became of it. `method`: as asked for."""
     columns = ("action", "label", "witnesses", "decided", "against", "noted", "cosine")
     rows = [
         {name: getattr(item, name) for name in columns}
@@ -187,5 +190,5 @@ def echo_proposal(found: BankProposal) -> None:
     elif not found.verdict:
         say("write it with --write, or --build to have a version as well")
     if found.built:
-        say(f"built {found.built}; use it with `curator score --bank {found.name}`")
+        say(f"built {found.built}; put it in force by `curator use {found.name} {method}`")
     return None

@@ -20,7 +20,7 @@ from curator.cli.options import (
     json_option,
     wait_option,
 )
-from curator.cli.output import bytes_text, echo_json, passed_over_text, say
+from curator.cli.output import bytes_text, echo_json, passed_over_text, say, say_ruling
 from curator.cli.progress import ScanProgress
 from curator.config import ScanSection
 from curator.printable import printable
@@ -42,6 +42,8 @@ A GLOB is a name at any depth (cache, '*.tif') or a path below the source
 ('2025/**'). What is hidden and folders of systems (@eaDir, lost+found,
 $RECYCLE.BIN …) are passed over, too, unless an --include names them.
 
+The bank and the method are those of curator.toml: see `curator use`.
+
 Results are kept, whatever the exit code. A CONDITION compares (>, >=, <,
 <=) a figure of this run with a number: flag_rate>0.2, images<1. Figures:
 data, images, duplicates, rejects, reject_rate; flagged, flag_rate (of the
@@ -58,8 +60,6 @@ Example:
 @click.command(help=HELP)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
-@click.option("--bank", metavar="NAME", help="Score with this bank: NAME or NAME@DIGEST.")
-@click.option("--method", metavar="NAME", help="Score with this method: neglabel, mcm, neglabel:group_count=10 …")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Pass over what has this name or path. Repeatable.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless; see above. Repeatable.")
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
@@ -82,8 +82,6 @@ def scan(
     app: App,
     sources: tuple[str, ...],
     dry_run: bool,
-    bank: str | None,
-    method: str | None,
     exclude: tuple[str, ...],
     include: tuple[str, ...],
     rehash: bool,
@@ -100,8 +98,6 @@ def scan(
 ) -> None:
     """Scan SOURCES: embed, score and flag what is new; the exit code says whether somebody has to look."""
     overrides = {
-        "scan.bank": bank,
-        "scan.method": method,
         "scan.decode_workers": workers,
         "scan.engine": engine,
         "scan.metrics_file": str(Path(metrics_file).absolute()) if metrics_file else None,
@@ -160,5 +156,6 @@ def echo_summary(summary: ScanSummary) -> None:
         say(f"  {count} rejected: {reason}")
     if summary.passed_over:
         say(f"  passed over in archives: {passed_over_text(summary.passed_over)}")
-    say(f"bank {summary.bank}, {summary.method_id}, encoder {summary.encoder_id}")
+    say(f"encoder {summary.encoder_id}")
+    say_ruling(summary)
     say(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")

@@ -31,7 +31,9 @@ def sql(app: App, statement: str | None, file: str | None, show: Show) -> None:
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
     text = sql_text(statement, file)
-    show(app.open().sql(text))
+    workspace = app.open()
+    app.say_ruling(workspace)
+    show(workspace.sql(text))
 
 
 def sql_text(statement: str | None, file: str | None) -> str:
@@ -79,6 +81,7 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, s
     values = dict(parameter_pair(text) for text in parameters)
     if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:
         values.setdefault("limit", str(limit))
+    app.say_ruling(workspace)
     show(workspace.query(name, **values))
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -123,15 +123,15 @@ class Journal:
         if data and not data.endswith(b"\n"):
             write_durably(self._parts, data[: data.rfind(b"\n") + 1])
 
-    def finish(self, request: Request, outcome: dict[str, int]) -> None:
+    def finish(self, request: Request, outcome: dict[str, object]) -> None:
         self._write_head(request, finished=True, outcome=outcome)
         self._rows.unlink(missing_ok=True)
 
-    def outcome(self) -> dict[str, int]:
+    def outcome(self) -> dict[str, Any]:
         """What a finished export wrote."""
         return dict(json.loads(self._head.read_text(encoding="utf-8"))["outcome"])
 
-    def _write_head(self, request: Request, *, finished: bool, outcome: dict[str, int] | None = None) -> None:
+    def _write_head(self, request: Request, *, finished: bool, outcome: dict[str, object] | None = None) -> None:
         head = {"version": VERSION, "finished": finished, "request": request, "outcome": outcome}
         write_durably(self._head, json.dumps(head, indent=1).encode() + b"\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -51,9 +51,16 @@ SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "MPO": ".jpg"}
 Row = dict[str, Any]
 
 
-def as_exported(rows: pa.Table) -> pa.Table:
-    """Rows of the ledger in the schema of exports."""
-    return rows.select(SCHEMA.names).cast(SCHEMA)
+def as_exported(rows: pa.Table, ruled_by: Mapping[str, str | None] | None = None) -> pa.Table:
+    """Rows of the ledger in the schema of exports; its metadata say what judged them."""
+    known = {} if ruled_by is None else {"ruled_by": json.dumps(dict(ruled_by))}
+    return rows.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata({**(SCHEMA.metadata or {}), **known})
+
+
+def ruled_by_of(rows: pa.Table) -> dict[str, str | None] | None:
+    """What judged the rows of an export; None where they do not say."""
+    found = (rows.schema.metadata or {}).get(b"ruled_by")
+    return None if found is None else dict(json.loads(found))
 
 
 def rows_of(table: pa.Table) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from curator.errors import UsageError
 from curator.export.folders import FIFTYONE, HUGGINGFACE, SYMLINKS
 from curator.export.journal import Done, Journal, Request, disk_fault, explain_refusal
 from curator.export.parts import Format, Options, Part, Written, put
-from curator.export.rows import digest_of, json_line
+from curator.export.rows import digest_of, json_line, ruled_by_of
 from curator.export.tables import CSV, FILES, JSONL, PARQUET
 from curator.export.tars import WEBDATASET
 
@@ -36,13 +36,15 @@ Replace = Literal["nothing", "update", "overwrite"]
 
 @dataclass(frozen=True, slots=True)
 class ExportOutcome:
-    """What an export wrote. parts_kept: parts that were there already."""
+    """What an export wrote. parts_kept: parts that were there already. ruled_by: what judged its rows, None where that
+    is not known."""
 
     images: int
     missing: int
     files: int
     parts: int
     parts_kept: int
+    ruled_by: dict[str, str | None] | None = None
 
 
 def export_into(
@@ -120,6 +122,7 @@ def _go_on(journal: Journal, kind: Format, folder: Path, request: Request, optio
         files=len(files) + len(closing),
         parts=len(known),
         parts_kept=len(known) - made,
+        ruled_by=ruled_by_of(rows),
     )
     journal.finish(request, asdict(outcome))
     return outcome

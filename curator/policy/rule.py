@@ -61,6 +61,11 @@ class Rule:
         return f"{self.kind}-{self.level:g}" + ("-by-class" if self.by_class else "")
 
     @property
+    def options(self) -> str:
+        """The options of `curator calibrate` that make a policy of this rule."""
+        return f"--{self.kind} {self.level:g}" + (" --by-class" if self.by_class else "")
+
+    @property
     def tail(self) -> float:
         """The share of reference images below the cut, for `fdr` the most that it can be."""
         return float(1 - Fraction(repr(self.level))) if self.kind == "keep" else self.level

@@ -47,6 +47,7 @@ def summary_of(found: Row) -> dict[str, object]:
         "method": found["method_id"],
         "bank": f"{found['bank_name']} v{found['bank_version']} ({found['bank']})",
         "policy": _policy(found),
+        "rules": _rules(found),
         "policy made by": _provenance(found["policy_provenance"] or {}),
     }
 
@@ -55,6 +56,16 @@ def _policy(found: Row) -> str:
     if found["policy"] is None or found["min_log_odds"] is None:
         return found["policy"] or "none"
     return f"{found['policy']}: flagged below {found['min_id_score']:.4g} (log-odds {found['min_log_odds']:.4g})"
+
+
+def _rules(found: Row) -> str | None:
+    """Whether the lake is judged so, or by what else."""
+    if (ruling := found["ruled_by"]) is None:
+        return None
+    is_bank = ruling["bank_digest"].startswith(found["bank"].partition("@")[2])
+    if is_bank and all(ruling[name] == found[name] for name in ("method_id", "policy")):
+        return "yes: the lake is judged so"
+    return f"no: ruled by bank {ruling['bank']}, method {ruling['method_id']}, policy {ruling['policy'] or 'none'}"
 
 
 def label_row(label: Row) -> dict[str, object]:

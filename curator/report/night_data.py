@@ -194,6 +194,7 @@ class NightData(TypedDict):
     """All of a night."""
 
     night: NightFacts
+    ruled_by: dict[str, str | None] | None
     decided_by: DecidedBy
     accounting: Accounting
     lake: dict[str, int]  # what is there now: objects, data = images + duplicates + rejects

@@ -107,7 +107,14 @@ def _verdict(data: NightData) -> str:
     }
     shown = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in cards.items())
     broken = "".join(f'<p class="broken" role="alert">{escape(line)}</p>' for line in data["broken_limits"])
-    return f'{broken}<dl class="cards">{shown}</dl>'
+    return f'{broken}<dl class="cards">{shown}</dl><p id="ruled-by">{escape(ruled_by(data))}</p>'
+
+
+def ruled_by(data: NightData) -> str:
+    """What judges the images now, in a sentence."""
+    if (found := data["ruled_by"]) is None:
+        return "Nothing rules yet: no image has a score."
+    return f"Ruled by bank {found['bank']}, method {found['method_id']}, policy {found['policy'] or 'none'}."
 
 
 def drift_word(drift: NightDrift) -> str:

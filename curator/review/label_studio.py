@@ -21,7 +21,7 @@ CONTROLS = {
     "wrong_label": "text",
     "note": "text",
 }  # of the interface in docs/review.md
-SHOWN = ("image_id", "group_id", "uri", "images", "id_score", "top_id", "top_negative", "export_id")
+SHOWN = ("image_id", "group_id", "uri", "images", "id_score", "top_id", "top_negative", "ruled_by", "export_id")
 
 
 def tasks_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:
@@ -35,7 +35,7 @@ def _task(item: Item, picture: str) -> dict[str, object]:
     guess = "ood" if item["flagged"] else "id"
     question = f"{item['images']} images like this; nearest: {item['top_id']} (ID), {item['top_negative']} (negative)"
     choice = {"from_name": "decision", "to_name": "picture", "type": "choices", "value": {"choices": [guess]}}
-    prediction = {"model_version": item["method_id"], "score": item["id_score"], "result": [choice]}
+    prediction = {"model_version": item["ruled_by"], "score": item["id_score"], "result": [choice]}
     return {"data": {"image": picture, "question": question, **data}, "predictions": [prediction]}
 
 

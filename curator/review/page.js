@@ -166,6 +166,7 @@ find("undo").addEventListener("click", undo);
 
 fetch("items").then((answer) => answer.json()).then((found) => {
   items = found.items;
+  find("ruling").textContent = found.ruling;
   place = Math.max(items.findIndex((item) => !item.decision), 0);
   show();
 }).catch((fault) => complain(`The groups could not be loaded: ${fault.message}`));

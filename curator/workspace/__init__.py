@@ -17,15 +17,17 @@ from curator.errors import UsageError
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
 from curator.metrics import Positive
-from curator.policy import Policy, Rule
+from curator.policy import Rule
 from curator.store import ListingCounts
 from curator.types import Bank
 from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
-from curator.workspace.calibrate.run import CalibrationSummary, run_calibration, use_policy
+from curator.workspace.calibrate.run import CalibrationSummary, run_calibration
+from curator.workspace.calibrate.use import UseSummary, put_in_use
 from curator.workspace.create import create_workspace
 from curator.workspace.evaluate.plan import EvaluationRequest
 from curator.workspace.evaluate.run import run_evaluation
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
 from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
 from curator.workspace.keep.integrity import Finding
@@ -55,6 +57,7 @@ __all__ = [
     "Explanation",
     "ExportSummary",
     "Finding",
+    "InForce",
     "LearnSummary",
     "Leftovers",
     "NightReport",
@@ -62,6 +65,7 @@ __all__ = [
     "ScanSummary",
     "ScanWatcher",
     "ScoreSummary",
+    "UseSummary",
     "Workspace",
 ]
 
@@ -153,6 +157,8 @@ class Workspace(Reader):
         by_class: bool = False,
         minimum: int | None = None,
         name: str | None = None,
+        bank: str | None = None,
+        method: str | None = None,
         watcher: ScanWatcher | None = None,
         wait_seconds: float = 0.0,
     ) -> CalibrationSummary:
@@ -160,11 +166,14 @@ class Workspace(Reader):
 
         keep: the share of them to keep, 0.95 unless one of the other rules is given: `alpha`, the p-value at which to
         flag, `fdr`, the share of the flags of a night that may be false. by_class: within classes that have references
-        enough, `minimum` or more. name: of the policy.
+        enough, `minimum` or more. name: of the policy. bank, method: of which it is made instead of those configured; a
+        policy of others than those that rule changes no flag until `use` puts it in force.
         """
         rule = Rule.chosen(keep=keep, alpha=alpha, fdr=fdr, by_class=by_class, minimum=minimum)
         sources, watcher = [*map(str, reference)], watcher or SilentWatcher()
-        return run_calibration(self._context, sources, watcher, rule=rule, name=name, wait_seconds=wait_seconds)
+        return run_calibration(
+            self._context, sources, watcher, rule=rule, name=name, bank=bank, method=method, wait_seconds=wait_seconds
+        )
 
     def check_calibration(
         self, *held_out: str | Path, alphas: Sequence[float] = ALPHAS, watcher: ScanWatcher | None = None
@@ -172,17 +181,30 @@ class Workspace(Reader):
         """Whether flags keep their promise on held-out ID images: those named, else half of the reference."""
         return check_calibration(self._context, [*map(str, held_out)], watcher or SilentWatcher(), alphas=alphas)
 
-    def use_policy(self, name: str) -> Policy:
-        """Let a policy made before decide again. Scores nothing."""
-        return use_policy(self._context, name)
+    def use(
+        self,
+        bank: str | None = None,
+        method: str | None = None,
+        *,
+        policy: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> UseSummary:
+        """Let a bank (`name`, or one version of it as `name@v2`) and a method rule: the report views judge every image
+        by them, and so does each later scan, since `curator.toml` names them from now on.
+
+        policy: of this bank and method, by name or id; else the one chosen or calibrated last for them rules. Without
+        a bank and a method: another policy of those that rule. Embeds no image. Raises UsageError for a policy of
+        another bank or method.
+        """
+        return put_in_use(self._context, bank=bank, method=method, policy=policy, wait_seconds=wait_seconds)
 
     def score(
         self, *, bank: str | Sequence[str] = (), method: str | Sequence[str] = (), where: str | None = None
     ) -> ScoreSummary:
         """Score the stored vectors under one or more other banks (`name`, `name@digest`) or methods. Embeds no image.
 
-        `where`: an SQL condition on report.scores. With it, and with several scorings, the report views go on showing
-        what they showed; `report.compare` has all side by side.
+        `where`: an SQL condition on report.scores. What rules stays as it is, whatever is scored (see `use`);
+        `report.compare` has all scorings side by side.
         """
         banks, methods = ((given,) if isinstance(given, str) else tuple(given) for given in (bank, method))
         return run_scoring(self._context, banks=banks, methods=methods, where=where)

@@ -15,6 +15,7 @@ from curator.export.run import Replace
 from curator.store import CheckResult, run_checks
 from curator.store.queries import NamedQuery, user_queries
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.keep.doctor import examine
 from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import Layout
@@ -25,7 +26,7 @@ from curator.workspace.look.search import build_indexes, list_indexes, search_im
 from curator.workspace.makefile import dependency_rules
 from curator.workspace.night.baselines import pin_baseline
 from curator.workspace.night.report import NightReport, report_night
-from curator.workspace.session import reading
+from curator.workspace.session import reading, reading_or_empty
 
 
 class Reader:
@@ -33,8 +34,17 @@ class Reader:
 
     def __init__(self, layout: Layout, config: Config) -> None:
         self.layout = layout
-        self.config = config
         self._context = Context(layout, config)
+
+    @property
+    def config(self) -> Config:
+        """The options in force."""
+        return self._context.config
+
+    def in_force(self) -> InForce | None:
+        """What rules: the bank version, method and policy by which the report views judge; None before a first scan."""
+        with reading_or_empty(self.layout) as database:
+            return InForce.of(database)
 
     def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""

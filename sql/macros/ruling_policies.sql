@@ -1,15 +1,19 @@
--- The policy that rules for each encoder, bank and method: the one chosen last, else the newest calibrated, or else the
--- default.
+-- The policy that rules for each encoder, bank and method: the one chosen or calibrated last, or else the default.
 create or replace macro ruling_policies() as table
 select policy.*
 from policy
 left join run using (run_id)
 left join (
-    select policy_id, max(selection_number) as selection_number
+    select selection.policy_id, max(chosen_by.run_number) as run_number
     from main.selection
-    group by policy_id
+    left join run as chosen_by using (run_id)
+    group by selection.policy_id
 ) as chosen using (policy_id)
 qualify row_number() over (
     partition by policy.encoder_id, policy.bank_digest, policy.method_id
-    order by chosen.selection_number desc nulls last, policy.rule = 'default', run.run_number desc, policy.policy_id
+    order by
+        greatest(chosen.run_number, case when policy.rule <> 'default' then run.run_number end) desc nulls last,
+        policy.rule = 'default',
+        run.run_number desc,
+        policy.policy_id
 ) = 1;

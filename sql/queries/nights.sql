@@ -98,8 +98,10 @@ select
     bank_version,
     bank_digest,
     method_id,
+    policy_id,
     policy_name,
     policy_rule,
+    policy_provenance,
     if(isinf(min_log_odds), null, min_id_score) as min_id_score,
     nullif(min_log_odds, '-infinity') as min_log_odds
 from report.selection;

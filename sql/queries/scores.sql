@@ -69,7 +69,7 @@ anti join policy_night
     and policy_night.night_run_id = images.first_run_id;
 
 -- name: find_named_policy
--- The newest policy of a name, or whose id begins so; those of the selected scoring go first.
+-- The newest policy of a name, or whose id begins so; those of an encoder, bank and method go first.
 select
     policy.policy_id,
     policy.name,
@@ -80,14 +80,16 @@ select
     policy.min_id_score,
     policy.provenance,
     bank.name as bank_name,
-    selection.method_id is not null as selected
+    bank.version as bank_version,
+    policy.encoder_id = $encoder_id
+        and policy.bank_digest = $bank_digest
+        and policy.method_id = $method_id as is_of_scoring
 from policy
-left join report.selection as selection using (encoder_id, bank_digest, method_id)
 left join bank on bank.bank_digest = policy.bank_digest
 left join run on run.run_id = policy.run_id
 where policy.name = $name
     or (length($name) >= 8 and starts_with(policy.policy_id, $name))
-order by selected desc, run.run_number desc, policy.policy_id
+order by is_of_scoring desc, run.run_number desc, policy.policy_id
 limit 1;
 
 -- name: find_cut

@@ -60,7 +60,7 @@ FLOORS: Mapping[str, Floors] = {
     ],
     "workspace": [
         {"judge", "layout", "logs", "looking", "mishaps", "names"},
-        {"context", "lock", "makefile", "outputs", "stored"},
+        {"config_file", "context", "lock", "makefile", "outputs", "stored"},
         {"create", "session"},
         {"keep", "look"},
         {"scan"},

@@ -48,7 +48,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, pictures: dict[str, byte
         made = Workspace.create(folder / "workspace", labels=["red", "green"], encoder="toy")
         made.layout.bank_spec("base").write_text(BANK)
         made.scan(f"toy://{folder / 'list.txt'}")
-        made.score(method="toy")
+        made.use("base", "toy")
         yield made
 
 

@@ -71,7 +71,6 @@ def site(tmp_path_factory) -> Workspace:
     workspace.scan(root / "lake")
     learn(workspace)
     workspace.score(bank="base", method=["mcm", "max_logit"])
-    workspace.score(bank="base", method="neglabel")
     workspace.evaluate(
         positive="id",
         id_sources=[root / "known"],

@@ -60,6 +60,7 @@ def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
     made = {
         "night": {"night": "2026-11-26", "run_id": text, "status": text, "seconds": 2.5, "error": text,
                   "started_at": "2026-11-26T02:00:00.125", "finished_at": "2026-11-26T02:00:02.625"},
+        "ruled_by": dict.fromkeys(("bank", "method_id", "policy"), text),
         "decided_by": {"encoder_id": text, "method_id": text, "policy_name": text, "min_log_odds": 0.7},
         "accounting": read,
         "lake": {"objects": 9, "data": 20, "images": 15, "duplicates": 3, "rejects": 2},

@@ -36,6 +36,8 @@ def visit(tmp_path):
 def test_filters_narrow_the_map_and_the_galleries(visit):
     async def steps(page):
         assert await page.run(COUNT) == "12 of 12 images, 6 of them flagged; 6 of 6 pictures in the galleries"
+        ruling = await page.run("document.getElementById('ruled-by').innerText")
+        assert ruling.startswith("Ruled by bank ") and ", method " in ruling and ", policy " in ruling
         await page.run("document.getElementById('label-filter').focus()")
         await page.type("RAI")
         assert await page.run(COUNT) == "4 of 12 images, 2 of them flagged; 0 of 6 pictures in the galleries"

@@ -45,6 +45,8 @@ def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
             await page.open(address)
             await at(page, 1)
             await until(page, "document.getElementById('picture').naturalWidth > 0")
+            said = await page.run("document.getElementById('ruling').innerText")
+            assert said == f"Ruled by {workspace.in_force()}" and said.startswith("Ruled by bank base@v1, method ")
             await page.press("o")
             await at(page, 2)
             await page.press("w")  # the nearest negative of this one is wrong

@@ -66,7 +66,7 @@ def test_reviewed_proposed_built_scored_and_the_flag_is_gone(workspace, decide_c
         "remove", "yellow", 1, 2, 2,
     )  # fmt: skip
     assert found["verdict"] is None and found["built"].startswith("base-reviewed@")
-    run_cli("score", "--bank", "base-reviewed", folder=folder)
+    run_cli("use", "base-reviewed", "neglabel:group_count=1", folder=folder)
     assert flags(workspace) == {"red": False, "green": False, "blue": True, "yellow": False, "magenta": False}
     before, after = (workspace.show_bank(name, limit=1000)[1]["text"].to_pylist() for name in ("base", "base-reviewed"))
     assert [text for text in before if text != "yellow"] == after

@@ -82,23 +82,28 @@ def test_the_night_of_an_image_is_that_of_the_places_that_were_there_last(databa
 
 
 @pytest.mark.parametrize(
-    ("chosen", "names", "ruling"),
+    ("runs", "ruling"),
     [
-        ((), ("default",), "default"),
-        ((), ("default", "old", "new"), "new"),
-        (("old",), ("default", "old", "new"), "old"),
-        (("default",), ("default", "old", "new"), "default"),
-        (("default", "new", "old"), ("default", "old", "new"), "old"),
+        (("default",), "default"),
+        (("old", "default"), "old"),
+        (("default", "old", "new"), "new"),
+        (("default", "old", "new", "choose old"), "old"),
+        (("default", "old", "new", "choose default"), "default"),
+        (("default", "old", "new", "choose default", "choose new", "choose old"), "old"),
+        (("default", "choose default", "old"), "old"),
+        (("default", "old", "choose default", "choose old", "new"), "new"),
     ],
 )
-def test_the_policy_chosen_last_rules_else_the_newest_calibrated_else_the_default(database, chosen, names, ruling):
-    for number, name in enumerate(names, 1):
+def test_the_policy_chosen_or_calibrated_last_rules_else_the_default(database, runs, ruling):
+    for number, name in enumerate(runs, 1):
         database.execute(RUN.format(number=number))
+        if name.startswith("choose "):
+            chosen = name.removeprefix("choose ")
+            database.execute(f"insert into selection values ({number}, 'e', 'b', 'm', '{chosen}', 'r{number}')")
+            continue
         rule = "default" if name == "default" else "keep"
         policy = POLICY.format(id=name, cut=-1, rule=rule, by_class=False).replace("'r'", f"'r{number}'")
         database.execute(policy)
-    for number, name in enumerate(chosen, 1):
-        database.execute(f"insert into selection values ({number}, 'e', 'b', 'm', '{name}', 'r1')")
     assert database.arrow("select policy_id from ruling_policies()").to_pylist() == [{"policy_id": ruling}]
 
 

@@ -203,7 +203,7 @@ def test_a_night_without_images_and_one_with_a_single_image(workspace, extra):
 
 
 def test_without_a_policy_nothing_is_flagged_and_the_report_is_whole(workspace):
-    workspace.score(method="mcm")
+    workspace.use("base", "mcm")
     report = workspace.report()
     assert report.data["decided_by"]["policy_name"] is None and report.data["flags"]["flagged"] == 0
     assert report.data["flags"]["scored"] == 12 and "Nothing that arrived tonight is flagged" in report.as_html()

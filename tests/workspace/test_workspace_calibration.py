@@ -251,11 +251,11 @@ def test_a_policy_is_chosen_by_a_row_and_later_scans_go_by_it(calibrated, places
     calibrated.calibrate(keep=0.5)
     loose = flags(calibrated)
     assert strict != loose
-    calibrated.use_policy("alpha-0.1")
+    calibrated.use(policy="alpha-0.1")
     assert flags(calibrated) == strict
     paint(places["monday"].parent / "tuesday", {"red": 3}, seed=30)
     assert calibrated.scan(places["monday"].parent).policy == "alpha-0.1"
-    calibrated.use_policy("default")
+    calibrated.use(policy="default")
     assert calibrated.score().scorings[0].policy == "default"
     listed = rows(calibrated, "select policy_name, rule, selected, rules from report.policies order by policy_name")
     assert [(row["policy_name"], row["rule"]) for row in listed] == [
@@ -263,19 +263,22 @@ def test_a_policy_is_chosen_by_a_row_and_later_scans_go_by_it(calibrated, places
     ]  # fmt: skip
     assert [row["selected"] for row in listed] == [row["rules"] for row in listed] == [False, True, False]
     with pytest.raises(UsageError, match="no policy is called 'alhpa'"):
-        calibrated.use_policy("alhpa")
-    calibrated.score(method="mcm")
-    with pytest.raises(UsageError, match=r"is of neglabel.*which the views do not show"):
-        calibrated.use_policy("keep-0.5")
+        calibrated.use(policy="alhpa")
+    calibrated.use("base", "mcm")
+    with pytest.raises(
+        UsageError, match=r"keep-0.5 is of neglabel.* on bank base@v1, and not of mcm.* on base@v1"
+    ) as no:
+        calibrated.use(policy="keep-0.5")
+    assert no.value.hint == "make one: curator calibrate --keep 0.5"
 
 
 def test_a_night_rule_that_is_chosen_again_judges_the_nights_since(calibrated, places):
     calibrated.calibrate(fdr=0.3)
-    calibrated.use_policy("alpha-0.1")
+    calibrated.use(policy="alpha-0.1")
     paint(places["monday"].parent / "tuesday", {"blue": 20}, seed=31)
     calibrated.scan(places["monday"].parent)
     assert len(rows(calibrated, "select * from report.night_cuts")) == 1
-    calibrated.use_policy("fdr-0.3")
+    calibrated.use(policy="fdr-0.3")
     nights = rows(calibrated, "select images from report.night_cuts order by images")
     assert [row["images"] for row in nights] == [20, 32]
 
@@ -349,7 +352,10 @@ def test_the_commands_say_what_they_did(calibrated, places, run_cli):
     assert "each night has its own cut; 2 classes have their own cuts" in shown
     listed = json.loads(run_cli("calibrate", "list", "--json", folder=root).stdout)
     assert [row["policy_name"] for row in listed if row["selected"]] == ["fdr-0.3-by-class"]
-    assert "alpha-0.1 decides now" in run_cli("calibrate", "use", "alpha-0.1", folder=root).stdout
+    assert (
+        "policy alpha-0.1 now; before: policy fdr-0.3-by-class"
+        in run_cli("calibrate", "use", "alpha-0.1", folder=root).stdout
+    )
     assert run_cli("calibrate", "--alpha", "0.1", "--keep", "0.5", folder=root, code=2).stderr.count("two rules") == 1
     misplaced = run_cli("calibrate", "--alpha", "0.1", "check", folder=root, code=2)
     assert "options behind the command" in misplaced.stderr

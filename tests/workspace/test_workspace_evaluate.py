@@ -92,10 +92,10 @@ def test_figures_are_those_of_the_stored_scores(workspace, folders):
 def test_evaluated_images_are_not_in_the_lake_and_the_ledger_stays_healthy(workspace, folders, lake):
     workspace.scan(lake / "red-*.png")
     before = workspace.sql("select * from report.scores order by uri").to_pylist()
-    workspace.score(method="mcm")
+    workspace.use("base", "mcm")
     workspace.evaluate(**request(folders))
     assert workspace.sql("select count(*) as n from report.images").to_pylist() == [{"n": 3}]
-    workspace.score(method="neglabel")
+    workspace.use("base", "neglabel")
     assert workspace.sql("select * from report.scores order by uri").to_pylist() == before
     assert [result.name for result in workspace.check() if not result.healthy] == []
 

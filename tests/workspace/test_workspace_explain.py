@@ -78,7 +78,7 @@ def test_another_method_and_reference_images(calibrated):
     found = calibrated.explain("red-04.png", method="mcm", k=2)
     assert found.method_id.startswith("mcm(")
     assert [item["uri"].rpartition("/")[2][:3] for item in found.reference] == ["red", "red"]
-    calibrated.score(method="fusion:k=2")
+    calibrated.use("base", "fusion:k=2")
     assert calibrated.explain("red-04.png", k=2).method_id.startswith("fusion(")
 
 
@@ -116,7 +116,7 @@ def calibrated(scanned, known):
 
 
 def test_knn_and_fusion_say_plainly_what_leaving_a_label_out_tells(calibrated):
-    calibrated.score(method="knn:k=2")
+    calibrated.use("base", "knn:k=2")
     for method in ("knn:k=2", "knn(k=2,reference=0123456789ab)", None):  # as asked for, as stored, as shown
         knn = calibrated.explain("blue-02.png", method=method, k=2)
         assert knn.method_id.startswith("knn(k=2,")
@@ -166,7 +166,7 @@ def test_a_label_tells_which_call_made_it_and_about_which_image(scanned, monkeyp
     monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
     scanned.learn_bank("ants", "ants", settings=everything)
-    scanned.score(bank="ants", method="ants")
+    scanned.use("ants", "ants")
     found = scanned.explain("blue-02.png", k=40)
     assert found.bank_name == "ants" and found.method_id.startswith("ants(")
     origins = {label.label: label.made_by for label in found.labels if label.made_by and label.made_by.role}

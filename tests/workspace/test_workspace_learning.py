@@ -136,7 +136,7 @@ def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_works
         for source in sources:
             workspace.scan(source)
         banks.append(workspace.learn_bank(**ants()).bank_digest)
-        workspace.score(bank="ants", method="ants")
+        workspace.use("ants", "ants")
         scores.append(workspace.sql("select image_id, id_score from report.scores order by image_id").to_pylist())
     assert banks[0] == banks[1] and scores[0] == scores[1] and len(scores[0]) == 60
 

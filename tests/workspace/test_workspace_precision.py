@@ -55,13 +55,13 @@ def test_a_calibration_on_fast_scores_does_not_judge_full_ones(scanned, tmp_path
 def test_an_image_is_explained_under_the_precision_that_the_views_show(scanned):
     """Whatever is configured now."""
     full = Workspace.open(scanned.layout.root, overrides=FULL)
-    full.score()
+    full.use("base", "neglabel")
     uri = scanned.sql("select uri from report.scores order by uri limit 1").to_pylist()[0]["uri"]
     explained = scanned.explain(uri)
     assert "precision=full" in explained.method_id
     stored = scanned.sql(f"select log_odds from report.scores where uri = '{uri}'").to_pylist()[0]
     assert explained.log_odds == stored["log_odds"]
-    scanned.score()
+    scanned.use("base", "neglabel")
     assert "precision" not in full.explain(uri).method_id
 
 

@@ -10,9 +10,10 @@ from curator.errors import UsageError
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.naming import name_stored
 from curator.workspace.judge.night_cuts import judge_nights
-from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by, select
+from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
 from curator.workspace.judge.scoring import score_stored
 from curator.workspace.session import reading, writing
 
@@ -33,11 +34,11 @@ class Scoring:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """What a rescoring did. `shown`: the report views show it now."""
+    """What a rescoring did. `ruled_by`: what rules, as before."""
 
     run_id: str
     scorings: tuple[Scoring, ...]
-    shown: bool
+    ruled_by: InForce | None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,25 +49,25 @@ def run_scoring(
 ) -> ScoreSummary:
     """Score the stored vectors under each bank with each method, all methods of a bank in one pass.
 
-    `where`: an SQL condition on report.scores; other images are left out. The report views then show what they showed,
-    as they do when there are several scorings: `report.compare` has them side by side.
+    `where`: an SQL condition on report.scores; other images are left out. What rules stays as it is, and the report
+    views show what they showed: `report.compare` has all scorings side by side.
     """
     only = None if where is None else matching_images(context, where)
     arguments = {"banks": list(banks), "methods": list(methods), "where": where}
-    shown = only is None and len(banks) < 2 and len(methods) < 2
     with writing(context, "score", arguments) as ledger:
         encoder_id = context.encoder_id(ledger.database)
         scorings: list[Scoring] = []
         for address in banks or (context.config.scan.bank,):
             bank = context.bank_for(ledger, address, encoder_id=encoder_id)
-            scorings += score_bank(context, ledger, bank, methods, only, shown=shown)
+            scorings += score_bank(context, ledger, bank, methods, only)
         named_by = context.find_bank(ledger.database, context.config.scan.bank, encoder_id=encoder_id) or bank
         name_stored(ledger, context.namer(named_by), context.layout.vectors(encoder_id))
-    return ScoreSummary(ledger.run_id, tuple(scorings), shown)
+        ruled_by = InForce.of(ledger.database)
+    return ScoreSummary(ledger.run_id, tuple(scorings), ruled_by)
 
 
 def score_bank(
-    context: Context, ledger: Ledger, bank: Bank, methods: Sequence[str], only: frozenset[str] | None, *, shown: bool
+    context: Context, ledger: Ledger, bank: Bank, methods: Sequence[str], only: frozenset[str] | None
 ) -> list[Scoring]:
     """The scorings of one bank."""
     scorer = context.scorer(bank, *methods, database=ledger.database)
@@ -76,8 +77,6 @@ def score_bank(
         policy, note = policy_in_force(ledger, bank, method)
         if only is None:
             judge_nights(ledger, policy, method)
-        if shown:
-            select(ledger, bank, method, policy)
         found = ledger.database.row("count_flags_of", **scored_by(bank, method)) or {}
         scorings.append(
             Scoring(

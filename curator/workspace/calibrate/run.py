@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curator.errors import UsageError
 from curator.lake import Source
-from curator.methods import Method, resolve_method
+from curator.methods import Method
 from curator.policy import Calibration, Policy, Rule, calibrated_policy
 from curator.policy.classes import POOLED, own_classes
 from curator.policy.conformal import Scores, sorted_scores
@@ -27,11 +26,11 @@ from curator.store import Ledger
 from curator.store.ledger import utc_now
 from curator.store.tables import uri_table
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce, put_in_force
 from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
-from curator.workspace.judge.policies import policy_of, record_policy, scored_by, select
+from curator.workspace.judge.policies import bank_label, record_policy, scored_by
 from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.judge.shortage import shortage
-from curator.workspace.look.explain import without_measured
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
@@ -41,7 +40,9 @@ from curator.workspace.session import writing
 @dataclass(frozen=True, slots=True)
 class CalibrationSummary:
     """A threshold and where it comes from. `min_id_score` and `min_log_odds` are None where nothing can be flagged, and
-    for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own."""
+    for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own.
+    `flagged`, `scored`: images of the lake under it. `ruled_by`: what rules now; `ruled_before`: what did before, where
+    that was something else."""
 
     run_id: str
     policy_id: str
@@ -59,6 +60,15 @@ class CalibrationSummary:
     warning: str | None
     flagged: int
     scored: int
+    bank: str = ""
+    method_id: str = ""
+    ruled_by: InForce | None = None
+    ruled_before: InForce | None = None
+
+    @property
+    def rules(self) -> bool:
+        """Whether the policy is in force."""
+        return self.ruled_by is not None and self.ruled_by.policy_id == self.policy_id
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,17 +106,21 @@ def run_calibration(
     *,
     rule: Rule,
     name: str | None,
+    bank: str | None = None,
+    method: str | None = None,
     wait_seconds: float = 0.0,
 ) -> CalibrationSummary:
-    """Score reference ID images, all that are there unless sources are named, and let a policy of the rule decide.
+    """Score reference ID images, all that are there unless sources are named, and make a policy of the rule.
 
-    Raises UsageError when there are none.
+    It is in force at once where it is of the configured bank and method, or of those that rule. A policy of others
+    changes nothing that anybody sees until it is put in use. Raises UsageError when there are no images.
     """
     opened = open_sources(sources, context.config.scan)
     names = [item.name for item in opened]
     arguments = {"sources": names, "rule": rule.as_json()}
     with writing(context, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
-        scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference")
+        asked = (bank, method)
+        scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference", asked=asked)
         values = sorted_scores(reference.log_odds)
         calibration_id = reference.calibration_id(scored_by(scorer.bank, scorer.method))
         own, pooled = _classes(rule, reference, scorer.bank.id_count)
@@ -125,10 +139,14 @@ def run_calibration(
             record_policy(ledger, policy, scorer.method)
             _record_classes(ledger, policy, scorer.method, rule, own)
         judge_nights(ledger, policy, scorer.method)
-        select(ledger, scorer.bank, scorer.method, policy)
-        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        scoring = scored_by(scorer.bank, scorer.method)
+        ruling, before = InForce.of(ledger.database), None
+        if asked == (None, None) or (ruling and ruling.scoring == scoring):
+            ruling, before = put_in_force(ledger, scoring, policy)
+        counts = ledger.database.row("count_flags_of", **scoring) or {}
         measured = replace(measured, warning=shortage(ledger.database, policy))
-        return _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
+        summary = _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
+        return replace(summary, bank=bank_label(ledger.database, scorer.bank), ruled_by=ruling, ruled_before=before)
 
 
 def _summary(
@@ -154,40 +172,29 @@ def _summary(
         warning=measured.warning,
         flagged=int(counts["flagged"]),
         scored=int(counts["scored"]),
+        method_id=method.method_id,
     )
 
 
-def use_policy(context: Context, name: str) -> Policy:
-    """Let a policy that was made before decide again: one row. Raises UsageError for one that is not there."""
-    with writing(context, "calibrate use", {"name": name}) as ledger:
-        found = ledger.database.row("find_named_policy", name=name)
-        if found is None:
-            raise UsageError(f"no policy is called {name!r}", hint="see `curator calibrate list`")
-        scoring = {key: str(found[key]) for key in ("encoder_id", "bank_digest", "method_id")}
-        if not found["selected"]:
-            raise UsageError(
-                f"policy {name} is of {found['method_id']} on bank {found['bank_name']}, which the views do not show",
-                hint=f"show them: curator score --bank {found['bank_name']}@{found['bank_digest'][:12]} --method NAME",
-            )
-        policy = policy_of(found, scoring)
-        if policy.rule is not None and policy.rule.kind == "fdr":
-            bank = context.known_bank(ledger.database, f"{found['bank_name']}@{found['bank_digest']}")
-            judge_nights(ledger, policy, resolve_method(without_measured(policy.method_id), bank))
-        ledger.select(**scoring, policy_id=policy.policy_id)
-    return policy
-
-
 def reference_scores(
-    context: Context, ledger: Ledger, sources: Sequence[Source], watcher: ScanWatcher, *, role: str
+    context: Context,
+    ledger: Ledger,
+    sources: Sequence[Source],
+    watcher: ScanWatcher,
+    *,
+    role: str,
+    asked: tuple[str | None, str | None] = (None, None),
 ) -> tuple[Scorer, ReferenceScores]:
-    """Take the sources in and score them, under the bank and method configured; without sources, what is there."""
-    database = ledger.database
+    """Take the sources in and score them; without sources, what is there. `asked`: the bank and the method, None: those
+    configured."""
+    database, (address, method) = ledger.database, asked
     if sources:
         request = ScanRequest(tuple(item.name for item in sources), role=role)
-        bank, listed = take_in(context, ledger, sources, request, watcher)
+        bank, listed = take_in(context, ledger, sources, request, watcher, bank=address)
     else:
-        bank = context.bank_for(ledger, context.config.scan.bank, encoder_id=context.encoder_id(database))
-    scorer = context.scorer(bank, database=database)
+        address = address or context.config.scan.bank
+        bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
+    scorer = context.scorer(bank, method, database=database)
     score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id))
     scoring = scored_by(scorer.bank, scorer.method)
     if not sources:

@@ -1,4 +1,4 @@
-"""Which policy rules for a bank and a method, and what the report views show."""
+"""Which policy rules for a bank and a method."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ from curator.types import Bank
 def scored_by(bank: Bank, method: Method) -> dict[str, str]:
     """What names a scoring, as parameters of queries."""
     return {"encoder_id": bank.encoder_id, "bank_digest": bank.digest, "method_id": method.method_id}
+
+
+def without_measured(method: str) -> str:
+    """A method as it could have been asked for; of an id, without what was measured on the reference images."""
+    if not method.endswith(")"):
+        return method
+    name, _, listed = method.removesuffix(")").partition("(")
+    measured = ("reference", "text_", "image_")
+    kept = [item for item in listed.split(",") if item and not item.startswith(measured)]
+    return f"{name}:{','.join(kept)}"
 
 
 def record_policy(ledger: Ledger, policy: Policy, method: Method) -> None:
@@ -50,8 +60,8 @@ def policy_of(row: Mapping[str, Any], scored_by: Mapping[str, str]) -> Policy:
 
 
 def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy | None, str]:
-    """The policy chosen last for this bank and method, else the newest calibrated, else the stated default; and a note
-    that says which."""
+    """The policy chosen or calibrated last for this bank and method, else the stated default; and a note that says
+    which."""
     if (found := ledger.database.row("find_policy", **scored_by(bank, method))) is None:
         try:
             policy = default_policy(bank, method, rule="label_for_label")
@@ -60,16 +70,21 @@ def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy 
         record_policy(ledger, policy, method)
         found = ledger.database.row("find_policy", **scored_by(bank, method)) or {}
     policy = policy_of(found, scored_by(bank, method))
-    note = f"flagged below id_score {found['min_id_score']:.4g}"
+    other = _calibrated_on_the_other_precision(ledger, bank, method) if policy.rule is None else None
+    seen = f"; policy {other} judges scores of the other precision only" if other else ""
+    return policy, f"{policy_note(policy, found['min_id_score'])}{seen}"
+
+
+def policy_note(policy: Policy, min_id_score: float) -> str:
+    """What a policy flags, in words."""
+    note = f"flagged below id_score {min_id_score:.4g}"
     if policy.rule is None:
-        other = _calibrated_on_the_other_precision(ledger, bank, method)
-        seen = f"policy {other} judges scores of the other precision only, " if other else ""
-        return policy, f"{note}, a default ({policy.provenance['rule']}); {seen}see `curator calibrate`"
+        return f"{note}, a default ({policy.provenance['rule']}); see `curator calibrate`"
     if policy.rule.kind == "fdr":
-        return policy, f"flagged so that {policy.rule.level:g} of the flags of a night are false (policy {policy.name})"
+        return f"flagged so that {policy.rule.level:g} of the flags of a night are false (policy {policy.name})"
     if math.isinf(policy.min_log_odds) and not policy.rule.by_class:
-        return policy, f"nothing can be flagged: policy {policy.name} has too few references"
-    return policy, f"{note}{', by class' if policy.rule.by_class else ''} (policy {policy.name})"
+        return f"nothing can be flagged: policy {policy.name} has too few references"
+    return f"{note}{', by class' if policy.rule.by_class else ''} (policy {policy.name})"
 
 
 def _calibrated_on_the_other_precision(ledger: Ledger, bank: Bank, method: Method) -> str | None:
@@ -79,12 +94,7 @@ def _calibrated_on_the_other_precision(ledger: Ledger, bank: Bank, method: Metho
     return str(found["name"]) if found and policy_of(found, scored_by(bank, other)).rule is not None else None
 
 
-def select(ledger: Ledger, bank: Bank, method: Method, policy: Policy | None) -> None:
-    """Make the report views show this bank, method and policy."""
-    ledger.select(**scored_by(bank, method), policy_id=policy.policy_id if policy else None)
-
-
 def bank_label(database: Database, bank: Bank) -> str:
-    """A bank version for a person's eye: `base v2`."""
+    """The address of a bank version: `base@v2`."""
     row = database.row("find_bank", name=bank.name, digest_prefix=bank.digest, encoder_id=None) or {}
-    return f"{bank.name} v{row.get('version', '?')}"
+    return f"{bank.name}@v{row.get('version', '?')}"

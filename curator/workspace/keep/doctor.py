@@ -13,9 +13,12 @@ from importlib.util import find_spec
 from curator.errors import CuratorError, WorkspaceError
 from curator.generators import check_address
 from curator.generators.requests import Role
+from curator.methods import MethodSpec
 from curator.review.journal import ASIDE, PATTERN, kept_aside, read_journal
 from curator.store import Database, run_checks
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
+from curator.workspace.judge.policies import without_measured
 from curator.workspace.judge.shortage import selected_shortage
 from curator.workspace.keep.integrity import INTEGRITY, Finding, bank_specs
 from curator.workspace.lock import describe_holder, is_locked, read_holder
@@ -56,6 +59,7 @@ def examine(context: Context, *, check: bool = False) -> list[Finding]:
         ("ledger", _ledger),
         ("vectors", _vector_files),
         ("reviews", _reviews),
+        ("ruling", _ruling),
         ("calibration", _references),
     ]
     if check and not is_new(context.layout):
@@ -241,6 +245,30 @@ def _reviews(context: Context) -> Iterator[Finding]:
             yield Finding("reviews", "warning", message, remedy)
     if waiting:
         yield Finding("reviews", "ok", f"{waiting} decisions wait: the next command about reviews records them")
+
+
+def _ruling(context: Context) -> Iterator[Finding]:
+    """What rules, and whether the next scan would go by something else, as curator.toml or a newer bank says."""
+    if not context.layout.snapshot.is_file():
+        return
+    address, method = context.config.scan.bank, context.config.scan.method
+    with reading(context.layout) as database:
+        if (ruling := InForce.of(database)) is None:
+            return
+        name, _, digest = address.partition("@")
+        bank = database.row("find_bank", name=name, digest_prefix=digest, encoder_id=ruling.encoder_id)
+    named = f"{name}@v{bank['version']}" if bank else address
+    is_bank = bank is not None and bank["bank_digest"] == ruling.bank_digest
+    if is_bank and MethodSpec.parse(method).name == MethodSpec.parse(ruling.method_id).name:
+        yield Finding("ruling", "ok", f"ruled by {ruling}")
+        return
+    keep = f"{ruling.bank} {without_measured(ruling.method_id)}"
+    yield Finding(
+        "ruling",
+        "warning",
+        f"ruled by {ruling}, and the next scan puts bank {named}, method {method} in force, as the configuration says",
+        f"leave it so, or keep what rules by `curator use {keep}`",
+    )
 
 
 def _references(context: Context) -> Iterator[Finding]:

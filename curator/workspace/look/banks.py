@@ -175,7 +175,7 @@ def page_of(context: Context, address: str) -> str:
 def _flags_note(scoring: Row | None, counted: Sequence[Row]) -> str:
     """What the counts of flags on the page are of."""
     if scoring is None:
-        return "no image was scored under this version: `curator score --bank` does it"
+        return "no image was scored under this version: `curator score --bank NAME` does it"
     flagged = sum(row["flags"] for row in counted)
     return f"{flagged} of {scoring['scored']} scored images, by {scoring['method_id']}, policy {scoring['policy_name']}"
 

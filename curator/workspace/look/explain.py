@@ -25,7 +25,8 @@ from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Vectors
 from curator.workspace.context import Context
-from curator.workspace.judge.policies import scored_by
+from curator.workspace.judge.in_force import InForce
+from curator.workspace.judge.policies import scored_by, without_measured
 from curator.workspace.judge.reference import ReferenceSet, load_reference
 from curator.workspace.judge.ruling import Ruling
 from curator.workspace.judge.scoring import Scorer
@@ -66,6 +67,7 @@ class Explanation:
     `deciding`: the one label without which the image would be on the other side of the cut, if there is one among the
     `tried`: so many nearest of each role were each left out, and the score computed anew, by exact cosines.
     `removal_note`: why that says nothing, where it does not.
+    `ruled_by`: what rules the lake, which may be another bank, method and policy than those that are explained.
     """
 
     uri: str
@@ -90,6 +92,7 @@ class Explanation:
     labels: tuple[ExplainedLabel, ...]
     reference: tuple[Row, ...]
     neighbours: tuple[Row, ...]
+    ruled_by: InForce | None = None
     thumbnail: bytes | None = None
     thumbnail_fault: str | None = None
 
@@ -160,6 +163,7 @@ def explain_image(
             neighbours=tuple(nearest_images(context, database, encoder_id, vector, k, but=image_id).to_pylist()),
             **ruling.as_facts(scorer),
             **_bank(database, scorer),
+            ruled_by=InForce.of(database),
             **(_thumbnail(context, database, image, image_id) if picture else {}),
         )
 
@@ -183,16 +187,6 @@ def find_scorer(context: Context, database: Database, bank: str | None, method: 
 def _name_of(database: Database, digest: str) -> str:
     row = database.row("find_bank", name=None, digest_prefix=digest, encoder_id=None)
     return str(row["name"]) if row else ""
-
-
-def without_measured(method: str) -> str:
-    """A method as it could have been asked for; of an id, without what was measured on the reference images."""
-    if not method.endswith(")"):
-        return method
-    name, _, listed = method.removesuffix(")").partition("(")
-    measured = ("reference", "text_", "image_")
-    kept = [item for item in listed.split(",") if item and not item.startswith(measured)]
-    return f"{name}:{','.join(kept)}"
 
 
 def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors, k: int) -> list[Attribution]:

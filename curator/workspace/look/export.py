@@ -25,6 +25,7 @@ from curator.paths import expanded
 from curator.store.queries import NamedQuery
 from curator.urls import scheme_of
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.look.neighbours import wanted_images
 from curator.workspace.outputs import check_destination, put_output
 from curator.workspace.session import reading
@@ -58,7 +59,8 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export did. parts_kept: what was there already from a run before."""
+    """What an export did. parts_kept: what was there already from a run before. ruled_by: the bank, method and policy
+    that judged the images, as of when the export began."""
 
     to: str
     format: str
@@ -67,6 +69,7 @@ class ExportSummary:
     files: int
     parts: int
     parts_kept: int
+    ruled_by: Mapping[str, str | None] | None = None
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -114,7 +117,8 @@ def _rows(context: Context, queries: Mapping[str, NamedQuery], request: ExportRe
             representatives=request.one_of_each_group,
             most=NO_LIMIT if request.limit is None else request.limit,
         )
-    return as_exported(rows)
+        ruling = InForce.of(database)
+    return as_exported(rows, ruling and ruling.as_json())
 
 
 def _chosen(context: Context, queries: Mapping[str, NamedQuery], request: ExportRequest) -> list[str]:

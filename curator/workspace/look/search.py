@@ -15,6 +15,7 @@ from curator.vectors import (
     load_recipe,
 )
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.look.neighbours import (
     find_vector,
     image_collection,
@@ -89,8 +90,11 @@ def list_indexes(context: Context) -> pa.Table:
 
 
 def _bank(context: Context, database: Database) -> Bank:
-    name = context.config.scan.bank
-    bank = context.find_bank(database, name, encoder_id=context.encoder_id(database))
+    """The bank version that rules, or else the configured one."""
+    ruling, name, encoder_id = InForce.of(database), context.config.scan.bank, context.encoder_id(database)
+    if ruling is not None and ruling.encoder_id == encoder_id:
+        return context.known_bank(database, ruling.bank_address)
+    bank = context.find_bank(database, name, encoder_id=encoder_id)
     if bank is None:
         raise BankError(f"bank {name} has no version yet", hint=f"run `curator bank build {name}`")
     return bank

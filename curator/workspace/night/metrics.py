@@ -111,6 +111,11 @@ def night_metrics(summary: ScanSummary) -> Iterable[Metric]:
     yield _by("scan_stage_seconds", "Wall time of the stages of the last scan.", "stage", summary.stage_seconds)
     yield _gauge("lake_images", "Images in the lake that have a score.", summary.scored)
     yield _gauge("lake_flagged_images", "Images in the lake that are flagged.", summary.flagged)
+    if (ruling := summary.ruled_by) is not None:
+        names = {"bank": ruling.bank, "method": ruling.method_id, "policy": ruling.policy or "none"}
+        yield _gauge("ruled_by_info", "The bank, method and policy by which the lake is judged.", 1, **names)
+        changed = summary.ruled_before is not None
+        yield _gauge("scan_ruling_changed", "Whether the last scan put another of them in force.", changed)
 
 
 def ledger_metrics(layout: Layout) -> list[Metric]:

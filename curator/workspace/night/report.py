@@ -37,6 +37,7 @@ from curator.report.statistics import wilson
 from curator.store import Database
 from curator.store.tables import Row
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.shortage import selected_shortage
 from curator.workspace.look.arrivals import Arrivals
 from curator.workspace.look.pictures import thumbnails
@@ -110,6 +111,7 @@ def _gather(
         item["reason"] = reasons.get(item["image_id"])
     return {
         "night": cast(NightFacts, {key: plain[key] for key in NightFacts.__annotations__}),
+        "ruled_by": InForce.of_row(selection).as_json() if selection else None,
         "decided_by": _decided_by(database, selection),
         "accounting": cast(Accounting, {key: plain[key] for key in Accounting.__annotations__}),
         "lake": plain_row(database.row("accounting", limit=1) or {}),

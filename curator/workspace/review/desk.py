@@ -20,6 +20,7 @@ from curator.review.reviews import BadReview, checked_reviewer, parse_review
 from curator.review.server import BadRequest, ReviewServer
 from curator.store.ledger import utc_now
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.logs import log
 from curator.workspace.look.pictures import thumbnail
 from curator.workspace.review.record import collect_if_free, record_reviews
@@ -42,6 +43,7 @@ class ReviewDesk:
         self._context = context
         with reading(context.layout) as database:
             rows = database.rows("list_review_queue", limit=limit)
+            self._ruling = InForce.of(database)
         self._items = {row["image_id"]: {name: row[name] for name in FACTS} for row in rows}
         self._shown = set(self._items) | {name for row in rows for name in row["members"] or ()}
         self._one = threading.Lock()  # decoding is not for several threads; nor is a snapshot that is being made
@@ -54,7 +56,9 @@ class ReviewDesk:
         return len(self._items)
 
     def items(self) -> Mapping[str, object]:
-        return {"reviewer": self._reviewer, "items": list(self._items.values())}
+        ruling = self._ruling
+        told = {"ruled_by": ruling and ruling.as_json(), "ruling": f"Ruled by {ruling}" if ruling else ""}
+        return {"reviewer": self._reviewer, **told, "items": list(self._items.values())}
 
     def picture(self, image_id: str) -> bytes | None:
         if image_id not in self._shown:

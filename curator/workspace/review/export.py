@@ -18,12 +18,13 @@ from curator.review.tables import csv_bytes, jsonl_bytes
 from curator.store import Database
 from curator.store.tables import Row
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.look.pictures import read_pictures, thumbnails
 from curator.workspace.session import new_run_id, reading
 
 Style: TypeAlias = Literal["csv", "jsonl", "fiftyone", "label-studio"]
 SIDE = 512  # of the pictures inside Label Studio's tasks
-FACTS = ("why", "uri", "images", "flagged", "id_score", "top_id", "top_negative")
+FACTS = ("why", "uri", "images", "flagged", "id_score", "top_id", "top_negative", "ruled_by")
 ANSWERS = ("image_id", "group_id", "export_id", "decision", "wrong_label", "note", "reviewer", "reviewed_at")
 
 
@@ -36,6 +37,7 @@ class ReviewExport:
     items: int
     export_id: str
     left_out: Mapping[str, str]
+    ruled_by: InForce | None
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -53,21 +55,21 @@ def export_reviews(context: Context, path: Path, *, style: Style, limit: int, de
         rows = database.rows("list_reviews" if decided else "list_review_queue", limit=limit)
         if not rows:
             raise UsageError("there is nothing to export", hint="scan first, or see `curator query review_queue`")
-        items = [_item(row, export_id) for row in rows]
+        ruling = InForce.of(database)
+        items = [_item(row, export_id, ruling) for row in rows]
         try:
             left_out = _write(context, database, path, style, items)
         except OSError as fault:
             raise UsageError(f"{path}: cannot be written: {fault.strerror}") from fault
-    return ReviewExport(str(path), style, len(items) - len(left_out), export_id, left_out)
+    return ReviewExport(str(path), style, len(items) - len(left_out), export_id, left_out, ruling)
 
 
-def _item(row: Row, export_id: str) -> Row:
-    shown = {name: row.get(name) for name in (*FACTS, *ANSWERS)} | {"export_id": export_id}
+def _item(row: Row, export_id: str, ruling: InForce | None) -> Row:
+    shown = {name: row.get(name) for name in (*FACTS, *ANSWERS)} | {"export_id": export_id, "ruled_by": str(ruling)}
     when = shown["reviewed_at"]
     return shown | {
         "reviewed_at": when.isoformat() if when else None,
         "format": row["format"],
-        "method_id": row["method_id"],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from curator.endings import Ending
 from curator.store import ListingCounts
+from curator.workspace.judge.in_force import InForce
 
 
 class ScanWatcher(Protocol):
@@ -51,6 +52,7 @@ class ScanSummary:
 
     passed_over: members of archives that were read, as `ignored` of the listings has files.
     scored, flagged: images of the whole lake; new_scored, new_flagged: those that arrived in this run.
+    ruled_by: what judges the lake now; ruled_before: what did before, where that was something else.
     stage_seconds: wall time. ending, broken_limits: what the limits that were set make of the night.
     """
 
@@ -75,6 +77,8 @@ class ScanSummary:
     method_id: str = ""
     policy: str = ""
     policy_note: str = ""
+    ruled_by: InForce | None = None
+    ruled_before: InForce | None = None
     seconds: float = 0.0
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     ending: Ending = "done"

@@ -16,9 +16,10 @@ from curator.store.shards import known_images
 from curator.types import Bank
 from curator.vectors.recipes import load_recipe
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import put_in_force
 from curator.workspace.judge.naming import Namer, name_stored
 from curator.workspace.judge.night_cuts import judge_nights
-from curator.workspace.judge.policies import bank_label, policy_in_force, select
+from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
 from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.logs import log, log_event, stage, stage_seconds
 from curator.workspace.names import check_option
@@ -66,7 +67,7 @@ def _patterns(context: Context, request: ScanRequest) -> dict[str, list[str]]:
 
 
 def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> ScanSummary:
-    """Scan the sources into the lake, score, and flag under the policy in force."""
+    """Scan the sources into the lake, score, and flag by the configured bank and method and their policy in force."""
     started = time.perf_counter()
     sources = _open_sources(context, request)
     check_surroundings(context)
@@ -87,7 +88,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
             rescored = sum(score_stored(ledger, scorer, folder).values())
             done["named"] = name_stored(ledger, context.namer(scorer.bank), folder)
             judge_nights(ledger, policy, scorer.method)
-            select(ledger, scorer.bank, scorer.method, policy)
+            ruled_by, ruled_before = put_in_force(ledger, scored_by(scorer.bank, scorer.method), policy)
             done["rescored"] = rescored
         with stage("near_duplicates") as done:
             done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
@@ -103,6 +104,8 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         stage_seconds=stages,
         policy=policy.name if policy else "none",
         policy_note=note,
+        ruled_by=ruled_by,
+        ruled_before=ruled_before,
         seconds=round(time.perf_counter() - started, 3),
     )
 

@@ -1,0 +1,97 @@
+"""What rules the lake: the bank version, method and policy by which the report views judge every image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from curator.policy import Policy
+from curator.policy.policy import rule_of
+from curator.store import Database, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What rules. `bank`: an address, `base@v2`. `policy`: None where nothing can be flagged, for want of a cut.
+    `calibrated`: the options of `curator calibrate` that the policy was made with; None for a default."""
+
+    bank: str
+    method_id: str
+    policy: str | None
+    calibrated: str | None
+    bank_digest: str
+    policy_id: str | None
+    encoder_id: str
+
+    @classmethod
+    def of(cls, database: Database) -> Self | None:
+        """None where nothing was scored yet."""
+        row = database.row("show_selection")
+        return None if row is None else cls.of_row(row)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """row: of the query `show_selection`."""
+        rule = rule_of(json.loads(row["policy_provenance"])) if row["policy_provenance"] else None
+        return cls(
+            bank=f"{row['bank_name']}@v{row['bank_version']}",
+            method_id=row["method_id"],
+            policy=row["policy_name"],
+            calibrated=rule.options if rule else None,
+            bank_digest=row["bank_digest"],
+            policy_id=row["policy_id"],
+            encoder_id=row["encoder_id"],
+        )
+
+    @property
+    def bank_address(self) -> str:
+        """The bank version by its digest, whatever encoder it is of."""
+        return f"{self.bank.partition('@')[0]}@{self.bank_digest}"
+
+    @property
+    def scoring(self) -> dict[str, str]:
+        """What names the scoring, as parameters of queries."""
+        return {"encoder_id": self.encoder_id, "bank_digest": self.bank_digest, "method_id": self.method_id}
+
+    def __str__(self) -> str:
+        return f"bank {self.bank}, method {self.method_id}, policy {self.policy or 'none'}"
+
+    def as_json(self) -> dict[str, str | None]:
+        return asdict(self)
+
+
+def ruled_lines(now: InForce, before: InForce | None) -> list[str]:
+    """One line that says what rules, and what ruled before where that was something else; and where a calibrated policy
+    was left behind, how to make another."""
+    if before is None:
+        return [f"ruled by {now}"]
+    said = [f"ruled by {now} now; before: {_differing(before, now)}"]
+    if before.calibrated and not now.calibrated and before.scoring != now.scoring:
+        what = f"bank {before.bank}" if before.bank_digest != now.bank_digest else f"method {before.method_id}"
+        said.append(
+            f"policy {before.policy} is of {what} and judges nothing else: "
+            f"`curator calibrate {before.calibrated}` makes one of what rules now"
+        )
+    return said
+
+
+def _differing(before: InForce, now: InForce) -> str:
+    """The parts of what ruled before that are others now."""
+    parts = {
+        f"bank {before.bank}": before.bank_digest != now.bank_digest,
+        f"method {before.method_id}": before.method_id != now.method_id,
+        f"policy {before.policy or 'none'}": before.policy != now.policy,
+    }
+    return ", ".join(name for name, differs in parts.items() if differs) or f"an earlier policy {before.policy}"
+
+
+def put_in_force(ledger: Ledger, scoring: Mapping[str, str], policy: Policy | None) -> tuple[InForce, InForce | None]:
+    """Let a scoring and a policy rule: the report views judge by them from now on. Returns what rules now, and what
+    ruled before where that was something else. scoring: `encoder_id`, `bank_digest` and `method_id`."""
+    before = InForce.of(ledger.database)
+    ledger.select(**scoring, policy_id=policy.policy_id if policy else None)
+    now = InForce.of(ledger.database)
+    assert now is not None
+    return now, before if before != now else None
