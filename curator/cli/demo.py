@@ -13,12 +13,12 @@ from curator.cli.progress import ScanProgress
 from curator.cli.scan import echo_summary
 
 QUESTIONS = {
-    "What does not belong? The least ID first; top_negative is the label outside the ID labels that fits best.": """\
-select round(id_score, 3) as id_score, top_id, top_negative, uri
+    "What does not belong? The least ID first; name is the common word that fits best.": """\
+select name, round(id_score, 3) as id_score, uri
 from report.flagged
 order by id_score, uri""",
     "What was kept?": """\
-select round(id_score, 3) as id_score, top_id, top_negative, uri
+select name, round(id_score, 3) as id_score, top_id, uri
 from report.kept
 order by id_score desc, uri""",
     "What could not be processed, and why?": "select reason, detail, uri from report.rejects order by uri",

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from curator.printable import finite
 
-VERSION = 1  # of SCHEMA; a column that is added, renamed or changed raises it
+VERSION = 2  # of SCHEMA; a column that is added, renamed or changed raises it
 SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
         ("flagged", pa.bool_()),
         ("id_score", pa.float64()),
         ("log_odds", pa.float64()),
+        ("name", pa.string()),
+        ("name_margin", pa.float64()),
         ("top_id", pa.string()),
         ("top_id_cosine", pa.float64()),
         ("top_negative", pa.string()),
@@ -93,8 +95,8 @@ def digest_of(table: pa.Table) -> str:
 
 
 def label_of(row: Row) -> str:
-    """The label that decided: the nearest negative of a flagged image, the nearest ID label of a kept one."""
-    return str((row["top_negative"] if row["flagged"] else None) or row["top_id"])
+    """What people look for it under: a flagged image by its name, a kept one by its nearest ID label."""
+    return str(row["name"] if row["flagged"] else row["top_id"])
 
 
 def file_name(row: Row) -> str:

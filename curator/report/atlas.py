@@ -1,4 +1,4 @@
-"""Where the images of a night lie: a plane to look at, and clusters of what is flagged, each with a name.
+"""Where the images of a night lie: a plane to look at, and clusters of what is flagged.
 
 The plane is that of the two principal axes. It is linear: the same image lies at the same place in every report with
 the same axes, distances that it shows are real ones (seen from one side), nothing is made up between points, and it
@@ -12,6 +12,7 @@ as near to its centre as its own images do.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ SEED = 20010
 FIT_SAMPLE = 20_000  # vectors that the axes are fitted on
 MOST_CLUSTERS = 12
 EXAMPLES = 4
+MOST_NAMES = 3  # of a cluster
+UNSAID = ("unclear", "not named yet")  # names that are no word, as sql/macros/shown_name.sql has them
 NEAR = 0.1  # share of a cluster's own images that lie beyond its radius
 SAME = 0.95  # cosine from where an image is taken for one of a cluster of a single image
 
@@ -74,24 +77,19 @@ def on_canvas(places: NDArray[np.float32]) -> NDArray[np.uint16]:
 class Cluster:
     """Flagged images that lie together. members: positions among the vectors, the most typical first.
 
-    before: how many images flagged on earlier nights lie as near to its centre. cosine: of its label to its centre.
+    before: how many images flagged on earlier nights lie as near to its centre.
     """
 
     members: tuple[int, ...]
     before: int
-    label: str
-    cosine: float
 
     @property
     def is_new(self) -> bool:
         return self.before == 0
 
 
-def find_clusters(flagged: Vectors, before: Vectors, labels: Sequence[str], label_vectors: Vectors) -> list[Cluster]:
-    """Clusters of vectors (n, d), the new ones first, then by size. before: those flagged on earlier nights, (m, d).
-
-    labels, label_vectors: what a cluster may be called, by the one nearest to its centre.
-    """
+def find_clusters(flagged: Vectors, before: Vectors) -> list[Cluster]:
+    """Clusters of vectors (n, d), the new ones first, then by size. before: those flagged on earlier nights, (m, d)."""
     if not len(flagged):
         return []
     centres, owners = k_means(flagged, cluster_count(len(flagged)))
@@ -101,17 +99,24 @@ def find_clusters(flagged: Vectors, before: Vectors, labels: Sequence[str], labe
         members = np.flatnonzero(owners == number)
         members = members[np.argsort(-cosines[members], kind="stable")]
         radius = min(float(np.quantile(cosines[members], NEAR)), SAME)
-        named = label_vectors @ centres[number] if len(labels) else np.zeros(0)
-        best = int(named.argmax()) if len(labels) else -1
         found.append(
             Cluster(
                 members=tuple(members.tolist()),
                 before=int(np.sum(before @ centres[number] >= radius)) if len(before) else 0,
-                label=labels[best] if len(labels) else "",
-                cosine=float(named[best]) if len(labels) else 0.0,
             )
         )
     return sorted(found, key=lambda item: (not item.is_new, -len(item.members), item.members))
+
+
+def called(names: Sequence[str]) -> str:
+    """What images are called together: by the most frequent of their names until these are half of those that say
+    something, three at most; where none says anything, so."""
+    clear = Counter(name for name in names if name not in UNSAID)
+    said: list[str] = []
+    for name, _ in sorted(clear.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMES]:
+        if 2 * sum(clear[each] for each in said) < clear.total():
+            said.append(name)
+    return ", ".join(said) or (Counter(names).most_common(1)[0][0] if names else UNSAID[0])
 
 
 def cluster_count(images: int) -> int:

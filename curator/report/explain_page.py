@@ -8,7 +8,7 @@ from html import escape
 from curator.report.blocks import Row, brief, document, facts, image, table
 
 LABEL_COLUMNS = ("label", "cosine", "share", "id_score_without", "changes_flag", "source")
-IMAGE_COLUMNS = ("uri", "cosine", "id_score", "flagged", "top_id", "top_negative", "source_label")
+IMAGE_COLUMNS = ("uri", "name", "cosine", "id_score", "flagged", "top_id", "source_label")
 STATES = {
     "lake": "in the lake",
     "gone": "gone from the lake",
@@ -40,7 +40,9 @@ def _body(found: Row, verdict: str) -> Iterator[str]:
 
 def summary_of(found: Row) -> dict[str, object]:
     """The facts of an explanation in words, for a page or a terminal."""
+    margin = "" if found["name_margin"] is None else f" (margin {found['name_margin']:.2f})"
     return {
+        "name": found["name"] + margin,
         "image": STATES[found["state"]] + (f", {found['copies']} times" if found["copies"] > 1 else ""),
         "places": found["places"] if found["copies"] > 1 else None,
         "id_score": f"{found['id_score']:.4g} (log-odds {found['log_odds']:.4g})",

@@ -1,4 +1,5 @@
-"""The galleries of a night: a card for each image, with why it is flagged and how the label that decides was made."""
+"""The galleries of a night: a card for each image, called by its name; folded away, which labels decide and how the one
+that matters was made."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ ROLES = {"id": "ID labels", "negative": "negative labels"}
 def card(item: GalleryImage, thumbnail: Thumbnail) -> str:
     """A card; what filters compare is in its data attributes."""
     label = _label(item)
-    texts = [item["top_id"], item["top_negative"], label and label["label"]]
+    texts = [item["name"], item["top_id"], item["top_negative"], label and label["label"]]
     labels = escape("\n".join(dict.fromkeys(text or "" for text in texts)))
     cluster = "" if item["cluster"] is None else item["cluster"]
     kept = f'data-labels="{labels}" data-cluster="{cluster}" data-log-odds="{item["log_odds"]:.6g}"'
@@ -27,20 +28,29 @@ def card(item: GalleryImage, thumbnail: Thumbnail) -> str:
 
 
 def explained(item: GalleryImage) -> str:
-    """Why an image is flagged, in a few lines, and how the label that matters was made, folded away."""
-    negative = "no negative label" if item["top_negative"] is None else _quoted(item["top_negative"])
+    """What an image is called and how far it is from the cut, in a few lines; the labels are folded away."""
     lines = [
-        f"<strong>{negative}</strong>{_cosine(item['top_negative_cosine'])}",
-        f"rather than {_isolated(item['top_id'])}{_cosine(item['top_id_cosine'])}",
+        f"<strong>{_isolated(item['name'])}</strong>",
         f"id_score {item['id_score']:.3g}, {_margin(item['margin'])}",
-        *_reason(item),
     ]
     if item["source_label"]:
         lines.append(f"came as {_isolated(item['source_label'])}")
     if item["alike"] > 1:
         lines.append(f"and {item['alike'] - 1:,} more like it")
     address = f'<span class="muted address">{escape(item["uri"])}</span>'
-    return "<br>".join([*lines, address]) + _making(_label(item))
+    return "<br>".join([*lines, address]) + _details(item)
+
+
+def _details(item: GalleryImage) -> str:
+    """The nearest labels, with cosines in brackets, which of them decides, and how the one that matters was made."""
+    negative = "no negative label" if item["top_negative"] is None else _quoted(item["top_negative"])
+    lines = [
+        f"nearest negative label: {negative}{_cosine(item['top_negative_cosine'])}",
+        f"nearest ID label: {_quoted(item['top_id'])}{_cosine(item['top_id_cosine'])}",
+        *_reason(item),
+        *_making(_label(item)),
+    ]
+    return f'<details class="making"><summary>details</summary><p>{"<br>".join(lines)}</p></details>'
 
 
 def _label(item: GalleryImage) -> Row | None:
@@ -65,16 +75,15 @@ def _reason(item: GalleryImage) -> list[str]:
     return said
 
 
-def _making(label: Row | None) -> str:
+def _making(label: Row | None) -> list[str]:
     """The call that made a label, where one did."""
     if label is None or label["made_by"] is None:
-        return ""
+        return []
     made = label["made_by"]
     finished = made["finished_at"] and datetime.fromisoformat(made["finished_at"])
     told = {name: value for name, value in origin_facts({**made, "finished_at": finished}).items() if value}
-    lines = (f"<strong>{escape(name)}</strong>: {_isolated(brief(value))}" for name, value in told.items())
-    summary = f"<summary>how {_quoted(label['label'])} was made</summary>"
-    return f'<details class="making">{summary}<p>{"<br>".join(lines)}</p></details>'
+    lines = [f"<strong>{escape(name)}</strong>: {_isolated(brief(value))}" for name, value in told.items()]
+    return [f"how {_quoted(label['label'])} was made:", *lines]
 
 
 def _isolated(text: object) -> str:

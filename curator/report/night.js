@@ -18,7 +18,7 @@ function unpacked(data) {
     cluster: array(data.cluster, Uint8Array),
     logOdds: array(data.logOdds, Float32Array),
     topId: array(data.topId, Uint32Array),
-    topNegative: array(data.topNegative, Uint32Array),
+    name: array(data.name, Uint32Array),
   };
 }
 
@@ -43,7 +43,7 @@ function filter() {
   let flags = 0;
   for (let i = 0; i < map.count; i++) {
     const kept =
-      (named[map.topId[i]] || named[map.topNegative[i]]) &&
+      (named[map.topId[i]] || named[map.name[i]]) &&
       (want.cluster === "" || map.cluster[i] === Number(want.cluster)) &&
       map.logOdds[i] >= want.low && map.logOdds[i] <= want.high &&
       (!want.flagged || map.flagged[i] === 1);
@@ -124,7 +124,7 @@ function ring(pen, [x, y], r, colour) {
 }
 
 function told(i) {
-  const state = map.flagged[i] ? `flagged, ${map.labels[map.topNegative[i]] || "no negative label"}` : "kept";
+  const state = `${map.labels[map.name[i]]}, ${map.flagged[i] ? "flagged" : "kept"}`;
   const cluster = map.clusters[map.cluster[i]] ? `, cluster ${map.clusters[map.cluster[i]]}` : "";
   return `${state}, nearest ID label ${map.labels[map.topId[i]]}, log-odds ${map.logOdds[i].toPrecision(4)}${cluster}`;
 }

@@ -161,6 +161,8 @@ class ArrivedImage(TypedDict):
     id_score: float
     log_odds: float
     cut: float | None
+    name: str
+    name_margin: float | None
     top_id: str
     top_id_cosine: float | None
     top_negative: str | None
@@ -180,10 +182,9 @@ class GalleryImage(ArrivedImage):
 
 
 class ClusterData(TypedDict):
-    """Flagged images that lie together. before: how many flagged earlier lie there too."""
+    """Flagged images that lie together. name: of most of them. before: how many flagged earlier lie there too."""
 
-    label: str
-    cosine: float
+    name: str
     images: int
     new: bool
     before: int

@@ -25,7 +25,7 @@ class MapPoints:
     cluster: NDArray[np.uint8]
     log_odds: NDArray[np.float64]
     top_ids: Sequence[str]
-    top_negatives: Sequence[str]
+    names: Sequence[str]
     uris: Sequence[str]
     clusters: Sequence[str]
 
@@ -38,8 +38,8 @@ def packed(points: MapPoints) -> str:
 
     Addresses are those of the first flagged images, which the keyboard walks through.
     """
-    names = list(dict.fromkeys([*points.top_ids, *points.top_negatives]))
-    number = {name: place for place, name in enumerate(names)}
+    labels = list(dict.fromkeys([*points.top_ids, *points.names]))
+    number = {label: place for place, label in enumerate(labels)}
     walked = np.flatnonzero(points.flagged)[:MOST_ADDRESSES]
     content: dict[str, object] = {
         "count": len(points),
@@ -49,8 +49,8 @@ def packed(points: MapPoints) -> str:
         "cluster": _base64(points.cluster, "<u1"),
         "logOdds": _base64(points.log_odds, "<f4"),
         "topId": _base64(np.array([number[name] for name in points.top_ids]), "<u4"),
-        "topNegative": _base64(np.array([number[name] for name in points.top_negatives]), "<u4"),
-        "labels": names,
+        "name": _base64(np.array([number[name] for name in points.names]), "<u4"),
+        "labels": labels,
         "clusters": list(points.clusters),
         "walked": {"places": walked.tolist(), "uris": [points.uris[place] for place in walked]},
     }

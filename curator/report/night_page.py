@@ -248,7 +248,7 @@ def _map(view: NightView) -> str:
     )
     controls = (
         '<form class="filters" id="filters" aria-label="Filter the map and the galleries">'
-        '<label>Label contains <input type="search" id="label-filter" autocomplete="off"></label>'
+        '<label>Name or label contains <input type="search" id="label-filter" autocomplete="off"></label>'
         f'<label>Cluster <select id="cluster-filter"><option value="">all</option>{clusters}</select></label>'
         '<label>Log-odds from <input type="number" step="any" id="low-filter"></label>'
         '<label>to <input type="number" step="any" id="high-filter"></label>'
@@ -271,22 +271,21 @@ def _clusters(view: NightView) -> str:
     clusters = view.data["clusters"]
     if not clusters:
         return _section("clusters", "<p>Nothing that arrived tonight is flagged.</p>")
-    shown = "".join(_cluster(view, place, cluster) for place, cluster in enumerate(clusters))
+    shown = "".join(_cluster(view, cluster) for cluster in clusters)
     note = (
-        '<p class="muted">By k-means. A cluster is called by the negative label nearest to its centre, and is new when'
-        " no image flagged on an earlier night lies as near to the centre as its own do.</p>"
+        '<p class="muted">By k-means. A cluster is called by the most frequent names of its images, and is new when no'
+        " image flagged on an earlier night lies as near to the centre as its own do.</p>"
     )
     return _section("clusters", note, f'<ol class="clusters">{shown}</ol>')
 
 
-def _cluster(view: NightView, place: int, cluster: ClusterData) -> str:
+def _cluster(view: NightView, cluster: ClusterData) -> str:
     state = '<strong class="new">new</strong>' if cluster["new"] else f"{cluster['before']:,} like it before"
     said = f"{cluster['images']:,} images, {state}"
     pictures = "".join(
         f"<li>{blocks.shown(view.thumbnails[item['image_id']], item['uri'])}</li>" for item in cluster["examples"]
     )
-    name = escape(cluster["label"] or f"cluster {place + 1}")
-    return f'<li><h3>{name}</h3><p>{said}</p><ul class="strip">{pictures}</ul></li>'
+    return f'<li><h3>{escape(cluster["name"])}</h3><p>{said}</p><ul class="strip">{pictures}</ul></li>'
 
 
 def _gallery(view: NightView, name: Literal["certain", "doubtful"], said: str) -> str:
@@ -296,8 +295,8 @@ def _gallery(view: NightView, name: Literal["certain", "doubtful"], said: str) -
         return _section(name, f"<p>{none}</p>")
     figures = "".join(card(item, view.thumbnails.get(item["image_id"], Thumbnail(None))) for item in items)
     help_ = (
-        "One image of each group of near-duplicates; in brackets cosines. Arrow keys go from one to the next, Enter "
-        "opens one."
+        "One image of each group of near-duplicates, called by the common word that is nearest to it. Arrow keys "
+        "go from one to the next, Enter opens one."
     )
     note = f'<p class="muted">{escape(said)} {help_}</p>'
     return _section(name, note, f'<div class="gallery" data-gallery>{figures}</div>')

@@ -16,7 +16,7 @@ from curator.review.reviews import DECISIONS, FIELDS, Item, Line
 from curator.review.tables import json_of
 
 SAMPLES = "samples.json"
-FACTS = ("uri", "images", "flagged", "id_score", "why", "ruled_by")
+FACTS = ("uri", "name", "images", "flagged", "id_score", "why", "ruled_by")
 
 
 def samples_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:

@@ -21,7 +21,10 @@ CONTROLS = {
     "wrong_label": "text",
     "note": "text",
 }  # of the interface in docs/review.md
-SHOWN = ("image_id", "group_id", "uri", "images", "id_score", "top_id", "top_negative", "ruled_by", "export_id")
+SHOWN = (
+    *("image_id", "group_id", "uri", "name", "images", "id_score", "top_id", "top_negative", "ruled_by"),
+    "export_id",
+)
 
 
 def tasks_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:
@@ -33,7 +36,7 @@ def tasks_bytes(items: Sequence[Item], pictures: Mapping[str, str]) -> bytes:
 def _task(item: Item, picture: str) -> dict[str, object]:
     data = {name: item[name] for name in SHOWN if item.get(name) is not None}
     guess = "ood" if item["flagged"] else "id"
-    question = f"{item['images']} images like this; nearest: {item['top_id']} (ID), {item['top_negative']} (negative)"
+    question = f"{item['name']}: {item['images']} images like this; the nearest ID label is {item['top_id']}"
     choice = {"from_name": "decision", "to_name": "picture", "type": "choices", "value": {"choices": [guess]}}
     prediction = {"model_version": item["ruled_by"], "score": item["id_score"], "result": [choice]}
     return {"data": {"image": picture, "question": question, **data}, "predictions": [prediction]}

@@ -33,17 +33,16 @@ function show() {
   find("next").disabled = place >= items.length - 1;
   find("undo").disabled = decided.length === 0;
   if (!item) return;
-  find("title").textContent = item.uri.split("/").pop();
+  find("title").textContent = item.name;
   find("address").textContent = item.uri;
   find("picture").src = `pictures/${item.image_id}`;
-  find("picture").alt = `${item.uri.split("/").pop()}: nearest ID label ${item.top_id}, nearest negative ${item.top_negative}`;
-  const facts = find("facts");
-  facts.replaceChildren();
-  const rows = {
-    "Images alike": item.images, "Shown because": item.why, "id_score": Number(item.id_score).toPrecision(3),
-    "The policy says": item.flagged ? "OOD" : "ID", "Nearest ID label": item.top_id, "Nearest negative": item.top_negative,
-  };
-  for (const [name, value] of Object.entries(rows)) facts.append(element("dt", name), element("dd", value ?? "none"));
+  find("picture").alt = `${item.name}: ${item.uri.split("/").pop()}`;
+  showFacts("facts", {
+    "The policy says": item.flagged ? "OOD" : "ID", "Images alike": item.images, "Shown because": item.why,
+  });
+  showFacts("details", {
+    "id_score": Number(item.id_score).toPrecision(3), "Nearest ID label": item.top_id, "Nearest negative": item.top_negative,
+  });
   const members = find("members");
   members.replaceChildren();
   for (const id of item.members ?? []) {
@@ -63,6 +62,12 @@ function show() {
   }
   const said = item.decision ? `Decided: ${names[item.decision]}` : "";
   find("state").textContent = said + (item.wrong_label ? `, wrong label: ${item.wrong_label}` : "");
+}
+
+function showFacts(id, rows) {
+  const list = find(id);
+  list.replaceChildren();
+  for (const [name, value] of Object.entries(rows)) list.append(element("dt", name), element("dd", value ?? "none"));
 }
 
 function showLabels(item) {

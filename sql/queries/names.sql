@@ -15,3 +15,16 @@ delete from image_name
 using incoming_image_name as incoming
 where incoming.image_id = image_name.image_id
     and incoming.encoder_id = image_name.encoder_id;
+
+-- name: find_name
+-- The nearest word of an image, and its margin.
+select name, margin
+from image_name
+where encoder_id = $encoder_id
+    and image_id = $image_id;
+
+-- name: show_name
+-- What people read for a name and its margin.
+select
+    shown_name($name::varchar, $margin::double) as name,
+    $margin::double as name_margin;

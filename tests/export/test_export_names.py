@@ -38,7 +38,7 @@ hostile = st.sampled_from(
 )
 names = text | hostile
 FACTS = {
-    "night": date(2026, 1, 31), "flagged": True, "id_score": 0.25, "log_odds": -1.5, "top_id": "cat",
+    "night": date(2026, 1, 31), "flagged": True, "id_score": 0.25, "log_odds": -1.5, "name": "cap", "top_id": "cat",
     "top_id_cosine": 0.5, "top_negative": "lens cap", "top_negative_cosine": 0.25, "copies": 1, "width": 4, "height": 3,
     "format": "PNG", "byte_size": 10, "first_seen": datetime(2026, 1, 31, 2), "bank_name": "base", "bank_version": 1,
     "method_id": "neglabel", "policy_name": "default", "kind": "file",
@@ -89,7 +89,7 @@ def test_tables_give_every_name_back(tmp_path_factory, given_names):
 def test_links_have_a_path_each_inside_of_the_folder_that_a_file_system_takes(given_names, by_label):
     rows = [row_of(number, name) for number, name in enumerate(given_names)]
     for row, name in zip(rows, given_names, strict=True):
-        row["top_negative"] = name
+        row["name"] = name
     places = link_places(rows, by_label=by_label)
     assert len({links._key(place) for place in places}) == len(places)
     for place in places:
@@ -136,7 +136,7 @@ def test_parquet_carries_the_version_of_its_schema_and_nights_are_folders(tmp_pa
     paths = written(PARQUET, rows, tmp_path)
     assert [path.parent.name for path in paths] == ["night=2026-01-31", "night=2026-02-01"]
     head = pq.read_schema(paths[0])
-    assert json.loads(head.metadata[b"curator"]) == {"export_schema": 1}
+    assert json.loads(head.metadata[b"curator"]) == {"export_schema": 2}
     assert head.names == [name for name in SCHEMA.names if name != "night"]
     assert pq.ParquetFile(paths[0]).metadata.row_group(0).column(0).compression == "ZSTD"
 

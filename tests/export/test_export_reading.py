@@ -25,7 +25,7 @@ def rows(tmp_path) -> pa.Table:
     pq.write_table(pa.table({"image": CONTENTS}), path, row_group_size=50)
     found = [
         {"image_id": content_id(data), "uri": f"{path}#{row}", "object_uri": str(path), "kind": "parquet"}
-        | {"member": str(row), "byte_size": len(data), "format": "PNG", "flagged": True, "top_negative": "wall"}
+        | {"member": str(row), "byte_size": len(data), "format": "PNG", "flagged": True, "name": "wall"}
         for row, data in enumerate(CONTENTS)
     ]
     random.Random(2).shuffle(found)

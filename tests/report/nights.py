@@ -23,8 +23,9 @@ def picture(colour: str = "red") -> bytes:
 def item(number: int, *, text: str = "fog", cluster: int | None = 0, **more: Any) -> dict[str, Any]:
     return {
         "image_id": f"{number:032x}", "uri": f"/lake/{text}-{number}.png", "id_score": 0.01, "log_odds": -9.0 + number,
-        "top_id": "cat", "top_id_cosine": 0.1, "top_negative": text, "top_negative_cosine": 0.3, "source_label": text,
-        "group_id": f"{number:032x}", "present": True, "margin": -9.7 + number, "alike": 1, "cluster": cluster,
+        "name": text, "name_margin": 0.75, "top_id": "cat", "top_id_cosine": 0.1, "top_negative": text,
+        "top_negative_cosine": 0.3, "source_label": text, "group_id": f"{number:032x}", "present": True,
+        "margin": -9.7 + number, "alike": 1, "cluster": cluster,
         "reason": reason(text, decides=number == 0), **more,
     }  # fmt: skip
 
@@ -54,7 +55,7 @@ def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
     read = dict.fromkeys(("objects_listed", "objects_new", "objects_changed", "objects_unchanged", "objects_gone"), 1)
     read |= {"data_read": 14, "images": 12, "duplicates": 1, "rejects": 1, "decoded": 12}
     clusters = [
-        {"label": text, "cosine": 0.5, "images": 3, "new": new, "before": 0 if new else 4, "examples": certain[:2]}
+        {"name": text, "images": 3, "new": new, "before": 0 if new else 4, "examples": certain[:2]}
         for new in (True, False)
     ]
     made = {
@@ -102,7 +103,7 @@ def points(count: int = 12, *, flagged: int = 6, text: str = "fog") -> MapPoints
         cluster=np.where(is_flagged, np.arange(count) % 2, NO_CLUSTER).astype(np.uint8),
         log_odds=np.arange(count) - 9.0,
         top_ids=["cat" if number % 2 else "dog" for number in range(count)],
-        top_negatives=[text if number % 3 else "rain" for number in range(count)],
+        names=[text if number % 3 else "rain" for number in range(count)],
         uris=[f"/lake/{text}-{number}.png" for number in range(count)],
         clusters=[text, "rain"],
     )

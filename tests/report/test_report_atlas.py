@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curator.report.atlas import Plane, cluster_count, find_clusters, on_canvas
+from curator.report.atlas import Plane, called, cluster_count, find_clusters, on_canvas
 
 AXES = np.eye(6, dtype=np.float32)
 
@@ -42,29 +42,43 @@ def test_the_canvas_keeps_proportions_and_has_up_above():
     assert on_canvas(np.zeros((0, 2), np.float32)).shape == (0, 2)
 
 
-def test_clusters_are_named_by_the_nearest_label_and_told_new_from_known():
+def test_new_clusters_are_told_from_known_ones_and_go_first():
     flagged = np.concatenate([around(0, 30), around(1, 20, 1)])
-    found = find_clusters(flagged, around(0, 10, 9), ["fog", "rain", "snow"], AXES[:3])
-    by_label = {}
-    for cluster in found:
-        by_label.setdefault(cluster.label, []).append(cluster)
-    assert set(by_label) == {"fog", "rain"}
-    assert all(cluster.is_new for cluster in by_label["rain"]) and sum(c.before for c in by_label["fog"]) > 0
-    assert found[0].label == "rain", "new clusters go first"
+    found = find_clusters(flagged, around(0, 10, 9))
+    known = [cluster for cluster in found if cluster.members[0] < 30]
+    fresh = [cluster for cluster in found if cluster.members[0] >= 30]
+    assert all(cluster.is_new for cluster in fresh) and sum(cluster.before for cluster in known) > 0
+    assert found[0] in fresh
     assert sorted(member for cluster in found for member in cluster.members) == list(range(50))
-    assert all(member >= 30 for cluster in by_label["rain"] for member in cluster.members)
+    assert all(member >= 30 for cluster in fresh for member in cluster.members)
 
 
 def test_the_same_images_give_the_same_clusters():
     flagged = around(0, 40, spread=0.5)
-    assert find_clusters(flagged, flagged[:0], ["a"], AXES[:1]) == find_clusters(flagged, flagged[:0], ["a"], AXES[:1])
+    assert find_clusters(flagged, flagged[:0]) == find_clusters(flagged, flagged[:0])
 
 
-def test_a_cluster_of_one_image_and_no_label_at_all():
-    (only,) = find_clusters(around(0, 1), around(1, 3), [], AXES[:0])
-    assert (only.members, only.is_new, only.label) == ((0,), True, "")
-    (known,) = find_clusters(around(0, 1), around(0, 1), [], AXES[:0])
-    assert not known.is_new and find_clusters(AXES[:0], AXES[:0], ["a"], AXES[:1]) == []
+def test_a_cluster_of_one_image():
+    (only,) = find_clusters(around(0, 1), around(1, 3))
+    assert (only.members, only.is_new) == ((0,), True)
+    (known,) = find_clusters(around(0, 1), around(0, 1))
+    assert not known.is_new and find_clusters(AXES[:0], AXES[:0]) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "together"),
+    [
+        (["dog", "cat", "dog"], "dog"),
+        (["dog", "cat", "fox", "dog", "cat", "emu"], "cat, dog"),
+        (["d", "c", "b", "a", "e", "f", "g", "h"], "a, b, c"),
+        (["unclear", "unclear", "unclear", "dog"], "dog"),
+        (["unclear", "unclear"], "unclear"),
+        (["not named yet"], "not named yet"),
+        ([], "unclear"),
+    ],
+)
+def test_a_cluster_is_called_by_the_names_of_its_images(names, together):
+    assert called(names) == together
 
 
 def test_few_images_make_few_clusters():

@@ -84,13 +84,14 @@ def test_a_card_says_which_label_decides_what_it_weighs_and_how_it_was_made():
     assert "no single label decides" in texts["none"] and weight in texts["none"]
     assert "a stream gave this score" in texts["note"] and "decides" not in texts["note"]
     assert "was made" not in texts["none"] + texts["note"] + texts["unknown"]
-    assert "weight" not in texts["unknown"] and "rather than cat" in texts["unknown"]
+    assert "weight" not in texts["unknown"] and "nearest ID label: “ cat ”" in texts["unknown"]
+    assert all(text.index("fog id_score") < text.index("details") for text in texts.values())
 
 
 def test_filters_find_the_label_that_decides():
-    row = item(0, reason=reason("a grey slab")) | {"top_negative": "rain"}
+    row = item(0, reason=reason("a grey slab")) | {"name": "pebble", "top_negative": "rain"}
     (figure,) = Reader(card(row, Thumbnail(None))).all_of("figure")
-    assert figure["data-labels"].split("\n") == ["cat", "rain", "a grey slab"]
+    assert figure["data-labels"].split("\n") == ["pebble", "cat", "rain", "a grey slab"]
 
 
 def shape(reader):

@@ -144,9 +144,7 @@ def test_symlinks_lead_to_files_and_members_of_containers_are_files(site, images
     assert sorted(content_id(path.read_bytes()) for path in placed) == images
     linked = [path for path in placed if path.is_symlink()]
     assert len(linked) == 6 and all(path.resolve().is_relative_to(site.layout.root.parent / "lake") for path in linked)
-    labels = set(
-        site.sql("select coalesce(if(flagged, top_negative, null), top_id) as l from report.scores")["l"].to_pylist()
-    )
+    labels = set(site.sql("select if(flagged, name, top_id) as l from report.scores")["l"].to_pylist())
     assert {path.parent.name for path in placed} == labels
     export(site, tmp_path / "flat", "symlinks", by_label=False)
     names = {path.name for path in (tmp_path / "flat").iterdir()} - {FOLDER}

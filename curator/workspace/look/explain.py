@@ -23,7 +23,7 @@ from curator.printable import readable
 from curator.report.explain_page import explain_page
 from curator.store import Database
 from curator.store.tables import Row
-from curator.types import Vectors
+from curator.types import Bank, Vectors
 from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.policies import scored_by, without_measured
@@ -61,6 +61,7 @@ class Explanation:
     """One image under one bank and method. `flagged` is None where no policy rules, or none can judge the image.
 
     `state`: in the lake now, gone from it, of the reference or an evaluation, or a file that was never scanned.
+    `name`: the common word that people would call it by, or why there is none; `name_margin`: how clearly, 0 to 1.
     `places`: the first of the `copies` addresses at which it lies in the lake.
     `min_log_odds` is the cut for this image, of its class or night where the policy has such; None: nothing is flagged.
     `id_score` and `log_odds` are those of the store, for an image that was scored so, else computed now.
@@ -71,6 +72,8 @@ class Explanation:
     """
 
     uri: str
+    name: str
+    name_margin: float | None
     state: State
     image_id: str | None
     copies: int
@@ -153,6 +156,7 @@ def explain_image(
         places = database.rows("list_places_of_image", image_id=image_id)
         return Explanation(
             uri=str(row["uri"]) if row else readable(image),
+            **_name(context, database, scorer.bank, image_id, vector),
             state="lake" if places else _state(row),
             image_id=image_id,
             copies=len(places),
@@ -166,6 +170,17 @@ def explain_image(
             ruled_by=InForce.of(database),
             **(_thumbnail(context, database, image, image_id) if picture else {}),
         )
+
+
+def _name(context: Context, database: Database, bank: Bank, image_id: str | None, vector: Vectors) -> Row:
+    """What an image is called: as in the ledger, or a file that is not in it as the next scan would call it."""
+    found: dict[str, object] = {"name": None, "margin": None}
+    if image_id is not None:
+        found = database.row("find_name", encoder_id=bank.encoder_id, image_id=image_id) or found
+    elif (vocabulary := context.namer(bank).vocabulary) is not None:
+        names, margins = vocabulary.names(vector)
+        found = {"name": names[0], "margin": float(margins[0])}
+    return database.rows("show_name", **found)[0]
 
 
 def find_scorer(context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str) -> Scorer:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curator.report.atlas import EXAMPLES, FIT_SAMPLE, Cluster, Plane, find_clusters, on_canvas
+from curator.report.atlas import EXAMPLES, FIT_SAMPLE, Cluster, Plane, called, find_clusters, on_canvas
 from curator.report.night_map import NO_CLUSTER, MapPoints
 from curator.store import Database
 from curator.store.tables import Row
@@ -27,11 +27,13 @@ CLUSTERED = 10_000  # flagged images of tonight, and of earlier nights, that clu
 
 @dataclass(frozen=True, slots=True)
 class NightMap:
-    """clusters, examples: the places of some images of each among the arrivals. cluster_of: by place."""
+    """clusters, with what each is called. examples: the places of some images of each among the arrivals. cluster_of:
+    by place."""
 
     points: MapPoints
     explained: tuple[float, float]
     clusters: Sequence[Cluster]
+    names: Sequence[str]
     examples: Sequence[Sequence[int]]
     cluster_of: Mapping[int, int]
 
@@ -40,22 +42,18 @@ def map_night(context: Context, database: Database, selection: Row, *, run_numbe
     """The images that arrived in a scan."""
     seen = _Seen.find(context, database, selection, arrivals)
     if not len(seen.places):
-        return NightMap(_points(arrivals, seen, np.zeros((0, 2), np.float32), {}, ()), (0.0, 0.0), (), (), {})
+        return NightMap(_points(arrivals, seen, np.zeros((0, 2), np.float32), {}, ()), (0.0, 0.0), (), (), (), {})
     before = database.table("list_flagged_before", run_number=run_number, limit=CLUSTERED)["image_id"].to_pylist()
     earlier = vectors_of(context, database, selection["encoder_id"], before)[1]
-    bank = context.known_bank(database, f"{selection['bank_name']}@{selection['bank_digest']}")
     chosen = _thinned(np.flatnonzero(arrivals.flagged[seen.places]), CLUSTERED)
-    clusters = find_clusters(
-        seen.vectors(chosen),
-        earlier,
-        [label.text for label in bank.labels[bank.id_count :]],
-        bank.vectors[bank.id_count :],
-    )
+    clusters = find_clusters(seen.vectors(chosen), earlier)
     members = [[int(seen.places[chosen[member]]) for member in cluster.members] for cluster in clusters]
     cluster_of = {place: number for number, group in enumerate(members) for place in group}
+    every = arrivals.column("name")
+    names = [called([every[place] for place in group]) for group in members]
     plane = Plane.fit(seen.vectors(_thinned(np.arange(len(seen.places)), FIT_SAMPLE)))
-    points = _points(arrivals, seen, seen.placed(plane), cluster_of, clusters)
-    return NightMap(points, plane.explained, clusters, [group[:EXAMPLES] for group in members], cluster_of)
+    points = _points(arrivals, seen, seen.placed(plane), cluster_of, names)
+    return NightMap(points, plane.explained, clusters, names, [group[:EXAMPLES] for group in members], cluster_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def _points(
     seen: _Seen,
     placed: NDArray[np.float32],
     cluster_of: Mapping[int, int],
-    clusters: Sequence[Cluster],
+    clusters: Sequence[str],
 ) -> MapPoints:
     """What the page draws, the least ID first."""
     order = np.argsort(seen.places, kind="stable")
@@ -114,7 +112,7 @@ def _points(
         cluster=np.array([cluster_of.get(place, NO_CLUSTER) for place in chosen.tolist()], np.uint8),
         log_odds=shown["log_odds"].to_numpy(),
         top_ids=[text or "" for text in shown["top_id"].to_pylist()],
-        top_negatives=[text or "" for text in shown["top_negative"].to_pylist()],
+        names=shown["name"].to_pylist(),
         uris=shown["uri"].to_pylist(),
-        clusters=[cluster.label or f"cluster {place + 1}" for place, cluster in enumerate(clusters)],
+        clusters=clusters,
     )

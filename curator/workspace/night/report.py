@@ -162,14 +162,13 @@ def _decided_by(database: Database, selection: Row) -> DecidedBy:
 def _clusters(arrivals: Arrivals, drawn: NightMap) -> list[ClusterData]:
     return [
         {
-            "label": cluster.label,
-            "cosine": cluster.cosine,
+            "name": name,
             "images": len(cluster.members),
             "new": cluster.is_new,
             "before": cluster.before,
             "examples": [arrivals.item(place) for place in examples],
         }
-        for cluster, examples in zip(drawn.clusters, drawn.examples, strict=True)
+        for cluster, name, examples in zip(drawn.clusters, drawn.names, drawn.examples, strict=True)
     ]
 
 

@@ -30,7 +30,10 @@ SIDE = 768  # pixels of the pictures
 KEPT = 256  # pictures in memory
 RECORD_SECONDS = 60.0
 LAST_WAIT_SECONDS = 5.0  # for another run, at the end
-FACTS = ("group_id", "image_id", "uri", "images", "flagged", "why", "id_score", "top_id", "top_negative", "members")
+FACTS = (
+    *("group_id", "image_id", "uri", "name", "images", "flagged", "why", "id_score", "top_id", "top_negative"),
+    "members",
+)
 
 
 class ReviewDesk:

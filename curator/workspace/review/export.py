@@ -24,7 +24,7 @@ from curator.workspace.session import new_run_id, reading
 
 Style: TypeAlias = Literal["csv", "jsonl", "fiftyone", "label-studio"]
 SIDE = 512  # of the pictures inside Label Studio's tasks
-FACTS = ("why", "uri", "images", "flagged", "id_score", "top_id", "top_negative", "ruled_by")
+FACTS = ("why", "uri", "name", "images", "flagged", "id_score", "top_id", "top_negative", "ruled_by")
 ANSWERS = ("image_id", "group_id", "export_id", "decision", "wrong_label", "note", "reviewer", "reviewed_at")
 
 
