@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from curator.errors import UsageError
 from curator.resources import data_file
@@ -37,6 +37,8 @@ LEXNAMES_OF: dict[PartOfSpeech, tuple[str, ...]] = {
     "noun": tuple(name for name in LEXNAMES if name.startswith("noun.")),
     "adjective": tuple(name for name in LEXNAMES if name.startswith("adj.")),
 }
+# A sense as one number: the row of its synset, plus its rank among those of its word, plus what adjectives come behind.
+RANK, ADJECTIVE = 1 << 20, 1 << 40
 # Regular plural endings and what they stand for: morphy(7WN).
 PLURAL_ENDINGS = (
     *(("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y")),
@@ -54,8 +56,7 @@ class Synset:
     lemmas: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A lower-case word or phrase that may become a label, with the most frequent sense that let it in."""
 
     text: str
@@ -87,12 +88,14 @@ class WordNet:
         takes only the first lemma of each synset: one word per concept. Raises UsageError for an unknown file.
         """
         files = _chosen_files(part_of_speech, lexnames, exclude)
-        best: dict[str, tuple[int, int]] = {}
-        for row_number, row in enumerate(self._rows):
+        best: dict[str, int] = {}
+        for number, row in enumerate(self._rows):
             if row[2] in files:
                 for text, rank in _split_lemmas(row[4], first_only=first_only):
-                    best[text] = min(best.get(text, (rank, row_number)), (rank, row_number))
-        return [self._candidate(text, best[text][1]) for text in sorted(best)]
+                    sense = rank * RANK + number
+                    if sense < best.get(text, sense + 1):
+                        best[text] = sense
+        return [self._candidate(text, best[text] % RANK) for text in sorted(best)]
 
     def synset(self, synset_id: str) -> Synset:
         """The synset of that id. Raises KeyError."""
@@ -100,7 +103,7 @@ class WordNet:
 
     def synsets(self, lemma: str, part_of_speech: PartOfSpeech | None = None) -> list[Synset]:
         """The senses of a word, nouns before adjectives, most frequent first; empty for an unknown word."""
-        found = [self._synset(row) for row in self._rows_of_lemma.get(word_key(lemma), ())]
+        found = [self._synset(row) for row in self._rows_of(word_key(lemma))]
         return [synset for synset in found if part_of_speech in (None, synset.part_of_speech)]
 
     def synonyms(self, lemma: str) -> list[str]:
@@ -127,7 +130,7 @@ class WordNet:
         """Whether every sense of a noun is a name: an instance (`Nile`), or written with a capital in its last word
         (`genus Rosa`; not `French horn`, nor `T-shirt`). False for a word that WordNet does not know."""
         word = word_key(noun)
-        rows = [self._rows[number] for number in self._rows_of_lemma.get(word, ())]
+        rows = [self._rows[number] for number in self._rows_of(word)]
         nouns = [row for row in rows if PARTS[row[1]] == "noun"]
         return bool(nouns) and all(_is_name(row, word) for row in nouns)
 
@@ -148,13 +151,20 @@ class WordNet:
     def _row_of_id(self) -> dict[str, int]:
         return {_synset_id(row): number for number, row in enumerate(self._rows)}
 
+    def _rows_of(self, word: str) -> list[int]:
+        """The rows that have the word, in the order of its senses."""
+        return [sense % RANK for sense in sorted(self._senses.get(word, ()))]
+
     @cached_property
-    def _rows_of_lemma(self) -> dict[str, list[int]]:
-        ranked: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    def _senses(self) -> dict[str, tuple[int, ...]]:
+        """Of each word, its senses in no order, as numbers that sort nouns before adjectives, and then by rank. Whole
+        numbers cost a fifth of the time of anything that the collector of garbage has to look through."""
+        senses: dict[str, tuple[int, ...]] = {}
         for number, row in enumerate(self._rows):
+            first = number if PARTS[row[1]] == "noun" else ADJECTIVE + number
             for text, rank in _split_lemmas(row[4]):
-                ranked[text].append((PARTS[row[1]], -rank, -number))  # "noun" > "adjective", so reverse order
-        return {text: [-number for _, _, number in sorted(rows, reverse=True)] for text, rows in ranked.items()}
+                senses[text] = (*senses.get(text, ()), rank * RANK + first)
+        return senses
 
     @cached_property
     def _children(self) -> dict[int, list[int]]:
