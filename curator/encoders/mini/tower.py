@@ -12,7 +12,8 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import BatchNormAct2d, Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.norm_act import BatchNormAct2d
 from timm.models import register_model
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -105,7 +106,9 @@ class FusedConvolution(nn.Module):
 
 def _has_fused_kernel(x: Tensor) -> bool:
     """Whether oneDNN's convolution with an activation, which is for CPUs and knows no gradients, takes this tensor."""
-    if x.device.type != "cpu" or not torch.is_inference_mode_enabled() or not torch.backends.mkldnn.is_available():
+    if x.device.type != "cpu" or not torch.is_inference_mode_enabled():
+        return False
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return x.dtype == torch.float32 or (
         x.dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
