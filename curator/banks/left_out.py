@@ -54,7 +54,8 @@ def left_out(bank: Bank, wordnet: WordNet) -> list[LeftOut]:
 def _of_rule(rule: Rule, words: Sequence[str], concerned: Mapping[str, Concerned]) -> LeftOut:
     step = max(1, len(words) // EXAMPLES)
     shown = words[::step][:EXAMPLES]
-    labels = [concerned.get(rule, lambda word: None)(word) for word in shown]
+    look_up = concerned.get(rule)
+    labels = [None if look_up is None else look_up(word) for word in shown]
     examples = tuple(
         word if label in (None, word) else f"{word} ({label})" for word, label in zip(shown, labels, strict=True)
     )

@@ -57,8 +57,8 @@ class Rules:
         if self._mining.remove_id_names is False:
             return {}
         if self._mining.remove_id_names == "exact":
-            return {**split_equal_names(labels, self._id_texts)[1]}
-        return {**split_id_names(labels, self._id_texts, self._synonyms, self._wordnet)[1]}
+            return dict(split_equal_names(labels, self._id_texts)[1].items())
+        return dict(split_id_names(labels, self._id_texts, self._synonyms, self._wordnet)[1].items())
 
     def _by_kind(self, labels: list[SourceLabel]) -> dict[RuleName, Sequence[SourceLabel]]:
         """Nouns alone are names or kinds: `orange` the adjective stays where fruit is an ID label."""

@@ -71,7 +71,8 @@ def put_in_use(
         judge_nights(ledger, found, used.method)
         if chosen:
             write_options(context.layout.config, "scan", chosen)
-            context.config = replace(context.config, scan=replace(context.config.scan, **chosen))
+            scan = replace(context.config.scan, bank=chosen["bank"], method=chosen["method"])
+            context.config = replace(context.config, scan=scan)
         now, before = put_in_force(ledger, used.scoring, found)
         counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
         scored, flagged = int(counts["scored"]), int(counts["flagged"])

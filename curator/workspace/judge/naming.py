@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from curator.banks.naming import Vocabulary, vocabulary_digest
 from curator.store import Ledger
+from curator.store.tables import Columns
 from curator.types import Bank, Vectors
 from curator.vectors import read_rows
 
@@ -39,7 +40,7 @@ class Namer:
         if self.vocabulary is None:
             return None
         names, margins = self.vocabulary.names(vectors)
-        columns = {
+        columns: Columns = {
             "image_id": image_ids,
             "encoder_id": [self.bank.encoder_id] * len(names),
             "vocabulary": [self.digest] * len(names),

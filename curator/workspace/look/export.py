@@ -118,7 +118,7 @@ def _rows(context: Context, queries: Mapping[str, NamedQuery], request: ExportRe
             most=NO_LIMIT if request.limit is None else request.limit,
         )
         ruling = InForce.of(database)
-    return as_exported(rows, ruling and ruling.as_json())
+    return as_exported(rows, None if ruling is None else ruling.as_json())
 
 
 def _chosen(context: Context, queries: Mapping[str, NamedQuery], request: ExportRequest) -> list[str]:
