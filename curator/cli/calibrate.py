@@ -134,6 +134,7 @@ def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") ->
     say_ruling(summary)
     if not summary.rules:
         say(f"put it in force by `curator use {which} --policy {summary.policy}`")
+    say(summary.advice)
     if summary.warning:
         say(f"warning: {summary.warning}", err=True)
 

@@ -33,12 +33,17 @@ def init(app: App, folder: str, labels: str, encoder: str) -> None:
     Example:
       curator init my-lake --labels labels.txt
     """
-    from curator.encoders import check_address
+    from curator.banks import read_labels
+    from curator.encoders import check_address, suited_score
     from curator.workspace import Workspace
 
     check_address(encoder)
     workspace = Workspace.create(folder, labels=labels, encoder=encoder)
-    say(f"{workspace.layout.root} is ready. Next: curator -w {folder} scan SOURCE")
+    suited = suited_score(encoder, len(read_labels(workspace.layout.labels)))
+    say(
+        f"{workspace.layout.root} is ready, method {suited.method} for {encoder}: {suited.why}. "
+        f"Next: curator -w {folder} scan SOURCE; the threshold is a rough one until `calibrate --reference SRC`"
+    )
 
 
 @click.command()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, split_address
+from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, SuitedScore, split_address
 from curator.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from curator.types import Encoder
 
 __all__ = [
-    "BATCH_TOLERANCE", "ENCODERS", "EncoderOptions", "check_address", "fetch_weights", "list_models", "load_encoder",
+    "BATCH_TOLERANCE", "ENCODERS", "EncoderOptions", "SuitedScore", "check_address", "fetch_weights", "list_models",
+    "load_encoder", "suited_score",
 ]  # fmt: skip
 
 ENCODERS = Registry(
@@ -55,6 +56,13 @@ def load_encoder(options: EncoderOptions) -> Encoder:
 def check_address(address: str) -> None:
     """Raise UsageError for an address that cannot be. Reads nothing but names; the weights may still be missing."""
     _checked(address)
+
+
+def suited_score(address: str, id_labels: int) -> SuitedScore:
+    """The method that suits the encoder and so many ID labels, and why. Raises UsageError for an unknown family."""
+    name, rest = split_address(address)
+    family: Family = ENCODERS.get(name)()
+    return family.suited_score(rest, id_labels)
 
 
 def fetch_weights(address: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.encoders.fingerprint import fingerprint
-from curator.encoders.options import EncoderOptions
+from curator.encoders.options import EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError
 from curator.types import Pixels, Preprocess, Vectors
 
@@ -41,6 +41,9 @@ class FakeFamily:
 
     def fetch(self, rest: str) -> str:
         return "fake has no weights: nothing to fetch"
+
+    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
+        return SuitedScore("neglabel", "as for CLIP, which it stands for in tests")
 
     @staticmethod
     def known() -> list[str]:

@@ -51,6 +51,18 @@ class EncoderOptions:
                 raise UsageError(f"encoder {name} is {size}", hint="give 1 or more")
 
 
+@dataclass(frozen=True, slots=True)
+class SuitedScore:
+    """The method that suits an encoder, as `scan.method` takes it, and in a few words why."""
+
+    method: str
+    why: str
+
+
+# Zero-shot OOD detection is published for CLIP, SigLIP is used alike.
+OF_CLIP = SuitedScore("neglabel", "as published for CLIP")
+
+
 class Family(Protocol):
     """What an encoder family offers. `rest` is the address behind `<family>:`, `check` is asked before the others.
 
@@ -65,6 +77,9 @@ class Family(Protocol):
 
     def fetch(self, rest: str) -> str:
         """Download what is needed; say where it lies."""
+
+    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
+        """The method for a workspace of so many ID labels. Loads nothing."""
 
     @staticmethod
     def known() -> list[str]:

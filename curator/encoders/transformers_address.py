@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES, Access, Repository, is_path, snapshot
-from curator.encoders.options import EncoderOptions
+from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
 from curator.types import Encoder
@@ -41,6 +41,9 @@ class TransformersFamily:
 
     def fetch(self, rest: str) -> str:
         return str(locate(rest, Access(f"transformers:{rest}", renew=True)))
+
+    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
+        return OF_CLIP
 
     @staticmethod
     def known() -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from curator.banks import DEFAULT_SPEC, read_labels
-from curator.config import CONFIG_NAME, ColumnsRule, Config, EncoderSection
+from curator.config import CONFIG_NAME, ColumnsRule, Config, EncoderSection, ScanSection
+from curator.encoders import suited_score
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.ranges import about, hints_of
@@ -60,7 +61,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
         layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
         layout.makefile: makefile_text(),
-        layout.config: config_text(encoder),
+        layout.config: config_text(encoder, suited_score(encoder, len(names)).method),
     }
     try:
         for path, text in files.items():
@@ -73,10 +74,11 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     return layout
 
 
-def config_text(encoder: str) -> str:
+def config_text(encoder: str, method: str = "neglabel") -> str:
     """The configuration of a new workspace: every option with its default, what it takes and what it is for."""
     lines = [CONFIG_HEAD]
-    for name, values in asdict(Config(encoder=EncoderSection(address=encoder))).items():
+    made = Config(encoder=EncoderSection(address=encoder), scan=ScanSection(method=method))
+    for name, values in asdict(made).items():
         kind = hints_of(Config)[name]
         section = kind if isinstance(kind, type) else ColumnsRule
         lines += ["", f"[{name}]", f"# {section.__doc__}"]

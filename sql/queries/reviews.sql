@@ -63,6 +63,15 @@ select image_id, group_id, uri, name, decision, disputed, wrong_labels, id_score
 from report.reviewed_images
 order by image_id;
 
+-- name: list_reviewed_vectors
+-- Where the vectors of the images of the lake lie that a decision holds for, ID or OOD, by file and row.
+select vector.vector_file, vector.row_index, vector.image_id, reviewed.decision
+from vector
+join report.reviewed_images as reviewed on reviewed.image_id = vector.image_id
+where vector.encoder_id = $encoder_id
+    and reviewed.decision in ('id', 'ood')
+order by vector.vector_file, vector.row_index;
+
 -- name: list_reviews
 -- What counts of the reviews, with the same facts as the queue, in the order in which they were decided.
 select

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from curator.encoders.fingerprint import fingerprint
-from curator.encoders.options import EncoderOptions
+from curator.encoders.options import EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError
 from curator.lake.kinds import kind_of
 from curator.lake.passed import PassedOver
@@ -62,6 +62,9 @@ class ToyFamily:
 
     def fetch(self, rest: str, cache_dir: Path | None) -> str:
         return "toy has no weights: nothing to fetch"
+
+    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
+        return SuitedScore("neglabel", "it is a toy")
 
     @staticmethod
     def known() -> list[str]:

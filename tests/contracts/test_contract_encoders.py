@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curator.encoders import BATCH_TOLERANCE, ENCODERS, EncoderOptions, check_address, load_encoder
+from curator.encoders import BATCH_TOLERANCE, ENCODERS, EncoderOptions, check_address, load_encoder, suited_score
 from curator.errors import EncoderError
+from curator.methods.spec import check_method
 from curator.types import Encoder, Preprocess
 
 SOURCE = Path(__file__).parents[1] / "encoders" / "tiny_models.py"
@@ -201,3 +202,11 @@ def test_other_preprocessing_makes_another_id(tmp_path, addresses):
     assert digits(f"open_clip:local-dir:{bilinear}") != digits(addresses["open_clip-folder"])
     darker = TINY.clip_folder(tmp_path / "darker", image_mean=0.4)
     assert digits(f"transformers:{darker}") != digits(addresses["transformers-clip"])
+
+
+@pytest.mark.parametrize("id_labels", [1, 3, 50, 1000])
+@pytest.mark.parametrize("address", ENCODERS.names())
+def test_every_family_says_which_score_suits_it_without_loading_anything(address, id_labels):
+    found = suited_score(address, id_labels)
+    check_method(found.method)
+    assert found.why

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import shutil
 import tarfile
 from fractions import Fraction
@@ -383,6 +384,24 @@ def test_on_real_images_the_false_flag_rate_is_within_its_interval(tmp_path, sha
     assert all(rule.inside for rule in halves.rules)
     strangers = workspace.check_calibration(shared_data / "cartoons")
     assert strangers.tripped == {"coverage", "drift"}
+
+
+def test_a_calibration_says_what_suits_the_encoder_and_what_fusion_gains_on_decided_images(calibrated, tmp_path):
+    before = calibrated.calibrate(alpha=0.1).advice
+    assert before.startswith("neglabel suits fake and ") and "when 10 images are decided OOD: curator review" in before
+    rows = calibrated.sql("select image_id, uri from report.images where uri like '%/lake/%'").to_pylist()
+    lines = [{"image_id": row["image_id"], "decision": "ood" if "blue" in row["uri"] else "id"} for row in rows]
+    path = tmp_path / "decided.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert calibrated.reviews.import_from(path, reviewer="me").faults == ()
+    after = calibrated.calibrate(alpha=0.1).advice
+    assert re.search(
+        r"fusion with the 10 nearest reference images is (no )?better.*: AUROC \d+\.\d instead of \d+\.\d "
+        r"\([+-]\d+\.\d, 95 % within [+-]\d+\.\d and [+-]\d+\.\d\), 95 reference and reviewed ID images "
+        r"against 12 reviewed OOD ones",
+        after,
+    )
+    assert "fusion" not in calibrated.calibrate(alpha=0.1, method="knn").advice.partition("asked for")[2]
 
 
 def test_a_rate_that_can_flag_nothing_says_so_wherever_the_policy_is_shown(workspace, places):

@@ -25,6 +25,7 @@ from curator.policy.conformal import Scores, sorted_scores
 from curator.store import Ledger
 from curator.store.ledger import utc_now
 from curator.store.tables import uri_table
+from curator.workspace.calibrate.advice import advise
 from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce, put_in_force
 from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
@@ -42,7 +43,8 @@ class CalibrationSummary:
     """A threshold and where it comes from. `min_id_score` and `min_log_odds` are None where nothing can be flagged, and
     for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own.
     `flagged`, `scored`: images of the lake under it. `ruled_by`: what rules now; `ruled_before`: what did before, where
-    that was something else."""
+    that was something else. `advice`: whether the method suits the encoder, what a fusion with kNN would gain, and what
+    to do next."""
 
     run_id: str
     policy_id: str
@@ -64,6 +66,7 @@ class CalibrationSummary:
     method_id: str = ""
     ruled_by: InForce | None = None
     ruled_before: InForce | None = None
+    advice: str = ""
 
     @property
     def rules(self) -> bool:
@@ -146,7 +149,13 @@ def run_calibration(
         counts = ledger.database.row("count_flags_of", **scoring) or {}
         measured = replace(measured, warning=shortage(ledger.database, policy))
         summary = _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
-        return replace(summary, bank=bank_label(ledger.database, scorer.bank), ruled_by=ruling, ruled_before=before)
+        return replace(
+            summary,
+            bank=bank_label(ledger.database, scorer.bank),
+            ruled_by=ruling,
+            ruled_before=before,
+            advice=advise(context, ledger.database, scorer),
+        )
 
 
 def _summary(

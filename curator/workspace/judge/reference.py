@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from curator.errors import UsageError
 from curator.store import Database
+from curator.store.tables import Row
 from curator.types import Vectors
 from curator.vectors import LabelCollection, Neighbours, load_recipe, read_rows
 
@@ -70,6 +71,11 @@ def load_reference(
             "the method measures images against ID reference images, and there are none",
             hint="name some with `curator calibrate --reference SRC` (evaluate: --reference SRC)",
         )
+    return read_set(vector_folder, rows)
+
+
+def read_set(vector_folder: Path, rows: Sequence[Row]) -> ReferenceSet:
+    """The images of rows that say where their vectors lie (by file and row, in this order), at least one."""
     found: dict[str, NDArray[np.float32]] = {}
     for name, group in groupby(rows, key=lambda row: str(row["vector_file"])):
         wanted = list(group)
