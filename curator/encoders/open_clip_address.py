@@ -123,7 +123,9 @@ def tags(architecture: str) -> list[str]:
 def _weights_module() -> Any:
     """`open_clip.pretrained`: the table of weights. Where open_clip is not imported yet it is read by itself, without
     its attempt to import safetensors: that and open_clip bring torch, timm and transformers, for seconds."""
-    if "open_clip" in sys.modules or not (found := [folder / "pretrained.py" for folder in _folders()]):
+    if "open_clip" in sys.modules or not (
+        found := [folder.joinpath("pretrained").with_suffix(".py") for folder in _folders()]
+    ):
         return import_module("open_clip.pretrained")
     return _read_alone(found[0])
 

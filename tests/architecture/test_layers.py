@@ -58,7 +58,11 @@ DECODING = {"decode_image", "prepare", "look", "open_image"}
 # Where images may be decoded in the calling process: the package itself, what runs in decode processes, the default of
 # pictures that are trusted, and the photographs of the sample lake, which come with a package.
 MAY_DECODE = {"decode", "engines/decode_messages.py", "engines/decode_pool.py", "engines/decode_worker.py", "demo"}
-TASKS = {"generators/requests.py", "workspace/looking.py"}  # who name such a function as a task or as a default
+TASKS = {
+    "generators/requests.py",
+    "workspace/looking.py",
+    "workspace/scan/engine.py",
+}  # who name such a function as a task or as a default
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
