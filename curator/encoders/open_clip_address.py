@@ -7,28 +7,23 @@ it is built.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
-from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
+from curator.encoders.options import EncoderOptions
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
 from curator.types import Encoder
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-ALONE = "_open_clip_alone"  # the name of the package whose modules are read without the package
 HUB, FOLDER = "hf-hub:", "local-dir:"
 CONFIG_NAME = "open_clip_config.json"
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
@@ -78,9 +73,6 @@ class OpenClipFamily:
             return "random weights: nothing to fetch"
         return str(model.checkpoint or model.name.removeprefix(FOLDER))
 
-    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
-        return OF_CLIP
-
     @staticmethod
     def known() -> list[str]:
         return [f"open_clip:{architecture}/{tag}" for architecture in architectures() for tag in tags(architecture)]
@@ -112,39 +104,16 @@ def architectures() -> list[str]:
     """Names of the configuration files that open_clip ships, and of those added to it. Does not import open_clip."""
     if "open_clip" in sys.modules:
         return list(sys.modules["open_clip"].list_models())
-    return sorted(path.stem for folder in _folders() for path in folder.glob("model_configs/*.json"))
+    spec = find_spec("open_clip")
+    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    return sorted(path.stem for folder in folders for path in folder.glob("model_configs/*.json"))
 
 
 def tags(architecture: str) -> list[str]:
-    """The tags of weights that open_clip knows for the architecture. Does not import open_clip."""
-    return list(_weights_module().list_pretrained_tags_by_model(architecture))
+    """The tags of weights that open_clip knows for the architecture."""
+    from open_clip.pretrained import list_pretrained_tags_by_model
 
-
-def _weights_module() -> Any:
-    """`open_clip.pretrained`: the table of weights. Where open_clip is not imported yet it is read by itself, without
-    its attempt to import safetensors: that and open_clip bring torch, timm and transformers, for seconds."""
-    if "open_clip" in sys.modules or not (
-        found := [folder.joinpath("pretrained").with_suffix(".py") for folder in _folders()]
-    ):
-        return import_module("open_clip.pretrained")
-    return _read_alone(found[0])
-
-
-@cache
-def _read_alone(path: Path) -> ModuleType:
-    package, module = ModuleType(ALONE), ModuleType(f"{ALONE}.{path.stem}")
-    package.__path__, module.__package__ = [str(path.parent)], ALONE
-    sys.modules[ALONE] = package  # what the module imports from beside itself is found by it
-    source = ast.parse(path.read_bytes(), filename=str(path))
-    source.body = [statement for statement in source.body if not isinstance(statement, ast.Try)]
-    exec(compile(source, str(path), "exec"), vars(module))
-    return module
-
-
-def _folders() -> list[Path]:
-    """Where open_clip is installed."""
-    spec = find_spec("open_clip")
-    return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    return list(list_pretrained_tags_by_model(architecture))
 
 
 def _split(rest: str) -> tuple[str, str]:
@@ -174,8 +143,10 @@ def _seed(weights: str) -> int | None:
 
 
 def _from_tag(architecture: str, weights: str, access: Access) -> OpenClipModel:
+    from open_clip.pretrained import get_pretrained_cfg
+
     tag, _, revision = weights.partition("@")
-    config = _weights_module().get_pretrained_cfg(architecture, tag)
+    config = get_pretrained_cfg(architecture, tag)
     name, _, filename = config["hf_hub"].rpartition("/")
     wanted = (f"{Path(filename).stem}.safetensors", filename) if filename else WEIGHT_FILES
     folder, found = snapshot(Repository(name, revision or None), access, any_of=wanted)
@@ -242,9 +213,9 @@ def _has_key(value: Any, key: str) -> bool:
 
 def _shared_preprocess(architecture: str) -> dict[str, Any]:
     """What all tags of the architecture agree on, for weights that say nothing; where they differ, open_clip's own."""
-    configs: Iterable[Mapping[str, Any]] = (
-        _weights_module().get_pretrained_cfg(architecture, tag) for tag in tags(architecture)
-    )
+    from open_clip.pretrained import get_pretrained_cfg
+
+    configs: Iterable[Mapping[str, Any]] = (get_pretrained_cfg(architecture, tag) for tag in tags(architecture))
     keys = ("mean", "std", "interpolation", "resize_mode")
     kinds = {tuple(config.get(key) for key in keys) for config in configs}
     return dict(zip(keys, kinds.pop(), strict=True)) if len(kinds) == 1 else {}
