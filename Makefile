@@ -71,8 +71,8 @@ docs: $(STAMP)  ## Check that help texts, README and SQL agree
 bench: $(STAMP)  ## Measure speed on this machine and print the README's table
 	@$(BIN)/python -m tests.bench
 
-evaluation: $(STAMP)  ## Measure every method on labelled images and print the README's table: make evaluation DATA=folder
-	@$(BIN)/python -m tests.bench.evaluation $(DATA)
+evaluation: $(STAMP)  ## Measure how ID and OOD are told apart, print the tables of docs/evaluation.md: make evaluation DATA=folder [WRITE=1]
+	@WRITE=$(WRITE) FOLDER=$(FOLDER) $(BIN)/python -m tests.bench.evaluation $(DATA)
 
 wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without the tools of development
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null

@@ -1,21 +1,40 @@
-"""`make evaluation DATA=…`: every method with the embedded encoder on the development data; prints the README's table.
+"""`make evaluation DATA=…`: how well the embedded encoder's banks and methods tell ID from OOD, with what holds it up.
 
-ID: 100 of the 200 classes of the small web photographs (`tiny64-wds-0001.tar`). OOD, near: its other 100 classes. OOD,
-far: scenes, clothing, cartoons, brain scans, pictures of a terminal. kNN and fusion get the ID classes of the other
-archive (`tiny64-wds-0000.tar`) as reference images. Figures of `mini` on such data say how methods compare on an easy
-task for a small encoder; they say nothing about published benchmarks.
+Three questions, each answered on images as they are and on the same images saved alike, since archives differ in size
+and compression, and an encoder sees that:
+
+1. Every method with 100 ID labels. Banks that learn do so from the images of a night, and are measured on others.
+2. Methods that need no learning, with 3, 10, 50, 200 and 1,000 ID labels.
+3. Banks that learn, from nights in which 0, 2, 10 and 50 % of the images are OOD, against the bank they began with.
+
+Prints the tables of docs/evaluation.md; with WRITE=1 puts them there too. With FOLDER=… it works there, and one
+that was cut off goes on where it was.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-import tarfile
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
+from curator.banks import DEFAULT_SPEC, TextCache
+from curator.errors import BankError
 from curator.workspace import EvaluationSummary, Workspace
+from curator.workspace.context import Context
+from tests.bench import label_counts
+from tests.bench.evaluation_images import OOD_SETS, images_of, unpack
+from tests.bench.label_counts import ID_SET
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
+BEGIN, END = "<!-- evaluation: what `make evaluation` printed -->", "<!-- /evaluation -->"
+
+FORMAT = "64,70"  # what every set can give
+OTHERS = "other thumbnails"
+NEAR = (OTHERS, "objects", "imagenette")
 # What is measured on which bank.
 BANKS: dict[str, tuple[str, ...]] = {
     "base": (
@@ -24,7 +43,6 @@ BANKS: dict[str, tuple[str, ...]] = {
         "max_logit",
         "energy",
         "eoe",
-        "eoe:variant=energy",
         "neglabel:group_count=1",
         "neglabel",
         "knn",
@@ -36,94 +54,153 @@ BANKS: dict[str, tuple[str, ...]] = {
     "ants": ("ants", "ants:variant=ens", "ants:variant=vsnl"),
     "eoe": ("eoe",),
     "mmood": ("mmood",),
-    "synood": (
-        "synood",
-        "synood:labels=fixed",
-        "synood:projection=off",
-        "synood:projection=off,labels=fixed",
-    ),
+    "synood": ("synood", "synood:projection=off,labels=fixed"),
 }
 LEARNED = ("adaneg", "tanl", "ants", "eoe", "mmood", "synood")
-FAR = {
-    "scenes": "scenes.parquet",
-    "clothing": "clothing.parquet",
-    "cartoons": "cartoons",
-    "brain scans": "brain-mri",
-    "terminal": "terminal-near-duplicates",
-}
-IDS, REFERENCE = "tiny64-wds-0001.tar", "tiny64-wds-0000.tar"
-CSP_SPEC = """\
-name = "csp"
-[id]
-labels = "labels.txt"
-[mining]
-method = "csp"
-"""
-
-
-def classes_of(archive: Path) -> list[str]:
-    """The labels of a WebDataset archive."""
-    with tarfile.open(archive) as members:
-        labels = (members.extractfile(member) for member in members if member.name.endswith(".cls.txt"))
-        return sorted({label.read().decode() for label in labels if label is not None})
-
-
-def evaluate(data: Path, folder: Path) -> list[EvaluationSummary]:
-    """Every bank with the methods that it is for, all on the same vectors. Banks that learn do so from the very images
-    that are measured, without their labels: that is how the published systems that adapt at test time work."""
-    workspace = Workspace.create(folder / "workspace", labels=classes_of(data / IDS)[:100])
-    (workspace.layout.root / "banks" / "csp.toml").write_text(CSP_SPEC, encoding="utf-8")
-    workspace.scan(data / IDS, *(data / path for path in FAR.values()))
-    workspace.calibrate(data / REFERENCE)
-    for system in LEARNED:
-        summary = workspace.learn_bank(system, system)
-        print(f"{summary.bank}: {summary.sent} calls, {summary.seconds:.0f} s", file=sys.stderr)
-    return [measured(data, workspace, bank) for bank in BANKS]
-
-
-def measured(data: Path, workspace: Workspace, bank: str) -> EvaluationSummary:
-    return workspace.evaluate(
-        id_sources=[data / IDS],
-        ood_sources={name: [data / path] for name, path in FAR.items()},
-        id_labels=workspace.layout.labels,
-        ood_rest="other classes",
-        near=("other classes",),
-        banks=(bank,),
-        methods=BANKS.get(bank, ()),
-        reference=[data / REFERENCE],
-        positive="id",
-        replicates=0,  # the table shows no intervals
-    )
+COUNTED = ("mcm:scale=1", "max_logit", "energy", "eoe", "neglabel:group_count=1", "neglabel", "knn", "fusion")
+CSP = DEFAULT_SPEC.replace('name = "base"', 'name = "csp"').replace('method = "neglabel"', 'method = "csp"')
 
 
 def main() -> None:
-    data = Path(sys.argv[1]).resolve()
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data").resolve()
     if not (data / "tiny64-wds-0001.tar").is_file():
         sys.exit(f"{data}: the development data are not there; name their folder: make evaluation DATA=…")
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="curator-evaluation-") as folder:
-        summaries = evaluate(data, Path(folder))
-    print_table(summaries)
-    print(f"\n{time.perf_counter() - started:.0f} s in all, banks built from nothing", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="curator-evaluation-") as temporary:
+        lines = list(report(data, Path(os.environ.get("FOLDER") or temporary)))
+    text = "\n".join(lines)
+    print(text)
+    if os.environ.get("WRITE"):
+        write(text)
+    say(f"{time.perf_counter() - started:.0f} s in all, from nothing")
 
 
-def print_table(summaries: list[EvaluationSummary]) -> None:
-    """AUROC and both FPR95 in percent, a row for each bank and method."""
-    sets = [item for item in summaries[0].sets if item.side == "ood"]
-    near = next(item.name for item in sets if item.near_far == "near")
-    ids = next(item for item in summaries[0].sets if item.side == "id")
-    accuracy = summaries[0].measured[0].id_label_accuracy or 0.0
-    print(f"{ids.images} ID images of 100 classes; OOD: " + ", ".join(f"{item.images} {item.name}" for item in sets))
-    print(f"Nearest ID label is the right one: {accuracy:.1%} (bank base)\n")
-    heads = [f"{name} {group}" for name in ("AUROC", "FPR95 ID+", "FPR95 OOD+") for group in ("near", "far")]
-    print(f"| method | bank | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}")
+def report(data: Path, folder: Path) -> Iterator[str]:
+    """The lines of the tables."""
+    workspace, refused = learn(folder, unpack(data, folder))
+    summaries = [evaluate(workspace, folder, bank) for bank in BANKS if bank not in refused]
+    yield from method_table(summaries, refused)
+    yield from count_tables(workspace)
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def learn(folder: Path, labels: Sequence[str]) -> tuple[Workspace, dict[str, str]]:
+    """A workspace with all banks that could be made, and why the others were refused."""
+    root = folder / "workspace"
+    is_there = (root / "curator.toml").is_file()
+    workspace = Workspace.open(root) if is_there else Workspace.create(root, labels=labels)
+    (workspace.layout.root / "banks" / "csp.toml").write_text(CSP, encoding="utf-8")
+    workspace.scan(folder / "lake")
+    workspace.calibrate(folder / "known")
+    refused = {}
+    for system in LEARNED:
+        started = time.perf_counter()
+        try:
+            workspace.learn_bank(system, system)
+        except BankError as fault:
+            refused[system] = fault.message
+        say(f"{system}: {refused.get(system, 'made')}, {time.perf_counter() - started:.0f} s")
+    return workspace, refused
+
+
+def evaluate(workspace: Workspace, folder: Path, bank: str) -> EvaluationSummary:
+    """A bank with its methods, in both forms. Images that may show what an ID label says are in no set."""
+    started = time.perf_counter()
+    sets = {name: folder / "measured" / name for name in OOD_SETS}
+    labels = workspace.layout.labels.read_text(encoding="utf-8").splitlines()
+    summary = workspace.evaluate(
+        positive="id",
+        id_sources=(folder / "measured" / ID_SET,),
+        ood_sources={name: label_counts.unlike(labels, sorted(path.iterdir())) for name, path in sets.items()},
+        id_labels=workspace.layout.labels,
+        ood_rest=OTHERS,
+        near=NEAR,
+        banks=(bank,),
+        methods=BANKS[bank],
+        replicates=0,  # the tables show no intervals
+        same_format=FORMAT,
+    )
+    say(f"{bank}: measured, {time.perf_counter() - started:.0f} s")
+    return summary
+
+
+def method_table(summaries: Sequence[EvaluationSummary], refused: Mapping[str, str]) -> Iterator[str]:
+    """AUROC and both FPR95 in percent, a row for each bank and method, each figure in both forms."""
+    first = summaries[0]
+    ids, *ood = first.sets
+    accuracy = {item.form: item.id_label_accuracy or 0.0 for item in first.measured}
+    size, quality = FORMAT.split(",")
+    own, same = (f"{accuracy[form]:.1%}" for form in ("as_is", "same_format"))
+    yield "### Every method, 100 ID labels\n"
+    yield (
+        f"ID: {ids.images} thumbnails of 64 pixels, of 100 kinds. OOD, near: {_counted(ood, 'near')}; far: "
+        f"{_counted(ood, 'far')}. Same format: every image is a JPEG, shortest side {size} pixels, quality {quality}."
+    )
+    yield (
+        f"Nearest to {own} of the ID images is their own label, to {same} in the same format. Banks that learn had a "
+        "night of other images, most of them OOD, and the embedded generators.\n"
+    )
+    heads = ("AUROC near", "AUROC far", "FPR95 ID+", "FPR95 OOD+")
+    yield f"| method | bank | {' | '.join(f'{head} | same format' for head in heads)} |"
+    yield f"|---|---|{'---|---|' * len(heads)}"
     for summary in summaries:
-        figures = {(row["bank"], row["method"], row["ood"]): row for row in summary.rows()}
-        for item in summary.measured:
-            rows = figures[item.bank, item.method, near], figures[item.bank, item.method, "far"]
-            names = ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
-            cells = [f"{100 * row[name]:.1f}" for name in names for row in rows]
-            print(f"| `{item.method}` | {item.bank.partition('@')[0]} | {' | '.join(cells)} |")
+        found = {(row["method"], row["form"], row["ood"]): row for row in summary.rows()}
+        for method in dict.fromkeys(item.method for item in summary.measured):
+            cells = []
+            for scope, metric in (
+                ("near", "auroc"),
+                ("far", "auroc"),
+                ("average", "fpr95_id_positive"),
+                ("average", "fpr95_ood_positive"),
+            ):
+                cells += [_percent(found[method, form, scope][metric]) for form in ("as_is", "same_format")]
+            yield f"| `{method}` | {summary.measured[0].bank.partition('@')[0]} | {' | '.join(cells)} |"
+    for system, why in refused.items():
+        yield f"| `{system}` | {system} | not made: {why} |"
+    yield ""
+
+
+def _counted(sets: Iterable[object], group: str) -> str:
+    return ", ".join(f"{item.images} {item.name}" for item in sets if item.near_far == group)
+
+
+def _percent(share: object) -> str:
+    return f"{100 * float(str(share)):.1f}"
+
+
+def count_tables(workspace: Workspace) -> Iterator[str]:
+    """A table for each figure: methods down, numbers of labels across, in a cell `same format (as they are)`."""
+    encoder = Context(workspace.layout, workspace.config).encoder
+    cache = TextCache(workspace.layout.text_cache)
+    found: dict[tuple[str, str, int], label_counts.Row] = {}
+    for form, saved in (("as_is", None), ("same_format", FORMAT)):
+        images = images_of(workspace, same_format=saved)
+        say(f"images, {form}")
+        for row in label_counts.measure_counts(images, encoder, cache, {"base": DEFAULT_SPEC}, {"base": COUNTED}):
+            found[form, row.method, row.labels] = row
+        say(f"label counts, {form}")
+    counts = label_counts.COUNTS
+    for metric, title in (("auroc", "AUROC"), ("fpr95_id_positive", "FPR95 ID+"), ("fpr95_ood_positive", "FPR95 OOD+")):
+        yield f"### {title} by the number of ID labels: same format (as they are)\n"
+        yield f"| method | {' | '.join(f'{count:,}' for count in counts)} |\n|---|{'---|' * len(counts)}"
+        for method in COUNTED:
+            rows = [(found["same_format", method, count], found["as_is", method, count]) for count in counts]
+            cells = [f"{100 * getattr(same, metric):.1f} ({100 * getattr(as_is, metric):.1f})" for same, as_is in rows]
+            yield f"| `{method}` | {' | '.join(cells)} |"
+        yield ""
+    shares = [f"{count:,}: {found['same_format', COUNTED[0], count].accuracy:.1%}" for count in counts]
+    yield f"ID images whose nearest ID label is their own, same format: {', '.join(shares)}.\n"
+
+
+def write(text: str) -> None:
+    """Put the tables between their marks in the guide."""
+    before, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    head = f"Measured {date.today():%Y-%m-%d} with `mini`, in percent; see `tests/bench/evaluation.py`.\n\n"
+    GUIDE.write_text(f"{before}{BEGIN}\n{head}{text.rstrip()}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from curator.workspace.judge.reference import ReferenceSet
 from curator.workspace.judge.scoring import Scorer, bind_reference
 
 COUNTS = (3, 10, 50, 200, 1000)
-DRAWS = {3: 8, 10: 4, 50: 2}  # of tasks with so many labels
+DRAWS = {3: 5, 10: 3, 50: 2}  # of tasks with so many labels
 REFERENCES = 200  # ID images at most that kNN and fusion compare with
 ID_SET = "tiny64"
 NEAR = (ID_SET, "objects", "imagenette")  # other things, of the same archive or like photographs of it

@@ -32,3 +32,24 @@ def test_real_photographs_are_told_from_scans_and_drawings(tmp_path, shared_data
             estimate = figures.metrics["auroc"]
             assert 0.8 < estimate.low <= estimate.value <= estimate.high
     assert [result.name for result in workspace.check() if not result.healthy] == []
+
+
+def test_real_photographs_are_saved_as_their_own_tables_say(tmp_path, shared_data, make_workspace):
+    """Their archive saved them at quality 75, with shortest sides of up to 300 pixels, which the charts have too."""
+    workspace = make_workspace(tmp_path / "workspace")
+    summary = workspace.evaluate(
+        positive="id",
+        id_sources=[shared_data / "objects-folder" / name for name in CLASSES[:2]],
+        ood_sources={
+            "charts": [shared_data / "terminal-near-duplicates"],
+            "flowers": [shared_data / "flowers.parquet"],
+        },
+        replicates=0,
+        same_format="drawn",
+    )
+    used = summary.same_format
+    assert used is not None and used.unsaved == ()
+    assert used.qualities == (75, 75, 75)
+    assert 90 < used.sides[0] < used.sides[1] < used.sides[2] <= 300
+    assert used.enlarged == {"id": 0, "charts": 0}
+    assert {(row["form"], row["id_images"]) for row in summary.rows()} == {("as_is", 48), ("same_format", 48)}
