@@ -109,14 +109,19 @@ def find_clusters(flagged: Vectors, before: Vectors) -> list[Cluster]:
 
 
 def called(names: Sequence[str]) -> str:
-    """What images are called together: by the most frequent of their names until these are half of those that say
-    something, three at most; where none says anything, so."""
-    clear = Counter(name for name in names if name not in UNSAID)
+    """What images are called together: by the most frequent of their names until half of them are named, three at
+    most; where more than half say nothing, so."""
+    often = sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
+    unsaid = [name for name, _ in often if name in UNSAID]
+    if 2 * sum(name in UNSAID for name in names) > len(names):
+        return unsaid[0]
     said: list[str] = []
-    for name, _ in sorted(clear.items(), key=lambda item: (-item[1], item[0]))[:MOST_NAMES]:
-        if 2 * sum(clear[each] for each in said) < clear.total():
+    covered = 0
+    for name, count in often:
+        if name not in UNSAID and len(said) < MOST_NAMES and 2 * covered < len(names):
             said.append(name)
-    return ", ".join(said) or (Counter(names).most_common(1)[0][0] if names else UNSAID[0])
+            covered += count
+    return ", ".join(said)
 
 
 def cluster_count(images: int) -> int:

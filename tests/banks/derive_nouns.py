@@ -94,8 +94,8 @@ UNFIT = """
     backing backspace backstage backup_system badlands baffle bags balmoral bang bap barbarian bareboat base
     bethel bijou billet binary bit bitmap blank blinks block_diagram blockbuster body_lotion bonanza bones boson
     box breach breech brothel buck bud_brush building_block bum business_office bust butt buttery bypass
-    byproduct cache calculus calumet cant cap capacity capitals carbon_copy casein cast catchment cation
-    causeway central_office chain chains chamber champaign chance cheat chip choc choke cinch circuitry
+    byproduct cache calculus calumet cant cap capacity capitals carbon_copy casein cast cat_food catchment
+    cation causeway central_office chain chains chamber champaign chance cheat chip choc choke cinch circuitry
     circulation clarence class cleaners cleaver clip closed_circuit closed_loop clot coalition cob cock col
     collation collectable collectible colophon coma command command_post commemorative commodity common commons
     communication_system commuter compartment complement composite concentrate concentration_camp condom conduit
@@ -103,50 +103,50 @@ UNFIT = """
     control_circuit control_system convertor coping copy core cos counterfeit coupling cover covering covert
     crap crossing crusher culture_medium cunt curbside cursor cutaway cutout cyberspace data_link data_system
     dead_end death_row delineation deliverable depositary depository detection detour device dialog_box digs
-    dildo diphthong dipole discard disinfectant docking doodle doubletree douche downhill dropper duff duplicate
-    duplication duplicator durable_goods eats echelon elastic electron element eliminator ell embellishment
-    emissary emitter encasement end_product entanglement entrant epithelium equipment existence expansion_slot
-    export exportation express facility facing facsimile fake fanny fastener fastening feed feedback_loop
-    fermion fetish fieldwork filing fill fission fixings fixture flagging flap flash_memory fleck followup font
-    food_product footage forage fore forgery fracture fragment frame_buffer freshener fuel_system gag gallows
-    gap garb gather gear gearing gig gilt gimmick gin gizmo glory_hole gluon goings golden_age goo good goody
-    graphics grist grits ground_cover grouping grub guillotine gusset hadron hanging hank harem harvest hash
-    health_facility healthcare_facility heating_system helping herbal highway_system hone honesty hooker hookup
-    horror hub huck hybrid impediment implant implement import improvement improvisation incline inductor
-    infiltration information_system infrastructure ingredient injector innovation input_device insert inset
-    installation institution instrument instrumentality instrumentation interlock internet interstate intranet
-    inventory iron_maiden jakes jammer jimmy john joss keep keepsake knockoff lading lamination landfall lapping
-    launch layer leading_edge lepton life_form life_support limiter lines linkage links lisle load loading locus
-    lodgings long_chain loo lots lube lubricant made main_office makings manifold manufacturing_plant marge mart
-    martingale materiel matter maxi may means measuring_device meeting_place mercenary merchandise meson
-    metallic milt mine mini ministry mishap mix modernism modification monotype motif motley mount mouse_button
-    mouthful muon muscat must natural_order necessity need nematode ness network neutrino neutron nipple nit
-    nonsense novel nucleon nude nuke nymph obstruction oeuvre one_shot opening orbiter order_book ordnance
-    organs ornamental outfall outfit output output_device outside overlap overlapping overlay overload override
-    padding pall pap parallel_port paraphernalia parasite paring part payload pecker penis perforation
-    perishable phaeton phone_system photon piece pion placer plant_material plasmid plat plenum poi point
-    portal_system positron postmodernism potable pouffe power_system prey primer prion processor prod product
-    production propulsion_system proton provisions pruning public_works pud pussy quark quarrel quarters raglan
-    rags raise raw_material reader recap receptacle reception recording_system rector red_hot rein release relic
-    relief_valve remains remake removal rent repertory replica repository repressor requirement requisite
-    research_facility reset reset_button residence_hall resistor resonator rest restraint retardant retort
-    retrofit rig root root_system roux sac sampler sang saute scape school_system scrap scraping scree screening
-    scribble scum seascape second seconds section security_system segment semaphore semi separator sepsis
-    serial_port service_department serving setting settle setup sewer_system sham shaving shielding shift_key
-    shim shiner shipment short_circuit shortcut sider silva site slash slough slut snip snippet sod
-    software_package software_product sol solid_ground soma sounder space_bar spawn specimen spell spit splicing
-    spoilage spot spread spunk stabilizer staff staging standby staphylococcus state_prison station_keeping
-    stint stop stopping storage_area storage_device storage_space strain strep streptococcus structure stub
-    stuff stumbling_block sub subject subsection substrate succession sump sundries supernatant supply support
-    surface surveillance_system suspension_system sustenance swell synchro system system_clock tails takin tam
-    tammy tamper tangle taping telegraph telex telly tensor test_bed test_equipment tether the_boot third_class
-    thong thread threads throughput thwart tillage tit titty topping tor tote transit transmission_system
-    transport transportation transportation_system trapping treat treatment trifle trim trimmings trivia trotter
-    trump tuck tun tupelo turnout unit unit_cell universe upgrade uphill upland upper upper_surface upstairs
-    utility vagabond vagina variable veg vegetarianism vent ventilation_system venture verso vertebrate vibes
-    vibrio vignette virtual_memory virus voodoo wad ware waste way way_out ways weapon_system web webbing wether
-    whatnot widget windfall wiring_diagram workhorse workings works world wreckage xerox yes zag zone
-    zooplankton
+    dildo diphthong dipole discard disinfectant docking dog_food doodle doubletree douche downhill dropper duff
+    duplicate duplication duplicator durable_goods eats echelon elastic electron element eliminator ell
+    embellishment emissary emitter encasement end_product entanglement entrant epithelium equipment existence
+    expansion_slot export exportation express facility facing facsimile fake fanny fastener fastening feed
+    feedback_loop fermion fetish fieldwork filing fill fission fixings fixture flagging flap flash_memory fleck
+    followup font food_product footage forage fore forgery fracture fragment frame_buffer freshener fuel_system
+    gag gallows gap garb gather gear gearing gig gilt gimmick gin gizmo glory_hole gluon goings golden_age goo
+    good goody graphics grist grits ground_cover grouping grub guillotine gusset hadron hanging hank harem
+    harvest hash health_facility healthcare_facility heating_system helping herbal highway_system hone honesty
+    hooker hookup horror hub huck hybrid impediment implant implement import improvement improvisation incline
+    inductor infiltration information_system infrastructure ingredient injector innovation input_device insert
+    inset installation institution instrument instrumentality instrumentation interlock internet interstate
+    intranet inventory iron_maiden jakes jammer jimmy john joss keep keepsake knockoff lading lamination
+    landfall lapping launch layer leading_edge lepton life_form life_support limiter lines linkage links lisle
+    load loading lockup locus lodgings long_chain loo lots lube lubricant lucerne made main_office makings
+    manifold manufacturing_plant marge mart martingale materiel matter maxi may means measuring_device
+    meeting_place mercenary merchandise meson metallic milt mine mini ministry mishap mix modernism modification
+    monotype motif motley mount mouse_button mouthful muon muscat must natural_order necessity need nematode
+    ness network neutrino neutron nipple nit nonsense novel nucleon nude nuke nymph obstruction oeuvre one_shot
+    opening orbiter order_book ordnance organs ornamental outfall outfit output output_device outside overlap
+    overlapping overlay overload override padding pall pap parallel_port paraphernalia parasite paring part
+    payload pecker penis perforation perishable pet_food phaeton phone_system photon piece pion placer
+    plant_material plasmid plat plenum poi point portal_system positron postmodernism potable pouffe
+    power_system prey primer prion processor prod product production projectile propulsion_system proton
+    provisions pruning public_works pud pussy quark quarrel quarters raglan rags raise raw_material reader recap
+    receptacle reception recording_system rector red_hot rein release relic relief_valve remains remake removal
+    rent repertory replica repository repressor requirement requisite research_facility reset reset_button
+    residence_hall resistor resonator rest restraint retardant retort retrofit rig root root_system roux sac
+    sampler sang saute scape school_system scrap scraping scree screening scribble scum seascape second seconds
+    section security_system segment semaphore semi separator sepsis serial_port service_department serving
+    setting settle setup sewer_system sham shaving shielding shift_key shim shiner shipment short_circuit
+    shortcut sider silva site slash slough slut snip snippet sod software_package software_product sol
+    solid_ground soma sounder space_bar spawn specimen spell spit splicing spoilage spot spread spunk stabilizer
+    staff staging standby staphylococcus state_prison station_keeping stint stop stopping storage_area
+    storage_device storage_space strain strep streptococcus structure stub stuff stumbling_block sub subject
+    subsection substrate succession sump sundries supernatant supply support surface surveillance_system
+    suspension_system sustenance swell synchro system system_clock tails takin tam tammy tamper tangle taping
+    teak telegraph telex telly tensor test_bed test_equipment tether the_boot third_class thong thread threads
+    throughput thwart tillage tit titty topping tor tote transit transmission_system transport transportation
+    transportation_system trapping treat treatment trifle trim trimmings trivia trotter trump tuck tun tupelo
+    turnout unit unit_cell universe upgrade uphill upland upper upper_surface upstairs utility vagabond vagina
+    variable veg vegetarianism vent ventilation_system venture verso vertebrate vibes vibrio vignette
+    virtual_memory virus voodoo wad ware waste way way_out ways weapon_system web webbing wether whatnot widget
+    windfall wiring_diagram workhorse workings works world wreckage xerox yes zag zone zooplankton
     """
 # Kinds of which no one sees anything, with all that is below them.
 UNSEEN = {

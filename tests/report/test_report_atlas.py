@@ -71,10 +71,9 @@ def test_a_cluster_of_one_image():
         (["dog", "cat", "dog"], "dog"),
         (["dog", "cat", "fox", "dog", "cat", "emu"], "cat, dog"),
         (["d", "c", "b", "a", "e", "f", "g", "h"], "a, b, c"),
-        (["unclear", "unclear", "unclear", "dog"], "dog"),
-        (["unclear", "unclear"], "unclear"),
+        (["unclear", "unclear", "cat", "dog"], "cat, dog"),
+        (["unclear", "unclear", "unclear", "dog"], "unclear"),
         (["not named yet"], "not named yet"),
-        ([], "unclear"),
     ],
 )
 def test_a_cluster_is_called_by_the_names_of_its_images(names, together):
