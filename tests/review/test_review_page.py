@@ -80,7 +80,7 @@ def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
             await page.look(dark=True)
             await page.picture(tmp_path / "page.png")
             names = await page.run(
-                "[...document.querySelectorAll('button, input')].map(e => e.innerText || e.labels[0].innerText)"
+                "[...document.querySelectorAll('button, input')].map(e => e.textContent || e.labels[0].textContent)"
             )
             assert all(name.strip() for name in names)
             assert await page.run("[...document.images].every(i => i.alt)")
