@@ -29,6 +29,7 @@ from curator.workspace.keep import recover
 from curator.workspace.layout import Layout
 from curator.workspace.stored.presence import has_ledger
 from tests.decode_zygote import Zygote
+from tests.held_snapshot import CONNECT, HeldSnapshot
 from tests.other_machine import sitecustomize as other_machine
 from tests.timing import Timing
 
@@ -110,6 +111,22 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new ledger is made by the migrations, as it is for users: of one first scan at least."""
     for module in (session, recover):
         monkeypatch.setattr(module, "make_ledger", MAKE_LEDGER)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def held_snapshot() -> Iterator[None]:
+    """The snapshot that was read last stays open, except where a test asks for `real_reading`."""
+    held = HeldSnapshot()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "_connect", held.connect)
+        yield
+    held.release()
+
+
+@pytest.fixture
+def real_reading(held_snapshot: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reader opens the snapshot for itself, as it is for users."""
+    monkeypatch.setattr(Database, "_connect", CONNECT)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,7 @@ import pytest
 from curator.errors import StoreError
 from curator.store import Database, database
 
+pytestmark = pytest.mark.usefixtures("real_reading")  # seals are of all connections to one file
 MODULE_TABLE = pa.table({"a": ["python"]})
 
 WRITES = [
