@@ -162,8 +162,10 @@ def _range_text(values: tuple[int, int, int]) -> str:
 
 def _side_by_side(summary: EvaluationSummary) -> Iterator[dict[str, str]]:
     """The figures of images as they are and saved alike, and the difference, a row for each bank, method and set."""
-    rows = summary.rows()
-    alike = {(row["bank"], row["method"], row["ood"]): row for row in rows if row["form"] == "same_format"}
+    rows: list[dict[str, Any]] = summary.rows()
+    alike: dict[tuple[object, ...], Mapping[str, Any]] = {
+        (row["bank"], row["method"], row["ood"]): row for row in rows if row["form"] == "same_format"
+    }
     other = "ood" if summary.positive == "id" else "id"
     for row in rows:
         if row["form"] == "same_format":

@@ -54,7 +54,7 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
         asked, alike = request.same_format, None
         if asked is not None:
             alike = SavedAlike.make(context, ledger, asked, sets, field, watcher)
-        measured = []
+        measured: list[Measured] = []
         for contender in field.contenders:
             measured += measure_as_is(context, ledger, plan, sets, contender)
             measured += measure_alike(plan, alike, contender) if alike else ()
