@@ -229,7 +229,7 @@ def learning_options(command: Command) -> Command:
     for option in (
         json_option,
         wait_option("For another run."),
-        click.option("--force", is_flag=True, help="Keep a version that flags more held-out ID images."),
+        click.option("--force", is_flag=True, help="Learn without a clear excess of OOD; keep a worse bank."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
         click.option("--painter", metavar="ADDRESS", help="features, diffusers:ID  [default: curator.toml's]"),
@@ -253,7 +253,7 @@ def learn(
     own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
     asked = parsed(settings) | own
     if dry_run:
-        plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked)
+        plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked, force=given["force"])
         return echo_plan(plan, as_json=as_json)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
@@ -309,6 +309,7 @@ def echo_summary(summary: LearnSummary) -> None:
             **{f"calls_{status}": count for status, count in summary.calls.items()},
             **{f"learned.{key}": value for key, value in readable(summary.facts).items()},
             **readable(summary.account),
+            **({"lake": summary.excess_note} if summary.excess_note else {}),
             **{f"online.{key}": value for key, value in readable(summary.online or {}).items()},
             "guard": summary.guard_note,
             "seconds": summary.seconds,

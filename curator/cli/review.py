@@ -158,6 +158,16 @@ def propose(
     echo_json(found.as_json()) if as_json else echo_proposal(found, method or workspace.config.scan.method)
 
 
+def echo_advice(found: BankProposal) -> None:
+    """Where nothing is proposed: what each label in question would cost, and what would change the verdict."""
+    say("nothing is proposed")
+    if found.advice:
+        say(found.advice)
+    for item in [item for item in found.candidates if item.cost][:REFUSED_SHOWN]:
+        change = "without" if item.action == "remove" else "with"
+        say(f"{change} {item.label}: {item.cost}; it takes: {item.needs}")
+
+
 def echo_proposal(found: BankProposal, method: str) -> None:
     """The labels with their evidence, the figures before and after, and what became of it. `method`: as asked for."""
     columns = ("action", "label", "witnesses", "decided", "against", "noted", "cosine")
@@ -174,7 +184,7 @@ def echo_proposal(found: BankProposal, method: str) -> None:
         say(f"and {len(refused) - REFUSED_SHOWN} more that are not proposed: --json has all")
     say(f"\n{found.reviewed} reviewed, {found.reference} reference images, by {found.method_id} of {found.parent}")
     if found.before is None:
-        return say("nothing is proposed")
+        return echo_advice(found)
     for name in ("before", "after"):
         figures = getattr(found, name)
         area = "" if figures.auroc is None else f", AUROC {figures.auroc:.4f}"

@@ -30,6 +30,7 @@ SYSTEMS = Registry(
     },
 )
 Mode: TypeAlias = Literal["frozen", "online"]
+Rule: TypeAlias = Literal["excess", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ MODE = Choice(get_args(Mode), "Learn and freeze, or score as it learns.")
 class System:
     """A published system that makes banks. help: of `curator bank <name>`. choices: settings with an option there.
 
+    from_lake: whether it takes images of the lake for OOD and learns from them.
     settings_class, learning: `package.module:attribute` of a SystemSettings, and of what `learn` calls.
     """
 
@@ -54,6 +56,7 @@ class System:
     settings_class: str
     learning: str
     help: str
+    from_lake: bool = False
     choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @property

@@ -17,8 +17,8 @@ import numpy as np
 
 from curator.methods.maths import Scores
 from curator.systems.proposals import Streamed
-from curator.systems.registry import Mode
-from curator.systems.world import World
+from curator.systems.registry import Mode, Rule
+from curator.systems.world import Suspects, World
 from curator.types import Vectors
 
 Rows = TypeVar("Rows", Vectors, Sequence[str])
@@ -38,12 +38,16 @@ class StreamSettings(Protocol):
     """frozen: learn from a sample of the lake in the order of image ids, which are hashes of content, and keep what was
     learnt. online: from the whole lake as it arrived, and keep the scores in passing too.
 
+    suspects: excess, when frozen, learns from the images that `World.suspects` names; published, from what the system's
+    authors take, whatever the lake holds.
     sample: images to learn from when frozen, 0 for all. batch: images at a time. orders: how many other orders are
     tried when online, drawn by `seed`.
     """
 
     @property
     def mode(self) -> Mode: ...
+    @property
+    def suspects(self) -> Rule: ...
     @property
     def sample(self) -> int: ...
     @property
@@ -52,6 +56,11 @@ class StreamSettings(Protocol):
     def orders(self) -> int: ...
     @property
     def seed(self) -> int: ...
+
+
+def suspects_of(world: World, settings: StreamSettings) -> Suspects | None:
+    """The images to learn from; None where the published rule takes them."""
+    return world.suspects if settings.mode == "frozen" and settings.suspects == "excess" else None
 
 
 def feed_lake(

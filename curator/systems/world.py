@@ -84,6 +84,15 @@ def select_images(images: Iterable[IdImage], per_class: int) -> list[IdImage]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Images of the lake to learn from, by id: `ood` are taken for OOD, no more than calibrated p-values say there are,
+    `kept` for ID: they score as well as the better half of the reference."""
+
+    ood: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
 class World(Protocol):
     """A workspace around one parent bank, as systems see it. Reads only; all vectors are of unit norm."""
 
@@ -105,6 +114,10 @@ class World(Protocol):
     @property
     def id_images(self) -> tuple[IdImage, ...]:
         """The reference images of ID classes, by id."""
+
+    @property
+    def suspects(self) -> Suspects | None:
+        """The images to learn from; None: by the published rule, from whatever the lake holds."""
 
     def sample_ids(self, most: int) -> list[str]:
         """Ids of the lake's images, sorted; the first `most`, 0 for all. Raises UsageError when there is none."""

@@ -269,10 +269,10 @@ class Workspace(Reader):
         """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
 
         settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no
-        limit. force: keep a version that the guard would refuse.
+        limit. force: learn also where the lake holds no clear excess of OOD images, and keep a version that is worse.
 
         Every generator call is a row, and an identical one is answered from there: the same call goes on where a
-        run stopped. Raises BudgetSpent at `max_calls`, BankError for a version that the guard refuses.
+        run stopped. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn, and for a worse bank.
         """
         wanted = LearnRequest(system, name, parent, settings or {}, _texts(reference), max_calls, force, wait_seconds)
         return run_learning(self._context, wanted, watcher or SilentWatcher())
@@ -284,9 +284,10 @@ class Workspace(Reader):
         *,
         parent: str | None = None,
         settings: Mapping[str, object] | None = None,
+        force: bool = False,
     ) -> tuple[PlannedCalls, ...]:
         """The generator calls that `learn_bank` would make now. Makes and writes nothing."""
-        return plan_learning(self._context, LearnRequest(system, name, parent, settings or {}))
+        return plan_learning(self._context, LearnRequest(system, name, parent, settings or {}, force=force))
 
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
         """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.

@@ -19,14 +19,15 @@ from curator.workspace import Workspace
 from tests.conftest import SMALL_BANK
 
 SYSTEMS = tuple(REGISTRY.names())
-# So small that each takes a moment; what has two classes far apart would count most labels as too near.
+# So small that each takes a moment, with so few references that what learns from the lake has to be forced;
+# what has two classes far apart would count most labels as too near.
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "ants": ("-s", "max_cosine=1.0", "-s", "images=4"),
+    "ants": ("-s", "max_cosine=1.0", "-s", "images=4", "--force"),
     "mmood": ("-s", "max_cosine=1.0", "-s", "total=6"),
     "synood": ("-s", "per_class=2", "-s", "projection_epochs=1", "-s", "tuning_epochs=1"),
     "eoe": ("-s", "max_cosine=1.0"),
-    "adaneg": ("-s", "gap=0.1"),
-    "tanl": ("-s", "negatives=20"),
+    "adaneg": ("-s", "gap=0.1", "--force"),
+    "tanl": ("-s", "negatives=20", "--force"),
 }
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
@@ -108,6 +109,12 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
     assert pairs["bank"] == f"{system} v1 ({made['bank_digest'][:12]})" and pairs["calls_sent"] == "0"
     assert f"next: curator score --bank {system} --method {system}" in shown.stderr
     assert versions(folder) == [f"{system} v1"]
+
+
+def test_what_the_lake_cannot_teach_for_sure_is_refused_before_any_call_with_the_way_on(bank, folder):
+    said = error_of(bank("tanl", code=1))
+    assert "8 reference images are too few" in said
+    assert versions(folder) == []
 
 
 BAD_SETTINGS = {

@@ -93,7 +93,7 @@ def learn(workspace: Workspace) -> None:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LedgerWorld, "generator", lambda self, role: scripted[role])
-        workspace.learn_bank("ants", "ants", settings={"max_cosine": 1.0})
+        workspace.learn_bank("ants", "ants", settings={"max_cosine": 1.0}, force=True)
     workspace.score(bank="ants", method="ants")
 
 

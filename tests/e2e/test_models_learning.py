@@ -46,7 +46,7 @@ def scanned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
     workspace.scan(sample.lake / "camera-1")
     workspace.calibrate(sample.reference)
-    workspace.learn_bank("ants", "ants", settings={"images": 1})
+    workspace.learn_bank("ants", "ants", settings={"images": 1}, force=True)
     return workspace.layout.root
 
 

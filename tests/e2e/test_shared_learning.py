@@ -29,12 +29,12 @@ method = "{method}"
 """
 # Six unlike classes are far from one another, so by default most labels would count as too near to one of them.
 SYSTEMS: dict[str, tuple[str, ...]] = {
-    "ants": ("-s", "images=40", "-s", "max_cosine=1.0"),
+    "ants": ("-s", "images=40", "-s", "max_cosine=1.0", "--force"),
     "mmood": ("-s", "total=24", "-s", "max_cosine=1.0"),
     "synood": ("-s", "per_class=4", "-s", "projection_epochs=1", "-s", "tuning_epochs=1"),
     "eoe": ("-s", "max_cosine=1.0"),
-    "adaneg": ("-s", "gap=0.1"),
-    "tanl": ("-s", "negatives=50"),
+    "adaneg": ("--force",),
+    "tanl": ("-s", "negatives=50", "--force"),
 }
 CALLED = ("ants", "mmood", "synood", "eoe")
 LAKE_IMAGES = 6 * len(CLASSES) + 2 * 60

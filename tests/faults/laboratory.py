@@ -35,7 +35,7 @@ COMMANDS = {
     "calibrate": Command("scanned", ("calibrate", "--reference", "{known}")),
     "score": Command("calibrated", ("score", "--bank", "base", "--method", "mcm", "--method", "max_logit")),
     "bank build": Command("fresh", ("bank", "build", "base")),
-    "bank ants": Command("calibrated", ("bank", "ants")),
+    "bank ants": Command("calibrated", ("bank", "ants", "--force")),
     "bank synood": Command("calibrated", ("bank", "synood")),
     "evaluate": Command(
         "scanned", ("evaluate", "--id", "{known}", "--ood", "other={other}", "--positive", "id", "--bootstrap", "9")

@@ -15,8 +15,9 @@ from curator.banks.wordnet import load_wordnet
 from curator.errors import BankError, ConfigError, UsageError
 from curator.generators.embedded.nouns import Vocabulary
 from curator.workspace import Workspace
+from curator.workspace.learn.guard import SideFigures
 from curator.workspace.review.evidence import Judged, LabelEdit, ranked
-from curator.workspace.review.propose import ReviewFigures, Sided, judge, shortfall
+from curator.workspace.review.propose import Sided, shortfall
 
 WORDS = ("blue whale", "red squirrel", "red wolf", "sea horse", "white pepper")
 
@@ -122,8 +123,9 @@ def test_a_label_that_flags_more_rightly_than_wrongly_stays(workspace, decide, i
 
 def test_a_proposal_that_worsens_is_not_written(workspace, decide_colours, monkeypatch):
     decide_colours(yellow="id", red="id")
-    worse = ReviewFigures(4, 3, 0, 0, None)
-    monkeypatch.setattr("curator.workspace.review.propose.judge", lambda before, after: judge(before, worse))
+    worse = SideFigures(4, 3, 0, 0, None)
+    verdict = SideFigures.verdict
+    monkeypatch.setattr(SideFigures, "verdict", lambda after, before: verdict(worse, before))
     assert workspace.reviews.propose().verdict == "it flags 3 of 4 ID images, before 2"
     with pytest.raises(BankError, match="not written: it flags 3 of 4 ID images, before 2"):
         workspace.reviews.propose(build=True)
@@ -189,15 +191,15 @@ def images_of(workspace: Workspace, groups: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [
-        (ReviewFigures(10, 2, 5, 4, 0.9), None),
-        (ReviewFigures(10, 3, 5, 5, 0.99), "it flags 3 of 10 ID images, before 2"),
-        (ReviewFigures(10, 0, 5, 3, 0.99), "it flags 3 of 5 OOD images, before 4"),
-        (ReviewFigures(10, 2, 5, 4, 0.8949), "its AUROC is 0.8949, before 0.9000"),
-        (ReviewFigures(10, 2, 5, 4, 0.8951), None),
+        (SideFigures(10, 2, 5, 4, 0.9), None),
+        (SideFigures(10, 3, 5, 5, 0.99), "it flags 3 of 10 ID images, before 2"),
+        (SideFigures(10, 0, 5, 3, 0.99), "it flags 3 of 5 OOD images, before 4"),
+        (SideFigures(10, 2, 5, 4, 0.8949), "its AUROC is 0.8949, before 0.9000"),
+        (SideFigures(10, 2, 5, 4, 0.8951), None),
     ],
 )
 def test_what_counts_as_worse(after, verdict):
-    assert judge(ReviewFigures(10, 2, 5, 4, 0.9), after) == verdict
+    assert after.verdict(SideFigures(10, 2, 5, 4, 0.9)) == verdict
 
 
 def test_figures_are_counts_below_the_cut_on_either_side():
@@ -205,7 +207,7 @@ def test_figures_are_counts_below_the_cut_on_either_side():
     judged = [Judged("a" * 32, "a" * 32, True, 0.0, vector), Judged("b" * 32, "b" * 32, False, 0.0, vector)]
     sides = Sided.of(judged, np.zeros((2, 4), dtype=np.float32))
     scores = np.array([3.0, 0.5, -1.0, 1.5])  # reference, reference, decided ID, decided OOD
-    assert sides.figures(scores, 1.0) == ReviewFigures(3, 2, 1, 0, pytest.approx(1 / 3))
+    assert SideFigures.of(scores, sides.is_id, 1.0) == SideFigures(3, 2, 1, 0, pytest.approx(1 / 3))
     assert shortfall(scores, sides.is_id, 1.0) == pytest.approx(0.5 + 2.0 + 0.5)
 
 

@@ -113,7 +113,7 @@ def test_a_card_tells_the_call_that_made_its_label(workspace, root, monkeypatch)
     }
     monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
-    workspace.learn_bank("ants", "ants", settings=everything)
+    workspace.learn_bank("ants", "ants", settings=everything, force=True)
     chosen = Workspace.open(workspace.layout.root, overrides={"scan.bank": "ants", "scan.method": "ants"})
     chosen.calibrate(root / "lake", keep=0.5)
     report = chosen.report()

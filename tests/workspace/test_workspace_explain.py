@@ -139,7 +139,7 @@ def test_a_policy_that_judges_nights_has_a_cut_for_images_of_the_lake_only(calib
 
 
 def test_a_score_of_a_stream_cannot_be_taken_apart(scanned):
-    scanned.learn_bank("adaneg", "adaneg", settings={"mode": "online"})
+    scanned.learn_bank("adaneg", "adaneg", settings={"mode": "online"}, force=True)
     stream = scanned.sql("select method_id, id_score from report.compare where contains(method_id, '-online')")
     row = stream.to_pylist()[0]
     found = scanned.explain("blue-02.png", bank="adaneg", method=row["method_id"])
@@ -165,7 +165,7 @@ def test_a_label_tells_which_call_made_it_and_about_which_image(scanned, monkeyp
     }
     monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: made[role])
     everything = {"threshold": "share", "eta": 1.0, "gamma": 1.0, "duplicate_cosine": 1.0, "max_cosine": 1.0}
-    scanned.learn_bank("ants", "ants", settings=everything)
+    scanned.learn_bank("ants", "ants", settings=everything, force=True)
     scanned.use("ants", "ants")
     found = scanned.explain("blue-02.png", k=40)
     assert found.bank_name == "ants" and found.method_id.startswith("ants(")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
-from curator.workspace.learn.guard import guard_figures
+from curator.workspace.learn.guard import Judged, guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
@@ -197,14 +197,17 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
 
     scripted(describer=described, reasoner=near)
     worse = ants(seed=1)
-    with pytest.raises(BankError, match="held-out ID images") as caught:
+    with pytest.raises(BankError, match="not kept: it flags ") as caught:
         scanned.learn_bank(**worse)
     assert "`force`" in (caught.value.hint or "")
     assert scanned.banks().num_rows == 2, "base and the first version"
     forced = scanned.learn_bank(**worse, force=True)
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
-    assert forced.guard["flagged_now"] > forced.guard["flagged_before"] and forced.guard["forced"]
-    assert scanned.sql("select forced from bank_guard").to_pylist() == [{"forced": True}]
+    assert forced.guard["now"]["id_flagged"] > forced.guard["before"]["id_flagged"] and forced.guard["forced"]
+    assert scanned.sql("select forced from bank_guard order by all").to_pylist() == [
+        {"forced": False},
+        {"forced": True},
+    ]
 
 
 def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
@@ -227,10 +230,13 @@ def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
         context = scanned._context
         encoder_id = context.encoder_id(database)
         previous, bank = (context.find_bank(database, name, encoder_id=encoder_id) for name in ("base", "other"))
-        figures = guard_figures(LedgerWorld(context, database, previous), bank, previous, "neglabel", used=())
-    assert figures is not None and figures.image_count == before["images"] == now["images"] == 48
-    assert (figures.flagged_before, figures.flagged_now) == (before["by_class"], now["by_class"])
-    assert figures.worse and now["common"] < before["common"], "at the one cut of all classes it would have passed"
+        world = LedgerWorld(context, database, previous)
+        judged = Judged.of(world, (), None)
+        assert judged is not None
+        figures = guard_figures(world, bank, previous, "neglabel", judged)
+    assert figures.now.id_count == before["images"] == now["images"] == 48
+    assert (figures.before.id_flagged, figures.now.id_flagged) == (before["by_class"], now["by_class"])
+    assert figures.verdict and now["common"] < before["common"], "at the one cut of all classes it would have passed"
 
 
 def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scripted):

@@ -172,7 +172,7 @@ def test_each_is_shown_to_a_describer(lake, tmp_path, monkeypatch):
         workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
         Image.new("RGB", (24, 24), "red").save(tmp_path / "red.png")  # the one that is most like an ID label
         workspace.scan(lake, tmp_path / "red.png")
-        summary = workspace.learn_bank("ants", "ants", settings=ALL)
+        summary = workspace.learn_bank("ants", "ants", settings=ALL, force=True)
         shown = [image for received in server.received for image in received.images]
     assert summary.account["described"] == {"asked": 4, "answered": 4, "rejected": 0, "failed": 0}
     assert len(set(shown)) == 4

@@ -213,7 +213,7 @@ def test_a_run_goes_on_without_images_that_are_gone_or_others_and_the_next_asks_
     tar = (sources / "shard.tar").read_bytes()
     spoil(sources)
     workspace = opened(describer="endpoint:m", reasoner="endpoint:m", base_url=served.url, concurrency=2)
-    first = workspace.learn_bank(**ANTS)
+    first = workspace.learn_bank(**ANTS, force=True)
     assert_faults(describer_calls(workspace))
     assert first.account["described"] == {"asked": 9, "answered": 5, "rejected": 0, "failed": 4}
     assert first.sent == len(served.received) == 5 + 2
@@ -231,7 +231,7 @@ def test_a_local_model_goes_on_as_well(opened, sources, tmp_path):
     spoil(sources)
     workspace = opened(describer=f"transformers:{folder}", max_new_tokens=4)
     with tiny_diffusion.one_thread():
-        summary = workspace.learn_bank(**ANTS)
+        summary = workspace.learn_bank(**ANTS, force=True)
     assert_faults(describer_calls(workspace))
     described = summary.account["described"]
     assert (described["asked"], described["failed"]) == (9, 4) and summary.account["vsnl"] > 0

@@ -6,6 +6,7 @@ SYSTEM = System(
     "adaneg",
     settings_class="curator.systems.adaneg.settings:AdaNegSettings",
     learning="curator.systems.adaneg.learn:learn_adaneg",
+    from_lake=True,
     choices={"mode": MODE},
     help="""Make a bank by AdaNeg: labels moved by the images they attract.
 

@@ -8,19 +8,22 @@ from curator.methods.spec import bank_scale
 from curator.systems.adaneg.settings import AdaNegSettings
 from curator.systems.adaneg.stream import AdaNegStream
 from curator.systems.proposals import Learned
-from curator.systems.stream import feed_lake
+from curator.systems.stream import feed_lake, suspects_of
 from curator.systems.world import World
 
 
 def learn_adaneg(world: World, asking: Asking, settings: AdaNegSettings) -> Learned:
     """The parent's labels with what the stream stored. Raises BankError when no image was confident."""
-    parent = world.parent
-    stream, seen, streamed = feed_lake(
-        lambda: AdaNegStream(parent.id_vectors, parent.negative_vectors, settings, scale=bank_scale(parent)),
-        world,
-        settings,
-        largest=1.0 + settings.static_weight,
-    )
+    parent, suspects = world.parent, suspects_of(world, settings)
+
+    def new_stream() -> AdaNegStream:
+        return AdaNegStream(parent.id_vectors, parent.negative_vectors, settings, scale=bank_scale(parent))
+
+    if suspects is None:
+        stream, seen, streamed = feed_lake(new_stream, world, settings, largest=1.0 + settings.static_weight)
+    else:
+        stream, seen, streamed = new_stream(), len(suspects.kept) + len(suspects.ood), None
+        stream.remember(world.lake_vectors(suspects.kept), world.lake_vectors(suspects.ood))
     _, classes = stream.memory.slots()
     if not len(classes):
         raise BankError(

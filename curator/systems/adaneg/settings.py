@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from curator.methods.members.adaneg import BETA, GROUP_COUNT, STATIC_WEIGHT
 from curator.ranges import Range
-from curator.systems.registry import Mode
+from curator.systems.registry import Mode, Rule
 from curator.systems.settings import Count, Natural, Positive, Share, SystemSettings, Weight
 
 
 @dataclass(frozen=True, slots=True)
 class AdaNegSettings(SystemSettings):
-    """Zhang and Zhang, NeurIPS 2024. mode, sample, batch, orders: see curator.systems.stream.
+    """Zhang and Zhang, NeurIPS 2024. mode, suspects, sample, batch, orders: see curator.systems.stream.
 
     proxies: by class (task) or by image (sample), with `beta` as in the method. slots: L of a label, of which the first
     is the text's, so L - 1 hold images. The cuts of confident images are at threshold + gap * (1 - threshold) and
@@ -24,6 +24,7 @@ class AdaNegSettings(SystemSettings):
     system = "adaneg"
 
     mode: Mode = "frozen"
+    suspects: Rule = "excess"
     sample: Natural = 20_000
     batch: Count = 256
     orders: Natural = 1

@@ -59,6 +59,16 @@ class AdaNegStream:
             permutation=self._order,
         )
 
+    def remember(self, kept: Vectors, ood: Vectors) -> None:
+        """Store images whose side is known, (n, d) each: every one for the nearest label of its side."""
+        for vectors, columns in ((kept, slice(0, self._id_count)), (ood, slice(self._id_count, None))):
+            rows = on_grid(vectors)
+            cosines = exact_cosines(rows, self._texts[columns])
+            labels = (columns.start + cosines.argmax(axis=1)).tolist()
+            sureness = entropies(self._scale * cosines).tolist()
+            for label, entropy, row in zip(labels, sureness, rows, strict=True):
+                self.memory.insert(label, entropy, row)
+
     def parameters(self) -> Mapping[str, NDArray[np.generic]]:
         """What a bank with the same labels in the same order keeps: proxies (K, d), stored images (S, d), and the label
         of each (S,)."""

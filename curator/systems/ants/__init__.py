@@ -6,6 +6,7 @@ SYSTEM = System(
     "ants",
     settings_class="curator.systems.ants.settings:AntsSettings",
     learning="curator.systems.ants.learn:learn_ants",
+    from_lake=True,
     choices={"mode": MODE},
     help="""Make a bank by ANTS: negative images, described and imagined on.
 

@@ -8,8 +8,10 @@ bank.
 The published method makes them batch by batch, which is online.py here. What is frozen depends on the sample alone, not
 on the order of its images: they are sorted by content. Where the paper and its code differ, see settings.py.
 
-Ours besides: negative images are widened and de-duplicated by nearest neighbours; classes are chosen by how many
-negative images lie near them as well as by frequency; sentences that name an ID class are dropped.
+Ours besides: by default the negative images are those that calibrated p-values leave over when ID images are accounted
+for (`World.suspects`); by the published rule they are widened by nearest neighbours. Near-duplicates count once.
+Classes are chosen by how many negative images lie near them as well as by frequency. Sentences that name an ID class
+are dropped.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ from curator.systems.ants.questions import (
 from curator.systems.ants.settings import AntsSettings
 from curator.systems.conversations import tally
 from curator.systems.proposals import Learned, Proposal
-from curator.systems.stream import stream_lake
-from curator.systems.world import LakeSample, World
+from curator.systems.stream import stream_lake, suspects_of
+from curator.systems.world import LakeSample, Suspects, World
 from curator.types import Bank, Vectors
 
 NEAREST_LABELS = 3  # of each negative image, that count towards the choice of classes
@@ -59,7 +61,10 @@ def learn_frozen(world: World, asking: Asking, settings: AntsSettings) -> Learne
     """Both banks and the weight. Raises BankError when no image is negative, or nothing is left of what was said."""
     parent = world.parent
     sample = world.look_up(world.sample_ids(settings.sample)).sorted_by_id()
-    negatives, found = negative_images(sample, settings, world)
+    suspects = suspects_of(world, settings)
+    negatives, found = (
+        negative_images(sample, settings, world) if suspects is None else excess_images(suspects, settings, world)
+    )
     descriptions = describe(negatives, world, asking, settings)
     classes = choose_classes(sample, negatives, parent, settings)
     look_alikes = ask_look_alikes(classes, parent, asking, settings)
@@ -124,6 +129,15 @@ def negative_images(
         "distinct": len(distinct),
     }
     return distinct, account
+
+
+def excess_images(
+    suspects: Suspects, settings: AntsSettings, world: World
+) -> tuple[LakeSample, dict[str, int | float]]:
+    """The images of the excess that are described: those that look nearly the same once, the least ID first."""
+    found = world.look_up(suspects.ood).lowest_first()
+    distinct = without_duplicates(found, settings)
+    return distinct, {"excess": len(found), "distinct": len(distinct)}
 
 
 def widened(found: LakeSample, upper: float, settings: AntsSettings, world: World) -> LakeSample:

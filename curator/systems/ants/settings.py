@@ -21,13 +21,13 @@ from typing import Literal
 
 from curator.generators.requests import Role
 from curator.systems.cleaning import CleaningRules
-from curator.systems.registry import Mode
+from curator.systems.registry import Mode, Rule
 from curator.systems.settings import Cosine, Count, Fraction, Natural, Share, SystemSettings, Wording
 
 
 @dataclass(frozen=True, slots=True)
 class AntsSettings(SystemSettings):
-    """mode, sample, batch, orders: see curator.systems.stream. Scores are of NegLabel on the parent bank, in [0, 1].
+    """mode, suspects, sample, batch, orders: see curator.systems.stream. Scores are of NegLabel on the parent bank.
 
     threshold, eta, gamma: which images are negative, see `negative_images`. widen: neighbours of each that may join it,
     from `widen_cosine` on. duplicate_cosine: from where two of them count once. images: at most so many are described.
@@ -42,6 +42,7 @@ class AntsSettings(SystemSettings):
     system = "ants"
 
     mode: Mode = "frozen"
+    suspects: Rule = "excess"
     sample: Natural = 20_000
     threshold: Literal["histogram", "share"] = "share"
     eta: Share = 0.5

@@ -6,6 +6,7 @@ SYSTEM = System(
     "tanl",
     settings_class="curator.systems.tanl.settings:TanlSettings",
     learning="curator.systems.tanl.learn:learn_tanl",
+    from_lake=True,
     choices={"mode": MODE},
     help="""Make a bank by TANL: the negatives that OOD images activate most.
 

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from curator.errors import BankError
 from curator.generators.asking import Asking
+from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.spec import bank_scale
-from curator.systems.proposals import Learned, Proposal
-from curator.systems.stream import feed_lake
+from curator.systems.proposals import Learned, Proposal, Streamed
+from curator.systems.stream import batches, feed_lake, suspects_of
 from curator.systems.tanl.settings import TanlSettings
-from curator.systems.tanl.stream import TanlStream
+from curator.systems.tanl.stream import TanlStream, activations, ranked
 from curator.systems.world import World
-from curator.types import Label, Pixels, Vectors
+from curator.types import Bank, Label, Pixels, Vectors
 
 NOISE_IMAGES = 3  # of each kind
 
 
 def learn_tanl(world: World, asking: Asking, settings: TanlSettings) -> Learned:
     """The candidates that OOD images activate most, in their order, which the method goes by."""
-    parent, encoder = world.parent, world.encoder
     candidates, vectors = candidates_of(world, settings)
+    suspects = suspects_of(world, settings)
+    if suspects is not None:
+        order = activated(
+            world.parent, vectors, world.lake_vectors(suspects.ood), world.lake_vectors(suspects.kept), settings
+        )
+        account = {
+            "candidates": len(candidates),
+            "taken_for_id": len(suspects.kept),
+            "taken_for_ood": len(suspects.ood),
+        }
+        return learned_from([candidates[place] for place in order.tolist()], settings, account)
+    parent, encoder = world.parent, world.encoder
     noise = encoder.encode_images(noise_pixels(encoder.preprocess.size, settings.seed))
     stream, seen, streamed = feed_lake(
         lambda: TanlStream(parent.id_vectors, vectors, settings, scale=bank_scale(parent), noise=noise),
@@ -30,18 +44,49 @@ def learn_tanl(world: World, asking: Asking, settings: TanlSettings) -> Learned:
         largest=1.0,
     )
     chosen = [candidates[place] for place in stream.frozen_order().tolist()]
+    account = {
+        "images": seen,
+        "candidates": len(candidates),
+        "threshold": float(stream.threshold),
+        "taken_for_id": len(stream.positive),
+        "taken_for_ood": len(stream.negative),
+    }
+    return learned_from(chosen, settings, account, streamed)
+
+
+def learned_from(
+    chosen: Sequence[Label], settings: TanlSettings, account: Mapping[str, object], streamed: Streamed | None = None
+) -> Learned:
+    """What a bank of these candidates is, in their order."""
     return Learned(
         negatives=tuple(Proposal(label.text, label.prompt or "", f"tanl:{label.source}") for label in chosen),
         facts={"mode": settings.mode, "step": settings.step},
-        account={
-            "images": seen,
-            "candidates": len(candidates),
-            "threshold": float(stream.threshold),
-            "taken_for_id": len(stream.positive),
-            "taken_for_ood": len(stream.negative),
-        },
+        account=account,
         streamed=streamed,
     )
+
+
+def activated(
+    parent: Bank, candidates: Vectors, ood: Vectors, kept: Vectors, settings: TanlSettings
+) -> NDArray[np.intp]:
+    """The places of the candidates (U, d) that OOD images activate more than ID ones do, the most activated first.
+
+    TANL's order by the difference of mean activations, with images whose side is as good as known in place of its
+    queues: neither noise images nor the texts of ID labels stand in for them.
+    """
+    difference = np.zeros(len(candidates))
+    ids, rows = on_grid(parent.id_vectors), on_grid(candidates)
+    for images, sign in ((ood, 1.0), (kept, -1.0)):
+        for part in batches(images, settings.batch):
+            images_on_grid = on_grid(part)
+            inside, outside = exact_cosines(images_on_grid, ids), exact_cosines(images_on_grid, rows)
+            shares = activations(inside, outside, scale=bank_scale(parent))
+            difference += sign * shares.sum(axis=0) / len(images)
+    order = ranked(difference, settings.negatives)
+    found: NDArray[np.intp] = order[difference[order] > 0]
+    if not len(found):
+        raise BankError("tanl: the images taken for OOD activate no candidate more than ID images do")
+    return found
 
 
 def candidates_of(world: World, settings: TanlSettings) -> tuple[Sequence[Label], Vectors]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from curator.systems.registry import Mode
+from curator.systems.registry import Mode, Rule
 from curator.systems.settings import Count, Natural, Share, SystemSettings, Weight
 
 Ties: TypeAlias = Literal["middle", "first"]
@@ -13,7 +13,7 @@ Ties: TypeAlias = Literal["middle", "first"]
 
 @dataclass(frozen=True, slots=True)
 class TanlSettings(SystemSettings):
-    """Zhang et al., CVPR 2026. mode, sample, batch, orders: see curator.systems.stream.
+    """Zhang et al., CVPR 2026. mode, suspects, sample, batch, orders: see curator.systems.stream.
 
     candidates: the negatives of the parent bank, or the whole corpus that they were mined from, as published, of which
     `negatives` are taken. queue: activations kept of either side. gap: of the confident images to the threshold.
@@ -24,6 +24,7 @@ class TanlSettings(SystemSettings):
     system = "tanl"
 
     mode: Mode = "frozen"
+    suspects: Rule = "excess"
     sample: Natural = 20_000
     batch: Count = 256
     orders: Natural = 1

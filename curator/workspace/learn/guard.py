@@ -1,22 +1,37 @@
-"""Guards a bank that is made again: a version that worsens the ID images held out is refused unless it is forced.
+"""Guards a bank that systems make: one that is worse than the bank before it is refused unless it is forced.
 
-Held out are the reference images that took no part in making the bank. The new version is judged at the policy of the
-version before it, the same cuts on the same method, because that is how the next night would use it: if more of the
-held-out images fall below them, more of what belongs would be flagged. The cut of an image is that of the newest
-calibrated policy of the version before, of its class there where the policy has one for it, else of the default; a
-method without a natural cut is held to the cut that keeps 95 % of the held-out images under the version before.
+The bank before is the version before, or for a first version the parent that it was learnt from. Both are judged on the
+same images, none of which took part in making the new one:
+
+    ID    reference images, and images that reviewers decided are ID: no more of them may be flagged
+    OOD   images that reviewers decided are OOD: no fewer of them may be flagged, nor may the AUROC against ID fall
+    lake  images that look OOD in the half of the lake that is not learnt from (see excess.py): the AUROC against ID may
+          not fall by more than a point, and that must be sure at 95 %
+
+The last needs no label. The images are chosen by their distance to the reference, which neither bank has a part in: by
+the score of the parent they would be those that it finds already. ID images among them blunt the comparison and favour
+nobody. The difference of the two AUROC has the variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), as
+both are of the same images; with few of them it is large, and then only a bank that is clearly better is kept.
+
+Flags are those at equal terms. A version is held to the cut of the version before, on the same method, because that is
+how the next night would use it: the cut of the newest calibrated policy, of an image's class where the policy has one
+for it; a method without a natural cut is held to the cut that keeps 95 % of the ID images under the version before.
+Against a parent, which another method scores on another scale, each bank gets the cut that keeps 95 % of the ID
+reference under it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.errors import BankError, UsageError
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.maths import Scores
+from curator.metrics import auroc
 from curator.policy import calibrate, default_policy
 from curator.store import Database
 from curator.types import Bank, Vectors
@@ -25,62 +40,209 @@ from curator.workspace.judge.ruling import Cuts
 from curator.workspace.learn.world import LedgerWorld
 
 KEEP = 0.95  # for methods without a natural cut
-FEWEST = 20  # held-out images below which nothing is judged
+FEWEST = 20  # ID images that are held out, below which nothing is judged
+FEWEST_OOD = 10  # images of the lake that look OOD, below which nothing is judged by them
+MOST_LAKE_AUROC_LOST = 0.01  # on images that only look OOD, at 95 %
+ONE_SIDED = 1.6449  # standard deviations
+MOST_AUROC_LOST = 0.005  # on reviewed images: labels that change move every score a little
+
+
+@dataclass(frozen=True, slots=True)
+class SideFigures:
+    """Of ID and OOD images: how many, how many flagged, and the AUROC; None where one side has no image.
+
+    lake_auroc: of ID images against those of the lake that look OOD; None where they are not judged.
+    """
+
+    id_count: int
+    id_flagged: int
+    ood_count: int
+    ood_flagged: int
+    auroc: float | None
+    lake_auroc: float | None = None
+
+    @classmethod
+    def of(
+        cls, log_odds: Scores, is_id: NDArray[np.bool_], cuts: float | Scores, lake: Scores | None = None
+    ) -> SideFigures:
+        """log_odds, is_id: (n,); cuts: for all, or for each (n,). lake: log-odds of images of the lake."""
+        inside, outside, flagged = log_odds[is_id], log_odds[~is_id], log_odds < cuts
+        return cls(
+            len(inside),
+            int((flagged & is_id).sum()),
+            len(outside),
+            int((flagged & ~is_id).sum()),
+            float(auroc(inside, outside)) if len(inside) and len(outside) else None,
+            float(auroc(inside, lake)) if lake is not None else None,
+        )
+
+    def harm(self, before: SideFigures) -> str:
+        """Which image is worse off than before; empty if none is."""
+        if self.id_flagged > before.id_flagged:
+            return f"flags {self.id_flagged} of {self.id_count} ID images, before {before.id_flagged}"
+        if self.ood_flagged < before.ood_flagged:
+            return f"flags {self.ood_flagged} of {self.ood_count} OOD images, before {before.ood_flagged}"
+        return ""
+
+    def verdict(self, before: SideFigures) -> str | None:
+        """Why a bank must not take the place of the one before; None if it may."""
+        if harm := self.harm(before):
+            return f"it {harm}"
+        if before.auroc is not None and self.auroc is not None and self.auroc < before.auroc - MOST_AUROC_LOST:
+            return f"its AUROC is {self.auroc:.4f}, before {before.auroc:.4f}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What two banks are judged on. vectors: (n, d), is_id: (n,), of images whose side is known; the first `reference`
+    of them are reference images. lake: (m, d), of images that look OOD; None where nothing is judged by them."""
+
+    vectors: Vectors
+    is_id: NDArray[np.bool_]
+    reference: int
+    lake: Vectors | None
+
+    @classmethod
+    def of(cls, world: LedgerWorld, used: Collection[str], lake: Sequence[str] | None) -> Judged | None:
+        """used: ids of images that took part in making the bank. None with too few ID images that did not."""
+        reference = [image.image_id for image in world.reference_images if image.image_id not in used]
+        known = set(reference)
+        decided = {
+            name: is_id for name, is_id in sorted(world.decisions.items()) if name not in used and name not in known
+        }
+        if len(reference) + sum(decided.values()) < FEWEST:
+            return None
+        sides = [True] * len(reference) + list(decided.values())
+        vectors = np.concatenate([world.reference_vectors(reference), world.lake_vectors(list(decided))])
+        return cls(
+            vectors,
+            np.array(sides, dtype=bool),
+            len(reference),
+            world.lake_vectors(lake) if lake is not None and len(lake) >= FEWEST_OOD else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class GuardFigures:
-    """How many of `image_count` held-out ID images each version flags, at the same cut for the same image.
+    """Both banks on the same images. min_log_odds: the new bank's cut, of images whose class has none of its own.
 
-    min_log_odds: the cut of images whose class has none of its own.
+    lake_count: images of the lake that look OOD. most_lost: of AUROC against them, 0-1, at 95 %; None: not judged.
     """
 
     bank_digest: str
     previous_digest: str
     method_id: str
+    previous_method_id: str
     min_log_odds: float
-    image_count: int
-    flagged_before: int
-    flagged_now: int
+    before: SideFigures
+    now: SideFigures
+    lake_count: int = 0
+    most_lost: float | None = None
     forced: bool = False
 
     @property
-    def worse(self) -> bool:
-        return self.flagged_now > self.flagged_before
+    def verdict(self) -> str | None:
+        """Why the new bank is worse; None where it is not."""
+        lost = self.most_lost
+        if (verdict := self.now.verdict(self.before)) is not None or lost is None or lost <= MOST_LAKE_AUROC_LOST:
+            return verdict
+        return (
+            f"its AUROC against {self.lake_count} images of the lake that look OOD is {self.now.lake_auroc:.4f}, "
+            f"before {self.before.lake_auroc:.4f}: the loss may be {100 * lost:.1f} points"
+        )
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Of the table `bank_guard`."""
+        return {
+            "bank_digest": self.bank_digest,
+            "previous_digest": self.previous_digest,
+            "method_id": self.method_id,
+            "min_log_odds": self.min_log_odds,
+            "image_count": self.now.id_count,
+            "flagged_before": self.before.id_flagged,
+            "flagged_now": self.now.id_flagged,
+            "forced": self.forced,
+        }
+
+    def said(self, before: str) -> str:
+        """The figures in a line. before: what the bank before is."""
+        old, new = self.before, self.now
+        parts = [f"flags {new.id_flagged} of {new.id_count} held-out ID images, {before} {old.id_flagged}"]
+        if new.ood_count:
+            parts.append(f"{new.ood_flagged} of {new.ood_count} decided OOD, {before} {old.ood_flagged}")
+        if new.lake_auroc is not None and old.lake_auroc is not None:
+            parts.append(
+                f"AUROC against {self.lake_count} images of the lake that look OOD {new.lake_auroc:.4f}, {before} "
+                f"{old.lake_auroc:.4f}"
+            )
+        return "; ".join(parts)
 
 
 def guard_figures(
-    world: LedgerWorld, bank: Bank, previous: Bank, method: str, *, used: Collection[str]
-) -> GuardFigures | None:
-    """The comparison; None when there are too few reference images that are held out."""
-    held_out = [image.image_id for image in world.id_images if image.image_id not in used]
-    if len(held_out) < FEWEST:
-        return None
-    vectors = world.reference_vectors(held_out)
-    asked = world.context.method_spec(method)
-    before, now = resolve_method(asked, previous), resolve_method(asked, bank)
-    (scored_before,) = BankScorer(previous, [before]).score(vectors)
-    common = ruling_cut(world.database, previous, before, scored_before.log_odds)
-    ruling = Cuts.of(world.database, scored_by(previous, before))
-    labels = scored_before.id_label.tolist()  # an image's cut is that of its nearest ID label under the version
-    cuts = np.array([ruling.of_label(label) if ruling else common for label in labels], dtype=np.float64)
+    world: LedgerWorld, bank: Bank, previous: Bank, method: str, judged: Judged, *, previous_method: str | None = None
+) -> GuardFigures:
+    """The comparison. previous_method: by which the bank before is scored, where that is another one."""
+    now = resolve_method(world.context.method_spec(method), bank)
+    before = resolve_method(world.context.method_spec(previous_method or method), previous)
+    scored = [BankScorer(side, [by]).score(judged.vectors)[0] for side, by in ((previous, before), (bank, now))]
+    old, new = (table.log_odds for table in scored)
+    known = old[: judged.reference] if judged.reference else old[judged.is_id]
+    common = ruling_cut(world.database, previous, before, known)
+    if previous_method is None:
+        ruling = Cuts.of(world.database, scored_by(previous, before))
+        labels = scored[0].id_label.tolist()  # an image's cut is that of its nearest ID label under the version
+        cuts = np.array([ruling.of_label(label) if ruling else common for label in labels], dtype=np.float64)
+        both = cuts, cuts
+    else:
+        fresh = new[: judged.reference] if judged.reference else new[judged.is_id]
+        cut_of = [calibrate(scores, keep=KEEP).min_log_odds for scores in (known, fresh)]
+        both, common = (np.full(len(old), cut_of[0]), np.full(len(old), cut_of[1])), cut_of[1]
+    lakes: list[Scores | None] = [None, None]
+    lost = None
+    if judged.lake is not None:
+        ood = [log_odds(side, by, judged.lake) for side, by in ((previous, before), (bank, now))]
+        lakes = [*ood]
+        lost = most_lost((old[judged.is_id], new[judged.is_id]), (ood[0], ood[1]))
     return GuardFigures(
         bank_digest=bank.digest,
         previous_digest=previous.digest,
         method_id=now.method_id,
+        previous_method_id=before.method_id,
         min_log_odds=common,
-        image_count=len(held_out),
-        flagged_before=int((scored_before.log_odds < cuts).sum()),
-        flagged_now=int((log_odds(bank, now, vectors) < cuts).sum()),
+        before=SideFigures.of(old, judged.is_id, both[0], lakes[0]),
+        now=SideFigures.of(new, judged.is_id, both[1], lakes[1]),
+        lake_count=0 if judged.lake is None else len(judged.lake),
+        most_lost=lost,
     )
 
 
-def refuse_if_worse(figures: GuardFigures, name: str) -> None:
-    """Raises BankError for a version that flags more held-out ID images than the one before."""
-    if figures.worse:
+def most_lost(inside: tuple[Scores, Scores], outside: tuple[Scores, Scores]) -> float:
+    """The upper bound at 95 % of how much AUROC the second score of the same images has less than the first.
+
+    inside: (n,) each, of ID images; outside: (m,) each, of OOD images. By DeLong's variance: that of the difference of
+    the two scores' placements, of each ID image among the OOD images and of each OOD image among the ID images.
+    """
+    of_id, of_ood = (
+        _placements(a[0], b[0]) - _placements(a[1], b[1]) for a, b in ((inside, outside), (outside, inside))
+    )
+    variance = of_id.var(ddof=1) / len(of_id) + of_ood.var(ddof=1) / len(of_ood)
+    return float(of_id.mean() + ONE_SIDED * np.sqrt(variance))
+
+
+def _placements(scores: Scores, others: Scores) -> Scores:
+    """(n,): of each score the share of the others (m,) below it, equal ones by half."""
+    ordered = np.sort(others)
+    found: Scores = (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / 2
+    return found / len(others)
+
+
+def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
+    """Raises BankError for a bank that is worse than the one before; before: what that is."""
+    if (verdict := figures.verdict) is not None:
         raise BankError(
-            f"bank {name}: the new version flags {figures.flagged_now} of {figures.image_count} held-out ID images, "
-            f"the version before ({figures.previous_digest[:12]}) {figures.flagged_before}: it is not kept",
+            f"bank {name}: the new version is not kept: {verdict} ({before}, {figures.previous_digest[:12]})",
             hint="look at it with `force`, which keeps it, or change its settings",
         )
 

@@ -24,7 +24,8 @@ from curator.systems.settings import SystemSettings
 from curator.systems.spec import SystemSpec, read_system_spec, spec_text
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
-from curator.workspace.learn.guard import GuardFigures, guard_figures, refuse_if_worse
+from curator.workspace.learn.excess import Excess, find_excess, refuse_without_excess
+from curator.workspace.learn.guard import GuardFigures, Judged, guard_figures, refuse_if_worse
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
@@ -34,13 +35,15 @@ from curator.workspace.scan.run import take_in
 from curator.workspace.session import reading, writing
 from curator.workspace.stored.calls import LedgerCalls, StoredCalls
 
+SAMPLE = 20_000  # images of the lake that are looked at for systems that learn from none
+
 
 @dataclass(frozen=True, slots=True)
 class LearnRequest:
     """Which bank a system is to make, and what it may cost.
 
     settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no limit.
-    force: keep a version that the guard would refuse.
+    force: learn also where there is no clear excess of OOD images, and keep a version that the guard would refuse.
     """
 
     system: str
@@ -57,7 +60,8 @@ class LearnRequest:
 class LearnSummary:
     """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
 
-    guard: the figures on held-out ID images, guard_note a line about them. online: the method id of the scores that the
+    excess: what the lake holds to learn from, excess_note a line about it. guard: the figures of the bank before and
+    now, guard_note a line about them. online: the method id of the scores that the
     lake got in passing, and how far other orders moved them.
     """
 
@@ -72,6 +76,8 @@ class LearnSummary:
     calls: Mapping[str, int]
     account: Mapping[str, object]
     facts: Mapping[str, object]
+    excess: Mapping[str, object] | None
+    excess_note: str
     guard: Mapping[str, object] | None
     guard_note: str
     online: Mapping[str, object] | None
@@ -126,6 +132,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         if parent is None:
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
         world = LedgerWorld(context, database, parent)
+        _look_for_excess(world, spec, settings, request.force)
         asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated))
         try:
             spec.made_by.learn(world, asker, settings)
@@ -156,10 +163,13 @@ def _learn(
     world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
 ) -> LearnSummary:
     context = world.context
+    excess = _look_for_excess(world, spec, settings, force)
     learned = _ask(world, ledger, spec, settings, budget)
+    if excess is not None:
+        learned = replace(learned, account={**learned.account, "lake": excess.share.as_json()})
     bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
-    figures, note = _guard(world, bank, previous, spec.system, learned, force=force)
+    figures, note = _guard(world, bank, previous, spec.system, learned, excess, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
@@ -177,11 +187,27 @@ def _learn(
         calls={row["status"]: row["calls"] for row in calls},
         account=learned.account,
         facts=learned.facts,
-        guard=asdict(figures) if figures else None,
+        excess=excess.share.as_json() if excess else None,
+        excess_note=excess.said(world.parent.name) if excess else "",
+        guard=asdict(figures) | {"worse": figures.verdict} if figures else None,
         guard_note=note,
         online=online,
         seconds=0.0,
     )
+
+
+def _look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettings, force: bool) -> Excess | None:
+    """What the lake holds, and the world's suspects where the system is to learn from them. None where there is nothing
+    to say. Raises BankError for a system that learns from the lake where that holds no clear excess, unless forced."""
+    from_lake = spec.made_by.from_lake
+    if not from_lake and not (world.has_lake and world.reference_images):
+        return None
+    found = find_excess(world, getattr(settings, "sample", SAMPLE))
+    if from_lake and not force:
+        refuse_without_excess(world, found, spec.system)
+    if from_lake and found.share.clear and found.suspects.ood:
+        world.suspects = found.suspects
+    return found
 
 
 def _ask(world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget) -> Learned:
@@ -226,30 +252,36 @@ def _keep(
             | {name: picture[name] for name in ("call_id", "artefact", "label")}
             for number, picture in enumerate(learned.pictures)
         ],
-        guard=[asdict(figures)] if figures else [],
+        guard=[figures.row] if figures else [],
     )
     log.info("bank %s version %d (%s): %d negative labels", bank.name, version, bank.digest[:12], negatives)
     return bank, version
 
 
 def _guard(
-    world: LedgerWorld, bank: Bank, previous: Bank | None, method: str, learned: Learned, *, force: bool
+    world: LedgerWorld,
+    bank: Bank,
+    previous: Bank | None,
+    method: str,
+    learned: Learned,
+    excess: Excess | None,
+    *,
+    force: bool,
 ) -> tuple[GuardFigures | None, str]:
     """The figures and a line for the user. Raises BankError for a version that is refused."""
-    if previous is None:
-        return None, "first version: nothing to compare it with"
-    if previous.digest == bank.digest:
+    if previous is not None and previous.digest == bank.digest:
         return None, "the same as the version before"
-    figures = guard_figures(world, bank, previous, method, used=learned.used_images)
-    if figures is None:
+    lake = excess.judging if excess is not None and excess.share.clear else None
+    judged = Judged.of(world, learned.used_images, lake)
+    if judged is None:
         return None, "not compared: too few ID images are held out; see `curator calibrate --reference`"
+    before = f"parent {world.parent.name}" if previous is None else "the version before"
+    other = world.base_method if previous is None else None
+    figures = guard_figures(world, bank, previous or world.parent, method, judged, previous_method=other)
     if not force:
-        refuse_if_worse(figures, bank.name)
-    figures = replace(figures, forced=figures.worse)
-    note = (
-        f"flags {figures.flagged_now} of {figures.image_count} held-out ID images, the version before "
-        f"{figures.flagged_before}"
-    )
+        refuse_if_worse(figures, bank.name, before)
+    figures = replace(figures, forced=figures.verdict is not None)
+    note = figures.said(before)
     return figures, f"{note}; kept because it was forced" if figures.forced else note
 
 

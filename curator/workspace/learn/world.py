@@ -28,7 +28,7 @@ from curator.methods import BankScorer, resolve_method
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.store import Database
 from curator.systems.cleaning import Cleaner, CleaningRules
-from curator.systems.world import IdImage, LakeSample
+from curator.systems.world import IdImage, LakeSample, Suspects
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import read_rows
 from curator.workspace.context import Context
@@ -45,6 +45,7 @@ class LedgerWorld:
     context: Context
     database: Database
     parent: Bank
+    suspects: Suspects | None = None
     _to_find: list[str] = field(default_factory=list, init=False, repr=False)  # pictures whose places are not known
     _found: dict[str, ImagePlace] = field(default_factory=dict, init=False, repr=False)
     _finding: Lock = field(default_factory=Lock, init=False, repr=False)  # calls of a service read from threads
@@ -79,10 +80,21 @@ class LedgerWorld:
         (table,) = self.base_scorer.score(vectors)
         return LakeSample(tuple(image_ids), vectors, table.id_score, table.id_label)
 
+    @property
+    def has_lake(self) -> bool:
+        return bool(self._places)
+
     @cached_property
     def base_scorer(self) -> BankScorer:
         method = resolve_method("neglabel", self.parent)
         return BankScorer(self.parent, [method], device=self.context.config.encoder.device)
+
+    @property
+    def base_method(self) -> str:
+        """By which the parent is judged: the configured method, or NegLabel where that compares with images."""
+        configured = self.context.config.scan.method
+        method = resolve_method(self.context.method_spec(configured), self.parent)
+        return "neglabel" if method.needs.neighbours else configured
 
     def vectors_of(self, image_ids: Sequence[str], places: Mapping[str, tuple[str, int]]) -> Vectors:
         """The stored vectors of images, (n, d), in this order."""
@@ -109,9 +121,27 @@ class LedgerWorld:
         return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
 
     @cached_property
+    def decisions(self) -> Mapping[str, bool]:
+        """By image of the lake, whether reviewers decided that it is ID; those that are OOD are there as False."""
+        rows = self.database.rows("list_reviewed_images")
+        sides = {"id": True, "ood": False}
+        return {
+            row["image_id"]: sides[row["decision"]]
+            for row in rows
+            if row["decision"] in sides and row["image_id"] in self._places
+        }
+
+    @property
+    def reference_images(self) -> tuple[IdImage, ...]:
+        """Of `id_images` those that came as a reference."""
+        return tuple(image for image in self.id_images if image.image_id in self._reference_places)
+
+    @cached_property
     def id_images(self) -> tuple[IdImage, ...]:
-        """By the label that they came with, or else the nearest; one whose own label is no ID label is left out."""
-        ids = sorted(self._reference_places)
+        """The reference, and the images of the lake that reviewers decided are ID: by the label that they came with, or
+        else the nearest; a reference image whose own label is no ID label is left out."""
+        decided = {name for name, is_id in self.decisions.items() if is_id}
+        ids = sorted({*self._reference_places, *decided})
         if not ids:
             return ()
         nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
@@ -119,17 +149,18 @@ class LedgerWorld:
         with self.database.incoming(wanted=pa.table({"image_id": pa.array(ids, pa.string())})):
             facts = self.database.rows("list_image_places")  # of images that are still there, by id
         labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in facts}
-        usable = any(word_key(label or "") in known for label in labels.values())
+        usable = any(word_key(labels[name] or "") in known for name in ids if name not in decided)
         found = []
         for row, guess in zip(facts, nearest.tolist(), strict=True):
             own = known.get(word_key(labels[row["image_id"]] or ""))
-            if own is not None or not usable:
+            if own is not None or not usable or row["image_id"] in decided:
                 pixels, size = row["width"] * row["height"], row["byte_size"]
                 found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size))
         return tuple(found)
 
     def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:
-        return self.vectors_of(image_ids, self._reference_places)
+        """Of `id_images`, (n, d)."""
+        return self.vectors_of(image_ids, {**self._places, **self._reference_places})
 
     # Pictures, texts, generators
 

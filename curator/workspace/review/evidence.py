@@ -48,6 +48,7 @@ class Judged:
 class LabelEdit:
     """A change of one label. images: ids, sorted. against: witnesses that speak for leaving the label as it is.
 
+    cost: what the change would do to the flags, where it was tried; needs: what would have to be decided for it.
     decided: of how many images the label alone decides the flag. noted: reviewers who call the label wrong.
     """
 
@@ -61,6 +62,8 @@ class LabelEdit:
     noted: int = 0
     cosine: float | None = None
     outcome: str = ""
+    cost: str = ""
+    needs: str = ""
     prompt: str = field(default="", repr=False)
     vector: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
@@ -69,7 +72,19 @@ class LabelEdit:
         return bool(self.outcome)
 
     def as_json(self) -> dict[str, object]:
-        names = ("action", "label", "why", "witnesses", "decided", "against", "noted", "cosine", "outcome")
+        names = (
+            "action",
+            "label",
+            "why",
+            "witnesses",
+            "decided",
+            "against",
+            "noted",
+            "cosine",
+            "outcome",
+            "cost",
+            "needs",
+        )
         return {name: getattr(self, name) for name in names} | {"images": list(self.images)}
 
 

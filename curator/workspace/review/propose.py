@@ -22,39 +22,18 @@ from curator.banks.spec import parse_spec
 from curator.durable import write_durably
 from curator.errors import BankError, UsageError
 from curator.methods import Method, MethodSpec, resolve_method
-from curator.metrics import auroc
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
-from curator.workspace.learn.guard import FEWEST, log_odds, ruling_cut
+from curator.workspace.learn.guard import FEWEST, SideFigures, log_odds, ruling_cut
 from curator.workspace.learn.world import LedgerWorld
+from curator.workspace.review.advice import agreement, cost_of, needs_of
 from curator.workspace.review.evidence import Judged, LabelEdit, additions, removals, varied
 from curator.workspace.session import reading, writing
 
 MOST_TRIED = 20  # labels of each kind
 LEFT_OUT = "it does not help"
-MOST_AUROC_LOST = 0.005  # labels that change move every score a little
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewFigures:
-    """Of ID images (reference, and decided ID) and OOD images (decided OOD): how many, how many flagged at the cut, and
-    the AUROC; None where one side has no image."""
-
-    id_count: int
-    id_flagged: int
-    ood_count: int
-    ood_flagged: int
-    auroc: float | None
-
-    def harm(self, before: ReviewFigures) -> str:
-        """What is worse than before; empty if nothing is."""
-        if self.id_flagged > before.id_flagged:
-            return f"flags {self.id_flagged} of {self.id_count} ID images, before {before.id_flagged}"
-        if self.ood_flagged < before.ood_flagged:
-            return f"flags {self.ood_flagged} of {self.ood_count} OOD images, before {before.ood_flagged}"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +50,14 @@ class Sided:
         sides = [True] * len(reference) + [item.is_id for item in judged]
         return cls(vectors, np.array(sides, dtype=bool))
 
-    def figures(self, log_odds: NDArray[np.floating], cut: float) -> ReviewFigures:
-        inside, outside = log_odds[self.is_id], log_odds[~self.is_id]
-        area = float(auroc(inside, outside)) if len(inside) and len(outside) else None
-        return ReviewFigures(len(inside), int((inside < cut).sum()), len(outside), int((outside < cut).sum()), area)
-
 
 @dataclass(frozen=True, slots=True)
 class BankProposal:
     """candidates: all labels that were looked at; those with an empty outcome are the proposal.
 
     before, after: figures on the images that judge; None where nothing is proposed. held_out: whether the reviewed ones
-    among them took no part in the proposal. verdict: why it is refused, or None.
+    among them took no part in the proposal. advice: what would bring a proposal, where no label is in question.
+    verdict: why it is refused, or None.
     """
 
     parent: str
@@ -93,8 +68,9 @@ class BankProposal:
     reference: int
     held_out: bool
     candidates: tuple[LabelEdit, ...]
-    before: ReviewFigures | None = None
-    after: ReviewFigures | None = None
+    advice: str = ""
+    before: SideFigures | None = None
+    after: SideFigures | None = None
     verdict: str | None = None
     spec: str | None = None
     written: str | None = None
@@ -165,7 +141,7 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     if method.needs.neighbours:
         raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="`method` neglabel")
     rows = database.rows("list_reviewed_images")
-    reference = [image.image_id for image in world.id_images]
+    reference = [image.image_id for image in world.reference_images]
     reference_vectors = world.reference_vectors(reference)
     cut = ruling_cut(database, parent, method, log_odds(parent, method, reference_vectors))
     judged = _judged(world, parent, method, rows)
@@ -190,7 +166,7 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
         candidates=tuple(candidates),
     )
     if not proposed:
-        return found
+        return replace(found, advice="" if candidates else agreement(making, cut))
     table = _proposed_spec(name, parent, proposed)
     bank = build_bank(
         parse_spec(table, where=f"the proposed bank {name}"),
@@ -201,10 +177,11 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     )
     sides = Sided.of(judging, reference_vectors if few else reference_vectors[~evens])
     before, after = (
-        sides.figures(log_odds(side, resolve_method(asked, side), sides.vectors), cut) for side in (parent, bank)
+        SideFigures.of(log_odds(side, resolve_method(asked, side), sides.vectors), sides.is_id, cut)
+        for side in (parent, bank)
     )
     return replace(
-        found, before=before, after=after, verdict=judge(before, after), spec=_spec_text(table, found.parent)
+        found, before=before, after=after, verdict=after.verdict(before), spec=_spec_text(table, found.parent)
     )
 
 
@@ -246,34 +223,26 @@ def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[
         for late in open_ones[MOST_TRIED:]:
             late.outcome = f"not tried: only the first {MOST_TRIED} are"
         for item in open_ones[:MOST_TRIED]:
-            if item.against > item.witnesses + item.noted:
-                item.outcome = f"it flags {item.against} groups rightly"
-                continue
             more = ([*removed, item.label], added) if action == "remove" else (removed, [*added, item])
             if len({label.role for label in varied(parent, *more).labels}) < 2:
                 item.outcome = "it is the last negative"
                 continue
             new, less = _tried(parent, method, cut, sides, *more)
             item.outcome = new.harm(figures) or ("" if less < missing or item.noted else LEFT_OUT)
+            if item.against > item.witnesses + item.noted:
+                item.outcome = f"it flags {item.against} groups rightly"
+            item.cost = cost_of(figures, new)
+            item.needs = needs_of(item, figures, new) if item.refused else ""
             if not item.refused:
                 (removed, added), figures, missing = more, new, less
 
 
 def _tried(
     parent: Bank, method: MethodSpec, cut: float, sides: Sided, removed: Sequence[str], added: Sequence[LabelEdit]
-) -> tuple[ReviewFigures, float]:
+) -> tuple[SideFigures, float]:
     bank = varied(parent, removed, added)
     scores = log_odds(bank, resolve_method(method, bank), sides.vectors)
-    return sides.figures(scores, cut), shortfall(scores, sides.is_id, cut)
-
-
-def judge(before: ReviewFigures, after: ReviewFigures) -> str | None:
-    """Why a bank must not take the place of the one before; None if it may."""
-    if harm := after.harm(before):
-        return f"it {harm}"
-    if before.auroc is not None and after.auroc is not None and after.auroc < before.auroc - MOST_AUROC_LOST:
-        return f"its AUROC is {after.auroc:.4f}, before {before.auroc:.4f}"
-    return None
+    return SideFigures.of(scores, sides.is_id, cut), shortfall(scores, sides.is_id, cut)
 
 
 def shortfall(log_odds: NDArray[np.floating], is_id: NDArray[np.bool_], cut: float) -> float:

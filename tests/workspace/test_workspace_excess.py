@@ -1,0 +1,146 @@
+"""Which images of a lake are learnt from: no more than calibrated p-values say are OOD."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from curator.errors import BankError
+from curator.metrics import auroc
+from curator.systems.world import IdImage
+from curator.workspace.learn.excess import find_excess, learnt_from, refuse_without_excess
+from curator.workspace.learn.guard import GuardFigures, SideFigures, most_lost, refuse_if_worse
+
+
+def names(count: int, start: int = 0) -> list[str]:
+    """Ids whose halves alternate."""
+    return [f"{number:032x}" for number in range(start, start + count)]
+
+
+class MadeWorld:
+    """Images on a line: the score of an image is its first coordinate, what it looks like its other two."""
+
+    def __init__(self, lake, reference, decisions=None):
+        self.lake = dict(zip(names(len(lake)), np.array(lake, dtype=np.float32), strict=True))
+        self.known = dict(zip(names(len(reference), 10_000), np.array(reference, dtype=np.float32), strict=True))
+        self.decisions = decisions or {}
+        self.reference_images = tuple(IdImage(name, 0, 1, 1) for name in self.known)
+        self.parent = SimpleNamespace(name="base")
+
+    @property
+    def base_scorer(self):
+        return SimpleNamespace(score=lambda vectors: [SimpleNamespace(log_odds=vectors[:, 0].astype(float))])
+
+    def sample_ids(self, most):
+        return sorted(self.lake)[: most or None]
+
+    def lake_vectors(self, image_ids):
+        return np.array([self.lake[name] for name in image_ids], dtype=np.float32).reshape(len(image_ids), 3)
+
+    def reference_vectors(self, image_ids):
+        return np.array([self.known[name] for name in image_ids], dtype=np.float32).reshape(len(image_ids), 3)
+
+
+def images(scores, look=(1.0, 0.0)):
+    return [(score, *look) for score in scores]
+
+
+REFERENCE = images(np.linspace(0, 10, 200))
+ID = images(np.linspace(0, 10, 300))
+OOD = images(np.linspace(-3, -1, 100), look=(0.0, 1.0))
+
+
+def test_a_lake_of_id_images_is_refused_with_its_figures():
+    world = MadeWorld(ID, REFERENCE)
+    found = find_excess(world, 0)
+    assert found.share.share < 0.01 and not found.share.clear
+    with pytest.raises(BankError, match=r"tanl: \d+ of 300 images of the lake score as 5.0% of ID images") as caught:
+        refuse_without_excess(world, found, "tanl")
+    assert "`force`" in (caught.value.hint or "")
+
+
+def test_too_few_references_are_said_with_what_to_run():
+    world = MadeWorld(ID, REFERENCE[:18])
+    with pytest.raises(BankError, match="18 reference images are too few") as caught:
+        refuse_without_excess(world, find_excess(world, 0), "ants")
+    assert "curator calibrate --reference" in (caught.value.hint or "")
+
+
+def test_no_more_images_are_taken_than_there_are_and_half_of_the_lake_is_left_to_judge():
+    world = MadeWorld([*ID, *OOD], REFERENCE)
+    found = find_excess(world, 0)
+    refuse_without_excess(world, found, "tanl")
+    assert found.share.low > 0.2 and found.share.share == pytest.approx(0.25, abs=0.01)
+    assert all(map(learnt_from, (*found.suspects.ood, *found.suspects.kept)))
+    assert not any(map(learnt_from, found.judging)) and len(found.judging) == round(found.share.share * 200)
+    assert len(found.suspects.ood) == round(found.share.share * 200)
+    true = set(names(400)[300:])
+    assert set(found.suspects.ood[:50]) <= true and not true & set(found.suspects.kept)
+    assert set(found.judging[:50]) <= true
+
+
+def test_of_all_below_the_cut_those_that_look_least_like_the_reference_are_taken_whatever_they_score():
+    """The ID images here score lowest of all."""
+    odd = images(np.linspace(-9, -8, 10))
+    world = MadeWorld([*ID, *odd, *OOD], REFERENCE)
+    taken = find_excess(world, 0).suspects.ood
+    assert set(taken[:50]) <= set(names(410)[310:])
+
+
+def test_decided_images_are_known_and_not_counted_as_chance():
+    decided = dict.fromkeys(names(400)[300:310], False) | dict.fromkeys(names(4), True)
+    world = MadeWorld([*ID, *OOD], REFERENCE[:18], decided)
+    found = find_excess(world, 0)
+    assert (found.share.known, found.share.fewest, found.share.images) == (10, 10, 396)
+    assert found.share.clear and set(found.suspects.ood) == {name for name in names(400)[300:310] if learnt_from(name)}
+    assert not set(decided) & {*found.judging, *found.suspects.kept}
+
+
+# The guard
+
+
+def side(**figures) -> SideFigures:
+    return SideFigures(**{"id_count": 40, "id_flagged": 2, "ood_count": 5, "ood_flagged": 4, "auroc": 0.9} | figures)
+
+
+@pytest.mark.parametrize(
+    ("now", "lost", "said"),
+    [
+        ({}, 0.01, None),
+        (
+            {},
+            0.0101,
+            "its AUROC against 30 images of the lake that look OOD is 0.6100, before 0.6000",
+        ),
+        ({"id_flagged": 3}, 0.0, "it flags 3 of 40 ID images, before 2"),
+        ({"ood_flagged": 3}, 0.0, "it flags 3 of 5 OOD images, before 4"),
+        ({"auroc": 0.894}, 0.0, "its AUROC is 0.8940, before 0.9000"),
+    ],
+)
+def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, said):
+    old, new = side(lake_auroc=0.6), side(lake_auroc=0.61, **now)
+    figures = GuardFigures("b" * 32, "a" * 32, "tanl()", "neglabel()", 0.0, old, new, 30, lost)
+    if said is None:
+        assert figures.verdict is None
+        return refuse_if_worse(figures, "tanl", "parent base")
+    assert (figures.verdict or "").startswith(said)
+    with pytest.raises(BankError, match="parent base, aaaaaaaaaaaa"):
+        refuse_if_worse(figures, "tanl", "parent base")
+    return None
+
+
+def test_the_most_that_is_lost_is_delongs_bound():
+    """Against a bootstrap of the images, with a bank that is better, one that is worse, and the same one."""
+    draws = np.random.default_rng(5)
+    inside, outside = draws.normal(1, 1, 300), draws.normal(0, 1, 60)
+    for noise, shift in ((0.5, 0.6), (0.5, -0.4)):
+        other = inside + shift + draws.normal(0, noise, 300), outside + draws.normal(0, noise, 60)
+        found = []
+        for _ in range(1000):
+            rows, columns = draws.integers(0, 300, 300), draws.integers(0, 60, 60)
+            found.append(auroc(inside[rows], outside[columns]) - auroc(other[0][rows], other[1][columns]))
+        bound = most_lost((inside, other[0]), (outside, other[1]))
+        assert bound == pytest.approx(np.quantile(found, 0.95), abs=0.008)
+    assert most_lost((inside, inside), (outside, outside)) == 0.0
