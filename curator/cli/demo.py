@@ -35,8 +35,8 @@ order by cosine desc, uri""",
     "Is every datum accounted for?": "select * from report.accounting",
 }
 CAVEAT = """\
-The embedded encoder is small and sees thumbnails of 64 pixels. For work, make the workspace with
---encoder open_clip:ViT-B-16/openai or a larger one."""
+The embedded encoder is small: it knows everyday objects, and names what it does not know after those. For work, make
+the workspace with --encoder open_clip:ViT-B-16/openai or a larger one."""
 
 
 @click.command()
