@@ -57,7 +57,16 @@ BANKS: dict[str, tuple[str, ...]] = {
     "synood": ("synood", "synood:projection=off,labels=fixed"),
 }
 LEARNED = ("adaneg", "tanl", "ants", "eoe", "mmood", "synood")
-COUNTED = ("mcm:scale=1", "max_logit", "energy", "eoe", "neglabel:group_count=1", "neglabel", "knn", "fusion")
+COUNTED = (
+    *("mcm:scale=1", "mcm", "max_logit", "energy", "eoe", "neglabel:group_count=1", "neglabel"),
+    *("neglabel:temperature=0.5", "knn", "fusion"),
+)
+TITLES = {
+    "auroc": "AUROC",
+    "fpr95_id_positive": "FPR95 ID+",
+    "fpr95_ood_positive": "FPR95 OOD+",
+    "flagged": "ID images flagged before a calibration (0: the method has no cut then)",
+}
 CSP = DEFAULT_SPEC.replace('name = "base"', 'name = "csp"').replace('method = "neglabel"', 'method = "csp"')
 
 
@@ -183,7 +192,7 @@ def count_tables(workspace: Workspace) -> Iterator[str]:
             found[form, row.method, row.labels] = row
         say(f"label counts, {form}")
     counts = label_counts.COUNTS
-    for metric, title in (("auroc", "AUROC"), ("fpr95_id_positive", "FPR95 ID+"), ("fpr95_ood_positive", "FPR95 OOD+")):
+    for metric, title in TITLES.items():
         yield f"### {title} by the number of ID labels: same format (as they are)\n"
         yield f"| method | {' | '.join(f'{count:,}' for count in counts)} |\n|---|{'---|' * len(counts)}"
         for method in COUNTED:

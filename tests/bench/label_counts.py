@@ -28,9 +28,11 @@ from curator.banks import TextCache, build_bank
 from curator.banks.kinship import Kinship
 from curator.banks.spec import parse_spec
 from curator.banks.wordnet.lexicon import load_wordnet, word_key
+from curator.errors import UsageError
 from curator.evaluation.figures import Scores
 from curator.methods import MethodSpec, resolve_method
 from curator.metrics import measure
+from curator.policy import default_policy
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import at_rest
 from curator.workspace.judge.reference import ReferenceSet
@@ -41,7 +43,7 @@ DRAWS = {3: 5, 10: 3, 50: 2}  # of tasks with so many labels
 REFERENCES = 200  # ID images at most that kNN and fusion compare with
 ID_SET = "tiny64"
 NEAR = (ID_SET, "objects", "imagenette")  # other things, of the same archive or like photographs of it
-FIGURES = ("auroc", "near", "far", "fpr95_id_positive", "fpr95_ood_positive", "accuracy")
+FIGURES = ("auroc", "near", "far", "fpr95_id_positive", "fpr95_ood_positive", "accuracy", "flagged")
 # Sets of one kind, whose images came without a label.
 WHOLE = {"brain-mri": "brain", "terminal": "colour chart"}
 # Folder names that are no words.
@@ -91,7 +93,8 @@ class Task:
 @dataclass(frozen=True)
 class Row:
     """Means over the draws of a task, 0–1: AUROC and both FPR95 over all OOD sets (each counts the same), AUROC against
-    near and against far ones, and the share of ID images whose nearest ID label is their own."""
+    near and against far ones, the share of ID images whose nearest ID label is their own, and the share of them that
+    is flagged before a calibration: 0 for methods that flag nothing then."""
 
     labels: int
     bank: str
@@ -102,6 +105,7 @@ class Row:
     fpr95_id_positive: float
     fpr95_ood_positive: float
     accuracy: float
+    flagged: float
 
 
 def from_arrays(folder: Path, *, prefix: str = "") -> dict[str, Images]:
@@ -198,15 +202,27 @@ def measure_counts(
             for task in found:
                 bank = mined(encoder, cache, task.id_labels, spec, name=name)
                 for method, ids, ood, right in score_sets(bank, methods[name], task):
-                    rows.setdefault(method, []).append(_row(count, name, method, ids, ood, right))
+                    flagged = flagged_at_first(bank, method, ids)
+                    rows.setdefault(method, []).append(_row(count, name, method, ids, ood, (right, flagged)))
             yield from map(_mean, rows.values())
+
+
+def flagged_at_first(bank: Bank, method: str, ids: Scores) -> float:
+    """The share of ID images that the policy `default` flags."""
+    try:
+        policy = default_policy(bank, resolve_method(method, bank), rule="label_for_label")
+    except UsageError:  # the method has no cut of its own
+        return 0.0
+    return float(policy.flags(ids).mean())
 
 
 def _mean(draws: Sequence[Row]) -> Row:
     return replace(draws[0], **{key: float(np.nanmean([getattr(row, key) for row in draws])) for key in FIGURES})
 
 
-def _row(count: int, bank: str, method: str, ids: Scores, ood: Mapping[str, Scores], right: float) -> Row:
+def _row(
+    count: int, bank: str, method: str, ids: Scores, ood: Mapping[str, Scores], shares: tuple[float, float]
+) -> Row:
     figures = {name: measure(ids, scores) for name, scores in ood.items()}
 
     def mean(metric: str, names: Sequence[str]) -> float:
@@ -223,7 +239,7 @@ def _row(count: int, bank: str, method: str, ids: Scores, ood: Mapping[str, Scor
         mean("auroc", far),
         mean("fpr95_id_positive", every),
         mean("fpr95_ood_positive", every),
-        right,
+        *shares,
     )
 
 
