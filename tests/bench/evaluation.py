@@ -14,6 +14,7 @@ that was cut off goes on where it was.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +32,8 @@ from curator.workspace import EvaluationSummary, Workspace  # noqa: E402
 from curator.workspace.context import Context  # noqa: E402
 from tests.bench import label_counts  # noqa: E402
 from tests.bench.evaluation_images import OOD_SETS, images_of, unpack  # noqa: E402
-from tests.bench.label_counts import ID_SET  # noqa: E402  # after the line above
+from tests.bench.label_counts import ID_SET  # noqa: E402
+from tests.bench.nights import learnt_nights, night_table  # noqa: E402  # after the line above
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 BEGIN, END = "<!-- evaluation: what `make evaluation` printed -->", "<!-- /evaluation -->"
@@ -98,6 +100,8 @@ def report(data: Path, folder: Path) -> Iterator[str]:
     refused = {system: why for system in LEARNED if system in banks and (why := learn(workspace, system))}
     others = [bank for bank in BANKS if bank in banks and bank != "base" and bank not in refused]
     yield from method_table([base, *(evaluate(workspace, folder, bank) for bank in others)], refused)
+    if not os.environ.get("BANKS"):
+        yield from nights(data, folder / "nights")
 
 
 def say(text: str) -> None:
@@ -214,6 +218,20 @@ def count_tables(workspace: Workspace) -> Iterator[str]:
         yield ""
     shares = [f"{count:,}: {found['same_format', COUNTED[0], count].accuracy:.1%}" for count in counts]
     yield f"ID images whose nearest ID label is their own, same format: {', '.join(shares)}.\n"
+
+
+def nights(data: Path, folder: Path) -> Iterator[str]:
+    """What banks that learn make of nights with more and less OOD in them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    found = []
+    for alike in (False, True):
+        found += learnt_nights(data, folder, tasks=("thumbnails",), saved_alike=alike)
+        say(f"nights, {'saved alike' if alike else 'as they are'}")
+    worse = [item for item in found if not item.holds]
+    yield "### Banks that learn, by the share of OOD images in their night: AUROC on other images\n"
+    yield "In brackets: what a bank that was refused would have been; its night held too little OOD, or it was worse.\n"
+    yield night_table(found)
+    yield f"\nOf {len(found)} banks, {len(worse)} were kept and are worse than their parent by more than a point.\n"
 
 
 def write(text: str) -> None:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from curator.workspace import Workspace
 
 SYSTEMS = ("tanl", "ants", "adaneg")
 SHARES = (0.0, 0.02, 0.1, 0.5)
-SAVED = (100, 70)  # shortest side in pixels and JPEG quality that images are brought to for the second table
+TASKS = ("objects", "imagenette", "thumbnails")
+SAVED = (64, 70)  # shortest side in pixels and JPEG quality that images are brought to for the second table
 MOST = 120  # images of each OOD set and half
 PARQUET = ("scenes", "clothing", "flowers")
 
@@ -55,7 +56,7 @@ def learnt_nights(
     data: Path,
     folder: Path,
     *,
-    tasks: Sequence[str] = ("objects", "imagenette"),
+    tasks: Sequence[str] = TASKS,
     shares: Sequence[float] = SHARES,
     systems: Sequence[str] = SYSTEMS,
     saved_alike: bool = False,
@@ -125,12 +126,16 @@ def measured(night: Workspace, root: Path, bank: str, method: str | None = None)
 def write_task(data: Path, task: str, root: Path, *, saved_alike: bool) -> list[str]:
     """Write `known`, `night/id`, `score/id`, `night/ood/SET` and `score/ood/SET`; returns the ID labels.
 
-    The hash of an image decides where it goes. ID are every second class of the objects, or all of Imagenette; the
-    other of both, the other objects, scenes, garments, flowers and cartoons are OOD.
+    The hash of an image decides where it goes. ID are every second kind of the objects or of the thumbnails, or all of
+    Imagenette; the other of them, the other objects, scenes, garments, flowers and cartoons are OOD. The encoder was
+    trained to name the objects and Imagenette; of the thumbnails it has seen none.
     """
-    objects, photographs = dict(folders(data / "objects-folder")), dict(archives(data))
+    objects, photographs = dict(folders(data / "objects-folder")), archives(data, "imagenette-wds-*.tar")
     ids = dict(list(objects.items())[::2]) if task == "objects" else photographs
     others = photographs if task == "objects" else dict(list(objects.items())[::2])
+    if task == "thumbnails":
+        thumbnails = list(archives(data, "tiny64-wds-*.tar").items())
+        ids, others = dict(thumbnails[::2]), dict(thumbnails[1::2])
     rest = {f"other-{name}": images for name, images in objects.items() if name not in ids and name not in others}
     ood: dict[str, list[bytes]] = {
         "others": [image for images in others.values() for image in images],
@@ -173,10 +178,10 @@ def folders(root: Path) -> Iterator[tuple[str, list[bytes]]]:
         yield folder.name.replace("_", " "), [path.read_bytes() for path in sorted(folder.iterdir())]
 
 
-def archives(data: Path) -> Mapping[str, list[bytes]]:
-    """Imagenette by its labels."""
+def archives(data: Path, pattern: str) -> dict[str, list[bytes]]:
+    """Images of tars by their labels."""
     found: dict[str, list[bytes]] = {}
-    for path in sorted(data.glob("imagenette-wds-*.tar")):
+    for path in sorted(data.glob(pattern)):
         with tarfile.open(path) as archive:
             members = {item.name: file.read() for item in archive if (file := archive.extractfile(item)) is not None}
         for name, content in members.items():
@@ -222,9 +227,7 @@ def main() -> None:
     found: list[Learnt] = []
     with tempfile.TemporaryDirectory(prefix="curator-nights-") as folder:
         for alike in (False, True):
-            for item in learnt_nights(
-                data, Path(folder), tasks=sys.argv[2:] or ("objects", "imagenette"), saved_alike=alike
-            ):
+            for item in learnt_nights(data, Path(folder), tasks=sys.argv[2:] or TASKS, saved_alike=alike):
                 found.append(item)
                 print(item, file=sys.stderr, flush=True)
     print(night_table(found))
