@@ -32,7 +32,7 @@ _noun_vectors: dict[str, Vectors] = {}  # by encoder id: all workspaces of a pro
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class NameVocabulary:
     """What an image may be called, in the space of a bank's encoder. `nouns`: those that are no ID label."""
 
     bank: Bank
@@ -40,7 +40,7 @@ class Vocabulary:
     noun_vectors: Vectors
 
     @classmethod
-    def of(cls, bank: Bank, encoder: Encoder, text_cache: TextCache) -> Vocabulary:
+    def of(cls, bank: Bank, encoder: Encoder, text_cache: TextCache) -> NameVocabulary:
         """The nouns are encoded through the cache, once for ever: a second of curator-mini on two cores."""
         every = common_nouns()
         if bank.encoder_id not in _noun_vectors:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
-from curator.banks.naming import Vocabulary
+from curator.banks.naming import NameVocabulary
 from curator.config import Config
 from curator.decode import DecodeOptions
 from curator.durable import write_durably
@@ -193,11 +193,11 @@ class Context:
         """What calls images by common nouns and the ID labels of the bank. Costs nothing before it names one."""
         return Namer(bank, self._vocabulary)
 
-    def _vocabulary(self, bank: Bank) -> Vocabulary | None:
+    def _vocabulary(self, bank: Bank) -> NameVocabulary | None:
         """None for a bank of other weights than those that are here: its nouns cannot be encoded."""
         if self.encoder.encoder_id != bank.encoder_id:
             return None
-        return Vocabulary.of(bank, self.encoder, TextCache(self.layout.text_cache))
+        return NameVocabulary.of(bank, self.encoder, TextCache(self.layout.text_cache))
 
     def method_spec(self, asked: str | None) -> MethodSpec:
         """A method as it was asked for (None: the configured one), on cosines of the precision that is configured."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.banks import naming
-from curator.banks.naming import SHARPNESS, Vocabulary, vocabulary_digest
+from curator.banks.naming import SHARPNESS, NameVocabulary, vocabulary_digest
 from curator.banks.nouns import DATA_FILE, common_nouns
 from curator.banks.text_cache import TextCache
 from curator.banks.wordnet import load_wordnet
@@ -33,7 +33,7 @@ def bank_of(texts, vectors, encoder_id="e"):
 def vocabulary(unit):
     """`tram` east, `dog` north, `cup` up, `sea` south."""
     bank = bank_of(["tram"], [[1, 0, 0]])
-    return Vocabulary(bank, ("dog", "cup", "sea"), unit([[0, 1, 0], [0, 0, 1], [0, -1, 0]]))
+    return NameVocabulary(bank, ("dog", "cup", "sea"), unit([[0, 1, 0], [0, 0, 1], [0, -1, 0]]))
 
 
 def test_an_image_is_called_by_the_nearest_word_and_the_margin_is_its_share(vocabulary, unit):
@@ -61,7 +61,7 @@ def test_no_image_has_no_name_and_a_vector_of_another_length_is_refused(vocabula
 def test_a_name_depends_on_no_other_image_to_the_bit(unit, seed, size, cut):
     generator = np.random.default_rng(seed)
     words = unit(generator.standard_normal((40, 16)))
-    vocabulary = Vocabulary(bank_of(["a"], words[:1]), tuple(f"w{n}" for n in range(39)), words[1:])
+    vocabulary = NameVocabulary(bank_of(["a"], words[:1]), tuple(f"w{n}" for n in range(39)), words[1:])
     rows = unit(generator.standard_normal((size, 16)))
     order = generator.permutation(size)
     names, margins = vocabulary.names(rows)
@@ -78,7 +78,7 @@ def fake(tmp_path):
 def test_id_labels_are_in_the_vocabulary_once_as_the_user_writes_them(fake):
     encoder, cache = fake
     bank = bank_of(["Sea_Horse", "zorgle"], encoder.encode_texts(["a", "b"]), encoder.encoder_id)
-    words = Vocabulary.of(bank, encoder, cache).words
+    words = NameVocabulary.of(bank, encoder, cache).words
     assert words[:2] == ("Sea_Horse", "zorgle")
     assert "seahorse" in common_nouns() and "seahorse" not in words and "dog" in words
     assert len(words) == len(common_nouns()) + 1 <= 10_000
@@ -88,10 +88,10 @@ def test_the_nouns_are_encoded_once_for_ever(fake, monkeypatch):
     encoder, cache = fake
     bank = bank_of(["a"], encoder.encode_texts(["a"]), encoder.encoder_id)
     monkeypatch.setattr(naming, "_noun_vectors", {})
-    first = Vocabulary.of(bank, encoder, cache)
+    first = NameVocabulary.of(bank, encoder, cache)
     monkeypatch.setattr(naming, "_noun_vectors", {})
     monkeypatch.setattr(type(encoder), "encode_texts", None)
-    assert np.array_equal(Vocabulary.of(bank, encoder, cache).noun_vectors, first.noun_vectors)
+    assert np.array_equal(NameVocabulary.of(bank, encoder, cache).noun_vectors, first.noun_vectors)
 
 
 def test_the_digest_follows_the_id_labels_and_their_vectors(unit):

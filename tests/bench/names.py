@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from curator.banks import DEFAULT_SPEC, PUBLISHED_SPECS, TextCache, build_bank, read_spec
-from curator.banks.naming import Vocabulary
+from curator.banks.naming import NameVocabulary
 from curator.encoders import EncoderOptions, load_encoder
 from curator.types import Bank, Vectors
 from tests.bench.true_names import embedded, is_right, photographs
@@ -46,7 +46,7 @@ def main(data: Path) -> None:
         for name, text in {"base": DEFAULT_SPEC, "neglabel-paper": PUBLISHED_SPECS["neglabel-paper"]}.items():
             (root / f"{name}.toml").write_text(text, encoding="utf-8")
             banks[name] = build_bank(read_spec(root / f"{name}.toml"), encoder, root=root, text_cache=cache)
-        vocabulary = Vocabulary.of(banks["base"], encoder, cache)
+        vocabulary = NameVocabulary.of(banks["base"], encoder, cache)
     print(f"{len(vocabulary.words)} words\n")
     print("| set | images | names right, of all | named | right, of named | labels right: base | neglabel-paper |")
     print("|---|---|---|---|---|---|---|")

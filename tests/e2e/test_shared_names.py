@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curator.banks.naming import Vocabulary
+from curator.banks.naming import NameVocabulary
 from curator.banks.text_cache import TextCache
 from curator.encoders import EncoderOptions, load_encoder
 from curator.types import Bank, Label
@@ -33,7 +33,7 @@ def test_a_name_is_right_under_or_beside_the_true_one(name, label, right):
 def test_six_in_ten_photographs_get_a_name_that_is_right(shared_data, tmp_path):
     encoder = load_encoder(EncoderOptions("mini", offline=True))
     bank = Bank("base", "d", encoder.encoder_id, 30.0, (Label("tram", "id", "t"),), encoder.encode_texts(["tram"]), {})
-    vocabulary = Vocabulary.of(bank, encoder, TextCache(tmp_path))
+    vocabulary = NameVocabulary.of(bank, encoder, TextCache(tmp_path))
     images = [image for found in photographs(shared_data, every=8).values() for image in found]
     names, margins = vocabulary.names(embedded(encoder, [data for _, data in images]))
     right = np.array([is_right(name, label) for name, (label, _) in zip(names, images, strict=True)])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
-from curator.workspace.learn.guard import Judged, guard_figures
+from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
@@ -231,7 +231,7 @@ def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
         encoder_id = context.encoder_id(database)
         previous, bank = (context.find_bank(database, name, encoder_id=encoder_id) for name in ("base", "other"))
         world = LedgerWorld(context, database, previous)
-        judged = Judged.of(world, (), None)
+        judged = HeldOut.of(world, (), None)
         assert judged is not None
         figures = guard_figures(world, bank, previous, "neglabel", judged)
     assert figures.now.id_count == before["images"] == now["images"] == 48

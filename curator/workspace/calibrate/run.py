@@ -118,14 +118,14 @@ def run_calibration(
     It is in force at once where it is of the configured bank and method, or of those that rule. A policy of others
     changes nothing that anybody sees until it is put in use. Raises UsageError when there are no images.
     """
-    opened = open_sources(sources, context.config.scan)
+    opened, asked = open_sources(sources, context.config.scan), (bank, method)
     names = [item.name for item in opened]
     arguments = {"sources": names, "rule": rule.as_json()}
     with writing(context, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
-        asked = (bank, method)
         scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference", asked=asked)
         values = sorted_scores(reference.log_odds)
-        calibration_id = reference.calibration_id(scored_by(scorer.bank, scorer.method))
+        scoring = scored_by(scorer.bank, scorer.method)
+        calibration_id = reference.calibration_id(scoring)
         own, pooled = _classes(rule, reference, scorer.bank.id_count)
         measured = _measured(rule, values, own, pooled)
         policy = calibrated_policy(
@@ -142,12 +142,9 @@ def run_calibration(
             record_policy(ledger, policy, scorer.method)
             _record_classes(ledger, policy, scorer.method, rule, own)
         judge_nights(ledger, policy, scorer.method)
-        scoring = scored_by(scorer.bank, scorer.method)
-        ruling, before = InForce.of(ledger.database), None
-        if asked == (None, None) or (ruling and ruling.scoring == scoring):
-            ruling, before = put_in_force(ledger, scoring, policy)
-        counts = ledger.database.row("count_flags_of", **scoring) or {}
+        ruling, before = _ruling(ledger, scoring, policy, configured=asked == (None, None))
         measured = replace(measured, warning=shortage(ledger.database, policy))
+        counts = ledger.database.row("count_flags_of", **scoring) or {}
         summary = _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
         return replace(
             summary,
@@ -156,6 +153,17 @@ def run_calibration(
             ruled_before=before,
             advice=advise(context, ledger.database, scorer),
         )
+
+
+def _ruling(
+    ledger: Ledger, scoring: dict[str, str], policy: Policy, *, configured: bool
+) -> tuple[InForce | None, InForce | None]:
+    """What rules now and what did before, where that has changed: a policy of what is configured or rules already
+    takes force, one of another scoring does not."""
+    ruling = InForce.of(ledger.database)
+    if configured or (ruling and ruling.scoring == scoring):
+        return put_in_force(ledger, scoring, policy)
+    return ruling, None
 
 
 def _summary(

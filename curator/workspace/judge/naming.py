@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curator.banks.naming import Vocabulary, vocabulary_digest
+from curator.banks.naming import NameVocabulary, vocabulary_digest
 from curator.store import Ledger
 from curator.store.tables import Columns
 from curator.types import Bank, Vectors
@@ -25,14 +25,14 @@ class Namer:
     """
 
     bank: Bank
-    make: Callable[[Bank], Vocabulary | None]
+    make: Callable[[Bank], NameVocabulary | None]
 
     @cached_property
     def digest(self) -> str:
         return vocabulary_digest(self.bank)
 
     @cached_property
-    def vocabulary(self) -> Vocabulary | None:
+    def vocabulary(self) -> NameVocabulary | None:
         return self.make(self.bank)
 
     def name_rows(self, ledger: Ledger, image_ids: Sequence[str], vectors: Vectors) -> pa.Table | None:

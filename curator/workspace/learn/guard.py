@@ -94,7 +94,7 @@ class SideFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HeldOut:
     """What two banks are judged on. vectors: (n, d), is_id: (n,), of images whose side is known; the first `reference`
     of them are reference images. lake: (m, d), of images that look OOD; None where nothing is judged by them."""
 
@@ -104,7 +104,7 @@ class Judged:
     lake: Vectors | None
 
     @classmethod
-    def of(cls, world: LedgerWorld, used: Collection[str], lake: Sequence[str] | None) -> Judged | None:
+    def of(cls, world: LedgerWorld, used: Collection[str], lake: Sequence[str] | None) -> HeldOut | None:
         """used: ids of images that took part in making the bank. None with too few ID images that did not."""
         reference = [image.image_id for image in world.reference_images if image.image_id not in used]
         known = set(reference)
@@ -181,7 +181,13 @@ class GuardFigures:
 
 
 def guard_figures(
-    world: LedgerWorld, bank: Bank, previous: Bank, method: str, judged: Judged, *, previous_method: str | None = None
+    world: LedgerWorld,
+    bank: Bank,
+    previous: Bank,
+    method: str,
+    judged: HeldOut,
+    *,
+    previous_method: str | None = None,
 ) -> GuardFigures:
     """The comparison. previous_method: by which the bank before is scored, where that is another one."""
     now = resolve_method(world.context.method_spec(method), bank)
