@@ -29,7 +29,7 @@ def learn_tanl(world: World, asking: Asking, settings: TanlSettings) -> Learned:
         order = activated(
             world.parent, vectors, world.lake_vectors(suspects.ood), world.lake_vectors(suspects.kept), settings
         )
-        account = {
+        account: dict[str, float] = {
             "candidates": len(candidates),
             "taken_for_id": len(suspects.kept),
             "taken_for_ood": len(suspects.ood),
