@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
-from curator.encoders.options import EncoderOptions
+from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
 from curator.types import Encoder
@@ -72,6 +72,9 @@ class OpenClipFamily:
         if model.seed is not None:
             return "random weights: nothing to fetch"
         return str(model.checkpoint or model.name.removeprefix(FOLDER))
+
+    def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
+        return OF_CLIP
 
     @staticmethod
     def known() -> list[str]:

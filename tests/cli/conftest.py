@@ -19,6 +19,8 @@ for name in ("curator.workspace", "curator.workspace.scan.run", "curator.workspa
              "pyarrow.parquet", "torch"):
     importlib.import_module(name)
 from curator.__main__ import main
+from curator.banks.wordnet import load_wordnet
+load_wordnet().synsets("entity")  # reads and indexes it, once for all runs
 
 def become(number, kind, kept):
     if kind == "closed":

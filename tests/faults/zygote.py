@@ -31,7 +31,7 @@ PRELOAD = (
 def serve() -> None:
     for name in PRELOAD:
         importlib.import_module(name)
-    importlib.import_module("curator.banks.wordnet").load_wordnet()
+    importlib.import_module("curator.banks.wordnet").load_wordnet().synsets("entity")  # reads and indexes it
     print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
