@@ -147,7 +147,7 @@ def test_every_command_of_the_guide_to_banks_works(scanned, run_line):
 @pytest.mark.slow  # half a minute: all six systems
 def test_every_command_of_the_guide_to_banks_that_learn_works(scanned, run_line, monkeypatch):
     """Two reference images judge nothing, so that here nothing is refused."""
-    for rule in ("refuse_without_excess", "refuse_if_worse"):
+    for rule in ("refuse_without_excess", "refuse_without_judges", "refuse_if_worse"):
         monkeypatch.setattr(f"curator.workspace.learn.run.{rule}", lambda *given: None)
     ran = commands(LEARN)
     assert len(ran) >= 18

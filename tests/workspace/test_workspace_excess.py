@@ -11,7 +11,14 @@ from curator.errors import BankError
 from curator.metrics import auroc
 from curator.systems.world import IdImage
 from curator.workspace.learn.excess import find_excess, learnt_from, refuse_without_excess
-from curator.workspace.learn.guard import GuardFigures, SideFigures, most_lost, refuse_if_worse
+from curator.workspace.learn.guard import (
+    GuardFigures,
+    HeldOut,
+    SideFigures,
+    most_lost,
+    refuse_if_worse,
+    refuse_without_judges,
+)
 
 
 def names(count: int, start: int = 0) -> list[str]:
@@ -129,6 +136,18 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
     with pytest.raises(BankError, match="parent base, aaaaaaaaaaaa"):
         refuse_if_worse(figures, "tanl", "parent base")
     return None
+
+
+@pytest.mark.parametrize(("ood", "lake", "enough"), [(9, False, False), (10, False, True), (0, True, True)])
+def test_a_bank_that_no_ood_image_can_speak_for_is_refused(ood, lake, enough):
+    rows = np.zeros((12, 3), dtype=np.float32)
+    judged = HeldOut(np.zeros((30 + ood, 3), dtype=np.float32), np.arange(30 + ood) < 30, 30, rows if lake else None)
+    for case in (judged,) if enough else (judged, None):
+        if enough:
+            refuse_without_judges(case, "tanl")
+            continue
+        with pytest.raises(BankError, match="fewer than 10 images of the lake look OOD"):
+            refuse_without_judges(case, "tanl")
 
 
 def test_the_most_that_is_lost_is_delongs_bound():

@@ -244,6 +244,17 @@ def _placements(scores: Scores, others: Scores) -> Scores:
     return found / len(others)
 
 
+def refuse_without_judges(judged: HeldOut | None, name: str) -> None:
+    """Raises BankError for a bank learnt from the lake that no OOD image can speak for: neither enough images that look
+    OOD nor enough decided ones."""
+    if judged is None or (judged.lake is None and int((~judged.is_id).sum()) < FEWEST_OOD):
+        raise BankError(
+            f"bank {name}: the new version is not kept: fewer than {FEWEST_OOD} images of the lake look OOD in the "
+            f"half that it was not learnt from, or fewer than {FEWEST} ID images are held out: nothing can judge it",
+            hint="scan more, or decide images by `curator review`; `force` keeps it unjudged",
+        )
+
+
 def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
     """Raises BankError for a bank that is worse than the one before; before: what that is."""
     if (verdict := figures.verdict) is not None:

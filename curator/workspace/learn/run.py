@@ -25,7 +25,13 @@ from curator.systems.spec import SystemSpec, read_system_spec, spec_text
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
 from curator.workspace.learn.excess import Excess, find_excess, refuse_without_excess
-from curator.workspace.learn.guard import GuardFigures, HeldOut, guard_figures, refuse_if_worse
+from curator.workspace.learn.guard import (
+    GuardFigures,
+    HeldOut,
+    guard_figures,
+    refuse_if_worse,
+    refuse_without_judges,
+)
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
@@ -273,6 +279,8 @@ def _guard(
         return None, "the same as the version before"
     lake = excess.judging if excess is not None and excess.share.clear else None
     judged = HeldOut.of(world, learned.used_images, lake)
+    if world.suspects is not None and not force:
+        refuse_without_judges(judged, bank.name)
     if judged is None:
         return None, "not compared: too few ID images are held out; see `curator calibrate --reference`"
     before = f"parent {world.parent.name}" if previous is None else "the version before"
