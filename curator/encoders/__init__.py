@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from curator.types import Encoder
 
 __all__ = [
-    "BATCH_TOLERANCE", "ENCODERS", "EncoderOptions", "SuitedScore", "check_address", "fetch_weights", "list_models",
-    "load_encoder", "suited_score",
+    "BATCH_TOLERANCE", "ENCODERS", "SHIPPED", "EncoderOptions", "SuitedScore", "check_address", "fetch_weights",
+    "list_models", "load_encoder", "suited_score",
 ]  # fmt: skip
 
 ENCODERS = Registry(
@@ -41,6 +41,9 @@ ENCODERS = Registry(
         "transformers": "curator.encoders.transformers_address:TransformersFamily",
     },
 )
+
+# By address, the ids of encoders whose weights ship with this release: known without loading them.
+SHIPPED = {"mini": "mini@1fc70f296d9c"}
 
 
 def load_encoder(options: EncoderOptions) -> Encoder:

@@ -83,13 +83,26 @@ def pending_migrations(database: Database, migrations: list[Migration] | None = 
     return migrations[len(applied) :]
 
 
-def _make_views(database: Database, *, anew: bool) -> None:
-    """Making them takes a third of a run that finds nothing new, so a macro keeps the digest of what was made."""
+def is_behind(database: Database) -> bool:
+    """Whether a snapshot was published by an earlier release, so that what this one asks for may not be there."""
+    try:
+        return bool(pending_migrations(database)) or _digest_of_views(database) != _shipped_views()[1]
+    except StoreError:  # by a later one, or it cannot be read
+        return False
+
+
+def _shipped_views() -> tuple[list[str], str]:
+    """Macros and views in the order in which they are made, and the digest of all."""
     texts = [
         *read_folder("curator.sql", "macros", suffix=".sql").values(),
         *read_folder("curator.sql", "views", suffix=".sql").values(),  # which use macros
     ]
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return texts, hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def _make_views(database: Database, *, anew: bool) -> None:
+    """Making them takes a third of a run that finds nothing new, so a macro keeps the digest of what was made."""
+    texts, digest = _shipped_views()
     if not anew and _digest_of_views(database) == digest:
         return
     with database.transaction():

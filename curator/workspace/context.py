@@ -11,13 +11,14 @@ from curator.banks.naming import NameVocabulary
 from curator.config import Config
 from curator.decode import DecodeOptions
 from curator.durable import write_durably
-from curator.encoders import EncoderOptions, load_encoder
-from curator.errors import BankError
+from curator.encoders import SHIPPED, EncoderOptions, load_encoder
+from curator.errors import BankError, EncoderError
 from curator.lake import ColumnNames, ReadOptions
 from curator.methods import MethodSpec, resolve_method
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.naming import Namer
 from curator.workspace.judge.reference import load_reference
 from curator.workspace.judge.scoring import Scorer, bind_reference
@@ -63,12 +64,38 @@ class Context:
         return str(getattr(self.encoder, "device", "cpu"))
 
     def encoder_id(self, database: Database) -> str:
-        """The encoder's id; from the ledger where it is known, so that an unchanged lake loads no weights."""
-        if self._encoder is None:
-            known = database.row("find_encoder", address=self.config.encoder.address)
-            if known:
-                return str(known["encoder_id"])
-        return self.encoder.encoder_id
+        """The encoder's id, which is mostly known, so that an unchanged lake loads no weights."""
+        return self.known_encoder_id(database) or self.encoder.encoder_id
+
+    def known_encoder_id(self, database: Database) -> str | None:
+        """That id, where it is known without loading weights: of what ships with this release, else from the ledger."""
+        if self._encoder is not None:
+            return self._encoder.encoder_id
+        address = self.config.encoder.address
+        known = database.row("find_encoder", address=address)
+        return SHIPPED.get(address) or (str(known["encoder_id"]) if known else None)
+
+    def stored_encoder_id(self, database: Database) -> str:
+        """That of the vectors that everybody sees; it may be of an encoder that was configured or shipped before."""
+        ruling = InForce.of(database)
+        return ruling.encoder_id if ruling else self.encoder_id(database)
+
+    def encoder_of(self, encoder_id: str) -> Encoder:
+        """The encoder, to compare what it makes with stored vectors. Raises EncoderError where they are another's."""
+        address = self.config.encoder.address
+        current = SHIPPED.get(address) or self.encoder.encoder_id
+        if current != encoder_id:
+            raise EncoderError(
+                f"the images were embedded by {encoder_id}, and encoder {address} is {current} now",
+                hint="`curator scan`, with every source of the lake, embeds them again, once",
+            )
+        return self.encoder
+
+    def require_current(self, database: Database) -> None:
+        """Raises EncoderError where the vectors that everybody sees are not of the encoder that is configured now."""
+        stored = self.stored_encoder_id(database)
+        if self.encoder_id(database) != stored:
+            self.encoder_of(stored)
 
     @property
     def decode_options(self) -> DecodeOptions:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from curator.durable import durable, remove_leftovers
-from curator.errors import CuratorError, RunInterrupted, WorkspaceError
+from curator.errors import CuratorError, RunInterrupted, StoreError, WorkspaceError
 from curator.printable import said_by
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.ledger import utc_now
-from curator.store.migrate import migrate
+from curator.store.migrate import is_behind, migrate
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
@@ -160,7 +160,12 @@ def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
         damage(layout.snapshot, remedy=PUBLISH, ours=not sealed),
         Database.open_sealed(layout.snapshot) if sealed else Database.open_reader(layout.snapshot) as database,
     ):
-        yield database
+        try:
+            yield database
+        except StoreError as fault:
+            if fault.hint is None and is_behind(database):
+                fault.hint = "the snapshot is of an earlier release: `curator publish` brings it up to date"
+            raise
 
 
 @contextmanager

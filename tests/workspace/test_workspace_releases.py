@@ -15,10 +15,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from curator.errors import StoreError
+from curator.encoders import SHIPPED
+from curator.errors import EncoderError, StoreError
 from curator.store import Database
 from curator.store.migrate import migrate, shipped_migrations
 from curator.workspace import Workspace
+from curator.workspace.judge.in_force import ruled_lines
 from tests.patience import BRAKE_SECONDS
 
 RELEASES = sorted((Path(__file__).parents[1] / "golden" / "releases").glob("schema-*.tar.xz"))
@@ -161,3 +163,68 @@ def test_workspace_of_a_later_release_is_refused_and_nothing_is_changed(unpack, 
             attempt()
         assert "\n" not in str(caught.value) and "upgrade" in str(caught.value)
     assert before == {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.fixture
+def former(unpack):
+    """A workspace whose images the embedded encoder of version 1 has embedded."""
+    return Workspace.open(unpack(RELEASES[0].parent / "mini-1.tar.xz"))
+
+
+def encoders_of(workspace: Workspace) -> dict[str, int]:
+    return {row["encoder_id"]: row["n"] for row in workspace.sql(
+        "select encoder_id, count(*) as n from vector group by encoder_id").to_pylist()}  # fmt: skip
+
+
+def test_a_workspace_of_the_former_embedded_encoder_is_read_as_before(former, released_lake, tmp_path, monkeypatch):
+    monkeypatch.setattr("curator.workspace.context.load_encoder", lambda options: pytest.fail("an encoder was loaded"))
+    released_lake()
+    former.publish()  # in the format of today, as the first run that writes does
+    (encoder_id,) = encoders_of(former)
+    assert encoder_id.startswith("mini@") and encoder_id != SHIPPED["mini"]
+    assert former.in_force().policy == "keep-0.9"
+    assert former.query("flagged").num_rows + former.query("kept").num_rows == 6
+    assert former.explain("red.png").neighbours
+    assert f"Ruled by {former.in_force()}." in former.report().as_html()
+    assert former.export("kept", to=tmp_path / "out", format="csv").images == former.query("kept").num_rows
+    assert former.reviews.export_to(tmp_path / "review.csv").items > 0
+    assert former.search(image="red.png", k=2).num_rows == 2, "by a vector that is stored"
+    others = tmp_path / "lake" / "lake" / "blue.png"
+    for ask in (
+        lambda: former.search(text="red"),
+        lambda: former.search(image=others),
+        lambda: former.explain(others),
+        lambda: former.score(method="mcm"),
+        lambda: former.use("base", "mcm"),
+        lambda: former.calibrate(keep=0.5),
+    ):
+        with pytest.raises(
+            EncoderError, match=f"embedded by {encoder_id}, and encoder mini is {SHIPPED['mini']} now"
+        ) as no:
+            ask()
+        assert no.value.hint == "`curator scan`, with every source of the lake, embeds them again, once"
+
+
+def test_the_next_scan_embeds_by_the_encoder_of_today_once_and_says_so(former, released_lake, caplog, monkeypatch):
+    monkeypatch.setattr("curator.workspace.context.Context._vocabulary", lambda self, bank: None)  # thousands of nouns
+    former.publish()
+    (before,) = encoders_of(former)
+    lake, first = released_lake(), former.in_force()
+    (warning,) = [item for item in former.doctor() if item.subject == "encoder" and item.state == "warning"]
+    assert f"embedded by {before}, and encoder mini is {SHIPPED['mini']} now" in warning.message
+    night = former.scan(lake)
+    assert (
+        f"encoder mini is {SHIPPED['mini']} now, and was {before}: every image is embedded again, once" in caplog.text
+    )
+    assert (night.data_read, night.decoded, night.scored) == (8, 7, 6) and night.encoder_id == SHIPPED["mini"]
+    assert night.ruled_before == first and night.ruled_by.bank == "base@v2" and night.ruled_by.policy == "default"
+    assert ruled_lines(night.ruled_by, night.ruled_before)[1].endswith(
+        "`curator calibrate --reference SRC --keep 0.9` makes one of what rules now"
+    )
+    assert encoders_of(former)[SHIPPED["mini"]] == 6
+    again = former.scan(lake)
+    assert (again.data_read, again.decoded, again.ruled_before) == (0, 0, None)
+    assert former.search(text="red", k=1).num_rows == 1
+    assert former.calibrate("s3://released/known", keep=0.9).rules
+    found = [item for item in former.doctor(check=True) if item.state == "failed" or item.subject == "encoder"]
+    assert [item.state for item in found] == ["ok"]

@@ -77,6 +77,9 @@ def test_a_version_that_is_used_stays_and_a_name_goes_on_with_the_newest_and_say
     assert scanned.scan(first_night[1]).ruled_before is None and ruling(scanned)[0] == "base@v1"
     (found,) = [item for item in scanned.doctor() if item.subject == "ruling"]
     assert found.state == "ok" and found.message.startswith("ruled by bank base@v1, ")
+    edited = Workspace.open(scanned.layout.root, overrides={"scan.method": "neglabel:temperature=0.5"})
+    (found,) = [item for item in edited.doctor() if item.subject == "ruling"]
+    assert "the next scan puts bank base@v1, method neglabel:temperature=0.5 in force" in found.message
 
 
 def test_a_calibration_rules_at_once_or_says_which_command_lets_it(scanned, reference, first_night, run_cli):

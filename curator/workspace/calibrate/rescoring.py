@@ -55,6 +55,7 @@ def run_scoring(
     only = None if where is None else matching_images(context, where)
     arguments = {"banks": list(banks), "methods": list(methods), "where": where}
     with writing(context, "score", arguments) as ledger:
+        context.require_current(ledger.database)
         encoder_id = context.encoder_id(ledger.database)
         scorings: list[Scoring] = []
         for address in banks or (context.config.scan.bank,):

@@ -205,6 +205,7 @@ def reference_scores(
     """Take the sources in and score them; without sources, what is there. `asked`: the bank and the method, None: those
     configured."""
     database, (address, method) = ledger.database, asked
+    context.require_current(database)
     if sources:
         request = ScanRequest(tuple(item.name for item in sources), role=role)
         bank, listed = take_in(context, ledger, sources, request, watcher, bank=address)

@@ -110,6 +110,7 @@ def _scored(context: Context, ledger: Ledger, address: str | None, method: str |
     """Score what has no score yet under a bank and a method. Where none are named, those that rule: nothing lacks."""
     database = ledger.database
     if address is not None:
+        context.require_current(database)
         bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
         scorer = context.scorer(bank, method, database=database)
         folder = context.layout.vectors(bank.encoder_id)

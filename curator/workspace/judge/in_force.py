@@ -70,9 +70,10 @@ def ruled_lines(now: InForce, before: InForce | None) -> list[str]:
     said = [f"ruled by {now} now; before: {_differing(before, now)}"]
     if before.calibrated and not now.calibrated and before.scoring != now.scoring:
         what = f"bank {before.bank}" if before.bank_digest != now.bank_digest else f"method {before.method_id}"
+        again = "" if before.encoder_id == now.encoder_id else "--reference SRC "  # embedded by the other encoder
         said.append(
             f"policy {before.policy} is of {what} and judges nothing else: "
-            f"`curator calibrate {before.calibrated}` makes one of what rules now"
+            f"`curator calibrate {again}{before.calibrated}` makes one of what rules now"
         )
     return said
 

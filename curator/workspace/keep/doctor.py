@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from curator.errors import CuratorError, WorkspaceError
+from curator.banks import load_bank
+from curator.errors import CuratorError, EncoderError, WorkspaceError
 from curator.generators import check_address
 from curator.generators.requests import Role
-from curator.methods import MethodSpec
+from curator.methods import resolve_method
 from curator.review.journal import ASIDE, PATTERN, kept_aside, read_journal
 from curator.store import Database, run_checks
 from curator.workspace.context import Context
@@ -206,13 +207,18 @@ def _encoder_of(context: Context, database: Database) -> Iterator[Finding]:
     if known and database.row("find_encoder", address=address) is None:
         message = f"encoder.address is {address}, and all that is there is of {known['address']}"
         yield Finding("encoder", "warning", message, "mend curator.toml, unless every image is to be embedded again")
+        return
+    try:
+        context.require_current(database)
+    except EncoderError as fault:
+        yield Finding("encoder", "warning", fault.message, fault.hint)
 
 
 def _vector_files(context: Context) -> Iterator[Finding]:
     if not context.layout.snapshot.is_file():
         return
     with reading(context.layout) as database:
-        encoder_id = context.encoder_id(database)
+        encoder_id = context.stored_encoder_id(database)
         names = database.table("list_vector_files", encoder_id=encoder_id)["vector_file"].to_pylist()
         hint = rescan(database)
     folder = context.layout.vectors(encoder_id)
@@ -270,10 +276,12 @@ def _ruling(context: Context) -> Iterator[Finding]:
         name, _, digest = address.partition("@")
         bank = database.row("find_bank", name=name, digest_prefix=digest, encoder_id=ruling.encoder_id)
     named = f"{name}@v{bank['version']}" if bank else address
-    is_bank = bank is not None and bank["bank_digest"] == ruling.bank_digest
-    if is_bank and MethodSpec.parse(method).name == MethodSpec.parse(ruling.method_id).name:
-        yield Finding("ruling", "ok", f"ruled by {ruling}")
-        return
+    if bank is not None and bank["bank_digest"] == ruling.bank_digest:
+        found = load_bank(context.layout.bank_versions(name) / ruling.bank_digest)
+        wanted = resolve_method(context.method_spec(None), found).method_id
+        if without_measured(wanted) == without_measured(ruling.method_id):
+            yield Finding("ruling", "ok", f"ruled by {ruling}")
+            return
     keep = f"{ruling.bank} {without_measured(ruling.method_id)}"
     yield Finding(
         "ruling",

@@ -102,6 +102,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
     sources = open_sources(request.reference, context.config.scan)
     arguments = {"name": spec.name, "parent": spec.parent, "settings": settings.as_table()}
     with writing(context, f"bank {spec.system}", arguments, wait_seconds=request.wait_seconds) as ledger:
+        context.require_current(ledger.database)
         if sources:
             wanted = ScanRequest(tuple(source.name for source in sources), role="reference")
             take_in(context, ledger, sources, wanted, watcher)
@@ -134,6 +135,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
     with reading(context.layout) as database:
+        context.require_current(database)
         parent = context.find_bank(database, spec.parent, encoder_id=context.encoder_id(database))
         if parent is None:
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")

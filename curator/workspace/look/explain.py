@@ -142,7 +142,7 @@ def explain_image(
     `picture`: with a thumbnail. Raises UsageError for an image that is neither, BankError for a bank that is not there.
     """
     with reading(context.layout) as database:
-        encoder_id = context.encoder_id(database)
+        encoder_id = context.stored_encoder_id(database)
         row = find_vector(database, image, encoder_id)
         if row and row["gone"] and expanded(image).is_file():
             row = None  # what lies there now has not been scanned

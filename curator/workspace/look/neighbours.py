@@ -80,9 +80,10 @@ def vector_of_image(context: Context, address: str, row: Row | None, encoder_id:
         return read_rows(context.layout.vectors(encoder_id) / f"{row['vector_file']}.safetensors", [row["row_index"]])
     if not expanded(address).is_file() and "://" not in address:
         raise UsageError(f"{address}: neither in the lake nor a file", hint="see `curator query kept` for addresses")
+    encoder = context.encoder_of(encoder_id)
     item = next(found for found in open_source(address).list() if isinstance(found, SourceObject))
     try:
-        pixels = context.looker.square(read_datum(item.path, "file"), context.encoder.preprocess)
+        pixels = context.looker.square(read_datum(item.path, "file"), encoder.preprocess)
     except DecodeFailure as failure:
         raise UsageError(f"{address}: {failure.reason}: {failure.detail}") from failure
-    return context.encoder.encode_images(pixels[None])
+    return encoder.encode_images(pixels[None])

@@ -30,7 +30,7 @@ from curator.workspace.session import reading
 def search_images(context: Context, *, text: str | None, image: str | None, label: str | None, k: int) -> pa.Table:
     """The k lake images nearest to the query, with their scores."""
     with reading(context.layout) as database:
-        encoder_id = context.encoder_id(database)
+        encoder_id = context.stored_encoder_id(database)
         query = _query(context, database, text=text, image=image, label=label)
         return nearest_images(context, database, encoder_id, query, k)
 
@@ -55,7 +55,7 @@ def search_labels(context: Context, *, text: str | None, image: str | None, labe
 def build_indexes(context: Context) -> pa.Table:
     """Bring the image and label indexes up to date."""
     with reading(context.layout) as database:
-        image_neighbours(context, database, context.encoder_id(database))
+        image_neighbours(context, database, context.stored_encoder_id(database))
         label_neighbours(context, _bank(context, database))
     return list_indexes(context)
 
@@ -63,7 +63,7 @@ def build_indexes(context: Context) -> pa.Table:
 def list_indexes(context: Context) -> pa.Table:
     """Each collection under each shipped recipe and the configured ones: fresh, stale or missing."""
     with reading(context.layout) as database:
-        encoder_id = context.encoder_id(database)
+        encoder_id = context.stored_encoder_id(database)
         bank = _bank(context, database)
         collections: list[tuple[VectorCollection, str]] = [
             (image_collection(context, database, encoder_id), context.config.index.images),
@@ -91,10 +91,10 @@ def list_indexes(context: Context) -> pa.Table:
 
 def _bank(context: Context, database: Database) -> Bank:
     """The bank version that rules, or else the configured one."""
-    ruling, name, encoder_id = InForce.of(database), context.config.scan.bank, context.encoder_id(database)
-    if ruling is not None and ruling.encoder_id == encoder_id:
+    if (ruling := InForce.of(database)) is not None:
         return context.known_bank(database, ruling.bank_address)
-    bank = context.find_bank(database, name, encoder_id=encoder_id)
+    name = context.config.scan.bank
+    bank = context.find_bank(database, name, encoder_id=context.encoder_id(database))
     if bank is None:
         raise BankError(f"bank {name} has no version yet", hint=f"run `curator bank build {name}`")
     return bank
@@ -102,14 +102,14 @@ def _bank(context: Context, database: Database) -> Bank:
 
 def _query(context: Context, database: Database, *, text: str | None, image: str | None, label: str | None) -> Vectors:
     """The query vector, (1, d)."""
+    encoder_id = context.stored_encoder_id(database)
     if text is not None:
-        return context.encoder.encode_texts([text])
+        return context.encoder_of(encoder_id).encode_texts([text])
     if label is not None:
         bank = _bank(context, database)
         for index, item in enumerate(bank.labels):
             if item.text == label:
                 return bank.vectors[index : index + 1]
         raise UsageError(f"bank {bank.name} has no label {label!r}", hint="see `curator bank show`, or search by text")
-    encoder_id = context.encoder_id(database)
     image = image or ""
     return vector_of_image(context, image, find_vector(database, image, encoder_id), encoder_id)

@@ -20,7 +20,7 @@ def pin_baseline(context: Context, night: str | None) -> dict[str, object]:
     """
     with writing(context, "baseline pin", {"night": night}) as ledger:
         found = find_night(ledger.database, night)
-        encoder_id = context.encoder_id(ledger.database)
+        encoder_id = context.stored_encoder_id(ledger.database)
         with ledger.database.transaction():
             ledger.database.run(
                 "insert_baseline",

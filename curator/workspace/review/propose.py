@@ -105,6 +105,7 @@ def propose_bank(
     Raises UsageError when nothing is reviewed, BankError for a parent that cannot be changed so and for a proposal
     that makes things worse when it is to be written."""
     with reading(context.layout) as database:
+        context.require_current(database)
         parent = context.find_bank(database, address, encoder_id=context.encoder_id(database))
         if parent is None:
             raise BankError(f"no bank version {address}", hint="see `curator bank list`")

@@ -38,8 +38,7 @@ def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
     sources = _open_sources(context, request)
     check_surroundings(context)
     with reading_or_empty(context.layout) as database:
-        known = database.row("find_encoder", address=context.config.encoder.address)
-        encoder_id = str(known["encoder_id"]) if known else ""
+        encoder_id = context.known_encoder_id(database) or ""
         return [list_source(database, source, request, encoder_id=encoder_id).counts for source in sources]
 
 
@@ -133,9 +132,10 @@ def take_in(
         listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
         found["sources"] = [asdict(source.counts) for source in listed]
     if any(source.to_read for source in listed) and context.encoder.encoder_id != encoder_id:
-        log.warning("the weights behind %s have changed: every image is embedded again", context.config.encoder.address)
         encoder_id = context.encoder.encoder_id
         listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+    if request.role == "lake":
+        _say_of_another_encoder(context, ledger, [source.name for source in sources], encoder_id)
     chosen = context.bank_for(ledger, bank or context.config.scan.bank, encoder_id=encoder_id)
     scorer = context.scorer(chosen, database=ledger.database) if score else None
     namer = context.namer(chosen) if score else None
@@ -148,6 +148,18 @@ def take_in(
             _read_all(context, ledger, scorer, namer, listed, request, watcher)
             done.update(ledger.database.row("summarise_run", run_id=ledger.run_id) or {})
     return chosen, listed
+
+
+def _say_of_another_encoder(context: Context, ledger: Ledger, named: Sequence[str], encoder_id: str) -> None:
+    """A scan by another encoder than the lake was embedded by embeds all of it again; sources that it does not name
+    are seen by nobody until they are scanned as well."""
+    if (stored := context.stored_encoder_id(ledger.database)) == encoder_id:
+        return
+    address = context.config.encoder.address
+    log.warning("encoder %s is %s now, and was %s: every image is embedded again, once", address, encoder_id, stored)
+    others = set(ledger.database.table("list_sources")["source"].to_pylist()) - set(named)
+    if others:
+        log.warning("scan these again, too, or their images stay out of sight: %s", " ".join(sorted(others)))
 
 
 def _read_all(
