@@ -44,7 +44,7 @@ def learn_tanl(world: World, asking: Asking, settings: TanlSettings) -> Learned:
         largest=1.0,
     )
     chosen = [candidates[place] for place in stream.frozen_order().tolist()]
-    account: dict[str, float] = {
+    account = {
         "images": seen,
         "candidates": len(candidates),
         "threshold": float(stream.threshold),
