@@ -107,7 +107,7 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
     shown = bank(system, *SETTINGS[system])
     pairs = dict(line.split(None, 1) for line in shown.stdout.splitlines())
     assert pairs["bank"] == f"{system} v1 ({made['bank_digest'][:12]})" and pairs["calls_sent"] == "0"
-    assert f"next: curator score --bank {system} --method {system}" in shown.stderr
+    assert f"next: curator use {system} {system}" in shown.stderr
     assert versions(folder) == [f"{system} v1"]
 
 
