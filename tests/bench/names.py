@@ -2,8 +2,7 @@
 
 Right: WordNet has the name under or beside the true label (see true_names.py). The labels that decide scores stand
 beside: the nearest label of the default bank, and of the one mined as published, with the same ID labels. The cut of
-sql/macros/shown_name.sql is to be seen in the table of margins, which holds the odd images; the even ones were there to
-choose it.
+sql/macros/shown_name.sql is to be seen in the table of margins, of every second image.
 """
 
 from __future__ import annotations
