@@ -61,6 +61,12 @@ def scanned_once(lakes) -> Path:
     return workspace.layout.root
 
 
+@pytest.fixture(autouse=True)
+def unjudged_by_the_lake(monkeypatch) -> None:
+    """Half of sixty pictures are too few to judge a bank by, and more cost every test: see test_workspace_excess."""
+    monkeypatch.setattr("curator.workspace.learn.run.refuse_without_judges", lambda *given: None)
+
+
 @pytest.fixture
 def scanned(tmp_path, scanned_once) -> Workspace:
     return Workspace.open(shutil.copytree(scanned_once, tmp_path / "workspace"))
