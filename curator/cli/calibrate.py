@@ -132,9 +132,9 @@ def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") ->
         f"{'flags' if summary.rules else 'would flag'} {summary.flagged} of {summary.scored} images in the lake"
     )
     say_ruling(summary)
+    say(summary.advice)
     if not summary.rules:
         say(f"put it in force by `curator use {which} --policy {summary.policy}`")
-    say(summary.advice)
     if summary.warning:
         say(f"warning: {summary.warning}", err=True)
 
