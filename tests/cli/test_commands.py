@@ -93,7 +93,7 @@ def test_calibrate_and_score(scanned, lake, run_cli):
     assert "nothing is flagged" in scoring["policy_note"]
     several = run_cli("score", "--method", "eoe", "--method", "energy", "--precision", "full", folder=scanned)
     assert several.stdout.count("14 newly scored") == 2
-    assert "the report views stay as they were" in several.stdout
+    assert "as before: `curator use BANK METHOD` changes it" in several.stdout
 
 
 def test_explain_shows_labels_neighbours_and_the_policy(scanned, run_cli):
@@ -237,7 +237,7 @@ def test_doctor_is_content_with_a_healthy_workspace(scanned, run_cli):
     assert {finding["state"] for finding in findings} == {"ok"}
     assert {finding["subject"] for finding in findings} == {
         "python", "encoder", "device", "faiss", "generators", "disk", "lock", "ledger", "vectors", "checks",
-        "ledger file", "vector files", "bank versions", "generated files",
+        "ledger file", "vector files", "bank versions", "generated files", "ruling",
     }  # fmt: skip
 
 
