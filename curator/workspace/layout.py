@@ -84,9 +84,13 @@ class Layout:
     def text_cache(self) -> Path:
         return self.root / "cache" / "text"
 
+    @property
+    def resaved(self) -> Path:
+        """Vectors of images that evaluations saved alike, a folder an encoder."""
+        return self.root / "cache" / "resaved"
+
     def resaved_cache(self, encoder_id: str) -> Path:
-        """Vectors of images that evaluations saved alike."""
-        return self.root / "cache" / "resaved" / slug(encoder_id)
+        return self.resaved / slug(encoder_id)
 
     @property
     def generated(self) -> Path:

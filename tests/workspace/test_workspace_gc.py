@@ -97,6 +97,7 @@ ORPHANS = {
     "generated/{hex}.png": "generated",
     "generated/.{hex}.png.{temporary}.tmp": "temporary",
     "cache/text/{encoder}{encoder}/{hex}.safetensors": "texts",
+    "cache/resaved/another-encoder/{hex}.safetensors": "resaved",
     "index/fake-{encoder}/images-ivf_pq/index.faiss": "indexes",
     "index/another/images-flat/index.faiss": "indexes",
     "exports/{hex}/kept.csv": "exports",

@@ -149,6 +149,13 @@ def _texts(layout: Layout, _: Config, references: References) -> Iterator[Path]:
                 yield folder
 
 
+def _resaved(layout: Layout, _: Config, references: References) -> Iterator[Path]:
+    """Likewise; only evaluations write them, under the lock."""
+    wanted = {layout.resaved_cache(encoder_id) for encoder_id in references.encoder_ids}
+    if references.knows_encoder:
+        yield from (folder for folder in _folders(layout.resaved) if folder not in wanted)
+
+
 def _exports(layout: Layout, _: Config, __: References) -> Iterator[Path]:
     yield from (folder for folder in _folders(layout.exports) if not _is_young(folder))
 
@@ -161,6 +168,7 @@ KINDS: tuple[tuple[str, str, Find], ...] = (
     ("indexes", "indexes that no search opens as the workspace is configured", _indexes),
     ("exports", "exports to URLs that were cut off: they would begin anew", _exports),
     ("texts", "text embeddings of encoders that are not in use", _texts),
+    ("resaved", "vectors of images saved alike for evaluations, of encoders that are not in use", _resaved),
 )
 
 
