@@ -61,7 +61,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
         layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
         layout.makefile: makefile_text(),
-        layout.config: config_text(encoder, suited_score(encoder, len(names)).method),
+        layout.config: config_text(encoder, method=suited_score(encoder, len(names)).method),
     }
     try:
         for path, text in files.items():
@@ -74,10 +74,10 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     return layout
 
 
-def config_text(encoder: str, method: str = "neglabel") -> str:
-    """The configuration of a new workspace: every option with its default, what it takes and what it is for."""
+def config_text(encoder: str, *, bank: str = "base", method: str = "neglabel") -> str:
+    """The configuration of a new workspace: every option with its value, what it takes and what it is for."""
     lines = [CONFIG_HEAD]
-    made = Config(encoder=EncoderSection(address=encoder), scan=ScanSection(method=method))
+    made = Config(encoder=EncoderSection(address=encoder), scan=ScanSection(bank=bank, method=method))
     for name, values in asdict(made).items():
         kind = hints_of(Config)[name]
         section = kind if isinstance(kind, type) else ColumnsRule

@@ -15,6 +15,7 @@ from curator.errors import BankError, ConfigError, UsageError
 from curator.workspace import Workspace
 from curator.workspace.config_file import with_options
 from curator.workspace.judge.in_force import ruled_lines
+from curator.workspace.keep.recover import recover_workspace
 from tests.conftest import SMALL_BANK
 
 Run = Callable[..., Result]
@@ -233,3 +234,11 @@ def test_on_a_terminal_queries_say_what_rules_and_never_on_stdout(scanned, comma
     )
     assert shown.stdout == plain.stdout
     assert "ruled by" not in run_cli("-q", *command, folder=root).output
+
+
+def test_a_lost_configuration_comes_back_with_what_rules(scanned, first_night):
+    used = scanned.use("other", "max_logit")
+    scanned.layout.config.unlink()
+    recover_workspace(scanned.layout.root)
+    night = Workspace.open(scanned.layout.root).scan(first_night[1])
+    assert night.ruled_by == used.ruled_by and night.ruled_before is None

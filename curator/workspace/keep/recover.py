@@ -25,6 +25,7 @@ from curator.store.migrate import pending_migrations
 from curator.systems.spec import read_system_spec
 from curator.workspace.context import Context
 from curator.workspace.create import config_text
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.lock import hold_lock
 from curator.workspace.mishaps import damage, exhaustion
@@ -131,7 +132,9 @@ def _put_aside(aside: Path, *paths: Path) -> None:
 def _recover_files(layout: Layout, ledger: Database, aside: Path) -> Iterator[str]:
     """The configuration, then the spec and the labels of the bank that it names."""
     if fault_of_config(layout) is not None and (encoder := ledger.row("find_newest_encoder")) is not None:
-        yield _write(layout, layout.config, config_text(encoder["address"]), aside)
+        ruling = InForce.of(ledger)
+        scored = {} if ruling is None else {"bank": ruling.bank.partition("@")[0], "method": ruling.method_id}
+        yield _write(layout, layout.config, config_text(encoder["address"], **scored), aside)
     if (fault := fault_of_config(layout)) is not None:
         raise fault
     bank = bank_in_use(Config.resolve(layout.config, environment={}))
