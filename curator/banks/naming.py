@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,12 @@ class NameVocabulary:
 def nouns_beside(bank: Bank) -> dict[str, None]:
     """The common nouns, in order, that no ID label of the bank is, however it is written."""
     labels = {squash(text) for text in bank.id_texts}
-    return {noun: None for noun in common_nouns() if squash(noun) not in labels}
+    return {noun: None for noun, squashed in _squashed_nouns() if squashed not in labels}
+
+
+@cache
+def _squashed_nouns() -> tuple[tuple[str, str], ...]:
+    return tuple((noun, squash(noun)) for noun in common_nouns())
 
 
 def vocabulary_digest(bank: Bank) -> str:

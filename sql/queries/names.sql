@@ -24,7 +24,7 @@ where encoder_id = $encoder_id
     and image_id = $image_id;
 
 -- name: show_name
--- What people read for a name and its margin.
+-- What people read for a name and its margin: one row, in any order.
 select
     shown_name($name::varchar, $margin::double) as name,
     $margin::double as name_margin;

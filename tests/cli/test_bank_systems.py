@@ -151,7 +151,7 @@ def test_an_unknown_or_incomplete_generator_is_a_usage_error(bank, folder, syste
         (("mmood", "--branch", "middle"), 2, "'middle' is not one of"),
         (("eoe", "--task", "fine-grained"), 2, "kind goes with the task fine-grained"),
         (("ants", "--max-calls", "-1"), 2, "--max-calls"),
-        (("ants", "--max-calls", "1"), 1, "the budget of 1 calls is spent"),
+        (("ants", "--max-calls", "1", "--force"), 1, "the budget of 1 calls is spent"),
         (("ants", "base"), 2, "the spec of a mined bank"),
         (("ants", "../up"), 2, "bank '../up' is none (up to 64 letters, digits, dots, dashes and underscores)"),
         (("adaneg", "/tmp/up"), 2, "bank '/tmp/up' is none"),
@@ -178,13 +178,16 @@ def test_a_locked_workspace_is_exit_code_five(bank, folder):
 def test_a_version_that_is_worse_is_refused_and_kept_with_force(bank, folder, monkeypatch):
     """The guard's figures are its own matter: see tests of the workspace. Here every later version is worse."""
     from curator.workspace.learn import run as learning
-    from curator.workspace.learn.guard import GuardFigures
+    from curator.workspace.learn.guard import GuardFigures, SideFigures
 
-    def worse(world: Any, now: Any, previous: Any, method: str, *, used: Any) -> GuardFigures:
-        return GuardFigures(now.digest, previous.digest, method, 0.0, 30, 1, 9)
+    def worse(world: Any, now: Any, previous: Any, method: str, judged: Any, *, previous_method: Any) -> GuardFigures:
+        sides = (SideFigures(30, flagged, 0, 0, None) for flagged in (1, 9))
+        return GuardFigures(now.digest, previous.digest, method, method, 0.0, *sides)
 
+    bank("tanl", "-s", "negatives=20", "--force")
+    monkeypatch.setattr(learning, "refuse_without_excess", lambda *given: None)
+    monkeypatch.setattr(learning, "refuse_without_judges", lambda *given: None)
     monkeypatch.setattr(learning, "guard_figures", worse)
-    bank("tanl", "-s", "negatives=20")
     refused = error_of(bank("tanl", "-s", "negatives=10", code=1))
     assert "flags 9 of 30 held-out ID images" in refused and "--force" in refused and versions(folder) == ["tanl v1"]
     forced = bank("tanl", "-s", "negatives=10", "--force")

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 import tifffile
 from PIL import Image
 
-from curator.banks.spec import DEFAULT_SPEC, read_spec
+from curator.banks import DEFAULT_SPEC
+from curator.banks.spec import read_spec
 from curator.config import Config
 from curator.decode import FORMATS, REASONS, DecodeFailure, DecodeOptions, prepare
 from curator.errors import ConfigError, CuratorError, SourceError

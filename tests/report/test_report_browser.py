@@ -59,7 +59,7 @@ def test_the_map_is_walked_by_keyboard_and_told_to_a_pointer(visit):
     async def steps(page):
         await page.run("document.getElementById('map-canvas').focus()")
         await page.press("ArrowRight")
-        assert (await page.run(POINT)).startswith("1 of 6: /lake/fog-0.png: flagged, rain, nearest ID label dog")
+        assert (await page.run(POINT)).startswith("1 of 6: /lake/fog-0.png: rain, flagged, nearest ID label dog")
         for _ in range(9):
             await page.press("ArrowRight")
         assert (await page.run(POINT)).startswith("6 of 6: /lake/fog-5.png")
@@ -73,7 +73,7 @@ def test_the_map_is_walked_by_keyboard_and_told_to_a_pointer(visit):
             " return [f.left + x * f.width / canvas.width, f.top + y * f.height / canvas.height]; })()"
         )
         await page.run(f"point({{clientX: {x}, clientY: {y}}})")
-        assert (await page.run(POINT)).startswith("kept, nearest ID label cat, log-odds 2.000")
+        assert (await page.run(POINT)).startswith("fog, kept, nearest ID label cat, log-odds 2.000")
 
     visit(steps)
 
