@@ -178,7 +178,7 @@ def test_a_locked_workspace_is_exit_code_five(bank, folder):
 def test_a_version_that_is_worse_is_refused_and_kept_with_force(bank, folder, monkeypatch):
     """The guard's figures are its own matter: see tests of the workspace. Here every later version is worse."""
     from curator.workspace.learn import run as learning
-    from curator.workspace.learn.guard import GuardFigures, SideFigures
+    from curator.workspace.learn.guard import GuardFigures, HeldOut, SideFigures
 
     def worse(world: Any, now: Any, previous: Any, method: str, judged: Any, *, previous_method: Any) -> GuardFigures:
         sides = (SideFigures(30, flagged, 0, 0, None) for flagged in (1, 9))
@@ -186,10 +186,12 @@ def test_a_version_that_is_worse_is_refused_and_kept_with_force(bank, folder, mo
 
     bank("tanl", "-s", "negatives=20", "--force")
     monkeypatch.setattr(learning, "refuse_without_excess", lambda *given: None)
-    monkeypatch.setattr(learning, "refuse_without_judges", lambda *given: None)
+    monkeypatch.setattr(
+        learning.HeldOut, "of", lambda *given: HeldOut(np.ones((1, 8)), np.ones(1, bool), 1, np.ones((1, 8)))
+    )
     monkeypatch.setattr(learning, "guard_figures", worse)
     refused = error_of(bank("tanl", "-s", "negatives=10", code=1))
-    assert "flags 9 of 30 held-out ID images" in refused and "--force" in refused and versions(folder) == ["tanl v1"]
+    assert "flags 9 of 30 ID images" in refused and "--force" in refused and versions(folder) == ["tanl v1"]
     forced = bank("tanl", "-s", "negatives=10", "--force")
     assert "kept because it was forced" in forced.stdout and versions(folder) == ["tanl v1", "tanl v2"]
 

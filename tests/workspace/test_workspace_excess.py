@@ -138,6 +138,18 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
     return None
 
 
+@pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0001, False)])
+def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tells_what_is_far(lost, kept):
+    old, new = side(lake_auroc=0.6), side(lake_auroc=0.9)
+    figures = GuardFigures("b" * 32, "a" * 32, "tanl()", "neglabel()", 0.0, old, new, 30, -0.2, False, 464, lost)
+    assert (figures.verdict is None) == kept
+    if not kept:
+        assert figures.verdict == (
+            "its AUROC against all 464 images of the half of the lake that it was not learnt from, whatever they look "
+            "like, is 0.01 points less"
+        )
+
+
 @pytest.mark.parametrize(("ood", "lake", "enough"), [(9, False, False), (10, False, True), (0, True, True)])
 def test_a_bank_that_no_ood_image_can_speak_for_is_refused(ood, lake, enough):
     rows = np.zeros((12, 3), dtype=np.float32)

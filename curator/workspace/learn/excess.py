@@ -30,11 +30,13 @@ NEAREST = 5  # reference images that an image's distance is the mean of
 
 @dataclass(frozen=True)
 class Excess:
-    """share: of the lake's sample. suspects: from the half to learn from. judging: of the other half what looks OOD."""
+    """share: of the lake's sample. suspects: from the half to learn from. judging: of the other half what looks OOD;
+    other_half: all of it."""
 
     share: OodShare
     suspects: Suspects
     judging: tuple[str, ...]
+    other_half: tuple[str, ...]
 
     def said(self, bank: str) -> str:
         """The figures in a line."""
@@ -69,6 +71,7 @@ def find_excess(world: LedgerWorld, most: int) -> Excess:
             tuple(name for name, p in zip(learning, values, strict=True) if p >= KEPT_FROM and name not in known),
         ),
         tuple(_farthest(world, judging, round(share.share * len(judging)), reference)),
+        tuple(judging),
     )
 
 

@@ -6,12 +6,15 @@ same images, none of which took part in making the new one:
     ID    reference images, and images that reviewers decided are ID: no more of them may be flagged
     OOD   images that reviewers decided are OOD: no fewer of them may be flagged, nor may the AUROC against ID fall
     lake  images that look OOD in the half of the lake that is not learnt from (see excess.py): the AUROC against ID may
-          not fall by more than a point, and that must be sure at 95 %
+          not fall by more than a point, and that must be sure at 95 %; and against all images of that half, whatever
+          they look like, it may not fall
 
 The last needs no label. The images are chosen by their distance to the reference, which neither bank has a part in: by
 the score of the parent they would be those that it finds already. ID images among them blunt the comparison and favour
-nobody. The difference of the two AUROC has the variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), as
-both are of the same images; with few of them it is large, and then only a bank that is clearly better is kept.
+nobody. What is far from the reference is easy, though, and a bank may pay for it with OOD images that resemble ID ones:
+among all images of the half those count as well, and the ID images beside them weigh on both banks alike. The
+difference of the two AUROC has the variance of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988), as both are of
+the same images; with few of them it is large, and then only a bank that is clearly better is kept.
 
 Flags are those at equal terms. A version is held to the cut of the version before, on the same method, because that is
 how the next night would use it: the cut of the newest calibrated policy, of an image's class where the policy has one
@@ -96,15 +99,19 @@ class SideFigures:
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """What two banks are judged on. vectors: (n, d), is_id: (n,), of images whose side is known; the first `reference`
-    of them are reference images. lake: (m, d), of images that look OOD; None where nothing is judged by them."""
+    of them are reference images. lake: (m, d), of images that look OOD; None where nothing is judged by them. half:
+    (k, d), of all images of the half of the lake that they are from, where there is a lake."""
 
     vectors: Vectors
     is_id: NDArray[np.bool_]
     reference: int
     lake: Vectors | None
+    half: Vectors | None = None
 
     @classmethod
-    def of(cls, world: LedgerWorld, used: Collection[str], lake: Sequence[str] | None) -> HeldOut | None:
+    def of(
+        cls, world: LedgerWorld, used: Collection[str], lake: Sequence[str] | None, half: Sequence[str] = ()
+    ) -> HeldOut | None:
         """used: ids of images that took part in making the bank. None with too few ID images that did not."""
         reference = [image.image_id for image in world.reference_images if image.image_id not in used]
         known = set(reference)
@@ -119,7 +126,11 @@ class HeldOut:
             vectors,
             np.array(sides, dtype=bool),
             len(reference),
-            world.lake_vectors(lake) if lake is not None and len(lake) >= FEWEST_OOD else None,
+            *(
+                (None, None)
+                if lake is None or len(lake) < FEWEST_OOD
+                else map(world.lake_vectors, (lake, half or lake))
+            ),
         )
 
 
@@ -128,6 +139,7 @@ class GuardFigures:
     """Both banks on the same images. min_log_odds: the new bank's cut, of images whose class has none of its own.
 
     lake_count: images of the lake that look OOD. most_lost: of AUROC against them, 0-1, at 95 %; None: not judged.
+    half_count: images of the half of the lake that was not learnt from. half_lost: of AUROC against all of them.
     """
 
     bank_digest: str
@@ -140,17 +152,25 @@ class GuardFigures:
     lake_count: int = 0
     most_lost: float | None = None
     forced: bool = False
+    half_count: int = 0
+    half_lost: float = 0.0
 
     @property
     def verdict(self) -> str | None:
         """Why the new bank is worse; None where it is not."""
-        lost = self.most_lost
-        if (verdict := self.now.verdict(self.before)) is not None or lost is None or lost <= MOST_LAKE_AUROC_LOST:
+        if (verdict := self.now.verdict(self.before)) is not None:
             return verdict
-        return (
-            f"its AUROC against {self.lake_count} images of the lake that look OOD is {self.now.lake_auroc:.4f}, "
-            f"before {self.before.lake_auroc:.4f}: the loss may be {100 * lost:.1f} points"
-        )
+        if self.most_lost is not None and self.most_lost > MOST_LAKE_AUROC_LOST:
+            return (
+                f"its AUROC against {self.lake_count} images of the lake that look OOD is {self.now.lake_auroc:.4f}, "
+                f"before {self.before.lake_auroc:.4f}: the loss may be {100 * self.most_lost:.1f} points"
+            )
+        if self.half_lost > 0:
+            return (
+                f"its AUROC against all {self.half_count} images of the half of the lake that it was not learnt from, "
+                f"whatever they look like, is {100 * self.half_lost:.2f} points less"
+            )
+        return None
 
     @property
     def row(self) -> dict[str, object]:
@@ -206,11 +226,16 @@ def guard_figures(
         cut_of = [calibrate(scores, keep=KEEP).min_log_odds for scores in (known, fresh)]
         both, common = (np.full(len(old), cut_of[0]), np.full(len(old), cut_of[1])), cut_of[1]
     lakes: list[Scores | None] = [None, None]
-    lost = None
-    if judged.lake is not None:
-        ood = [log_odds(side, by, judged.lake) for side, by in ((previous, before), (bank, now))]
-        lakes = [*ood]
-        lost = most_lost((old[judged.is_id], new[judged.is_id]), (ood[0], ood[1]))
+    lost, half_lost = None, 0.0
+    if judged.lake is not None and judged.half is not None:
+        inside = (old[judged.is_id], new[judged.is_id])
+        far, half = (
+            [log_odds(side, by, images) for side, by in ((previous, before), (bank, now))]
+            for images in (judged.lake, judged.half)
+        )
+        lakes = [*far]
+        lost = most_lost(inside, (far[0], far[1]))
+        half_lost = float(auroc(inside[0], half[0]) - auroc(inside[1], half[1]))
     return GuardFigures(
         bank_digest=bank.digest,
         previous_digest=previous.digest,
@@ -221,6 +246,8 @@ def guard_figures(
         now=SideFigures.of(new, judged.is_id, both[1], lakes[1]),
         lake_count=0 if judged.lake is None else len(judged.lake),
         most_lost=lost,
+        half_count=0 if judged.half is None else len(judged.half),
+        half_lost=half_lost,
     )
 
 

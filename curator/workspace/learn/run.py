@@ -279,8 +279,8 @@ def _guard(
     """The figures and a line for the user. Raises BankError for a version that is refused."""
     if previous is not None and previous.digest == bank.digest:
         return None, "the same as the version before"
-    lake = excess.judging if excess is not None and excess.share.clear else None
-    judged = HeldOut.of(world, learned.used_images, lake)
+    lake, half = (excess.judging, excess.other_half) if excess is not None and excess.share.clear else (None, ())
+    judged = HeldOut.of(world, learned.used_images, lake, half)
     if world.suspects is not None and not force:
         refuse_without_judges(judged, bank.name)
     if judged is None:
