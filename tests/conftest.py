@@ -114,18 +114,19 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def held_snapshot() -> Iterator[None]:
+def held_snapshot() -> Iterator[HeldSnapshot]:
     """The snapshot that was read last stays open, except where a test asks for `real_reading`."""
     held = HeldSnapshot()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_connect", held.connect)
-        yield
+        yield held
     held.release()
 
 
 @pytest.fixture
-def real_reading(held_snapshot: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def real_reading(held_snapshot: HeldSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reader opens the snapshot for itself, as it is for users."""
+    held_snapshot.release()
     monkeypatch.setattr(Database, "_connect", CONNECT)
 
 

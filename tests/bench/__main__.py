@@ -120,7 +120,7 @@ def cluster(folder: Path) -> list[tuple[str, str]]:
 def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
-        "scan": lambda folder: median_share(folder, "mini", 8000),
+        "scan": lambda folder: median_share(folder, "mini", 2000),
         "scan-vit": lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
         "precision": precision,
         "scoring": scoring,
