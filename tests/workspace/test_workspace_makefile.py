@@ -133,9 +133,9 @@ def test_a_bank_that_learns_is_made_after_its_parent(root, lake, workspace):
     keep_only(root, "base")
     (root / "banks" / "base.toml").write_text(SMALL_BANK)
     workspace.scan(lake)
-    (root / "banks" / "aaa.toml").write_text('name = "aaa"\nparent = "base"\n[tanl]\nnegatives = 3\n')
+    (root / "banks" / "aaa.toml").write_text('name = "aaa"\nparent = "base"\n[eoe]\nper_class = 3\n')
     assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
-    assert workspace.show_bank("aaa")[0]["negative_count"] == 3
+    assert workspace.show_bank("aaa")[0]["negative_count"] > 0
     assert built(run_make(root, "banks")) == []
     change(root / "banks" / "base.toml")
     assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
