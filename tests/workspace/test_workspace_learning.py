@@ -141,6 +141,7 @@ def test_frozen_ants_does_not_depend_on_how_the_images_came(tmp_path, make_works
         workspace = make_workspace(tmp_path / f"w{number}")
         for source in sources:
             workspace.scan(source)
+        workspace.calibrate(lakes / "known")
         banks.append(workspace.learn_bank(**ants()).bank_digest)
         workspace.use("ants", "ants")
         scores.append(workspace.sql("select image_id, id_score from report.scores order by image_id").to_pylist())
