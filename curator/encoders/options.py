@@ -28,8 +28,8 @@ class EncoderOptions:
     dtype: auto is bfloat16 on GPUs and on CPUs that compute in it, else float32 (float16 on GPUs before Ampere).
     batch_size, text_batch_size: None gives a good value for the device. Results do not depend on it, within
     BATCH_TOLERANCE.
-    compile: torch.compile for the image tower, for long scans only: on a CPU the first batch took 8 s (mini) and 20 s
-    (ViT-B-32), then mini gained 12 % and ViT-B-32 lost 8 %. Not measured on a GPU: try it before you rely on it.
+    compile: torch.compile for the image tower, for long scans only: on a CPU the first batch took 20 s (ViT-B-32),
+    which then lost 8 %. Not measured with mini, whose tower is fused already, nor on a GPU: try it first.
     offline: never touch the network, not even to look for weights.
     """
 

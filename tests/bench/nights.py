@@ -232,7 +232,7 @@ def main() -> None:
                 print(item, file=sys.stderr, flush=True)
     print(night_table(found))
     worse = [item for item in found if not item.holds]
-    print(f"\n{len(worse)} of {len(found)} banks that were kept are worse than their parent by more than a point")
+    print(f"\n{len(worse)} of {len(found)} banks are kept and worse than their parent by more than a point")
 
 
 if __name__ == "__main__":
