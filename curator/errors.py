@@ -113,6 +113,10 @@ class BankError(CuratorError):
     """A bank cannot be built, read or found."""
 
 
+class BankRefused(BankError):
+    """A version is not made, or not kept, as nothing shows that it would be better. What was there before stands."""
+
+
 class BankDamaged(BankError):
     """The files of a bank version are missing, or no longer what was built."""
 

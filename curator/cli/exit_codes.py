@@ -12,6 +12,7 @@ EXIT_CODES: Mapping[Ending, int] = {
     "usage": 2,
     "rejects": 3,
     "condition": 4,
+    "refused": 4,
     "locked": 5,
     "interrupted": 130,
 }

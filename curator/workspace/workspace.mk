@@ -104,9 +104,11 @@ $(STAMP)/exported: published/curator.duckdb
 	@touch $@
 
 # The stamp bears the time at which the build began: what changes during a build is built again by the next make.
+# Exit code 4 says that a bank was not learnt from the lake, or that what was learnt is no better: the version there stays
+# and all goes on. The stamp is then older than everything, so that the next make tries again and nothing else follows.
 $(STAMP)/%.built: banks/%.toml $(STAMP)/encoder
 	@touch $@.begun
-	$(CURATOR) bank build $* --wait $(WAIT)
+	$(CURATOR) bank build $* --wait $(WAIT) || { [ $$? = 4 ] && touch -t 197001020000 $@.begun; }
 	@mv $@.begun $@
 
 # These files change only when what they hold does, not with all of curator.toml. Another encoder means other vectors,

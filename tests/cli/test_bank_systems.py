@@ -112,7 +112,7 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
 
 
 def test_what_the_lake_cannot_teach_for_sure_is_refused_before_any_call_with_the_way_on(bank, folder):
-    said = error_of(bank("tanl", code=1))
+    said = error_of(bank("tanl", code=4))
     assert "8 reference images are too few" in said
     assert versions(folder) == []
 
@@ -190,7 +190,7 @@ def test_a_version_that_is_worse_is_refused_and_kept_with_force(bank, folder, mo
         learning.HeldOut, "of", lambda *given: HeldOut(np.ones((1, 8)), np.ones(1, bool), 1, np.ones((1, 8)))
     )
     monkeypatch.setattr(learning, "guard_figures", worse)
-    refused = error_of(bank("tanl", "-s", "negatives=10", code=1))
+    refused = error_of(bank("tanl", "-s", "negatives=10", code=4))
     assert "flags 9 of 30 ID images" in refused and "--force" in refused and versions(folder) == ["tanl v1"]
     forced = bank("tanl", "-s", "negatives=10", "--force")
     assert "kept because it was forced" in forced.stdout and versions(folder) == ["tanl v1", "tanl v2"]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from curator.errors import BankError
+from curator.errors import BankRefused
 from curator.metrics import auroc
 from curator.systems.world import IdImage
 from curator.workspace.learn.excess import find_excess, learnt_from, refuse_without_excess
@@ -63,14 +63,14 @@ def test_a_lake_of_id_images_is_refused_with_its_figures():
     world = MadeWorld(ID, REFERENCE)
     found = find_excess(world, 0)
     assert found.share.share < 0.01 and not found.share.clear
-    with pytest.raises(BankError, match=r"tanl: \d+ of 300 images of the lake score as 5.0% of ID images") as caught:
+    with pytest.raises(BankRefused, match=r"tanl: \d+ of 300 images of the lake score as 5.0% of ID images") as caught:
         refuse_without_excess(world, found, "tanl")
     assert "`force`" in (caught.value.hint or "")
 
 
 def test_too_few_references_are_said_with_what_to_run():
     world = MadeWorld(ID, REFERENCE[:18])
-    with pytest.raises(BankError, match="18 reference images are too few") as caught:
+    with pytest.raises(BankRefused, match="18 reference images are too few") as caught:
         refuse_without_excess(world, find_excess(world, 0), "ants")
     assert "curator calibrate --reference" in (caught.value.hint or "")
 
@@ -133,7 +133,7 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
         assert figures.verdict is None
         return refuse_if_worse(figures, "tanl", "parent base")
     assert (figures.verdict or "").startswith(said)
-    with pytest.raises(BankError, match="parent base, aaaaaaaaaaaa"):
+    with pytest.raises(BankRefused, match="parent base, aaaaaaaaaaaa"):
         refuse_if_worse(figures, "tanl", "parent base")
     return None
 
@@ -158,7 +158,7 @@ def test_a_bank_that_no_ood_image_can_speak_for_is_refused(ood, lake, enough):
         if enough:
             refuse_without_judges(case, "tanl")
             continue
-        with pytest.raises(BankError, match="fewer than 10 images of the lake look OOD"):
+        with pytest.raises(BankRefused, match="fewer than 10 images of the lake look OOD"):
             refuse_without_judges(case, "tanl")
 
 

@@ -174,6 +174,7 @@ STAND_IN = """#!/bin/sh
 echo "$@" >>calls.txt
 case "$1" in
   config) printf '[encoder]\\naddress = "x"\\n[scan]\\nbank = "base"\\nmethod = "%s"\\n' "${METHOD:-neglabel}" ;;
+  bank) [ "$2" = deps ] || exit "${BANK_CODE:-0}" ;;
   scan) mkdir -p published; touch published/curator.duckdb; exit "${SCAN_CODE:-0}" ;;
   calibrate) sleep 0.1; touch published/curator.duckdb ;;
   report) sleep 0.1; touch "$3" ;;
@@ -231,6 +232,16 @@ def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls
     assert [line.split()[0] for line in calls_of(*night, SCAN_CODE="5", code=2)] == ["scan"]
     assert [line.split()[0] for line in calls_of("scan", "SOURCES=/a", SCAN_CODE="4", code=2)] == ["scan"]
     assert len(calls_of(*night)) == 3
+
+
+def test_a_bank_that_finds_nothing_to_learn_stops_no_night_and_is_tried_again(calls_of, tmp_path):
+    night = ("night", "SOURCES=/a", f"REFERENCE={tmp_path}/known", "NIGHT=n")
+    begun = ["bank", "scan", "calibrate"]
+    assert [line.split()[0] for line in calls_of(*night, BANK_CODE="4")[:3]] == begun
+    again = [line.split()[0] for line in calls_of(*night, BANK_CODE="4")]
+    assert again[:2] == begun[:2] and "calibrate" not in again, "what was not made is newer than nothing"
+    assert calls_of(*night, BANK_CODE="1", code=2) == ["bank build base --wait 3600"]
+    assert [line.split()[0] for line in calls_of(*night)[:3]] == begun
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.errors import BankError
+from curator.errors import BankRefused
 from curator.policy.conformal import p_values
 from curator.policy.prevalence import CLEAR, OodShare, ood_share
 from curator.systems.world import Suspects
@@ -76,17 +76,17 @@ def find_excess(world: LedgerWorld, most: int) -> Excess:
 
 
 def refuse_without_excess(world: LedgerWorld, found: Excess, system: str) -> None:
-    """Raises BankError where the lake does not hold enough OOD images to be sure that there are any."""
+    """Raises BankRefused where the lake does not hold enough OOD images to be sure that there are any."""
     if found.share.clear:
         return
     parent = world.parent.name
     if not found.share.level:
-        raise BankError(
+        raise BankRefused(
             f"{system}: {found.said(parent)}, so that nothing is there to learn from for sure",
             hint="name ID images: --reference SRC, or `curator calibrate --reference SRC`; `force` learns from what "
             "the parent doubts most, whatever that is",
         )
-    raise BankError(
+    raise BankRefused(
         f"{system}: {found.said(parent)}; a bank is learnt where more than {CLEAR:.0%} are for sure",
         hint="scan more of what does not belong, name more ID images by --reference, or decide images by `curator "
         "review`; `force` learns from what the parent doubts most, whatever that is",

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.errors import BankError, UsageError
+from curator.errors import BankRefused, UsageError
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.maths import Scores
 from curator.metrics import auroc
@@ -272,10 +272,10 @@ def _placements(scores: Scores, others: Scores) -> Scores:
 
 
 def refuse_without_judges(judged: HeldOut | None, name: str) -> None:
-    """Raises BankError for a bank learnt from the lake that no OOD image can speak for: neither enough images that look
-    OOD nor enough decided ones."""
+    """Raises BankRefused for a bank learnt from the lake that no OOD image can speak for: neither enough images that
+    look OOD nor enough decided ones."""
     if judged is None or (judged.lake is None and int((~judged.is_id).sum()) < FEWEST_OOD):
-        raise BankError(
+        raise BankRefused(
             f"bank {name}: the new version is not kept: fewer than {FEWEST_OOD} images of the lake look OOD in the "
             f"half that it was not learnt from, or fewer than {FEWEST} ID images are held out: nothing can judge it",
             hint="scan more, or decide images by `curator review`; `force` keeps it unjudged",
@@ -283,9 +283,9 @@ def refuse_without_judges(judged: HeldOut | None, name: str) -> None:
 
 
 def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
-    """Raises BankError for a bank that is worse than the one before; before: what that is."""
+    """Raises BankRefused for a bank that is worse than the one before; before: what that is."""
     if (verdict := figures.verdict) is not None:
-        raise BankError(
+        raise BankRefused(
             f"bank {name}: the new version is not kept: {verdict} ({before}, {figures.previous_digest[:12]})",
             hint="look at it with `force`, which keeps it, or change its settings",
         )

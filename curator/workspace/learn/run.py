@@ -95,7 +95,7 @@ class LearnSummary:
 
 def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) -> LearnSummary:
     """Make a version of the bank. Raises UsageError or ConfigError before any work for a request that cannot be,
-    BankError for a version that the guard refuses; what generators answered is kept in every case."""
+    BankRefused for a version that the guard refuses; what generators answered is kept in every case."""
     started = time.perf_counter()
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
@@ -206,7 +206,7 @@ def _learn(
 
 def _look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettings, force: bool) -> Excess | None:
     """What the lake holds, and the world's suspects where the system is to learn from them. None where there is nothing
-    to say. Raises BankError for a system that learns from the lake where that holds no clear excess, unless forced."""
+    to say. Raises BankRefused where a system that learns from the lake finds no clear excess there, unless forced."""
     from_lake = spec.made_by.from_lake
     if not from_lake and not (world.has_lake and world.reference_images):
         return None
@@ -276,7 +276,7 @@ def _guard(
     *,
     force: bool,
 ) -> tuple[GuardFigures | None, str]:
-    """The figures and a line for the user. Raises BankError for a version that is refused."""
+    """The figures and a line for the user. Raises BankRefused for a version that is worse."""
     if previous is not None and previous.digest == bank.digest:
         return None, "the same as the version before"
     lake, half = (excess.judging, excess.other_half) if excess is not None and excess.share.clear else (None, ())
