@@ -148,7 +148,7 @@ class GeneratorsSection:
     batch_size: Annotated[int, Range(1, 4096, "requests that a local model takes at a time")] = 4
     timeout_seconds: Annotated[float, Range(0, 86_400, "seconds", above=True)] = 120.0
     retries: Annotated[int, Range(0, 100), "after a time-out, an overload or a cut connection"] = 4
-    max_new_tokens: Annotated[int, Range(1, 1_000_000, "tokens")] = 512
+    max_new_tokens: Annotated[int, Range(0, 1_000_000, "tokens of an answer; 0: by what is asked for")] = 0
     quantise: Annotated[Literal["none", "4bit"], "local models in four bits need bitsandbytes and a GPU"] = "none"
     guide: Annotated[str, address_such_as("zero-shot", "transformers:<id or folder>"), "of inpainting"] = "zero-shot"
 

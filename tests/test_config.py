@@ -102,6 +102,7 @@ SENSIBLE = {
     "ray.address": {""},
     "ray.encoders": {"0"},
     "ray.decoders": {"0"},
+    "generators.max_new_tokens": {"0"},
     "ray.encoder_cpus": {"0"},
     "decode.scaled": {"0", "true"},
     "index.images": {"0", "nan", "inf", "1e308", "true"},

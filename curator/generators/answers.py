@@ -27,12 +27,25 @@ EXCUSE = re.compile(r"(?:i|i'm|i’m|sorry|unfortunately|as an)\b", re.IGNORECAS
 MOST_LABELS = 500
 FENCED = re.compile(r"```(?:json)?(.*?)```", re.DOTALL)  # stripped later: `\s*` here would take quadratic time
 BULLET = re.compile(r"^\s*(?:[*+]\s+|[-•–]\s*|\(?(\d{1,3})[.):](?!\d)\s*)(.+)$")
-THOUGHT = re.compile(
-    r"^.*</think(?:ing)?>|<think(?:ing)?>.*$", re.DOTALL
-)  # templates open it, cut replies never end it
+THOUGHT = re.compile(  # templates open it, cut replies never end it; the others are Magistral's and Kimi's marks
+    r"^.*(?:</think(?:ing)?>|\[/THINK\]|◁/think▷)|(?:<think(?:ing)?>|\[THINK\]|◁think▷).*$", re.DOTALL
+)
+# A description that is too long: how it begins before it says anything, and what no phrase ends with.
+LEAD_IN = re.compile(
+    r"(?:(?:this|the|an?) )?(?:image|photo(?:graph)?|picture|scene) "
+    r"(?:shows|depicts|features|displays|captures|is of|of)\s+",
+    re.IGNORECASE,
+)
+OPEN_ENDS = {
+    *("a", "an", "the", "its", "their", "and", "or", "is", "are", "that", "which"),
+    *("of", "in", "on", "at", "with", "to", "from", "by", "for", "near", "under", "over"),
+}
+UNFINISHED = re.compile(r'\{\s*"description"\s*:\s*"((?:[^"\\]|\\.)*)$', re.DOTALL)
 EDGES = " \"'`*_.;,:!“”‘’«»"
 FEWEST_BETWEEN_COMMAS = 3  # with fewer it may be a sentence: "I am sorry, I cannot see it."
 JSON_STARTS = 20  # places at which the JSON between other words is sought
+TOKENS: dict[AnswerKind, int] = {"description": 96, "labels": 1024, "groups": 2048}  # at most, of an answer
+THOUGHT_TOKENS = 4096  # on top, where a model thinks before it answers and cannot be told not to
 FORMS: dict[AnswerKind, str] = {
     "labels": '{"labels": ["...", "..."]}',
     "description": '{"description": "..."}',
@@ -48,8 +61,8 @@ class AnswerFault(ValueError):
 class Answer:
     """A reply that was understood. `labels` of a list, a description, or the names of groups; `groups` with members.
 
-    `dropped` counts what the list held and was left out, by reason: repeated, too_long, too_many_words, not_text,
-    too_many.
+    `dropped` counts what was left out, by reason: items of a list that were repeated, too_long, too_many_words,
+    not_text or too_many; words_cut from a description.
     """
 
     labels: tuple[str, ...]
@@ -92,6 +105,11 @@ def messages_with_form(request: Request) -> list[Message]:
 
 def _object(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def thought_length(text: str) -> int:
+    """How many characters of a reply are thoughts, which are no part of the answer."""
+    return sum(len(match[0]) for match in THOUGHT.finditer(text))
 
 
 def read_answer(prompt: Prompt, text: str) -> Answer:
@@ -143,21 +161,38 @@ def _checked(prompt: Prompt, items: Sequence[object]) -> Answer:
 
 
 def _read_description(prompt: Prompt, said: str) -> Answer:
-    data = _json(said)
+    """A description that is too long is cut: what it says first is what it was asked for."""
+    begun = UNFINISHED.search(said)
+    data = None if begun else _json(said)
     if data is not None:
         found = data.get("description") if isinstance(data, dict) else None
         if not isinstance(found, str):
             raise AnswerFault('it is JSON without a text under "description"')
         said = found
+    if begun:  # its last word may be half of one
+        said = begun[1].replace('\\"', '"').rpartition(" ")[0]
     sentence = clean_label(said)
     if data is None and EXCUSE.match(sentence):
         raise AnswerFault("it is an excuse, not a description")
-    words = len(sentence.split())
-    if not _says_something(sentence) or len(sentence) > LONGEST_DESCRIPTION:
+    kept = shortened(sentence, prompt.max_words)
+    if not _says_something(kept):
         raise AnswerFault(f"the description must be one short phrase, not {len(sentence)} characters")
-    if prompt.max_words and words > prompt.max_words:
-        raise AnswerFault(f"the description has {words} words, at most {prompt.max_words} are allowed")
-    return Answer((sentence,), {}, {})
+    cut = len(sentence.split()) - len(kept.split()) + (begun is not None)
+    return Answer((kept,), {}, {"words_cut": cut} if cut else {})
+
+
+def shortened(sentence: str, max_words: int) -> str:
+    """Its first words, at most `max_words` (0: any number) and LONGEST_DESCRIPTION characters; all of it if it fits.
+
+    What only says that it describes is no part of them, nor are articles and prepositions that nothing follows.
+    """
+    words = sentence.split()
+    if len(sentence) <= LONGEST_DESCRIPTION and not 0 < max_words < len(words):
+        return sentence
+    words = LEAD_IN.sub("", sentence, count=1).split()[: max_words or None]
+    while words and (len(" ".join(words)) > LONGEST_DESCRIPTION or words[-1].lower() in OPEN_ENDS):
+        words.pop()
+    return clean_label(" ".join(words))
 
 
 def _read_groups(prompt: Prompt, said: str) -> Answer:

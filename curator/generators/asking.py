@@ -210,7 +210,9 @@ class Asker:
         try:
             return replace(call, answer=read_answer(request.prompt, reply.text or ""))
         except AnswerFault as fault:
-            return replace(call, status="rejected", fault=str(fault))
+            cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
+            length = reply.facts.get("finish_reason") == "length"
+            return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")
 
 
 class Pending:

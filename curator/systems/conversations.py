@@ -61,11 +61,19 @@ class Conversation:
 
 
 def tally(calls: Iterable[Call]) -> dict[str, int]:
-    """How many calls there were and how they ended."""
+    """How many calls there were and how they ended; of how many the reply held thoughts, was cut off at its limit of
+    tokens, or was a description longer than it was asked for, where any was."""
     counts = {"asked": 0, "answered": 0, "rejected": 0, "failed": 0}
     for call in calls:
         counts["asked"] += 1
         counts[call.status] += 1
+        remarks = {
+            "with_thoughts": "thought_characters" in call.facts or "reasoning_tokens" in call.facts,
+            "cut_off": call.facts.get("finish_reason") == "length",
+            "shortened": call.answer is not None and "words_cut" in call.answer.dropped,
+        }
+        for remark in (name for name, holds in remarks.items() if holds):
+            counts[remark] = counts.get(remark, 0) + 1
     return counts
 
 

@@ -20,6 +20,7 @@ from curator.generators.answers import (
     messages_with_form,
     read_answer,
     schema_of,
+    thought_length,
 )
 from curator.generators.prompts import Prompt
 from curator.generators.requests import Request, Turn
@@ -146,10 +147,18 @@ def test_json_that_is_broken_or_of_another_form_is_refused(text):
         "<thinking>\n- a trap\n</thinking>- cat",
         '<think></think><think>- a trap</think>["cat"]',
         '{"labels": ["cat"]}<think>- a trap',
+        '[THINK]- a trap[/THINK]["cat"]',
+        '◁think▷- a trap◁/think▷{"labels": ["cat"]}',
     ],
 )
 def test_thoughts_are_left_out(text):
     assert labels(text) == ["cat"]
+
+
+def test_thoughts_are_counted_in_characters():
+    assert thought_length("<think>ab</think>cat") == len("<think>ab</think>")
+    assert thought_length('{"labels": ["cat"]}') == 0
+    assert thought_length("cat<think>a") == len("<think>a")
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "<think>never done, - a trap\n- another", "<think>nothing</think>"])
@@ -212,11 +221,36 @@ def test_a_description_is_read(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["one two three four five six seven eight", "x" * 201, '{"labels": ["a"]}', '{"description": 3}', "...", "[]"],
+    [
+        "x" * 201,
+        "x" * 201 + " cat",
+        "The image shows the of with a in an at",
+        '{"labels": ["a"]}',
+        '{"description": 3}',
+        "...",
+        "[]",
+    ],
 )
 def test_a_description_that_is_none_is_refused(text):
     with pytest.raises(AnswerFault):
         read_answer(DESCRIPTION, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "words_cut"),
+    [
+        ("one two three four five six seven eight", "one two three four five six seven", 1),
+        ("The image shows a brown dog that lies in the grass, happily.", "a brown dog that lies", 7),
+        ("This photograph depicts a wide street with shops and cars on it", "a wide street with shops and cars", 5),
+        ('{"description": "a wide street with shops and many people, and so o', "a wide street with shops and many", 4),
+        ('{"description": "a wide street wi', "a wide street", 1),
+        ("the picture of a cat", "the picture of a cat", 0),
+    ],
+)
+def test_a_long_description_is_cut_and_not_refused(text, phrase, words_cut):
+    answer = read_answer(DESCRIPTION, text)
+    assert answer.labels == (phrase,)
+    assert answer.dropped.get("words_cut", 0) == words_cut
 
 
 def test_groups_are_read_with_their_members_once_each():

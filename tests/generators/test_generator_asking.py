@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -88,6 +89,18 @@ def test_what_is_never_right_ends_as_a_rejected_row_and_is_not_guessed_at():
     assert len(generator.asked) == len(store.rows) == TRIES
     asker_of(generator, store).ask("reasoner", [about("tram")])
     assert len(generator.asked) == TRIES, "a rejection is final: it would come again"
+
+
+def test_an_answer_that_was_cut_off_at_its_limit_of_tokens_says_so():
+    class Cut(ScriptedGenerator):
+        def replies(self, requests, *, allow):
+            for reply in super().replies(requests, allow=allow):
+                yield replace(reply, facts={"finish_reason": "length", "completion_tokens": 1024})
+
+    cut = Cut(lambda request: '{"labels": ["moon", "su')
+    (call,) = asker_of(cut).ask("reasoner", [about("tram")])
+    assert call.status == "rejected" and (call.fault or "").startswith("it was cut off after 1024 tokens: ")
+    assert "cut off after 1024 tokens" in cut.asked[1].messages()[-1].text, "the model is told"
 
 
 def test_a_model_that_repeats_itself_is_shown_its_fault_once():

@@ -126,6 +126,32 @@ def test_only_what_is_new_is_decoded_and_no_more_than_allowed(folders):
     assert len(text) <= 5
 
 
+@pytest.mark.parametrize(
+    ("opening", "thinks", "written"),
+    [
+        ("{% if enable_thinking is not defined or enable_thinking %}<think>{% endif %}", False, False),
+        ("<think>\n", True, True),
+        ("", False, False),
+    ],
+)
+@pytest.mark.parametrize("family", ["text", "qwen3-vl"])
+def test_thinking_is_switched_off_where_the_template_has_a_switch(folders, family, opening, thinks, written):
+    generator = make(folders[family])
+    answers(generator, [say("cat")])
+    loaded = generator._loaded
+    processor = loaded.processor
+    processor.chat_template += "{% if add_generation_prompt %}" + opening + "{% endif %}"
+    again = chat_model.ChatModel(loaded.module, processor, "m", sees=loaded.sees)
+    shown = [{"role": "user", "content": [{"type": "text", "text": "cat"}]}]
+    text = again._tokenizer.decode(again.inputs([shown])["input_ids"][0])
+    assert (again.thinks, "<think>" in text) == (thinks, written)
+
+
+def test_an_answer_that_is_cut_off_at_its_limit_says_so(folders):
+    (reply,) = make(folders["text"], max_new_tokens=3).replies([say("cat")], allow=lambda: True)
+    assert (reply.facts["finish_reason"], reply.facts["completion_tokens"]) == ("length", 3)
+
+
 def test_the_prompt_is_that_of_the_template_with_the_form_of_the_answer(folders):
     generator = make(folders["qwen2-vl"])
     first_scores(generator, say("cat"))

@@ -68,6 +68,7 @@ class _Sending:
     repeats: int = 0
     seconds: float = 0.0
     last_fault: str = ""
+    given_room: bool = False  # for thoughts, after those had left none for an answer
 
     def failed(self, fault: str, *, final: bool) -> Reply:
         return Reply(self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds)
@@ -193,7 +194,11 @@ class _Dispatch:
             raise outcome
         sending.seconds += outcome.seconds
         self.reached = self.reached or not outcome.unreachable
-        if outcome.kind == "answered":
+        if outcome.kind == "answered" and outcome.out_of_thoughts and not sending.given_room:
+            sending.given_room = self.service.thinks = True
+            sending.last_fault = "its thoughts left no room for an answer"
+            self._wait(sending, until=0.0)
+        elif outcome.kind == "answered":
             yield sending.answered(outcome)
         elif outcome.kind == "refused":
             yield sending.failed(outcome.text, final=True)

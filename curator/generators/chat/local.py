@@ -17,7 +17,7 @@ from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES
 from curator.encoders.options import DTYPES
 from curator.errors import UsageError
 from curator.generators import GeneratorOptions
-from curator.generators.answers import messages_with_form
+from curator.generators.answers import THOUGHT_TOKENS, TOKENS, messages_with_form, thought_length
 from curator.generators.model_files import MODEL_MARKER, model_folder, revision_of
 from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Message, Reply, Request, Role
@@ -71,7 +71,9 @@ class LocalChat:
                     asked.append((position, conversation))
             allowed = list(takewhile(lambda _: allow(), asked))
             if allowed:
-                yield from self._answer(allowed)
+                yield from self._answer(
+                    allowed, max(TOKENS[requests[position].prompt.answer] for position, _ in allowed)
+                )
             if len(allowed) < len(asked):
                 return
 
@@ -80,8 +82,9 @@ class LocalChat:
             self._loaded.close()
             self._loaded = None
 
-    def _answer(self, asked: list[tuple[int, Conversation]]) -> Iterator[Reply]:
-        """Replies to a batch. Where it does not fit together, each of it alone; what does not fit alone is a fault."""
+    def _answer(self, asked: list[tuple[int, Conversation]], tokens: int) -> Iterator[Reply]:
+        """Replies to a batch, of at most so many tokens unless the options say. Where it does not fit together, each of
+        it alone; what does not fit alone is a fault."""
         model = self._model()
         started = time.monotonic()
         try:
@@ -93,15 +96,22 @@ class LocalChat:
                 text = f"the model cannot take this request: {said_by(fault, whole=True)}"
                 yield Reply(asked[0][0], fault=text, final=self._proven)
                 return
-            replies = [reply for one in asked for reply in self._answer([one])]
+            replies = [reply for one in asked for reply in self._answer([one], tokens)]
             self._one_by_one = all(reply.fault is None for reply in replies)
             yield from replies
             return
-        texts = model.generate(inputs)
+        found = model.generate(inputs, self._options.max_new_tokens or tokens + THOUGHT_TOKENS * model.thinks)
         self._proven = True
         seconds = (time.monotonic() - started) / len(asked)
-        for (position, _), text in zip(asked, texts, strict=True):
-            yield Reply(position, text=text, seconds=seconds)
+        for (position, _), said in zip(asked, found, strict=True):
+            facts: dict[str, object] = {
+                "finish_reason": "length" if said.cut else "stop",
+                "prompt_tokens": said.prompt_tokens,
+                "completion_tokens": said.tokens,
+            }
+            if thoughts := thought_length(said.text):
+                facts["thought_characters"] = thoughts
+            yield Reply(position, text=said.text, seconds=seconds, facts=facts)
 
     def _model(self) -> ChatModel:
         if self._loaded is None:

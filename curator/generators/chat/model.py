@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 import transformers
@@ -27,6 +28,7 @@ from curator.printable import said_by
 
 ChatMessage: TypeAlias = dict[str, Any]  # `role` and `content`, as the chat templates of transformers take them
 Conversation: TypeAlias = list[ChatMessage]
+SWITCHES = ("enable_thinking", "thinking")  # of chat templates: Qwen3's, DeepSeek's and Granite's
 
 
 def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOptions) -> ChatModel:
@@ -60,13 +62,25 @@ def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOp
         raise GeneratorError(
             f"{address}: it has no chat template", hint="choose a model that was tuned to instructions"
         )
-    return ChatModel(module.eval(), processor, address, sees=sees, max_new_tokens=options.max_new_tokens)
+    return ChatModel(module.eval(), processor, address, sees=sees)
+
+
+class Said(NamedTuple):
+    """An answer without the prompt and special tokens. cut: it ended with the last token that it was allowed."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    cut: bool
 
 
 class ChatModel:
-    """`module` and `processor` (a tokenizer where the model `sees` nothing), ready on their device."""
+    """`module` and `processor` (a tokenizer where the model `sees` nothing), ready on their device.
 
-    def __init__(self, module: Any, processor: Any, address: str, *, sees: bool, max_new_tokens: int) -> None:
+    thinks: before it answers, by its chat template, which has no switch for it; where there is one, it is off.
+    """
+
+    def __init__(self, module: Any, processor: Any, address: str, *, sees: bool) -> None:
         self.module = module
         self.processor = processor
         self.address = address
@@ -76,13 +90,11 @@ class ChatModel:
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._control_tokens = _control_tokens(self._tokenizer)
-        made: Any = transformers.GenerationConfig
-        self._settings = made(
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=module.generation_config.eos_token_id or self._tokenizer.eos_token_id,
-            pad_token_id=self._tokenizer.pad_token_id,
-        )
+        ends = module.generation_config.eos_token_id or self._tokenizer.eos_token_id
+        self._ends = torch.tensor(ends, device=module.device).reshape(-1)
+        template = str(processor.chat_template)  # of some processors a table of several
+        self._switches = {name: False for name in SWITCHES if re.search(rf"\b{name}\b", template)}
+        self.thinks = not self._switches and "think>" in template
 
     def inputs(self, conversations: list[Conversation]) -> Any:
         """What the model takes, (n, length) and left-padded, on its device. Raises ValueError for what does not fit."""
@@ -94,17 +106,29 @@ class ChatModel:
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
+                **self._switches,
                 **({"processor_kwargs": {"padding": True}} if self.sees else {"padding": True}),
             )
             return batch.to(self.module.device, dtype=self.module.dtype) if self.sees else batch.to(self.module.device)
 
-    def generate(self, inputs: Any) -> list[str]:
-        """The greedy answer to each conversation, without the prompt and special tokens. Raises GeneratorError."""
+    def generate(self, inputs: Any, most: int) -> list[Said]:
+        """The greedy answer to each conversation, of at most so many tokens. Raises GeneratorError."""
+        made: Any = transformers.GenerationConfig
+        settings = made(
+            max_new_tokens=most,
+            do_sample=False,
+            eos_token_id=self._ends.tolist(),
+            pad_token_id=self._tokenizer.pad_token_id,
+        )
         with _clear_faults(self.address, "it cannot generate"), torch.inference_mode():
-            tokens = self.module.generate(**inputs, generation_config=self._settings)
+            tokens = self.module.generate(**inputs, generation_config=settings)
         new = tokens[:, inputs["input_ids"].shape[1] :]
         texts: list[str] = self._tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        ended = torch.isin(new, self._ends)  # (n, new tokens)
+        lengths = torch.where(ended.any(dim=1), ended.int().argmax(dim=1) + 1, new.shape[1]).tolist()
+        asked = inputs["attention_mask"].sum(dim=1).tolist()
+        rows = zip(texts, asked, lengths, ended.any(dim=1).tolist(), strict=True)
+        return [Said(text.strip(), prompt, tokens, not whole) for text, prompt, tokens, whole in rows]
 
     def close(self) -> None:
         """Free the weights; the model cannot be used again."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from curator.errors import GeneratorError, MissingExtra, UsageError
 from curator.generators import GeneratorOptions
-from curator.generators.answers import messages_with_form, schema_of
+from curator.generators.answers import THOUGHT_TOKENS, TOKENS, messages_with_form, schema_of, thought_length
 from curator.generators.pictures import data_url
 from curator.generators.requests import Message, Request
 from curator.printable import LONGEST_FAULT, one_line
@@ -40,7 +40,9 @@ OPTIONAL = {  # parameter to the words by which services call it
     "seed": ("seed",),
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens",),
+    "chat_template_kwargs": ("chat_template_kwargs",),
 }
+SILENT = {"enable_thinking": False, "thinking": False}  # the switches of chat templates: Qwen3's, DeepSeek's, Granite's
 UNWANTED = re.compile(r"unsupported|not support|unrecogni|unknown|unexpected|not permitted|not allowed|extra", re.I)
 REPEATABLE = (408, 409, 429)
 
@@ -59,6 +61,12 @@ class HttpOutcome:
     unreachable: bool = False
     seconds: float = 0.0
 
+    @property
+    def out_of_thoughts(self) -> bool:
+        """Whether it was cut off at its limit of tokens, some of which went to thoughts."""
+        thought = self.facts.get("reasoning_tokens") or self.facts.get("thought_characters")
+        return bool(thought) and self.facts.get("finish_reason") == "length"
+
 
 class ChatService:
     """A model behind a base URL. `send` is for any thread, all else for the one that owns the service."""
@@ -74,6 +82,7 @@ class ChatService:
         self.shown_url = f"{where.scheme}://{where.hostname}{port}{where.path}"  # without a password or a query
         self.loopback = where.hostname == "localhost" or where.hostname.startswith("127.") or where.hostname == "::1"
         self.left_out: set[str] = set()
+        self.thinks = False  # in spite of the switch: answers need room for thoughts
         self._options = options
         self._client: Any = None
         self._key = NO_KEY
@@ -124,15 +133,19 @@ class ChatService:
     def body(self, request: Request, messages: list[Sent]) -> Sent:
         """All that is sent, but for what this service does not take."""
         form = {"name": request.prompt.answer, "schema": schema_of(request.prompt), "strict": True}
+        most = self._options.max_new_tokens or TOKENS[request.prompt.answer] + THOUGHT_TOKENS * self.thinks
         optional: Sent = {
             "response_format": {"type": "json_schema", "json_schema": form},
             "seed": request.seed,
             "temperature": 0,
-            "max_tokens": self._options.max_new_tokens,
+            "max_tokens": most,
+            "chat_template_kwargs": SILENT,
         }
         sent = {name: value for name, value in optional.items() if name not in self.left_out}
         if "max_tokens" in self.left_out:  # its later name
-            sent["max_completion_tokens"] = self._options.max_new_tokens
+            sent["max_completion_tokens"] = most
+        if (switches := sent.pop("chat_template_kwargs", None)) is not None:  # no parameter of OpenAI's own
+            sent["extra_body"] = {"chat_template_kwargs": switches}
         return {"model": self.model, "messages": messages, **sent}
 
     def send(self, body: Sent) -> HttpOutcome:
@@ -164,6 +177,9 @@ class ChatService:
         if text is not None and not isinstance(text, str):
             return HttpOutcome("repeat", "the service sent a content that is no text")
         usage = getattr(completion, "usage", None)
+        thoughts = getattr(choice.message, "reasoning_content", None) or getattr(choice.message, "reasoning", None)
+        thought_characters = thought_length(text or "") + (len(thoughts) if isinstance(thoughts, str) else 0)
+        details = getattr(usage, "completion_tokens_details", None)
         facts = {
             "finish_reason": getattr(choice, "finish_reason", None),
             "served_model": getattr(completion, "model", None),
@@ -171,6 +187,8 @@ class ChatService:
             "refusal": getattr(choice.message, "refusal", None),
             "prompt_tokens": getattr(usage, "prompt_tokens", None),
             "completion_tokens": getattr(usage, "completion_tokens", None),
+            "reasoning_tokens": getattr(details, "reasoning_tokens", None) or None,
+            "thought_characters": thought_characters or None,
             "left_out": ", ".join(sorted(self.left_out)) or None,
         }
         kept = {
@@ -221,8 +239,10 @@ def _said(fault: openai.APIStatusError) -> str:
 def _unfit(said: str, body: Sent) -> str | None:
     """The optional parameter that a refusal is about, if it was sent."""
     low = said.lower()
+    extra = body.get("extra_body")
+    sent = {*body, *(extra if isinstance(extra, dict) else ())}
     for name, words in OPTIONAL.items():
-        if name in body and any(word in low for word in words) and (name == "response_format" or UNWANTED.search(low)):
+        if name in sent and any(word in low for word in words) and (name == "response_format" or UNWANTED.search(low)):
             return name
     return None
 
