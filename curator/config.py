@@ -141,6 +141,9 @@ class GeneratorsSection:
         "vocabulary"
     )
     reasoner: Annotated[str, address_such_as("wordnet", "transformers:<id or folder>", "endpoint:<model>")] = "wordnet"
+    viewer: Annotated[
+        str, address_such_as("reasoner", "endpoint:<model>"), "labels with images; reasoner: the same"
+    ] = "reasoner"
     painter: Annotated[str, address_such_as("features", "diffusers:<id or folder>")] = "features"
     base_url: Annotated[str, SERVICE] = "http://127.0.0.1:8000/v1"
     api_key_variable: Annotated[str, VARIABLE] = "OPENAI_API_KEY"
@@ -149,6 +152,9 @@ class GeneratorsSection:
     timeout_seconds: Annotated[float, Range(0, 86_400, "seconds", above=True)] = 120.0
     retries: Annotated[int, Range(0, 100), "after a time-out, an overload or a cut connection"] = 4
     max_new_tokens: Annotated[int, Range(0, 1_000_000, "tokens of an answer; 0: by what is asked for")] = 0
+    context_tokens: Annotated[int, Range(256, 10_000_000, "tokens"), "that a service holds; a local model says it"] = (
+        4096
+    )
     quantise: Annotated[Literal["none", "4bit"], "local models in four bits need bitsandbytes and a GPU"] = "none"
     guide: Annotated[str, address_such_as("zero-shot", "transformers:<id or folder>"), "of inpainting"] = "zero-shot"
 

@@ -112,6 +112,7 @@ SENSIBLE = {
     "groups.min_cosine": {"0"},
     "generators.describer": {"nan", "inf", "true"},
     "generators.reasoner": {"nan", "inf", "true"},
+    "generators.viewer": {"nan", "inf", "true"},
     "generators.painter": {"nan", "inf", "true"},
     "generators.guide": {"nan", "inf", "true"},
     "generators.api_key_variable": {"nan", "inf", "true"},

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from curator.workspace import DiffReport, LearnSummary
     from curator.workspace.look.bank_flags import FlagChanges
 
-ROLES = ("describer", "reasoner", "painter")
+ROLES = ("describer", "reasoner", "viewer", "painter")
 
 
 @click.group()
@@ -233,6 +233,7 @@ def learning_options(command: Command) -> Command:
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
         click.option("--painter", metavar="ADDRESS", help="features, diffusers:ID  [default: curator.toml's]"),
+        click.option("--viewer", metavar="ADDRESS", help="of labels with images; reasoner: the same model"),
         click.option("--reasoner", metavar="ADDRESS", help="wordnet, transformers:ID, endpoint:MODEL"),
         click.option("--describer", metavar="ADDRESS", help="vocabulary, transformers:ID, endpoint:MODEL"),
         click.option("--reference", multiple=True, metavar="SRC", help="Images known to be ID, taken in first."),

@@ -1,13 +1,14 @@
-"""Generators: the models that describe images, reason about labels and paint pictures, behind three roles.
+"""Generators: the models that describe images, reason about labels and paint pictures, behind four roles.
 
 Each role has an embedded default that needs no weights and no network, so that everything runs anywhere; a real model
 is one line of configuration. An address is `<kind>` or `<kind>:<rest>`:
 
     describer   vocabulary                  nearest phrases of WordNet in the encoder's space
     reasoner    wordnet                     co-hyponyms and relatives of the class, filtered by distance
+    viewer      reasoner                    the reasoner, which then sees images; wordnet knows their vectors
     painter     features                    outliers synthesised among the vectors themselves (NPOS)
-    describer, reasoner   transformers:<id or folder>     any image-text-to-text model of transformers
-    describer, reasoner   endpoint:<model>                any OpenAI-compatible service
+    describer, reasoner, viewer   transformers:<id or folder>     any image-text-to-text model of transformers
+    describer, reasoner, viewer   endpoint:<model>                any OpenAI-compatible service
     painter     diffusers:<id or folder>    Stable Diffusion and its relatives
 
 Importing this package is cheap: a kind's module loads when it is asked for, weights with the first request.
@@ -49,7 +50,8 @@ PAINTERS = Registry(
         "features": "curator.generators.embedded.painter:FeaturePainter",
     },
 )
-ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "painter": PAINTERS}
+ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "viewer": REASONERS, "painter": PAINTERS}
+SAME = "reasoner"  # as the address of the viewer: one model for both
 EMBEDDED = ("vocabulary", "wordnet", "features")  # one of each role; they need the surroundings only
 
 
@@ -71,8 +73,17 @@ def make_generator(role: Role, address: str, options: GeneratorOptions, surround
     return made
 
 
+def role_behind(role: Role, options: GeneratorsSection) -> Role:
+    """The role whose generator answers for that one: the reasoner's also for the viewer where one address serves both,
+    so that one model is loaded and what it answered before is found."""
+    same = role == "viewer" and options.viewer in (SAME, options.reasoner)
+    return "reasoner" if same else role
+
+
 def check_address(role: Role, address: str) -> None:
     """Raises UsageError for a kind that the role does not have, or one without the model that it needs."""
+    if role == "viewer" and address == SAME:
+        return
     kind, _, rest = address.partition(":")
     ROLES[role].check(kind)
     if (kind in EMBEDDED) == bool(rest):

@@ -2,7 +2,8 @@
 
 A reply is JSON by a schema that the model is given. Models that cannot be held to one send lists in prose, so bullets,
 numbers and commas are read as well; what is neither is refused with a reason that the model is shown on the next try.
-An answer is never guessed at: a list too short is returned as short as it is, one that holds no label is a fault.
+An answer is never guessed at: a list too short is returned as short as it is, one that holds no label is a fault. Of a
+list that was cut, as at the limit of a model's new tokens, the complete items are kept and what was begun is left out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -62,7 +63,7 @@ class Answer:
     """A reply that was understood. `labels` of a list, a description, or the names of groups; `groups` with members.
 
     `dropped` counts what was left out, by reason: items of a list that were repeated, too_long, too_many_words,
-    not_text or too_many; words_cut from a description.
+    not_text or too_many; cut: 1 where the reply ended within the list; words_cut from a description.
     """
 
     labels: tuple[str, ...]
@@ -112,34 +113,42 @@ def thought_length(text: str) -> int:
     return sum(len(match[0]) for match in THOUGHT.finditer(text))
 
 
-def read_answer(prompt: Prompt, text: str) -> Answer:
-    """Reads a reply in the form of its prompt. Raises AnswerFault."""
-    said = THOUGHT.sub("", text).strip()
+def without_thoughts(text: str) -> str:
+    return THOUGHT.sub("", text)
+
+
+def room_beside(max_new_tokens: int, context: int) -> int:
+    """Tokens that a conversation may have where the model holds `context` with its answer. Half at least: where answers
+    may be longer than that, few are."""
+    return max(context - (max_new_tokens or TOKENS["labels"]), context // 2)
+
+
+def read_answer(prompt: Prompt, text: str, *, cut: bool = False) -> Answer:
+    """Reads a reply in the form of its prompt. cut: the model says that it had more to say. Raises AnswerFault."""
+    said = without_thoughts(text).strip()
     if len(said) > LONGEST_REPLY:
         raise AnswerFault(f"it has {len(said)} characters, at most {LONGEST_REPLY} are read")
     if not said:
         raise AnswerFault("it is empty")
-    readers: dict[AnswerKind, Callable[[Prompt, str], Answer]] = {
-        "labels": _read_labels,
-        "description": _read_description,
-        "groups": _read_groups,
-    }
-    return readers[prompt.answer](prompt, said)
+    if prompt.answer == "labels":
+        return _read_labels(prompt, said, cut=cut and not text.endswith("\n"))
+    return _read_description(prompt, said) if prompt.answer == "description" else _read_groups(said)
 
 
-def _read_labels(prompt: Prompt, said: str) -> Answer:
-    data = _json(said)
+def _read_labels(prompt: Prompt, said: str, *, cut: bool) -> Answer:
+    data, ended = _json(said)
     if data is None:
-        return _checked(prompt, list_items(said))
-    items = data.get("labels") if isinstance(data, dict) else data
-    if not isinstance(items, list):
+        items = list_items(said)
+        return _checked(prompt, items[:-1] if cut else items, cut=cut)
+    found = data.get("labels") if isinstance(data, dict) else data
+    if not isinstance(found, list):
         raise AnswerFault('it is JSON without a list under "labels"')
-    return _checked(prompt, items)
+    return _checked(prompt, found, cut=not ended)
 
 
-def _checked(prompt: Prompt, items: Sequence[object]) -> Answer:
+def _checked(prompt: Prompt, items: Sequence[object], *, cut: bool) -> Answer:
     kept: dict[str, str] = {}
-    dropped = {"not_text": 0, "too_long": 0, "too_many_words": 0, "repeated": 0, "too_many": 0}
+    dropped = {"not_text": 0, "too_long": 0, "too_many_words": 0, "repeated": 0, "too_many": 0, "cut": int(cut)}
     for item in items:
         label = clean_label(_without_bullet(item)) if isinstance(item, str) else ""
         if not _says_something(label):
@@ -163,7 +172,7 @@ def _checked(prompt: Prompt, items: Sequence[object]) -> Answer:
 def _read_description(prompt: Prompt, said: str) -> Answer:
     """A description that is too long is cut: what it says first is what it was asked for."""
     begun = UNFINISHED.search(said)
-    data = None if begun else _json(said)
+    data = None if begun else _json(said)[0]
     if data is not None:
         found = data.get("description") if isinstance(data, dict) else None
         if not isinstance(found, str):
@@ -195,8 +204,8 @@ def shortened(sentence: str, max_words: int) -> str:
     return clean_label(" ".join(words))
 
 
-def _read_groups(prompt: Prompt, said: str) -> Answer:
-    data = _json(said)
+def _read_groups(said: str) -> Answer:
+    data, ended = _json(said)
     items = data.get("groups") if isinstance(data, dict) else data
     if not isinstance(items, list) or not items:
         raise AnswerFault('it is not JSON with a list under "groups"')
@@ -209,7 +218,7 @@ def _read_groups(prompt: Prompt, said: str) -> Answer:
         for text in texts[:MOST_LABELS]:
             known.setdefault(text.casefold(), text)
     groups = {name: tuple(members[key].values()) for key, name in names.items()}
-    return Answer(tuple(groups), groups, {})
+    return Answer(tuple(groups), groups, {} if ended else {"cut": 1})
 
 
 def _group(item: object) -> tuple[str, list[str]]:
@@ -267,8 +276,9 @@ def _says_something(text: str) -> bool:
     return any(map(str.isalnum, text))
 
 
-def _json(said: str) -> object:
-    """The JSON object or array of a reply, fenced or bare or between other words; None when there is none.
+def _json(said: str) -> tuple[object, bool]:
+    """The JSON object or array of a reply, fenced or bare or between other words, and whether it ended; None when there
+    is none. One whose end is missing holds what was complete.
 
     Between other words an object goes before an array, which may be a mark such as [1]. Raises AnswerFault for JSON
     that was begun and is broken: a part of it is not taken for the whole.
@@ -277,16 +287,46 @@ def _json(said: str) -> object:
     text = fenced[1].strip() if fenced else said
     if text.startswith(("{", "[")):
         try:
-            return _decoded(text, 0)
+            return _decoded(text, 0), True
         except ValueError as fault:
+            if (part := _complete_part(text)) is not None:
+                return part, False
             raise AnswerFault(f"it is not valid JSON ({fault})") from fault
+    starts = [match.start() for match in islice(re.finditer(r"[{\[]", text), JSON_STARTS)]
     found = []
-    for match in islice(re.finditer(r"[{\[]", text), JSON_STARTS):
+    for start in starts:
         with suppress(ValueError):
-            found.append(_decoded(text, match.start()))
+            found.append(_decoded(text, start))
     objects = [value for value in found if isinstance(value, dict)]
     arrays = [value for value in found if isinstance(value, list) and any(isinstance(item, str) for item in value)]
-    return next(iter([*objects, *arrays]), None)
+    if objects or arrays:
+        return next(iter([*objects, *arrays])), True
+    parts = (part for start in starts if (part := _complete_part(text[start:])) is not None)
+    return next(parts, None), False
+
+
+def _complete_part(text: str) -> object:
+    """What JSON whose end is missing holds up to its last complete text or object in a list; None for any other."""
+    open_ones: list[str] = []
+    ends, within, escaped = "", False, False  # ends: what closes all that is open where `kept` stops
+    kept = 0
+    for place, sign in enumerate(text):
+        if within:
+            within = escaped or sign != '"'
+            escaped = sign == "\\" and not escaped
+            complete = not within and open_ones[-1] == "]"
+        else:
+            within = sign == '"'
+            if sign in "{[":
+                open_ones.append("}" if sign == "{" else "]")
+            elif sign in "}]" and (not open_ones or open_ones.pop() != sign or not open_ones):
+                return None  # it ended, or is broken
+            complete = sign in "}]"
+        if complete:
+            kept, ends = place + 1, "".join(reversed(open_ones))
+    with suppress(ValueError):
+        return _decoded(text[:kept] + ends, 0) if kept else None
+    return None
 
 
 def _decoded(text: str, start: int) -> object:

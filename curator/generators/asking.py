@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from curator.errors import BudgetSpent
-from curator.generators.answers import Answer, AnswerFault, read_answer
+from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
@@ -44,8 +44,11 @@ class Call:
 
     @property
     def turn(self) -> Turn:
-        """The call as a turn of a conversation that goes on."""
-        return Turn(self.request, self.output or "")
+        """The call as a turn of a conversation that goes on: without thoughts, and of a list that was cut what was
+        complete, so that the model reads no more of itself than it must."""
+        if self.answer is not None and "cut" in self.answer.dropped:
+            return Turn(self.request, json.dumps({"labels": list(self.labels)}, ensure_ascii=False))
+        return Turn(self.request, without_thoughts(self.output or ""))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -94,6 +97,12 @@ class Budget:
 class Asking(Protocol):
     """What systems see of all this: requests in, calls out."""
 
+    def model(self, role: Role) -> str:
+        """The address of what answers for that role."""
+
+    def room(self, role: Role) -> int | None:
+        """The tokens that a conversation may have there before the answer; None for no limit. GeneratorError."""
+
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         """A call for each request, in order, rejected and failed ones among them. BudgetSpent, GeneratorError."""
 
@@ -114,13 +123,15 @@ def call_id_of(role: Role, model: str, revision: str, request: Request) -> str:
 class Asker:
     """Asks the generators of a workspace. `generator` gives the one behind a role; it is made once and loads on demand.
 
-    `progress(prompt, done, total)` is told of every call that is finished.
+    `progress(prompt, done, total)` is told of every call that is finished. `behind` gives the role under which a role
+    is asked and its calls are kept: where one address serves two, both are one.
     """
 
     generator: Callable[[Role], Generator]
     store: CallStore
     budget: Budget = field(default_factory=Budget)
     progress: Callable[[str, int, int], None] = lambda prompt, done, total: None
+    behind: Callable[[Role], Role] = lambda role: role
     _generators: dict[Role, Generator] = field(default_factory=dict)
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
@@ -128,6 +139,7 @@ class Asker:
 
         What was read wrongly is asked for again, with the fault shown, up to TRIES times in all.
         """
+        role = self.behind(role)
         calls = self._round(role, requests)
         for _ in range(TRIES - 1):
             again = {
@@ -145,15 +157,23 @@ class Asker:
         """The picture or vectors that a call made. Raises GeneratorError when the file is gone or was changed."""
         return self.store.read_artefact(call.artefact or "")
 
+    def model(self, role: Role) -> str:
+        """The address of what answers for that role."""
+        return self._of(self.behind(role)).model
+
+    def room(self, role: Role) -> int | None:
+        """The tokens that a conversation may have there before the answer; None for no limit. Raises GeneratorError."""
+        return self._of(self.behind(role)).room
+
     def release(self, *roles: Role) -> None:
         """Free the weights of these roles, or of all: one model is in memory at a time."""
-        for role in roles or tuple(self._generators):
+        for role in map(self.behind, roles or tuple(self._generators)):
             if role in self._generators:
                 self._generators[role].close()
 
     def prepare(self, *roles: Role) -> None:
         """Find the generators of these roles, without loading any. Raises GeneratorError for one that is not there."""
-        for role in roles:
+        for role in map(self.behind, roles):
             _ = self._of(role).revision
 
     def _of(self, role: Role) -> Generator:
@@ -207,11 +227,11 @@ class Asker:
             return replace(call, status="rejected" if reply.final else "failed", fault=reply.fault)
         if reply.artefact is not None:
             return replace(call, artefact=self.store.keep_artefact(reply.artefact, reply.suffix))
+        length = reply.facts.get("finish_reason") == "length"
         try:
-            return replace(call, answer=read_answer(request.prompt, reply.text or ""))
+            return replace(call, answer=read_answer(request.prompt, reply.text or "", cut=length))
         except AnswerFault as fault:
             cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
-            length = reply.facts.get("finish_reason") == "length"
             return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")
 
 
@@ -283,9 +303,11 @@ class DryAsker:
 
     generator: Callable[[Role], Generator]
     store: KnownCalls
+    behind: Callable[[Role], Role] = lambda role: role
     planned: dict[tuple[Role, str], PlannedCalls] = field(default_factory=dict)
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+        role = self.behind(role)
         generator = self.generator(role)
         ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
         rows = self.store.find(list(dict.fromkeys(ids)))
@@ -306,6 +328,12 @@ class DryAsker:
             else Call(call_id, role, generator.model, generator.revision, request, "failed", fault="dry run")
             for call_id, request in zip(ids, requests, strict=True)
         ]
+
+    def model(self, role: Role) -> str:
+        return self.generator(self.behind(role)).model
+
+    def room(self, role: Role) -> int | None:
+        return self.generator(self.behind(role)).room
 
     def artefact(self, call: Call) -> bytes:
         return self.store.read_artefact(call.artefact or "")

@@ -27,10 +27,16 @@ def revision_of(rest: str, *, address: str, marker: str, offline: bool) -> str:
     A repository in the cache is not asked for again. Raises GeneratorError when there is no such model, or when it is
     not in the cache and offline mode or the network forbids to look for it.
     """
-    folder = local_folder(rest, address=address)
-    if folder is not None:
+    folder = config_folder(rest, address=address, marker=marker, offline=offline)
+    if local_folder(rest, address=address) is not None:
         return folder_digest(folder, address=address, marker=marker)
-    return _snapshot(Repository.parse(rest), Access(address, offline=offline), [marker]).name  # a folder per commit
+    return folder.name  # a folder per commit
+
+
+def config_folder(rest: str, *, address: str, marker: str, offline: bool) -> Path:
+    """The folder with the small file that every model of a kind has, and maybe no weights. Raises as above."""
+    folder = local_folder(rest, address=address)
+    return folder or _snapshot(Repository.parse(rest), Access(address, offline=offline), [marker])
 
 
 def model_folder(

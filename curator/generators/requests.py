@@ -1,7 +1,7 @@
 """What generators are asked and what they answer: the same values for every role, model and service.
 
-A describer turns an image into a short text, a reasoner turns labels (with images and a conversation, where it sees
-them) into labels, a painter turns a text, or an image and a text, into an image. Each of them gets `Request`s: a
+A describer turns an image into a short text, a reasoner turns labels and a conversation into labels, a viewer does so
+with images, a painter turns a text, or an image and a text, into an image. Each of them gets `Request`s: a
 versioned prompt with its slots filled, pictures, and the turns before. A model that reads prompts renders them
 (`Request.messages`); an embedded default looks at the prompt's name and the slots instead.
 """
@@ -22,7 +22,7 @@ from curator.decode import DecodeOptions, look, looked_at
 from curator.generators.prompts import Prompt, Slot
 from curator.types import Preprocess
 
-Role: TypeAlias = Literal["describer", "reasoner", "painter"]
+Role: TypeAlias = Literal["describer", "reasoner", "viewer", "painter"]
 Speaker: TypeAlias = Literal["user", "assistant"]
 
 
@@ -143,13 +143,16 @@ class Generator(Protocol):
     """A model or service behind one role. Making one is cheap: weights load with the first request.
 
     `model` is its address (`wordnet`, `transformers:<id>`, `endpoint:<name>`), `revision` what exactly answers: a
-    commit, a digest of files, or `unknown` where a service does not say.
+    commit, a digest of files, or `unknown` where a service does not say. `room`: the tokens that a conversation with
+    its pictures may have before the answer, None for no limit; GeneratorError where the model is not there.
     """
 
     @property
     def model(self) -> str: ...
     @property
     def revision(self) -> str: ...
+    @property
+    def room(self) -> int | None: ...
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         """A reply for each request, in any order, each as soon as it is there.

@@ -21,6 +21,7 @@ class ScriptedGenerator:
     script: Script
     model: str = "scripted"
     revision: str = "1"
+    room: int | None = None
     asked: list[Request] = field(default_factory=list)
     closed: int = 0
 

@@ -120,8 +120,6 @@ def test_json_is_read_bare_fenced_and_between_words(text):
 @pytest.mark.parametrize(
     "text",
     [
-        '{"labels": ["cat", "do',
-        '```json\n{"labels": ["cat"\n```',
         '{"categories": ["cat"]}',
         '{"labels": "cat"}',
         '{"labels": []}',
@@ -356,3 +354,60 @@ def test_a_reply_without_end_is_refused_unread(kind):
     text = "1. a" + "".join(f" {number}. a" for number in range(2, LONGEST_REPLY))
     with pytest.raises(AnswerFault, match="characters, at most"):
         read_answer(PROMPTS[kind], text)
+
+
+# --- what was cut -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"labels": ["cat", "dog", "ele',
+        '{"labels": ["cat", "dog", "',
+        '{"labels": ["cat", "dog",',
+        '{"labels": ["cat", "dog"',
+        '["cat", "dog", "ele\\"ph',
+        'Sure! Here are some:\n```json\n{\n  "labels": [\n    "cat",\n    "dog",\n    "ele',
+        '<think>a cat, maybe</think>{"labels": ["cat", "dog", "elephant \\',
+    ],
+)
+def test_the_complete_items_of_json_that_was_cut_are_kept(text):
+    answer = read_answer(LABELS, text)
+    assert answer.labels == ("cat", "dog")
+    assert answer.dropped == {"cut": 1}
+
+
+@pytest.mark.parametrize("text", ["- cat\n- dog\n- ele", "1. cat\n2. dog\n3. ele", "cat, dog, cow, ele"])
+def test_the_last_item_of_a_list_that_was_cut_is_left_out(text):
+    answer = read_answer(LABELS, text, cut=True)
+    assert answer.labels == tuple(labels(text)[:-1])
+    assert answer.dropped == {"cut": 1}
+    assert read_answer(LABELS, "- cat\n- dog\n", cut=True).labels == ("cat", "dog"), "its last line is complete"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"labels": ["ca', '{"labels": [', '{"labels": ["cat" "dog"', '{"labels": ["cat"}, "d']
+)
+def test_json_that_was_cut_before_its_first_item_or_is_broken_is_refused(text):
+    with pytest.raises(AnswerFault):
+        labels(text)
+
+
+def test_the_complete_groups_and_members_of_a_cut_reply_are_kept():
+    text = '{"groups": [{"name": "Animals", "members": ["cat", "dog"]}, {"name": "Plants", "members": ["fern", "mo'
+    assert read_answer(GROUPS, text).groups == {"Animals": ("cat", "dog"), "Plants": ("fern",)}
+    named = read_answer(GROUPS, '{"groups": [{"name": "Animals", "members": ["cat"]}, {"name": "Pla')
+    assert named.groups == {"Animals": ("cat",)}
+    assert named.dropped == {"cut": 1}
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(alphabet='ab "\\[]{},', min_size=1, max_size=8), min_size=2, unique=True), st.data())
+def test_wherever_json_is_cut_no_item_is_made_up(items, data):
+    whole = json.dumps({"labels": items})
+    text = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    try:
+        answer = read_answer(Prompt("free", 1, "labels", "Name", {}), text)
+    except AnswerFault:
+        return
+    assert set(answer.labels) <= {clean_label(item) for item in items}

@@ -28,6 +28,38 @@ def asker_of(generator, store=None, most=None) -> Asker:
     return Asker(lambda role: generator, store or MemoryCalls(), Budget(most))
 
 
+def test_a_role_that_another_answers_for_is_asked_and_kept_as_that_one():
+    """So what a model said before it also served as viewer is found, and it is loaded once."""
+    generator, store = ScriptedGenerator(lambda request: listed("bus"), room=9), MemoryCalls()
+    (first,) = asker_of(generator, store).ask("reasoner", [about("tram")])
+    asker = Asker(lambda role: generator, store, behind=lambda role: "reasoner")
+    (second,) = asker.ask("viewer", [about("tram")])
+    assert second.call_id == first.call_id and len(generator.asked) == 1
+    assert asker.model("viewer") == "scripted" and asker.room("viewer") == 9
+    asker.release("viewer")
+    assert generator.closed == 1
+    dry = DryAsker(lambda role: generator, store, lambda role: "reasoner")
+    assert dry.ask("viewer", [about("tram")])[0].labels == ("bus",)
+    assert list(dry.planned) == [("reasoner", "look-alikes")] and dry.room("viewer") == 9
+
+
+def test_of_a_list_that_was_cut_the_complete_items_are_kept_and_go_into_the_history():
+    class Cut(ScriptedGenerator):
+        def replies(self, requests, *, allow):
+            for reply in super().replies(requests, allow=allow):
+                yield replace(reply, facts={"finish_reason": "length"})
+
+    (call,) = asker_of(Cut(lambda request: "<think>what of</think>- bus\n- metro\n- caterp")).ask(
+        "reasoner", [about("tram")]
+    )
+    assert call.status == "answered" and call.labels == ("bus", "metro") and call.answer.dropped == {"cut": 1}
+    assert call.turn.reply == listed("bus", "metro")
+    (thought,) = asker_of(ScriptedGenerator(lambda request: "<think>hm</think>- bus\n- metro")).ask(
+        "reasoner", [about("tram")]
+    )
+    assert thought.turn.reply == "- bus\n- metro"
+
+
 def test_answers_stand_in_the_order_of_the_requests():
     generator = ScriptedGenerator(lambda request: listed(f"not {request.slots['label']}"))
     calls = asker_of(generator).ask("reasoner", [about("tram"), about("bus"), about("cat")])

@@ -152,6 +152,14 @@ def test_an_answer_that_is_cut_off_at_its_limit_says_so(folders):
     assert (reply.facts["finish_reason"], reply.facts["completion_tokens"]) == ("length", 3)
 
 
+def test_what_a_model_holds_is_read_from_its_configuration_and_no_more_is_sent(folders):
+    for family in ("llava", "text"):
+        generator = make(folders[family])
+        assert generator.room == 4096 - 6 and generator._loaded is None
+    (reply,) = generator.replies([say("x" * 5000)], allow=lambda: True)
+    assert "the model holds 4096" in reply.fault
+
+
 def test_the_prompt_is_that_of_the_template_with_the_form_of_the_answer(folders):
     generator = make(folders["qwen2-vl"])
     first_scores(generator, say("cat"))

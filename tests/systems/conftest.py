@@ -31,6 +31,14 @@ class ScriptedAsking:
 
     script: Callable[[str, Request], Any]
     batches: list[tuple[str, list[Request]]] = field(default_factory=list)
+    tokens: int | None = None
+    painter: str = "diffusers:scripted"
+
+    def model(self, role: str) -> str:
+        return self.painter if role == "painter" else "scripted"
+
+    def room(self, role: str) -> int | None:
+        return self.tokens
 
     def ask(self, role: str, requests: Sequence[Request]) -> list[Call]:
         assert requests, "nothing was asked"

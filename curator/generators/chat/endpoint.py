@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 
 from curator.errors import GeneratorError
 from curator.generators import GeneratorOptions
+from curator.generators.answers import room_beside
 from curator.generators.chat.service import ChatService, HttpOutcome, Sent
 from curator.generators.pictures import PictureFault
 from curator.generators.requests import Reply, Request, Role
@@ -44,6 +45,7 @@ class Endpoint:
 
     def __init__(self, service: ChatService, options: GeneratorOptions) -> None:
         self.model = f"endpoint:{service.model}"
+        self.room: int | None = room_beside(options.max_new_tokens, options.context_tokens)
         self._service = service
         self._options = options
 

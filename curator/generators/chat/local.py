@@ -17,8 +17,8 @@ from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES
 from curator.encoders.options import DTYPES
 from curator.errors import UsageError
 from curator.generators import GeneratorOptions
-from curator.generators.answers import THOUGHT_TOKENS, TOKENS, messages_with_form, thought_length
-from curator.generators.model_files import MODEL_MARKER, model_folder, revision_of
+from curator.generators.answers import THOUGHT_TOKENS, TOKENS, messages_with_form, room_beside, thought_length
+from curator.generators.model_files import MODEL_MARKER, config_folder, model_folder, revision_of
 from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Message, Reply, Request, Role
 from curator.generators.surroundings import Surroundings
@@ -58,6 +58,15 @@ class LocalChat:
     def revision(self) -> str:
         """The commit of a repository, the digest of a folder's files. Loads no weights. Raises GeneratorError."""
         return revision_of(self._rest, address=self.model, marker=MODEL_MARKER, offline=self._options.offline)
+
+    @cached_property
+    def room(self) -> int | None:
+        """What the configuration of the model leaves beside an answer. Loads no weights. Raises GeneratorError."""
+        from curator.generators.chat.model import context_of
+
+        folder = config_folder(self._rest, address=self.model, marker=MODEL_MARKER, offline=self._options.offline)
+        context = context_of(folder, self.model)
+        return None if context is None else room_beside(self._options.max_new_tokens, context)
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         for positions in _batches(requests, self._options.batch_size):

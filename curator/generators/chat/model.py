@@ -26,9 +26,24 @@ from curator.generators import GeneratorOptions
 from curator.generators.requests import Role
 from curator.printable import said_by
 
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 ChatMessage: TypeAlias = dict[str, Any]  # `role` and `content`, as the chat templates of transformers take them
 Conversation: TypeAlias = list[ChatMessage]
 SWITCHES = ("enable_thinking", "thinking")  # of chat templates: Qwen3's, DeepSeek's and Granite's
+
+
+def context_of(folder: Path, address: str) -> int | None:
+    """The tokens of prompt and answer that a model holds, as its configuration says; None where it does not say.
+
+    Loads no weights. Raises GeneratorError for what is no model.
+    """
+    with _clear_faults(address, f"{folder} is no model that can be loaded"), no_network():
+        return context_in(transformers.AutoConfig.from_pretrained(folder, **ONLY_DATA))
+
+
+def context_in(config: Any) -> int | None:
+    found = [getattr(config.get_text_config(), name, None) for name in CONTEXT_NAMES]
+    return next((value for value in found if type(value) is int and value > 0), None)
 
 
 def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOptions) -> ChatModel:
@@ -46,7 +61,7 @@ def load_chat_model(folder: Path, address: str, role: Role, options: GeneratorOp
     ):
         config = transformers.AutoConfig.from_pretrained(folder, **ONLY_DATA)
         sees = config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-        if role == "describer" and not sees:
+        if role in ("describer", "viewer") and not sees:
             raise GeneratorError(f"{address}: a model of type {config.model_type!r} sees no images")
         kind: Any = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
         module, report = kind.from_pretrained(folder, output_loading_info=True, weights_only=True, **ONLY_DATA, **how)
@@ -81,6 +96,7 @@ class ChatModel:
     """
 
     def __init__(self, module: Any, processor: Any, address: str, *, sees: bool) -> None:
+        self.context = context_in(module.config)
         self.module = module
         self.processor = processor
         self.address = address
@@ -109,6 +125,9 @@ class ChatModel:
                 **self._switches,
                 **({"processor_kwargs": {"padding": True}} if self.sees else {"padding": True}),
             )
+            longest = int(batch["attention_mask"].sum(dim=1).max())
+            if self.context is not None and longest >= self.context:
+                raise ValueError(f"it has {longest} tokens, the model holds {self.context} with its answer")
             return batch.to(self.module.device, dtype=self.module.dtype) if self.sees else batch.to(self.module.device)
 
     def generate(self, inputs: Any, most: int) -> list[Said]:
@@ -145,7 +164,7 @@ class ChatModel:
         if self.sees:
             return {**message, "content": parts}
         if len(parts) != 1:
-            raise GeneratorError(f"{self.address}: it sees no images, and it is shown one", hint="choose one that does")
+            raise GeneratorError(f"{self.address}: it sees no images, and it is shown one", hint="name one as viewer")
         return {**message, "content": parts[0]["text"]}  # templates of text models know no parts
 
     def _plain(self, text: str) -> str:

@@ -64,6 +64,7 @@ class DiffusersPainter:
 
     def __init__(self, rest: str, options: GeneratorOptions, surroundings: Surroundings) -> None:
         self.model = f"diffusers:{rest}"
+        self.room: int | None = None  # its tokenizer cuts what is too long
         self._rest = rest
         self._options = options
         self._surroundings = surroundings

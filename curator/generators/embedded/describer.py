@@ -63,6 +63,7 @@ class VocabularyDescriber:
     """Names what an image is near to. Implements `Generator`."""
 
     model = "vocabulary"
+    room: int | None = None
 
     def __init__(self, surroundings: Surroundings, vocabulary: Vocabulary | None = None) -> None:
         self._surroundings = surroundings

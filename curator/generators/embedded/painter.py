@@ -153,6 +153,7 @@ class FeaturePainter:
     """Vectors in place of pictures. Implements `Generator`."""
 
     model = "features"
+    room: int | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings

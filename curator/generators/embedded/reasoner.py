@@ -45,6 +45,7 @@ class WordNetReasoner:
     """Names what is like or unlike classes. Implements `Generator`."""
 
     model = "wordnet"
+    room: int | None = None
 
     def __init__(self, surroundings: Surroundings, vocabulary: Vocabulary | None = None) -> None:
         self._surroundings = surroundings

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from curator.banks import load_bank
 from curator.errors import CuratorError, EncoderError, WorkspaceError
-from curator.generators import check_address
+from curator.generators import check_address, role_behind
 from curator.generators.requests import Role
 from curator.methods import resolve_method
 from curator.review.journal import ASIDE, PATTERN, kept_aside, read_journal
@@ -129,7 +129,8 @@ def _faiss(_: Context) -> Iterator[Finding]:
 def _generators(context: Context) -> Iterator[Finding]:
     """What stands behind the roles, and whether its package is there. Asks no service and loads no weights."""
     section = context.config.generators
-    roles: dict[Role, str] = {"describer": section.describer, "reasoner": section.reasoner, "painter": section.painter}
+    names: tuple[Role, ...] = ("describer", "reasoner", "viewer", "painter")
+    roles = {role: str(getattr(section, role_behind(role, section))) for role in names}
     for role, address in roles.items():
         check_address(role, address)
         kind = address.partition(":")[0]

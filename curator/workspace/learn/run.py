@@ -141,7 +141,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
         world = LedgerWorld(context, database, parent)
         _look_for_excess(world, spec, settings, request.force)
-        asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated))
+        asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated), world.role_behind)
         try:
             spec.made_by.learn(world, asker, settings)
         except BankError as fault:  # nothing is left where nothing was answered
@@ -222,7 +222,7 @@ def _ask(world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemS
     """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
     it. The counts of every step go to the log."""
     store = LedgerCalls(ledger, world.context.layout.generated)
-    asker = Asker(world.generator, store, budget, progress=CallProgress().say)
+    asker = Asker(world.generator, store, budget, progress=CallProgress().say, behind=world.role_behind)
     try:
         asker.prepare(*settings.roles)
         learned = spec.made_by.learn(world, asker, settings)

@@ -19,7 +19,7 @@ from curator.banks.wordnet.lexicon import word_key
 from curator.decode import DecodeFailure
 from curator.errors import GeneratorError, UsageError
 from curator.evaluation.labels import label_of
-from curator.generators import GeneratorOptions, make_generator
+from curator.generators import GeneratorOptions, make_generator, role_behind
 from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
@@ -228,6 +228,9 @@ class LedgerWorld:
             id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
             id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
         )
+
+    def role_behind(self, role: Role) -> Role:
+        return role_behind(role, self.context.config.generators)
 
     def generator(self, role: Role) -> Generator:
         """The generator that the configuration names for a role."""
