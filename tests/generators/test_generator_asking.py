@@ -129,7 +129,7 @@ def test_an_answer_that_was_cut_off_at_its_limit_of_tokens_says_so():
             for reply in super().replies(requests, allow=allow):
                 yield replace(reply, facts={"finish_reason": "length", "completion_tokens": 1024})
 
-    cut = Cut(lambda request: '{"labels": ["moon", "su')
+    cut = Cut(lambda request: '{"labels": ["moo')
     (call,) = asker_of(cut).ask("reasoner", [about("tram")])
     assert call.status == "rejected" and (call.fault or "").startswith("it was cut off after 1024 tokens: ")
     assert "cut off after 1024 tokens" in cut.asked[1].messages()[-1].text, "the model is told"
