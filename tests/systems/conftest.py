@@ -64,6 +64,9 @@ class ScriptedAsking:
     def artefact(self, call: Call) -> bytes:
         raise NotImplementedError
 
+    def release(self, *roles: str) -> None:
+        """Nothing is loaded."""
+
     @property
     def requests(self) -> list[Request]:
         return [request for _, requests in self.batches for request in requests]

@@ -11,22 +11,12 @@ from curator.methods.members.ants import adaptive_weight, balanced_scores, side_
 from curator.systems.ants import stream as ants_stream
 from curator.systems.ants.settings import AntsSettings
 from curator.systems.ants.stream import AntsStream
+from curator.systems.stream import batches
 from tests.systems.conftest import score_stream
 
 SCALE = 20.0
 CODE = {"threshold": "histogram", "weight": "all"}
 PAPER = {"threshold": "share", "weight": "negatives", "initialise": True, "class_count": 1, "group_size": 10_000}
-
-
-class EnsAlone(AntsStream):
-    weight = 1.0
-
-
-class VsnlAlone(AntsStream):
-    weight = 0.0
-
-
-STREAMS = {"ada": AntsStream, "ens": EnsAlone, "vsnl": VsnlAlone}
 
 
 class World:
@@ -51,10 +41,10 @@ class World:
         self.asked.append(list(labels))
         return {label: self.unit(np.eye(8)[[label] * 3] + 0.6 * np.eye(8)[[3, 4, 4]]) for label in labels}
 
-    def stream(self, *, variant="ada", **given):
+    def stream(self, **given):
         form = PAPER if given.pop("paper", False) else CODE
         given = {**form, "cache_size": 10, "first_class_batch": 2, "class_interval": 2, **given}
-        return STREAMS[variant](
+        return AntsStream(
             self.ids,
             self.static,
             AntsSettings(**given),
@@ -73,7 +63,7 @@ def world(drawn, unit):
 def test_the_numbers_that_code_and_paper_share_are_the_defaults(world):
     given = AntsSettings()
     assert (given.start, given.gamma, given.initialise) == (0.8, 0.9, False)
-    assert (given.cache_size, given.eta, given.updates, given.queue_cap, given.names) == (200, 0.5, 10, 10_000, 5)
+    assert (given.cache_size, given.eta, given.updates, given.queue_cap, given.names) == (200, 0.5, 20, 10_000, 5)
     assert (given.first_class_batch, given.class_interval, given.group_size) == (10, 40, 100)
     assert AntsSettings(class_count=40).wanted_classes(1000) == 40 and given.wanted_classes(7) == 7
     assert given.wanted_classes(1000) == 80
@@ -103,15 +93,57 @@ def test_a_full_cache_is_described_once_and_the_threshold_moves_for_later_images
     assert later == [n for n in range(60, 120) if static[n] < threshold]
 
 
-def test_in_the_paper_only_the_lowest_are_described_and_the_highest_of_them_is_the_threshold(world):
+def test_in_the_paper_only_the_lowest_are_described_and_the_threshold_is_that_of_the_history(world):
     stream = world.stream(paper=True)
     static = world.static(world.images)[0]
     stream.feed(world.images[:60])
     below = np.sort(static[:60][static[:60] < 0.9])
     (candidates,) = world.described
-    assert [c.score for c in candidates] == below[: -(-len(below) // 2)].tolist()
-    assert stream.threshold == candidates[-1].score
+    median = below[-(-len(below) // 2) - 1]
+    assert median < stream.threshold <= median + 2e-5
+    assert sorted(c.score for c in candidates) == below[below < stream.threshold].tolist()
     assert stream.frozen().base_kept == 3
+
+
+class ScoresAlone(World):
+    """Each image scores what its first coordinate says, whatever is learnt: as many images of a lake as one wants."""
+
+    def static(self, vectors):
+        return np.clip(vectors[:, 0].astype(np.float64), 0, 1), np.zeros(len(vectors), np.int64)
+
+    def describe(self, candidates):
+        self.described.append(candidates)
+        return self.unit(np.eye(8)[[6]])
+
+
+@pytest.mark.parametrize(("rule", "start"), [("share", 0.9), ("histogram", 0.8)])
+def test_the_threshold_is_found_under_the_original_score_and_does_not_fall_with_every_description(unit, rule, start):
+    """A lake whose scores below 0.9 have their median at 0.71: by what was collected alone it would halve each time."""
+    world = ScoresAlone(None, unit, images=1)
+    draws = np.random.default_rng(3)
+    scores = np.where(draws.random(30_000) < 0.3, 0.9 * draws.beta(2.6, 1.0, 30_000), 0.9 + 0.1 * draws.random(30_000))
+    rows = np.zeros((30_000, 8), dtype=np.float32)
+    rows[:, 0], rows[:, 1] = scores, np.sqrt(1 - scores**2)
+    stream = world.stream(threshold=rule, cache_size=200, first_class_batch=10_000)
+    thresholds = []
+    for batch in batches(rows, 256):
+        stream.feed(batch)
+        thresholds.append(stream.threshold)
+    assert stream.updates == len(world.described) == 20 and thresholds[0] == start
+    moved = thresholds[int(np.flatnonzero(np.array(thresholds) != start)[0]) :]
+    assert 0.65 < min(moved) <= max(moved) < 0.78
+    described = [candidate.score for candidates in world.described for candidate in candidates]
+    assert len(described) > 3000 and np.mean(np.array(described) > 0.4) > 0.5, "not only what the parent is sure of"
+
+
+@pytest.mark.parametrize("variant", ["ens", "vsnl"])
+def test_one_side_alone_scores_and_asks_only_for_itself(world, variant):
+    stream = world.stream(variant=variant)
+    score_stream(stream, world.images, batch_rows=30)
+    assert (bool(world.described), bool(world.asked)) == (variant == "ens", variant == "vsnl")
+    assert stream.weight == float(variant == "ens")
+    kept = stream.frozen()
+    assert (len(kept.ens) > 0, len(kept.vsnl) > 0) == (variant == "ens", variant == "vsnl")
 
 
 def test_nothing_is_collected_once_all_descriptions_are_made(world):

@@ -10,13 +10,14 @@ from curator.methods.members.ants import side_score
 from curator.systems.adaneg.settings import AdaNegSettings
 from curator.systems.adaneg.stream import AdaNegStream
 from curator.systems.ants.settings import AntsSettings
+from curator.systems.ants.stream import AntsStream
 from curator.systems.stream import batches
 from curator.systems.tanl.settings import TanlSettings
 from curator.systems.tanl.stream import TanlStream
 from curator.types import Bank, Label
 from tests.methods.scored import score_vectors
 from tests.systems.conftest import score_stream
-from tests.systems.test_stream_ants import CODE, STREAMS
+from tests.systems.test_stream_ants import CODE
 
 SCALE = 20.0
 
@@ -65,10 +66,10 @@ def test_ants_scores_its_last_batch_as_the_frozen_method_does(drawn, unit, initi
         return side_score(inside, outside, scale=SCALE), inside.argmax(axis=1)
 
     given = {"cache_size": 10, "first_class_batch": 1, "class_interval": 1, "initialise": initialised}
-    stream = STREAMS[variant](
+    stream = AntsStream(
         ids,
         static,
-        AntsSettings(**CODE, **given),
+        AntsSettings(**CODE, **given, variant=variant),
         scale=SCALE,
         describe=lambda candidates: unit(images[[candidate.image for candidate in candidates]] + 0.1),
         look_alikes=lambda labels: {label: drawn(3, seed=100 + label) for label in labels},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,6 +40,21 @@ def test_the_streaming_histogram_agrees_with_the_scores(scores, eta):
     edge, cut = negative_threshold(scores, eta)
     found = history.negative_threshold(eta)
     assert found[0] == edge and found[1] == pytest.approx(cut, abs=1e-5)
+
+
+@given(SCORES, st.floats(0.05, 0.99), st.floats(0.01, 1))
+def test_a_share_of_what_is_below_a_limit_lies_below_its_threshold(scores, gamma, eta):
+    scores = scores[np.abs(scores - gamma) > 2e-5]  # nearer ones share a bin with it
+    history = ScoreHistory()
+    for part in np.array_split(scores, 3):
+        history.add(part)
+    below = np.sort(scores[scores < gamma])
+    found = history.share_threshold(gamma, eta)
+    if not len(below):
+        assert found == gamma
+        return
+    last = below[math.ceil(eta * len(below)) - 1]
+    assert last - 2e-5 < found <= min(gamma, last + 2e-5)
 
 
 def test_a_history_with_nothing_below_the_edge_gives_the_edge():

@@ -183,7 +183,7 @@ def test_a_dead_describer_leaves_a_bank_of_look_alikes_and_says_so(scanned, scri
 
 def test_names_of_id_labels_never_become_negatives_and_are_counted(scanned, scripted):
     def says_names(request):
-        return json.dumps({"description": "a red thing"})
+        return json.dumps({"description": f"a {request.slots['label']} thing"})
 
     def repeats(request):
         return json.dumps({"labels": ["Red", "reds", "crimson", "brick"]})
@@ -192,7 +192,7 @@ def test_names_of_id_labels_never_become_negatives_and_are_counted(scanned, scri
     summary = scanned.learn_bank(**ants())
     rows = scanned.sql("select label from report.generated_labels").to_pylist()
     assert [row["label"] for row in rows] == ["brick"]  # crimson is a synonym of red, or a kind of it
-    assert summary.account["sentences_naming_an_id_label"] > 0
+    assert summary.account["sentences"]["naming_a_class"] > 0
 
 
 def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(scanned, scripted):
@@ -250,7 +250,7 @@ def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scrip
     made = scripted(describer=described, reasoner=imagined)
     path = scanned.layout.bank_spec("ants")
     scanned.learn_bank(**ants())
-    assert "# images = 400" in path.read_text(), "written by the first run, every setting with its default"
+    assert "# images = 2000" in path.read_text(), "written by the first run, every setting with its default"
     path.write_text('name = "ants"\n[ants]\nmax_cosine = 1.0\n', encoding="utf-8")
     bank = scanned.build_bank("ants")
     assert {label.source for label in bank.labels if label.role == "negative"} == {"ants:ens", "ants:vsnl"}

@@ -5,6 +5,8 @@ The published code keeps a list of every score and reads it through at each batc
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ class ScoreHistory:
     def negative_threshold(self, eta: float) -> tuple[float, float]:
         """As `ants.negative_threshold` of all scores so far: the edge of the ID peak and the cut below it."""
         edge = histogram_edge(self.counts)
-        below = self._fine[: int(np.flatnonzero(edge == EDGES)[0])].ravel()
+        below = self._below(edge)
         count = int(below.sum())
         if not count:
             return edge, edge
@@ -47,7 +49,21 @@ class ScoreHistory:
         first, second = (self._value(below, rank) for rank in (lower, min(lower + 1, count - 1)))
         return edge, first + (place - lower) * (second - first)
 
-    def _value(self, fine: NDArray[np.int64], rank: int) -> float:
-        """About the score with this rank, from 0: the middle of its bin."""
+    def share_threshold(self, gamma: float, eta: float) -> float:
+        """Below which the lowest share eta of all scores so far lies that are below gamma; gamma where none is."""
+        below = self._below(gamma)
+        count = int(below.sum())
+        if not count:
+            return gamma
+        return min(gamma, self._value(below, math.ceil(eta * count) - 1, part=1.0))
+
+    def _below(self, limit: float) -> NDArray[np.int64]:
+        """The fine counts of the bins below a limit."""
+        coarse = min(int(np.searchsorted(EDGES, limit, side="right")) - 1, COARSE - 1)
+        inside = math.ceil((limit - EDGES[coarse]) / (EDGES[coarse + 1] - EDGES[coarse]) * FINE)
+        return self._fine.ravel()[: coarse * FINE + min(inside, FINE)]
+
+    def _value(self, fine: NDArray[np.int64], rank: int, part: float = 0.5) -> float:
+        """About the score with this rank, from 0: the middle of its bin, or its end for a part of 1."""
         coarse, inside = divmod(int(np.searchsorted(np.cumsum(fine), rank, side="right")), FINE)
-        return float(EDGES[coarse] + (inside + 0.5) / FINE * (EDGES[coarse + 1] - EDGES[coarse]))
+        return float(EDGES[coarse] + (inside + part) / FINE * (EDGES[coarse + 1] - EDGES[coarse]))

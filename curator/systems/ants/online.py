@@ -6,6 +6,7 @@ the frozen form are. What the stream ended with is the bank; what it gave each i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,8 +23,9 @@ from curator.systems.ants.questions import (
     ask_look_alikes,
     describe,
     look_alike_proposals,
+    sentence_account,
     sentence_proposals,
-    without_id_names,
+    without_named,
 )
 from curator.systems.ants.settings import AntsSettings
 from curator.systems.ants.stream import AntsStream, ImageToDescribe
@@ -45,7 +47,7 @@ class AntsRun:
     names: dict[bytes, Proposal] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
-    naming_id: int = 0
+    became: Counter[str] = field(default_factory=Counter)  # of sentences
     cleaner: Cleaner = field(init=False)
     stream: AntsStream = field(init=False)
 
@@ -74,11 +76,12 @@ class AntsRun:
         parent, images = self.world.parent, self.world.look_up([str(candidate.image) for candidate in candidates])
         calls = describe(images, self.world, self.asking, self.settings)
         self.calls += calls
-        proposals, named = without_id_names(sentence_proposals(calls, parent, images, self.settings), parent)
-        self.naming_id += named
+        said = sentence_proposals(calls, parent, images, self.settings)
+        proposals, named = without_named(said, parent, self.settings)
         new = [item for item in proposals if item.text.lower() not in self.said]
         self.said |= {item.text.lower() for item in new}
         cleaned = self.cleaner.clean(new, self.world.encode)
+        self.became.update(sentence_account(len(said), named, new, cleaned))
         self.sentences += cleaned.kept
         return cleaned.vectors
 
@@ -106,7 +109,7 @@ class AntsRun:
             "updates": self.stream.updates,
             "threshold": float(self.stream.threshold),
             "calls": tally(self.calls),
-            "sentences_naming_an_id_label": self.naming_id,
+            "sentences": dict(self.became),
             "ens": len(ens),
             "vsnl": len(vsnl),
         }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from curator.banks.prompts import fill
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Request
 from curator.systems.ants.settings import AntsSettings
+from curator.systems.cleaning import Cleaned
 from curator.systems.proposals import Proposal
 from curator.systems.settings import template_for
 from curator.systems.world import LakeSample, World
@@ -73,9 +75,29 @@ def look_alike_proposals(calls: Sequence[Call], parent: Bank) -> list[Proposal]:
     ]
 
 
-def without_id_names(proposals: Sequence[Proposal], parent: Bank) -> tuple[list[Proposal], int]:
-    """The sentences that do not contain the name of an ID label as whole words, and how many do."""
-    names = sorted({label.text.replace("_", " ").lower() for label in parent.labels[: parent.id_count]}, key=len)
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, reversed(names))) + r")s?\b", re.IGNORECASE)
-    kept = [item for item in proposals if not pattern.search(item.text)]
+def without_named(proposals: Sequence[Proposal], parent: Bank, settings: AntsSettings) -> tuple[list[Proposal], int]:
+    """The sentences that do not call their image by the ID label that the parent predicts for it, and how many do.
+
+    As whole words, in the singular or the plural, or by a synonym that the bank was given. With `drop_named` any: by
+    that of any ID label. Of a thousand of these some stand in half of all descriptions of scenes (valley, library).
+    """
+    ids = [label.text for label in parent.labels[: parent.id_count]]
+    synonyms = parent.lineage.get("id", {}).get("synonyms", {})
+
+    @cache
+    def naming(label: str | None) -> re.Pattern[str]:
+        labels = ids if settings.drop_named == "any" or label is None else [label]
+        names = {name.replace("_", " ").lower() for text in labels for name in (text, *synonyms.get(text, ()))}
+        longest_first = sorted(names, key=lambda name: (-len(name), name))
+        return re.compile(rf"\b(?:{'|'.join(map(re.escape, longest_first))})(?:s|es)?\b", re.IGNORECASE)
+
+    kept = [item for item in proposals if not naming(item.concerns).search(item.text)]
     return kept, len(proposals) - len(kept)
+
+
+def sentence_account(said: int, named: int, sentences: Sequence[Proposal], cleaned: Cleaned) -> dict[str, int]:
+    """What became of sentences: how many there were, how many named a class (see `without_named`), and how many of the
+    others lay too near an ID label."""
+    texts = {item.text.lower() for item in sentences}
+    too_near = sum(text.lower() in texts for text in cleaned.dropped["too_near"])
+    return {"said": said, "naming_a_class": named, "too_near_a_class": too_near}

@@ -7,12 +7,13 @@ leaves NegLabel's score in its place. What describes and names is given as calla
 
 Code and paper differ in much; settings.py has both. Differences from either: a full bank drops its oldest sentences
 (the code its newest); past scores are kept as histograms and sums; images are no longer collected once nothing more
-will be described; the paper's candidates are those since the last description instead of all history.
+will be described; the paper's candidates are those since the last description instead of all history. Its threshold is
+that of all scores so far below gamma: half of what lies below the last threshold would halve the candidates with every
+description, until only what the parent is sure of is described.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -110,19 +111,21 @@ class AntsStream:
         self.history.add(static)
         self.class_counts += np.bincount(labels, minlength=len(self.class_counts))
         suspected = static < self.threshold
-        if self.updates < self.settings.updates:
+        if self.updates < self.settings.updates and self.settings.variant != "vsnl":
             places = np.flatnonzero(suspected).tolist()
             self.cache += [ImageToDescribe(names[place], int(labels[place]), float(static[place])) for place in places]
             if len(self.cache) > self.settings.cache_size:
                 self._update_ens()
         since = self.batches - self.settings.first_class_batch
-        if since >= 0 and since % self.settings.class_interval == 0:
+        if since >= 0 and since % self.settings.class_interval == 0 and self.settings.variant != "ens":
             self._update_vsnl()
         return self._score(rows, static, suspected)
 
     @property
     def weight(self) -> float:
-        """Of ENS, by the images weighed so far."""
+        """Of ENS, by the images weighed so far; 1 or 0 where one side is wanted."""
+        if self.settings.variant != "ada":
+            return float(self.settings.variant == "ens")
         means = self._sums / max(self._weighed, 1)
         return adaptive_weight(float(means[0]), float(means[1]))
 
@@ -147,11 +150,13 @@ class AntsStream:
             edge, cut = self.history.negative_threshold(self.settings.eta)
             self.threshold = cut if cut < edge else self.threshold
         else:
-            kept = math.ceil(self.settings.eta * len(self.cache))
-            chosen = sorted(self.cache, key=lambda candidate: candidate.score)[: max(1, kept)]
-            self.threshold = chosen[-1].score
+            self.threshold = self.history.share_threshold(self.settings.gamma, self.settings.eta)
+            chosen = [candidate for candidate in self.cache if candidate.score < self.threshold]
+        self.cache = []
+        if not chosen:
+            return
         sentences = self._describe(chosen)
-        self.cache, self.updates = [], self.updates + 1
+        self.updates += 1
         numbers = np.arange(self._described, self._described + len(sentences))
         self._described += len(sentences)
         if len(sentences):
