@@ -21,6 +21,7 @@ from PIL import Image
 from curator.cli import cli
 from curator.durable import durable, remove_leftovers
 from curator.engines import decode_pool
+from curator.store import publish
 from curator.store.database import Database
 from curator.store.migrate import migrate
 from curator.types import Vectors
@@ -51,6 +52,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 MAKE_LEDGER = session.make_ledger
 START_PROCESS = decode_pool.start_process
+READ_BACK = publish.read_back
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
 settings.register_profile("curator", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -111,6 +113,20 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new ledger is made by the migrations, as it is for users: of one first scan at least."""
     for module in (session, recover):
         monkeypatch.setattr(module, "make_ledger", MAKE_LEDGER)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted_copies() -> Iterator[None]:
+    """What is published is not read back, a fifth of a night's time, except where a test asks for `real_publishing`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "read_back", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def real_publishing(trusted_copies: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block of a snapshot is read before it is published, as it is for users: of one first scan at least."""
+    monkeypatch.setattr(publish, "read_back", READ_BACK)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -293,6 +309,16 @@ def first_night(tmp_path: Path, first_night_once: tuple[Path, Path]) -> tuple[Wo
     """A workspace of its own that has scanned a lake like `lake`; and that lake, which is not to be changed."""
     root, lake = first_night_once
     return Workspace.open(shutil.copytree(root, tmp_path / "workspace")), lake
+
+
+@pytest.fixture
+def own_night(first_night: tuple[Workspace, Path], tmp_path: Path) -> Iterator[tuple[Workspace, Path]]:
+    """As `first_night`, with a lake that may be changed where it is: afterwards it is as it was."""
+    _, lake = first_night
+    kept = shutil.copytree(lake, tmp_path / "as-it-was")
+    yield first_night
+    shutil.rmtree(lake)
+    shutil.copytree(kept, lake)
 
 
 @pytest.fixture

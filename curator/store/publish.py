@@ -28,10 +28,15 @@ def publish_snapshot(ledger: Path, snapshot: Path) -> None:
         remove_leftovers(snapshot)
         with durable(snapshot) as temporary:
             shutil.copyfile(ledger, temporary)
-            with Database.open_reader(temporary) as database:
-                read_everything(database)  # a damaged ledger must not take the place of its one copy
+            read_back(temporary)
     except OSError as fault:
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
             hint=LATER,
         ) from fault
+
+
+def read_back(copy: Path) -> None:
+    """Raises StoreError for a copy of a damaged ledger, which must not take the place of the one that is published."""
+    with Database.open_reader(copy) as database:
+        read_everything(database)

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from curator.errors import StoreError, WorkspaceError
-from curator.store import Database
+from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
 from curator.store.faults import kind_of
 from curator.workspace.mishaps import damage, exhaustion
@@ -72,6 +72,19 @@ def test_damage_of_a_file_is_told_as_that(harm, first_night):
     ):
         read_everything(database)
     assert caught.value.hint == "mend it"
+
+
+@pytest.mark.usefixtures("real_publishing")
+def test_a_damaged_ledger_does_not_take_the_place_of_its_snapshot(first_night):
+    layout = first_night[0].layout
+    published = layout.snapshot.read_bytes()
+    data = bytearray(layout.ledger.read_bytes())
+    data[len(data) // 2] ^= 255
+    layout.ledger.write_bytes(data)
+    with pytest.raises(StoreError):
+        publish_snapshot(layout.ledger, layout.snapshot)
+    assert layout.snapshot.read_bytes() == published
+    assert [path.name for path in layout.snapshot.parent.iterdir()] == [layout.snapshot.name]
 
 
 @pytest.mark.parametrize(

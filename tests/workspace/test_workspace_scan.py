@@ -25,12 +25,16 @@ def healthy(workspace: Workspace) -> bool:
 
 
 @pytest.fixture
-def scanned(workspace, lake):
-    workspace.scan(lake)
-    return workspace
+def scanned(own_night):
+    return own_night[0]
 
 
-@pytest.mark.usefixtures("real_ledgers")
+@pytest.fixture
+def own_lake(own_night):
+    return own_night[1]
+
+
+@pytest.mark.usefixtures("real_ledgers", "real_publishing")
 def test_scan_accounts_for_every_datum(workspace, lake):
     summary = workspace.scan(lake)
     assert (summary.images, summary.duplicates, summary.rejects) == (14, 4, 3)
@@ -49,32 +53,32 @@ def test_rejects_say_where_and_why(scanned):
     }
 
 
-def test_tar_members_keep_key_offset_and_label(scanned, lake):
+def test_tar_members_keep_key_offset_and_label(scanned, own_lake):
     rows = scanned.sql(
         "select member, byte_offset, byte_size, source_label from report.locations "
         "where object_uri like '%z-shard.tar' order by member"
     ).to_pylist()
     assert [row["member"] for row in rows] == ["0000.png", "0001.png", "0002.png", "0003.jpg", "0004.jpg"]
     assert [row["source_label"] for row in rows] == ["0", "1", "2", "3", "4"]
-    data = (lake / "z-shard.tar").read_bytes()
+    data = (own_lake / "z-shard.tar").read_bytes()
     first = rows[0]
-    assert data[first["byte_offset"] :][: first["byte_size"]] == (lake / "red-00.png").read_bytes()
+    assert data[first["byte_offset"] :][: first["byte_size"]] == (own_lake / "red-00.png").read_bytes()
 
 
-def test_second_scan_decodes_nothing_and_loads_no_encoder(scanned, lake, monkeypatch):
+def test_second_scan_decodes_nothing_and_loads_no_encoder(scanned, own_lake, monkeypatch):
     monkeypatch.setattr("curator.workspace.context.load_encoder", lambda options: pytest.fail("an encoder was loaded"))
     monkeypatch.setattr("curator.lake.read.read_shard", lambda *_, **__: pytest.fail("something was read"))
-    summary = Workspace.open(scanned.layout.root).scan(lake)
+    summary = Workspace.open(scanned.layout.root).scan(own_lake)
     assert (summary.data_read, summary.decoded) == (0, 0)
     assert summary.listings[0].objects_unchanged == 17
     assert healthy(scanned)
 
 
-def test_replaced_file_alone_is_scanned_again(scanned, lake):
+def test_replaced_file_alone_is_scanned_again(scanned, own_lake):
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), "orange").save(buffer, "PNG")
-    (lake / "red-00.png").write_bytes(buffer.getvalue())
-    summary = scanned.scan(lake)
+    (own_lake / "red-00.png").write_bytes(buffer.getvalue())
+    summary = scanned.scan(own_lake)
     assert (summary.data_read, summary.images, summary.decoded) == (1, 1, 1)
     assert summary.listings[0].objects_changed == 1
     rows = scanned.sql("select image_id from report.locations where uri like '%/red-00.png'").to_pylist()
@@ -82,23 +86,23 @@ def test_replaced_file_alone_is_scanned_again(scanned, lake):
     assert healthy(scanned)
 
 
-def test_touched_file_is_read_but_not_decoded(scanned, lake):
-    os.utime(lake / "red-00.png", ns=(1, 1))
-    summary = scanned.scan(lake)
+def test_touched_file_is_read_but_not_decoded(scanned, own_lake):
+    os.utime(own_lake / "red-00.png", ns=(1, 1))
+    summary = scanned.scan(own_lake)
     assert (summary.data_read, summary.duplicates, summary.decoded) == (1, 1, 0)
     assert healthy(scanned)
 
 
-def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, lake):
-    path = lake / "x-empty.jpg"
-    other = lake / "red-00.png"
+def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, own_lake):
+    path = own_lake / "x-empty.jpg"
+    other = own_lake / "red-00.png"
     before = other.stat()
     data = bytearray(other.read_bytes())
     data[-1] ^= 1  # the last byte of the closing chunk's checksum
     other.write_bytes(bytes(data))
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert scanned.scan(lake).data_read == 0
-    summary = scanned.scan(lake, rehash=True)
+    assert scanned.scan(own_lake).data_read == 0
+    summary = scanned.scan(own_lake, rehash=True)
     assert summary.data_read == 21
     assert path.exists()
     assert scanned.sql("select count(*) as n from report.locations where uri like '%/red-00.png'").to_pylist() == [
@@ -107,39 +111,39 @@ def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, lake):
     assert healthy(scanned)
 
 
-def test_gone_file_leaves_the_views_and_comes_back(scanned, lake, tmp_path):
-    shutil.move(lake / "green-01.png", tmp_path / "aside.png")
-    shutil.move(lake / "z-shard.tar", tmp_path / "aside.tar")
-    summary = scanned.scan(lake)
+def test_gone_file_leaves_the_views_and_comes_back(scanned, own_lake, tmp_path):
+    shutil.move(own_lake / "green-01.png", tmp_path / "aside.png")
+    shutil.move(own_lake / "z-shard.tar", tmp_path / "aside.tar")
+    summary = scanned.scan(own_lake)
     assert summary.listings[0].objects_gone == 2
     assert accounting(scanned)["images"] == 12
     assert healthy(scanned)
-    shutil.move(tmp_path / "aside.png", lake / "green-01.png")
-    shutil.move(tmp_path / "aside.tar", lake / "z-shard.tar")
-    summary = scanned.scan(lake)
+    shutil.move(tmp_path / "aside.png", own_lake / "green-01.png")
+    shutil.move(tmp_path / "aside.tar", own_lake / "z-shard.tar")
+    summary = scanned.scan(own_lake)
     assert summary.decoded == 1  # of the text in the tar, which was no image before either
     assert accounting(scanned)["images"] == 14
     assert healthy(scanned)
 
 
-def test_scan_of_a_part_says_nothing_of_the_rest(scanned, lake):
-    summary = scanned.scan(lake / "red-*.png")
+def test_scan_of_a_part_says_nothing_of_the_rest(scanned, own_lake):
+    summary = scanned.scan(own_lake / "red-*.png")
     assert summary.listings[0].objects_gone == 0
-    (lake / "red-00.png").unlink()
-    assert scanned.scan(lake / "green-*.png").listings[0].objects_gone == 0
-    assert scanned.scan(lake / "red-*.png").listings[0].objects_gone == 1
+    (own_lake / "red-00.png").unlink()
+    assert scanned.scan(own_lake / "green-*.png").listings[0].objects_gone == 0
+    assert scanned.scan(own_lake / "red-*.png").listings[0].objects_gone == 1
     assert healthy(scanned)
 
 
-def test_moved_file_costs_nothing(scanned, lake):
-    (lake / "blue-02.png").rename(lake / "renamed.png")
-    summary = scanned.scan(lake)
+def test_moved_file_costs_nothing(scanned, own_lake):
+    (own_lake / "blue-02.png").rename(own_lake / "renamed.png")
+    summary = scanned.scan(own_lake)
     assert (summary.data_read, summary.decoded, summary.duplicates) == (1, 0, 1)
     assert healthy(scanned)
 
 
-def test_retry_rejects_reads_rejects_again_and_only_them(scanned, lake):
-    summary = scanned.scan(lake, retry_rejects=True)
+def test_retry_rejects_reads_rejects_again_and_only_them(scanned, own_lake):
+    summary = scanned.scan(own_lake, retry_rejects=True)
     assert summary.data_read == 7  # two loose rejects, and the five data of the tar that holds the third
     assert accounting(scanned) == {"objects": 17, "data": 21, "images": 14, "duplicates": 4, "rejects": 3}
     assert healthy(scanned)
@@ -179,9 +183,9 @@ def test_preview_reads_and_writes_nothing(workspace, lake):
         workspace.sql("select 1")
 
 
-def test_preview_after_a_scan_says_unchanged(scanned, lake):
-    (lake / "red-00.png").unlink()
-    counts = scanned.preview(lake)[0]
+def test_preview_after_a_scan_says_unchanged(scanned, own_lake):
+    (own_lake / "red-00.png").unlink()
+    counts = scanned.preview(own_lake)[0]
     assert (counts.objects_unchanged, counts.objects_gone, counts.bytes_to_read) == (16, 1, 0)
 
 
@@ -194,11 +198,11 @@ def test_flags_follow_the_colours_that_are_known(scanned):
     assert top == [{"top_id": "red"}]
 
 
-def test_calibration_keeps_the_wanted_share_of_the_reference(scanned, lake, tmp_path):
+def test_calibration_keeps_the_wanted_share_of_the_reference(scanned, own_lake, tmp_path):
     reference = tmp_path / "reference"
     reference.mkdir()
     for name in ("red-00.png", "green-01.png", "red-04.png", "green-05.png", "blue-02.png"):
-        shutil.copy(lake / name, reference / name)
+        shutil.copy(own_lake / name, reference / name)
     summary = scanned.calibrate(reference, keep=0.8)
     assert summary.reference_images == 5
     assert summary.kept_share == 0.8
@@ -208,7 +212,7 @@ def test_calibration_keeps_the_wanted_share_of_the_reference(scanned, lake, tmp_
     assert str(reference) in policy["policy_provenance"]
     assert accounting(scanned)["objects"] == 17, "reference images are no part of the lake"
     assert healthy(scanned)
-    assert "policy keep-0.8" in scanned.scan(lake).policy_note
+    assert "policy keep-0.8" in scanned.scan(own_lake).policy_note
 
 
 def test_rescoring_embeds_nothing_and_keeps_the_old_scores(scanned, monkeypatch):
@@ -231,10 +235,10 @@ def test_method_without_a_natural_cut_flags_nothing_and_says_so(scanned):
     assert healthy(scanned)
 
 
-def test_rescoring_equals_scoring_in_the_scan_bit_for_bit(scanned, lake, tmp_path):
+def test_rescoring_equals_scoring_in_the_scan_bit_for_bit(scanned, own_lake, tmp_path):
     other = Workspace.create(tmp_path / "other", labels=["red", "green"], encoder="fake")
     shutil.copy(scanned.layout.bank_spec("base"), other.layout.bank_spec("base"))
-    Workspace.open(other.layout.root, overrides={"scan.method": "mcm"}).scan(lake)
+    Workspace.open(other.layout.root, overrides={"scan.method": "mcm"}).scan(own_lake)
     other.score(method="neglabel")
     query = (
         "select image_id, id_score, log_odds, id_cosine, negative_cosine from score "
@@ -243,11 +247,11 @@ def test_rescoring_equals_scoring_in_the_scan_bit_for_bit(scanned, lake, tmp_pat
     assert other.sql(query).equals(scanned.sql(query))
 
 
-def test_new_bank_version_rescores_at_the_next_scan(scanned, lake):
+def test_new_bank_version_rescores_at_the_next_scan(scanned, own_lake):
     spec = scanned.layout.bank_spec("base")
     spec.write_text(spec.read_text().replace("noun.shape", "noun.time"))
     scanned.build_bank()
-    summary = scanned.scan(lake)
+    summary = scanned.scan(own_lake)
     assert summary.bank == "base@v2"
     assert (summary.rescored, summary.decoded) == (14, 0)
     assert [row["version"] for row in scanned.banks().to_pylist()] == [2, 1]
@@ -262,11 +266,11 @@ def test_near_duplicates_are_pairs_each_once(scanned):
     assert any("red-00" in a and "red-04" in b for a, b in pairs)
 
 
-def test_search_by_text_image_and_label(scanned, lake):
+def test_search_by_text_image_and_label(scanned, own_lake):
     assert "red-" in scanned.search(text="red", k=3).to_pylist()[0]["uri"]
     assert scanned.search(label="green", k=1).to_pylist()[0]["uri"].rpartition("/")[2].startswith("green-")
     assert "/blue-" in scanned.search(image="blue-02.png", k=1).to_pylist()[0]["uri"]
-    labels = scanned.search(image=lake / "red-00.png", k=2, among="labels").to_pylist()
+    labels = scanned.search(image=own_lake / "red-00.png", k=2, among="labels").to_pylist()
     assert labels[0]["label"] == "red"
     with pytest.raises(UsageError, match="exactly one"):
         scanned.search(text="red", label="red")
@@ -274,11 +278,11 @@ def test_search_by_text_image_and_label(scanned, lake):
         scanned.search(image="no-such.png")
 
 
-def test_search_leaves_gone_images_out(scanned, lake):
-    for path in lake.glob("red-*.png"):
+def test_search_leaves_gone_images_out(scanned, own_lake):
+    for path in own_lake.glob("red-*.png"):
         path.unlink()
-    (lake / "z-shard.tar").unlink()
-    scanned.scan(lake)
+    (own_lake / "z-shard.tar").unlink()
+    scanned.scan(own_lake)
     (scanned.layout.root / "x").mkdir()
     found = scanned.search(text="red", k=20).to_pylist()
     assert found
@@ -286,15 +290,15 @@ def test_search_leaves_gone_images_out(scanned, lake):
     assert [row["uri"].rpartition("/")[2] for row in found if "red" in row["uri"]] == []
 
 
-def test_snapshot_stays_readable_while_the_next_scan_writes(scanned, lake):
+def test_snapshot_stays_readable_while_the_next_scan_writes(scanned, own_lake):
     from curator.store import Database
 
     with Database.open_reader(scanned.layout.snapshot) as analyst:
         before = analyst.arrow("select count(*) as n from report.images").to_pylist()
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8), "orange").save(buffer, "PNG")
-        (lake / "orange.png").write_bytes(buffer.getvalue())
-        scanned.scan(lake)
+        (own_lake / "orange.png").write_bytes(buffer.getvalue())
+        scanned.scan(own_lake)
         assert analyst.arrow("select count(*) as n from report.images").to_pylist() == before
     assert scanned.sql("select count(*) as n from report.images").to_pylist() == [{"n": before[0]["n"] + 1}]
 
@@ -312,13 +316,13 @@ def test_failed_run_says_so_in_its_row(workspace, tmp_path):
     assert "missing.txt" in runs[0]["error"]
 
 
-def test_changed_encoder_embeds_everything_again_and_keeps_the_old_vectors(scanned, lake):
+def test_changed_encoder_embeds_everything_again_and_keeps_the_old_vectors(scanned, own_lake):
     other = Workspace.open(scanned.layout.root, overrides={"encoder.address": "fake:24"})
-    summary = other.scan(lake)
+    summary = other.scan(own_lake)
     assert summary.images == 14
     assert healthy(scanned)
     counts = scanned.sql("select encoder_id, count(*) as n from vector group by 1 order by 1").to_pylist()
     assert [row["n"] for row in counts] == [14, 14]
-    back = Workspace.open(scanned.layout.root).scan(lake)
+    back = Workspace.open(scanned.layout.root).scan(own_lake)
     assert (back.images, back.decoded) == (0, 3), "known contents are not decoded; the three rejects are tried again"
     assert healthy(scanned)
