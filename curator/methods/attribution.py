@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from curator.methods.kernels.exact_pass import Sides
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, log_sum_exp
+from curator.methods.measures import Measure
 from curator.methods.spec import Method, needs_of
 from curator.methods.statistics import Needs, Statistics, exact_statistics, gathered
 from curator.types import LabelRole
@@ -49,8 +50,10 @@ def attribute(
     k: int,
     neighbours: Scores | None = None,
     layers: Mapping[Layer, Sides] | None = None,
+    measures: Mapping[Measure, Scores] | None = None,
 ) -> Attribution:
-    """id_cosines: (C,), negative_cosines: (M,), M may be 0; neighbours: cosines of reference images, where needed.
+    """id_cosines: (C,), negative_cosines: (M,), M may be 0; neighbours: cosines of reference images, where needed;
+    measures: (numbers,) each, of the image, which stay what they are whatever label is left out.
 
     scale: of the shares, where the method itself has several or none. Negatives are counted on from the ID labels.
     layers: the image's cosines (1, ...) in each layer that the method asks for; a label that is left out is left out of
@@ -69,7 +72,8 @@ def attribute(
                 for layer, needs in needs_of([method]).items()
             }
         )
-        found = method.log_odds(statistics)
+        repeated = {key: np.repeat(row[None], 1 + len(removed), axis=0) for key, row in (measures or {}).items()}
+        found = method.log_odds(replace(statistics, measures=repeated))
     shares = [
         np.exp(scale * cosines - log_sum_exp(scale * cosines[None])[0])
         for cosines in (id_cosines, negative_cosines)

@@ -19,12 +19,15 @@ METHODS = Registry(
         "eoe": "curator.methods.members.eoe:EOE",
         "fusion": "curator.methods.members.fusion:Fusion",
         "knn": "curator.methods.members.knn:KNN",
+        "mahalanobis": "curator.methods.members.mahalanobis:Mahalanobis",
         "max_logit": "curator.methods.members.logits:MaxLogit",
         "mcm": "curator.methods.members.mcm:MCM",
         "mmood": "curator.methods.members.mmood:MMOOD",
         "neglabel": "curator.methods.members.neglabel:NegLabel",
+        "residual": "curator.methods.members.residual:Residual",
         "synood": "curator.methods.members.synood:SynOOD",
         "tanl": "curator.methods.members.tanl:TANL",
+        "vim": "curator.methods.members.vim:ViM",
     },
 )
 

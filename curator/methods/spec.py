@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 from curator.errors import BankError, UsageError
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, sigmoid
+from curator.methods.measures import KnownImages
 from curator.methods.registry import METHODS
 from curator.methods.statistics import Needs, Statistics
 from curator.ranges import Place, Range, check_fields, hints_of, read_fields
@@ -124,6 +125,25 @@ class PlainMethod(NamedMethod):
 
     def default_min_log_odds(self, even: Statistics, rule: DefaultRule) -> float:
         raise no_natural_threshold(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceMethod(PlainMethod):
+    """For methods that are fitted on the ID reference images: `reference` names these, and is filled in by itself, as
+    are the other fields in `measured`."""
+
+    measured: ClassVar[tuple[str, ...]] = ("reference",)
+    reference: str = ""
+
+    @classmethod
+    def for_bank(cls, bank: Bank, parameters: Mapping[str, Any]) -> Self:
+        if given := [name for name in cls.measured if parameters.get(name)]:
+            raise UsageError(f"{cls.name}: {', '.join(given)}: measured on the reference, no parameter")
+        return cls(**parameters)
+
+    def fitted(self, bank: Bank, reference: KnownImages) -> Self:
+        """The method with what is measured on the reference. Raises UsageError where its images are too few."""
+        return self
 
 
 def needs_of(methods: Sequence[Method]) -> dict[Layer, Needs]:

@@ -1,7 +1,7 @@
 """What methods are made of: a few numbers of each image, gathered in one pass over all labels and serving all methods.
 
 The largest ID cosine, the largest negative cosine, the log of the sum of exponentials over the ID labels and over each
-group of negatives, and the cosines of the nearest reference images. The kernel gathers them without ever holding all
+group of negatives, the cosines of the nearest reference images, and measures of its vector. The kernel gathers them without ever holding all
 cosines; `exact_statistics` takes them from the cosines themselves, in float64, and is what the kernel is held against.
 """
 
@@ -18,6 +18,7 @@ from curator.errors import UsageError
 from curator.methods.grouping import Groups
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Cosines, Scores, log_sum_exp
+from curator.methods.measures import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,31 @@ class Needs:
     """What a method asks of the pass. A scale s stands for logits z = s * cosine.
 
     `id_scales`: sums over the ID labels. `masses`: sums over groups of negatives. `neighbours`: so many nearest
-    reference images.
+    reference images. `measures`: of the vector itself, see measures.py.
     """
 
     id_scales: frozenset[float] = frozenset()
     masses: frozenset[tuple[float, Groups]] = frozenset()
     neighbours: int = 0
+    measures: frozenset[Measure] = frozenset()
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
-            self.id_scales | other.id_scales, self.masses | other.masses, max(self.neighbours, other.neighbours)
+            self.id_scales | other.id_scales,
+            self.masses | other.masses,
+            max(self.neighbours, other.neighbours),
+            self.measures | other.measures,
         )
+
+    @property
+    def of_reference(self) -> bool:
+        """Whether images are compared with reference images."""
+        return self.neighbours > 0 or any(measure.of_reference for measure in self.measures)
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the classes of these matter."""
+        return any(measure.by_class for measure in self.measures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +59,7 @@ class Statistics:
 
     `id_rest[s]`, (n,): log-sum-exp of s * c over the ID labels but the nearest one, so that nothing is lost where that
     one holds nearly all. `masses[s, grouping]`, (n, G). `neighbours`, (n, k): cosines, the nearest first.
-    `layers`: the same of each layer that a method asked for, its negatives counted among the layer's own.
+    `measures[measure]`, (n, numbers). `layers`: the same of each layer that a method asked for, its negatives counted among the layer's own.
     """
 
     id_label: NDArray[np.intp]
@@ -56,6 +71,7 @@ class Statistics:
     id_count: int
     neighbours: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     layers: Mapping[Layer, Statistics] = field(default_factory=dict)
+    measures: Mapping[Measure, NDArray[np.float64]] = field(default_factory=dict)
 
     def id_mass(self, scale: float) -> Scores:
         """log-sum-exp of scale * c over all ID labels, (n,)."""
@@ -70,8 +86,10 @@ def exact_statistics(
     *,
     neighbours: Cosines | None = None,
     order: NDArray[np.intp] | None = None,
+    measures: Mapping[Measure, NDArray[np.float64]] | None = None,
 ) -> Statistics:
     """From the cosines: id_cosines (n, C), negative_cosines (n, M) or None, neighbours (n, references) in any order.
+    Measures are taken as they are.
 
     `order` puts the grouped negatives in another order than their grouping draws. Raises UsageError when a method needs
     negatives or reference images and there are none.
@@ -98,6 +116,7 @@ def exact_statistics(
         },
         id_count=ids.shape[1],
         neighbours=nearest_first(neighbours, needs.neighbours),
+        measures=measures or {},
     )
 
 

@@ -247,8 +247,8 @@ class Context:
         specs = [item if isinstance(item, MethodSpec) else self.method_spec(item) for item in methods or (None,)]
         resolved = tuple(resolve_method(spec, bank) for spec in specs)
         reference = None
-        if any(method.needs.neighbours for method in resolved):
-            folder = self.layout.vectors(bank.encoder_id)
-            reference = load_reference(database, folder, bank.encoder_id, among=reference_ids)
+        if any(method.needs.of_reference for method in resolved):
+            folder, labelled = self.layout.vectors(bank.encoder_id), any(item.needs.by_class for item in resolved)
+            reference = load_reference(database, folder, bank.encoder_id, among=reference_ids, labelled=labelled)
             resolved = bind_reference(resolved, reference, bank)
         return Scorer(bank, resolved, reference, self.config.encoder.device)

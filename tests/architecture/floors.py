@@ -38,7 +38,7 @@ FLOORS: Mapping[str, Floors] = {
         {"__init__"},
     ],
     "methods": [
-        {"grouping", "layers", "maths"},
+        {"grouping", "layers", "maths", "measures"},
         {"registry", "statistics"},
         {"spec"},
         {"kernels"},

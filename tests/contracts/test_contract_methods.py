@@ -14,14 +14,17 @@ from curator.methods.grouping import Grouping
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.exact_pass import LayerCosines, even_statistics
 from curator.methods.layers import WHOLE
-from curator.methods.spec import MethodSpec, needs_of
+from curator.methods.measures import KnownImages
+from curator.methods.spec import MethodSpec, ReferenceMethod, needs_of
 from curator.types import Bank, Label
 
-MEASURED = {"reference", "text_mean", "text_deviation", "image_mean", "image_deviation"}  # on reference images
+MEASURED = {"text_mean", "text_deviation", "image_mean", "image_deviation"}  # on reference images
+MEASURED |= {"reference", "classes", "residual_weight"}
 NATURAL_CUT = {"mcm", "neglabel", "csp", "adaneg", "ants", "synood", "tanl"}
 PROBABILITY = {"mcm", "neglabel", "csp", "ants", "synood", "tanl"}
 # Methods whose other ways go by other layers.
 WAYS = ["adaneg:mode=sample", "ants:variant=vsnl", "mmood:mix=scores", "synood:projection=off,group_count=3"]
+WAYS += ["mahalanobis:variant=relative,shrinkage=0.1", "vim:origin=mean,dimensions=20"]
 SOURCES = ["ants:ens"] * 210 + ["ants:vsnl"] * 30 + ["mmood:near"] * 35 + ["mmood:far"] * 25
 
 
@@ -81,6 +84,7 @@ def images_near(vectors, seed=12):
 
 BANK = drawn_bank()
 REFERENCES = images_near(np.repeat(BANK.id_vectors, 12, axis=0), seed=13)
+KNOWN = KnownImages(REFERENCES, np.repeat(np.arange(10), 12), "own")
 
 
 @pytest.fixture
@@ -93,9 +97,15 @@ def cosines(vectors, others):
     return exact_cosines(on_grid(vectors), on_grid(others))
 
 
+def resolved(text, bank):
+    """The method, fitted on the reference where it is of that kind."""
+    method = resolve_method(text, bank)
+    return method.fitted(bank, KNOWN) if isinstance(method, ReferenceMethod) else method
+
+
 def scored(bank, method, vectors, *, precision="fast") -> ScoreTable:
     neighbours = -np.sort(-cosines(vectors, REFERENCES), axis=1)[:, : max(method.needs.neighbours, 1)]
-    return BankScorer(bank, [method], precision=precision).score(vectors, neighbours)[0]
+    return BankScorer(bank, [method], precision=precision, reference=KNOWN).score(vectors, neighbours)[0]
 
 
 def pure_arguments(bank, method, vectors):
@@ -123,6 +133,11 @@ def pure_arguments(bank, method, vectors):
     if method.name == "mmood" and method.mix == "scores":
         near, far = (layers[layer].negatives for layer in method.layer_needs)
         return (ids, near), {**given, "far_cosines": far}
+    if isinstance(method, ReferenceMethod):
+        given |= {"vectors": on_grid(vectors), "reference_vectors": on_grid(REFERENCES)}
+        given = {key: value for key, value in given.items() if key not in MEASURED}
+        given |= {"classes": KNOWN.classes} if method.needs.by_class else {}
+        given |= {"reference_cosines": cosines(REFERENCES, bank.id_vectors)} if method.name == "vim" else {}
     if "seed" in {field.name for field in fields(method)}:
         given["permutation"] = next(iter(method.needs.masses))[1].order(300)
     if method.needs.neighbours:
@@ -131,7 +146,7 @@ def pure_arguments(bank, method, vectors):
 
 
 def test_scores_are_finite_float64_one_per_image(text, name, bank):
-    table = scored(bank, resolve_method(text, bank), images_near(bank.vectors))
+    table = scored(bank, resolved(text, bank), images_near(bank.vectors))
     for scores in (table.id_score, table.log_odds):
         assert scores.shape == (310,) and scores.dtype == np.float64 and np.isfinite(scores).all()
     if name in PROBABILITY:
@@ -139,14 +154,14 @@ def test_scores_are_finite_float64_one_per_image(text, name, bank):
 
 
 def test_images_of_id_labels_score_higher_than_images_of_negatives(text, bank):
-    method = resolve_method(text, bank)
+    method = resolved(text, bank)
     inside = scored(bank, method, images_near(bank.id_vectors))
     outside = scored(bank, method, images_near(bank.negative_vectors))
     assert inside.log_odds.min() > outside.log_odds.max()
 
 
 def test_log_odds_rank_images_as_their_scores_do(text, name, bank):
-    table = scored(bank, resolve_method(text, bank), images_near(bank.vectors))
+    table = scored(bank, resolved(text, bank), images_near(bank.vectors))
     order = np.argsort(table.log_odds)
     assert (np.diff(table.id_score[order]) >= -1e-15).all()
     if name in PROBABILITY:
@@ -157,7 +172,7 @@ def test_log_odds_rank_images_as_their_scores_do(text, name, bank):
 
 def test_the_kernel_gives_what_the_pure_form_gives(text, name, bank):
     """To 2e-5 of the logit scale: the stated precision."""
-    method = resolve_method(text, bank)
+    method = resolved(text, bank)
     vectors = images_near(bank.vectors)
     sides, parameters = pure_arguments(bank, method, vectors)
     expected = score(name, *sides, **parameters)
@@ -169,7 +184,7 @@ def test_the_kernel_gives_what_the_pure_form_gives(text, name, bank):
 
 def test_a_score_does_not_depend_on_the_other_images(text, bank):
     images = images_near(bank.vectors)
-    method = resolve_method(text, bank)
+    method = resolved(text, bank)
     whole = scored(bank, method, images)
     order = np.random.default_rng(1).permutation(310)
     for rows in (slice(0, 7), slice(303, 310), slice(100, 101), order):
@@ -180,9 +195,11 @@ def test_a_score_does_not_depend_on_the_other_images(text, bank):
 
 def test_all_methods_in_one_pass_give_what_each_gives_alone(bank):
     images = images_near(bank.vectors)
-    methods = [resolve_method(name, bank) for name in [*METHODS.names(), *WAYS]]
+    methods = [resolved(name, bank) for name in [*METHODS.names(), *WAYS]]
     neighbours = -np.sort(-cosines(images, REFERENCES), axis=1)[:, :10]
-    for method, table in zip(methods, BankScorer(bank, methods).score(images, neighbours), strict=True):
+    for method, table in zip(
+        methods, BankScorer(bank, methods, reference=KNOWN).score(images, neighbours), strict=True
+    ):
         alone = scored(bank, method, images)
         for column in ScoreTable.__slots__:
             np.testing.assert_array_equal(getattr(table, column), getattr(alone, column), err_msg=method.name)
@@ -192,8 +209,8 @@ def test_the_order_of_id_labels_changes_which_is_named_and_no_score(text, bank):
     order = np.concatenate([np.random.default_rng(2).permutation(10), np.arange(10, 310)])
     moved = with_ids_moved(bank, order)
     images = images_near(bank.vectors)
-    before = scored(bank, resolve_method(text, bank), images, precision="full")
-    after = scored(moved, resolve_method(text, moved), images, precision="full")
+    before = scored(bank, resolved(text, bank), images, precision="full")
+    after = scored(moved, resolved(text, moved), images, precision="full")
     np.testing.assert_allclose(after.log_odds, before.log_odds, rtol=0, atol=2e-5 * bank.logit_scale)
     np.testing.assert_array_equal(order[after.id_label], before.id_label)
 
@@ -219,6 +236,8 @@ def test_every_parameter_changes_the_id_and_none_is_lost(text, name, bank):
     other |= {"step": "2", "group_size": "70", "base": "shared", "labels": "fixed"}
     other |= {"mix": "scores" if text == "mmood" else "labels", "mode": "sample" if text == "adaneg" else "task"}
     other |= {"projection": "on" if "off" in text else "off"} | ({"variant": "ens"} if name == "ants" else {})
+    other |= {"dimensions": "7", "origin": "zero" if "origin" in text else "mean"}
+    other |= {"variant": "class" if "relative" in text else "relative"} if name == "mahalanobis" else {}
     given = MethodSpec.parse(text).parameters
     for key in set(MethodSpec.of(method).parameters) - MEASURED:
         beside = {} if key in ("mode", "mix") else given
@@ -249,7 +268,7 @@ def test_a_bank_that_will_not_do_is_refused_in_one_line_that_names_it(name, bank
 
 @pytest.mark.parametrize("rule", ["even_odds", "label_for_label"])
 def test_the_default_cut_tells_the_two_sides_apart_or_is_refused(text, name, bank, rule):
-    method = resolve_method(text, bank)
+    method = resolved(text, bank)
     even = even_statistics(bank, method)
     if name not in NATURAL_CUT:
         with pytest.raises(UsageError, match="no natural threshold") as caught:
@@ -263,12 +282,14 @@ def test_the_default_cut_tells_the_two_sides_apart_or_is_refused(text, name, ban
 
 def test_an_explanation_begins_with_the_score_and_leaves_a_label_out_of_every_layer(text, bank):
     """Against a bank in which that label is as far away as a label can be, in whatever layer."""
-    method = resolve_method(text, bank)
+    method = resolved(text, bank)
     image = images_near(bank.vectors[[40]])
     layers = {layer: LayerCosines(bank, layer)(image) for layer in method.layer_needs}
+    measuring = BankScorer(bank, [method], reference=KNOWN).measuring
+    measures = {measure: numbers[0] for measure, numbers in measuring(image, None).items()}
     inside, outside = cosines(image, bank.id_vectors)[0], cosines(image, bank.negative_vectors)[0]
     references = cosines(image, REFERENCES)[0]
-    found = attribute(method, inside, outside, scale=30.0, k=3, neighbours=references, layers=layers)
+    found = attribute(method, inside, outside, scale=30.0, k=3, neighbours=references, layers=layers, measures=measures)
     assert found.log_odds == pytest.approx(scored(bank, method, image, precision="full").log_odds[0], abs=2e-3)
     assert found.negatives[0].label == 40 and len(found.ids) == len(found.negatives) == 3
     for part in found.negatives:

@@ -7,8 +7,10 @@ import pytest
 
 from curator.errors import StoreError, UsageError
 from curator.methods import score
+from curator.types import Bank, Label
 from curator.vectors import read_rows
 from curator.workspace import Workspace
+from curator.workspace.judge.reference import ReferenceSet
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_a_condition_that_no_image_meets_is_refused(scanned):
         scanned.score(method="mcm", where="width > 1000000")
 
 
-@pytest.mark.parametrize("method", ["knn:k=2", "fusion:k=2"])
+@pytest.mark.parametrize("method", ["knn:k=2", "fusion:k=2", "mahalanobis", "residual", "vim"])
 def test_methods_that_measure_against_images_want_a_reference(scanned, method):
     with pytest.raises(UsageError, match="there are none"):
         scanned.score(method=method)
@@ -166,3 +168,35 @@ def test_calibration_for_knn_reads_the_reference_first(scanned, lake, tmp_path):
     assert night.method_id.startswith("knn(k=2,reference=")
     assert night.policy == "keep-0.5"
     assert healthy(configured)
+
+
+def test_methods_that_are_fitted_on_the_reference_name_it_and_score_the_same_again(referenced, lake, tmp_path):
+    asked = ["mahalanobis:shrinkage=0.5", "residual:dimensions=1", "vim:dimensions=1,origin=mean"]
+    found = {item.method_id.partition("(")[0]: item for item in referenced.score(method=asked).scorings}
+    assert all("reference=" in item.method_id and item.rescored == 14 for item in found.values())
+    assert "classes=nearest-" in found["mahalanobis"].method_id, "the folder of the images names no ID label"
+    again = Workspace.open(referenced.layout.root).score(method=asked).scorings
+    assert {item.method_id for item in again} == {item.method_id for item in found.values()}
+    assert [item.rescored for item in again] == [0, 0, 0]
+    scores = "select image_id, method_id, log_odds from score"
+    kept = {(row["image_id"], row["method_id"]): row["log_odds"] for row in referenced.sql(scores).to_pylist()}
+    for (image_id, method_id), log_odds in list(kept.items())[::7]:
+        if method_id in {item.method_id for item in found.values()}:
+            assert referenced.explain(image_id, method=method_id).log_odds == log_odds
+    assert healthy(referenced)
+
+
+def test_reference_images_have_the_classes_that_they_came_with_where_any_has_one():
+    labels = (Label("red fox", "id", "spec"), Label("owl", "id", "spec"), Label("mud", "negative", "w"))
+    bank = Bank("b", "0" * 32, "e@1", 10.0, labels, np.eye(3, dtype=np.float32), {})
+    vectors = np.eye(3, dtype=np.float32)[[1, 1, 0]]
+    own = ReferenceSet(("a", "b", "c"), vectors, ("Red_Fox", None, "mud")).known(bank, by_class=True)
+    assert (own.classes_by, own.classes.tolist()) == ("own", [0, -1, -1])
+    nearest = ReferenceSet(("a", "b", "c"), vectors, ("n01", None, "mud")).known(bank, by_class=True)
+    assert (nearest.classes_by, nearest.classes.tolist()) == ("nearest", [1, 1, 0])
+
+
+def test_too_few_reference_images_for_a_fit_are_refused(referenced):
+    for method, said in (("mahalanobis", "too few"), ("residual", "too few"), ("vim:dimensions=63", "leaves nothing")):
+        with pytest.raises(UsageError, match=said):
+            referenced.score(method=method)

@@ -21,6 +21,7 @@ from curator.methods.kernels.exact_pass import ExactPass
 from curator.methods.kernels.projection import Projection
 from curator.methods.layers import WHOLE, Layer, layer_vectors
 from curator.methods.maths import Scores
+from curator.methods.measures import KnownImages, Measuring
 from curator.methods.spec import Method, Precision, needs_of, precision_of
 from curator.methods.statistics import Needs, Statistics, gathered
 from curator.types import Bank, Vectors
@@ -65,12 +66,19 @@ class BankScorer:
     """A bank and methods made ready once. `neighbours` are given with the vectors where a method needs them.
 
     precision: as the methods have it unless given, see float_pass.py; layers of up to 256 labels are scored exactly.
-    device: auto, cpu or a CUDA device. Raises BankError or UsageError when a method does not work on the bank or the
-    methods have not one precision, EncoderError for a device that is not there.
+    device: auto, cpu or a CUDA device. reference: the images that measures are fitted on. Raises BankError or
+    UsageError when a method does not work on the bank or the reference or the methods have not one precision,
+    EncoderError for a device that is not there.
     """
 
     def __init__(
-        self, bank: Bank, methods: Sequence[Method], *, precision: Precision | None = None, device: str = "cpu"
+        self,
+        bank: Bank,
+        methods: Sequence[Method],
+        *,
+        precision: Precision | None = None,
+        device: str = "cpu",
+        reference: KnownImages | None = None,
     ) -> None:
         if not methods:
             raise UsageError("there is no method to score with")
@@ -82,39 +90,52 @@ class BankScorer:
         self.needs = asked[WHOLE]
         self._passes = {layer: ready_pass(bank, layer, needs, precision, device) for layer, needs in asked.items()}
         self._kernel = self._passes[WHOLE]
+        self.measuring = Measuring(self.needs.measures, bank, reference)
         self._run: Callable[..., Iterator[list[ScoreTable]]] = map
         if self._kernel.side_by_side:
             from curator.methods.kernels.float_pass import side_by_side
 
             self._run = side_by_side
 
-    def score(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> list[ScoreTable]:
+    def score(
+        self,
+        vectors: Vectors,
+        neighbours: NDArray[np.floating] | None = None,
+        folds: NDArray[np.intp] | None = None,
+    ) -> list[ScoreTable]:
         """vectors: (n, d) float32, unit norm, of the bank's encoder; n may be 0. One table a method, rows in order.
 
-        neighbours: (n, k) cosines of the nearest reference images, the nearest first, k as the methods need. Raises
-        UsageError when the dimensions differ, EncoderError for a vector that is not of unit norm.
+        neighbours: (n, k) cosines of the nearest reference images, the nearest first, k as the methods need. folds:
+        (n,) of those that are reference images themselves, see measures.py. Raises UsageError when the dimensions
+        differ, EncoderError for a vector that is not of unit norm.
         """
         require_fit(vectors, self.bank)
         given = (0, 0) if neighbours is None else neighbours.shape
         if self.needs.neighbours and (given[0] != len(vectors) or given[1] < self.needs.neighbours):
             raise UsageError(f"{self.needs.neighbours} reference images are needed for each image")
+        if folds is not None:
+            self.measuring.prepare(folds)
         rows = self._kernel.block_rows
         parts = [slice(start, start + rows) for start in range(0, max(len(vectors), 1), rows)]
 
         def score_part(part: slice) -> list[ScoreTable]:
-            return self._block(vectors[part], None if neighbours is None else neighbours[part])
+            given = (None if values is None else values[part] for values in (neighbours, folds))
+            statistics = self.statistics(vectors[part], *given)
+            return [score_table(method, statistics, self._id_count) for method in self.methods]
 
         blocks = list(self._run(score_part, parts))
         return [join([block[number] for block in blocks]) for number in range(len(self.methods))]
 
-    def statistics(self, vectors: Vectors, neighbours: NDArray[np.floating] | None = None) -> Statistics:
+    def statistics(
+        self,
+        vectors: Vectors,
+        neighbours: NDArray[np.floating] | None = None,
+        folds: NDArray[np.intp] | None = None,
+    ) -> Statistics:
         """The statistics of at most one block of vectors, of the whole bank and of every layer."""
         found = gathered({layer: way.statistics(vectors) for layer, way in self._passes.items()})
+        found = replace(found, measures=self.measuring(vectors, folds)) if self.needs.measures else found
         return found if neighbours is None else replace(found, neighbours=np.asarray(neighbours, dtype=np.float64))
-
-    def _block(self, vectors: Vectors, neighbours: NDArray[np.floating] | None) -> list[ScoreTable]:
-        statistics = self.statistics(vectors, neighbours)
-        return [score_table(method, statistics, self._id_count) for method in self.methods]
 
 
 class ProjectedKernel:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from curator.encoders import suited_score
 from curator.methods import Method, resolve_method
 from curator.methods.members.fusion import Fusion
-from curator.methods.members.knn import KNN
 from curator.methods.members.neglabel import NegLabel
 from curator.methods.spec import MethodSpec, format_parameter
 from curator.metrics import auroc, interval
@@ -108,7 +107,7 @@ def _written(method: Method) -> dict[str, str]:
 def fusion_of(method: Method, bank: Bank) -> Fusion | None:
     """Fusion with the method's own text side where that is NegLabel's, else with NegLabel as it is by default; None for
     what looks at reference images, and for a bank without negatives."""
-    if isinstance(method, KNN | Fusion) or len(bank.labels) == bank.id_count:
+    if method.needs.of_reference or len(bank.labels) == bank.id_count:
         return None
     own = MethodSpec.of(method).parameters if type(method) is NegLabel else {}
     found = resolve_method(MethodSpec("fusion", own), bank)

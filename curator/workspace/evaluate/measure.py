@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeAlias
 
 import numpy as np
@@ -129,8 +130,9 @@ def measure_alike(plan: EvaluationPlan, alike: SavedAlike, contender: Contender)
 def _alike(alike: SavedAlike, scorer: Scorer) -> Scorer:
     if scorer.reference is None:
         return scorer
-    ids = tuple(image_id for image_id in scorer.reference.image_ids if image_id in alike.vectors)
-    reference = ReferenceSet(ids, alike.stack(ids))
+    came_with = zip_longest(scorer.reference.image_ids, scorer.reference.labels)
+    labels = {image_id: label for image_id, label in came_with if image_id in alike.vectors}
+    reference = ReferenceSet(tuple(labels), alike.stack(tuple(labels)), tuple(labels.values()))
     return Scorer(scorer.bank, bind_reference(scorer.methods, reference, scorer.bank), reference, scorer.device)
 
 

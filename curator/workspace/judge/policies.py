@@ -28,7 +28,7 @@ def without_measured(method: str) -> str:
     if not method.endswith(")"):
         return method
     name, _, listed = method.removesuffix(")").partition("(")
-    measured = ("reference", "text_", "image_")
+    measured = ("reference", "text_", "image_", "residual_", "classes")
     kept = [item for item in listed.split(",") if item and not item.startswith(measured)]
     return f"{name}:{','.join(kept)}"
 

@@ -1,30 +1,39 @@
-"""The ID reference images of a workspace: what kNN and fusion measure images against."""
+"""The ID reference images of a workspace: what methods measure images against."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from curator.banks.wordnet.lexicon import word_key
 from curator.errors import UsageError
+from curator.evaluation.labels import label_of
+from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.measures import FOLDS, NO_FOLD, KnownImages
 from curator.store import Database
 from curator.store.tables import Row
-from curator.types import Vectors
+from curator.types import Bank, Vectors
 from curator.vectors import LabelCollection, Neighbours, load_recipe, read_rows
+
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """Distinct images that are known to be ID, by image id. `vectors`: (n, d) as stored."""
+    """Distinct images that are known to be ID, by image id. `vectors`: (n, d) as stored; `labels`: what each came with,
+    None for one that came with none, or for all where no method asks."""
 
     image_ids: tuple[str, ...]
     vectors: Vectors
+    labels: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -33,6 +42,29 @@ class ReferenceSet:
     def digest(self) -> str:
         """12 hexadecimal digits that name the set."""
         return hashlib.sha256("\n".join(self.image_ids).encode()).hexdigest()[:12]
+
+    @cached_property
+    def _place_of(self) -> Mapping[str, int]:
+        return {image_id: place for place, image_id in enumerate(self.image_ids)}
+
+    def places(self, image_ids: Sequence[str]) -> NDArray[np.intp]:
+        """Where images stand in the set, (n,); -1 for one that is not in it."""
+        return np.array([self._place_of.get(image_id, -1) for image_id in image_ids], dtype=np.intp)
+
+    def folds(self, image_ids: Sequence[str]) -> NDArray[np.intp]:
+        """Which fold of the set images are in, (n,); NO_FOLD for one that is not in it. See methods/measures.py."""
+        places = self.places(image_ids)
+        return np.where(places < 0, NO_FOLD, places % FOLDS)
+
+    def known(self, bank: Bank, *, by_class: bool) -> KnownImages:
+        """The set, `by_class` with the ID label of each image: its own where any has one, else the nearest."""
+        if not by_class:
+            return KnownImages(self.vectors, np.full(len(self), -1))
+        names = {word_key(text): place for place, text in enumerate(bank.id_texts)}
+        own = np.array([names.get(word_key(label or ""), -1) for label in self.labels], dtype=np.int64)
+        if (own >= 0).any():
+            return KnownImages(self.vectors, own, "own")
+        return KnownImages(self.vectors, nearest_labels(self.vectors, bank.id_vectors), "nearest")
 
     @cached_property
     def _neighbours(self) -> Neighbours:
@@ -54,16 +86,28 @@ class ReferenceSet:
                 hint="name more with `curator calibrate --reference SRC`, or set a smaller k: --method knn:k=3",
             )
         positions, cosines = self._neighbours.nearest(vectors, k + 1)
-        place_of = {image_id: place for place, image_id in enumerate(self.image_ids)}
-        own = np.array([place_of.get(image_id, -1) for image_id in image_ids])
-        others = np.argsort(positions == own[:, None], axis=1, kind="stable")[:, :k]
+        others = np.argsort(positions == self.places(image_ids)[:, None], axis=1, kind="stable")[:, :k]
         return np.take_along_axis(positions, others, axis=1), np.take_along_axis(cosines, others, axis=1)
 
 
+def nearest_labels(vectors: Vectors, id_vectors: Vectors) -> NDArray[np.int64]:
+    """The ID label with the largest cosine of each image, (n,); of equal ones the first."""
+    labels = on_grid(id_vectors)
+    starts = range(0, max(len(vectors), 1), BLOCK_ROWS)
+    found = [exact_cosines(on_grid(vectors[start : start + BLOCK_ROWS]), labels).argmax(axis=1) for start in starts]
+    return np.concatenate(found).astype(np.int64)
+
+
 def load_reference(
-    database: Database, vector_folder: Path, encoder_id: str, *, among: Collection[str] | None = None
+    database: Database,
+    vector_folder: Path,
+    encoder_id: str,
+    *,
+    among: Collection[str] | None = None,
+    labelled: bool = False,
 ) -> ReferenceSet:
-    """The reference images that are there now, or those of them whose ids are `among` these. UsageError if none is."""
+    """The reference images that are there now, or those of them whose ids are `among` these; `labelled`: with what each
+    came with. UsageError if none is."""
     rows = database.rows("list_reference_vectors", encoder_id=encoder_id)
     rows = rows if among is None else [row for row in rows if row["image_id"] in among]
     if not rows:
@@ -71,7 +115,16 @@ def load_reference(
             "the method measures images against ID reference images, and there are none",
             hint="name some with `curator calibrate --reference SRC` (evaluate: --reference SRC)",
         )
-    return read_set(vector_folder, rows)
+    found = read_set(vector_folder, rows)
+    return replace(found, labels=came_with(database, found.image_ids)) if labelled else found
+
+
+def came_with(database: Database, image_ids: Sequence[str]) -> tuple[str | None, ...]:
+    """The label that each image came with: of its sample, its row or its folder."""
+    with database.incoming(wanted=pa.table({"image_id": pa.array(image_ids, pa.string())})):
+        rows = database.rows("list_image_places")
+    labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in rows}
+    return tuple(labels.get(image_id) for image_id in image_ids)
 
 
 def read_set(vector_folder: Path, rows: Sequence[Row]) -> ReferenceSet:

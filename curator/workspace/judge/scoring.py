@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from curator.methods import BankScorer, Method, ScoreTable
 from curator.methods.members.fusion import Fusion
 from curator.methods.members.knn import KNN
+from curator.methods.measures import Measure
+from curator.methods.spec import ReferenceMethod
 from curator.store import Ledger
 from curator.store.tables import score_table
 from curator.types import Bank, Vectors
@@ -39,7 +41,10 @@ class Scorer:
 
     @cached_property
     def kernel(self) -> BankScorer:
-        return BankScorer(self.bank, self.methods, device=self.device)
+        fits = any(method.needs.measures for method in self.methods)
+        by_class = any(method.needs.by_class for method in self.methods)
+        known = self.reference.known(self.bank, by_class=by_class) if fits and self.reference is not None else None
+        return BankScorer(self.bank, self.methods, device=self.device, reference=known)
 
     def neighbours(self, image_ids: Sequence[str], vectors: Vectors) -> NDArray[np.float32] | None:
         """Cosines of the nearest reference images, (n, k); None where no method needs them."""
@@ -50,7 +55,15 @@ class Scorer:
 
     def score(self, image_ids: Sequence[str], vectors: Vectors) -> list[ScoreTable]:
         """One table a method; vectors: (n, d), as read back from their file, in the order of image_ids."""
-        return self.kernel.score(vectors, self.neighbours(image_ids, vectors))
+        return self.kernel.score(vectors, self.neighbours(image_ids, vectors), self.folds(image_ids))
+
+    def folds(self, image_ids: Sequence[str]) -> NDArray[np.intp] | None:
+        """Which fold of the reference each image is in, (n,); None where that does not matter."""
+        return None if self.reference is None else self.reference.folds(image_ids)
+
+    def measures(self, image_ids: Sequence[str], vectors: Vectors) -> Mapping[Measure, NDArray[np.float64]]:
+        """By measure that a method needs, (n, numbers)."""
+        return self.kernel.measuring(vectors, self.folds(image_ids))
 
     def score_tables(self, image_ids: Sequence[str], vectors: Vectors, *, run_id: str) -> list[pa.Table]:
         """The same as rows for the ledger."""
@@ -82,8 +95,10 @@ def bind_reference(methods: Sequence[Method], reference: ReferenceSet, bank: Ban
     """The methods with the reference set named in them, so that another set gives other scores; fusion is fitted."""
     bound: list[Method] = []
     for method in methods:
-        if isinstance(method, KNN | Fusion):
+        if isinstance(method, KNN | Fusion | ReferenceMethod):
             method = replace(method, reference=reference.digest)
+        if isinstance(method, ReferenceMethod):
+            method = method.fitted(bank, reference.known(bank, by_class=method.needs.by_class))
         if isinstance(method, Fusion):
             method = fitted(method, Scorer(bank, (method.text, method.image), reference))
         bound.append(method)

@@ -94,7 +94,7 @@ class LedgerWorld:
         """By which the parent is judged: the configured method, or NegLabel where that compares with images."""
         configured = self.context.config.scan.method
         method = resolve_method(self.context.method_spec(configured), self.parent)
-        return "neglabel" if method.needs.neighbours else configured
+        return "neglabel" if method.needs.of_reference else configured
 
     def vectors_of(self, image_ids: Sequence[str], places: Mapping[str, tuple[str, int]]) -> Vectors:
         """The stored vectors of images, (n, d), in this order."""

@@ -208,7 +208,7 @@ def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors,
     """The parts of the labels in the score of each image, by exact cosines. vectors: (n, d), as stored."""
     cosines = exact_cosines(on_grid(vectors), on_grid(scorer.bank.vectors))  # (n, C + M)
     layers = {layer: LayerCosines(scorer.bank, layer)(vectors) for layer in scorer.method.layer_needs}
-    nearest = scorer.neighbours(image_ids, vectors)
+    nearest, measures = scorer.neighbours(image_ids, vectors), scorer.measures(image_ids, vectors)
     return [
         attribute(
             scorer.method,
@@ -218,6 +218,7 @@ def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors,
             k=k,
             neighbours=None if nearest is None else nearest[row].astype(np.float64),
             layers={layer: sides.of(row) for layer, sides in layers.items()},
+            measures={measure: numbers[row] for measure, numbers in measures.items()},
         )
         for row in range(len(cosines))
     ]

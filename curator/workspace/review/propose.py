@@ -139,7 +139,7 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     world = LedgerWorld(context, database, parent)
     asked = context.method_spec(asked_method)
     method = resolve_method(asked, parent)
-    if method.needs.neighbours:
+    if method.needs.of_reference:
         raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="`method` neglabel")
     rows = database.rows("list_reviewed_images")
     reference = [image.image_id for image in world.reference_images]
