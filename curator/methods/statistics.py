@@ -1,8 +1,9 @@
 """What methods are made of: a few numbers of each image, gathered in one pass over all labels and serving all methods.
 
 The largest ID cosine, the largest negative cosine, the log of the sum of exponentials over the ID labels and over each
-group of negatives, the cosines of the nearest reference images, and measures of its vector. The kernel gathers them without ever holding all
-cosines; `exact_statistics` takes them from the cosines themselves, in float64, and is what the kernel is held against.
+group of negatives, the cosines of the nearest reference images, and measures of its vector. The kernel gathers them
+without ever holding all cosines; `exact_statistics` takes them from the cosines themselves, in float64, and is what the
+kernel is held against.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Statistics:
 
     `id_rest[s]`, (n,): log-sum-exp of s * c over the ID labels but the nearest one, so that nothing is lost where that
     one holds nearly all. `masses[s, grouping]`, (n, G). `neighbours`, (n, k): cosines, the nearest first.
-    `measures[measure]`, (n, numbers). `layers`: the same of each layer that a method asked for, its negatives counted among the layer's own.
+    `measures[measure]`, (n, numbers). `layers`: the same of each layer that a method asked for, its negatives counted
+    among the layer's own.
     """
 
     id_label: NDArray[np.intp]

@@ -1,7 +1,7 @@
 """Mahalanobis distances to the classes of the reference, and to the reference as a whole, the same to the bit anywhere.
 
-    mu_c = mean of the images of class c,  Sigma = 1/N sum (r - mu_y)(r - mu_y)^T,  d_c = (v - mu_c)^T Sigma^-1 (v - mu_c)
-    mu_0, Sigma_0 likewise about the mean of all,  d_0 with these
+    mu_c = mean of the images of class c,  Sigma = 1/N sum (r - mu_y)(r - mu_y)^T
+    d_c = (v - mu_c)^T Sigma^-1 (v - mu_c);  mu_0, Sigma_0, d_0 likewise about the mean of all
 
 Sums over images are exact (exact_product.py), the factor of the inverse is computed in a fixed order (spectrum.py), and
 an image is whitened about the mean of all by an exact product. Distances to means are then

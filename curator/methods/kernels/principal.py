@@ -24,7 +24,7 @@ Origin: TypeAlias = Literal["zero", "mean"]
 
 
 def published_dimensions(size: int) -> int:
-    """Of the principal space, for vectors of so many dimensions: as ViM's code has it from 768 on, else half of them."""
+    """Of the principal space, for vectors of so many: as ViM's code has it from 768 on, else half of them."""
     return 1000 if size >= 2048 else 512 if size >= 768 else size // 2
 
 

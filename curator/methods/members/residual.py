@@ -47,7 +47,8 @@ def residual_score(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residual(ReferenceMethod):
-    """`dimensions` of the principal space (default: 1000 from 2048 on, 512 from 768 on, else half), `origin` as above."""
+    """`dimensions` of the principal space (default: 1000 of 2048 or more, 512 of 768 or more, else half), `origin` as
+    above."""
 
     name: ClassVar[str] = "residual"
     formula: ClassVar[Any] = staticmethod(residual_score)

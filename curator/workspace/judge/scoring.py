@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curator.methods import BankScorer, Method, ScoreTable
+from curator.methods.measures import Measure
 from curator.methods.members.fusion import Fusion
 from curator.methods.members.knn import KNN
-from curator.methods.measures import Measure
 from curator.methods.spec import ReferenceMethod
 from curator.store import Ledger
 from curator.store.tables import score_table
