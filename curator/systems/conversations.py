@@ -2,13 +2,18 @@
 
 Each reply is read by itself (EOE's code joins the texts of several turns, and fuses labels where they meet), and a
 label that was heard in a conversation is not heard again, whatever its case.
+
+A model holds so many tokens of a conversation. Lists of classes that are too long are thinned out, and a conversation
+that outgrows the model forgets its oldest turns, but never the one that began it and never its picture. What a text
+takes is estimated from its length, and corrected by what the model said that the turns before took.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from curator.errors import BankError
 from curator.generators.asking import Call
@@ -24,28 +29,55 @@ class Heard:
     call_id: str
 
 
+BYTES_A_TOKEN = 3  # of lists of names, where words are rare and long; of prose it is 4
+TURN_TOKENS = 40  # of the marks around two messages, and the form of the answer
+PICTURE_TOKENS = 1500  # LLaVA-1.5 takes 576, Qwen2-VL 1,370 of a square of 1,024 pixels, LLaVA-NeXT up to 2,880
+CLASSES_SHARE = 4  # a list of classes may take one part of so many of what a conversation may have
+
+
 @dataclass(slots=True)
 class Conversation:
-    """One thread of turns. `heard` are its labels in order; `over` when a call failed or brought nothing new."""
+    """One thread of turns. `heard` are its labels in order; `over` when a call failed or brought nothing new.
+
+    opening: the prompt whose turn is never forgotten. room: tokens that the model has for all of it before the answer,
+    None for no limit. forgotten: turns left out. scale: tokens that the model counted, for each one estimated.
+    """
 
     seed: int
+    opening: str = ""
+    room: int | None = None
     history: tuple[Turn, ...] = ()
     heard: dict[str, Heard] = field(default_factory=dict)
     over: bool = False
+    forgotten: int = 0
+    scale: float = 1.0
 
     def request(self, prompt: str, slots: Mapping[str, Slot], pictures: Sequence[Picture] = ()) -> Request:
-        """The next turn. Pictures stand in this turn only: later ones find them in the history.
-
-        `slots` may hold more than the prompt has places for.
-        """
+        """The next turn, after as much of the history as fits. Pictures stand in this turn only: later ones find them
+        in the history. `slots` may hold more than the prompt has places for."""
         loaded = load_prompt(prompt)
         wanted = {name: slots[name] for name in loaded.slots}
-        return Request(loaded, wanted, pictures=tuple(pictures), history=self.history, seed=self.seed)
+        made = Request(loaded, wanted, pictures=tuple(pictures), history=self.history, seed=self.seed)
+        while self.room is not None and estimated_tokens(made) * self.scale > self.room and self._forget():
+            made = replace(made, history=self.history)
+        return made
+
+    def _forget(self) -> bool:
+        """Leaves the oldest turn out that may be; False where there is none."""
+        for place, turn in enumerate(self.history):
+            if turn.request.prompt.name != self.opening:
+                self.history = self.history[:place] + self.history[place + 1 :]
+                self.forgotten += 1
+                return True
+        return False
 
     def remember(self, call: Call) -> bool:
         """Makes an answered call part of the history; False, and nothing changes, for any other."""
         if call.status != "answered":
             return False
+        counted = call.facts.get("prompt_tokens")
+        if isinstance(counted, int) and counted > 0:
+            self.scale = counted / estimated_tokens(call.request)
         self.history = (*self.history, call.turn)
         return True
 
@@ -58,6 +90,21 @@ class Conversation:
         self.heard |= new
         self.over = not new
         return list(new.values())
+
+
+def estimated_tokens(request: Request) -> int:
+    """What a model will count of a request with its history and pictures, roughly."""
+    messages = request.messages()
+    texts = sum(math.ceil(len(message.text.encode()) / BYTES_A_TOKEN) for message in messages)
+    pictures = sum(len(message.pictures) for message in messages)
+    return texts + TURN_TOKENS * (len(request.history) + 1) + PICTURE_TOKENS * pictures
+
+
+def portions(texts: Sequence[str], room: int | None) -> list[tuple[str, ...]]:
+    """Lists that each may stand in a prompt: one of all texts, or several where it is too long, each drawn evenly."""
+    listed = math.ceil(len("; ".join(texts).encode()) / BYTES_A_TOKEN)
+    count = 1 if room is None else max(1, math.ceil(listed * CLASSES_SHARE / room))
+    return [tuple(texts[first::count]) for first in range(min(count, max(1, len(texts))))]
 
 
 def tally(calls: Iterable[Call]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Self, TypeAlias
 
 from curator.banks.prompts import Template, resolve_template
-from curator.errors import UsageError
+from curator.errors import ConfigError, UsageError
 from curator.generators.requests import Role
 from curator.ranges import Place, Range, read_table
 from curator.types import Bank
@@ -61,6 +61,19 @@ class SystemSettings:
     def roles(self) -> tuple[Role, ...]:
         """The generators that the system will ask."""
         return ()
+
+
+def id_template(given: str | tuple[str, ...] | None, parent: Bank, system: str) -> Template:
+    """The template of the parent's ID labels, which outliers that are compared with them in one softmax must have too.
+    Raises ConfigError where another one was given: the difference of form would enter every score."""
+    own = template_for(None, parent)
+    if given is not None and template_for(given, parent) != own:
+        raise ConfigError(
+            f"{system}.template is {given!r}, but the ID labels of bank {parent.name} have {own!r}, and outliers take "
+            "the same",
+            hint=f"leave it out, or set it as template in [id] of banks/{parent.name}.toml and build that bank",
+        )
+    return own
 
 
 def template_for(given: str | tuple[str, ...] | None, parent: Bank) -> Template:

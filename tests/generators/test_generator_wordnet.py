@@ -95,6 +95,8 @@ def requests_of_every_kind(around, count=4):
         Request(load_prompt("fine-outliers-more"), {"kind": "dog", "count": count}, history=(fine,)),
         Request(load_prompt("sketch"), {"group": "animals", "classes": ID[:2], "count": count}),
         elaborate,
+        replace(elaborate, prompt=load_prompt("elaborate-lake")),
+        replace(elaborate, prompt=load_prompt("elaborate-words"), pictures=()),
         Request(load_prompt("elaborate-more"), {"count": count}, history=(Turn(elaborate, '{"labels": ["dessert"]}'),)),
     ]
 
@@ -212,7 +214,7 @@ def openings(around):
     return found | {"fine-outliers": replace(found["fine-outliers"], slots=slots)}
 
 
-@pytest.mark.parametrize("name", sorted(OPENINGS))
+@pytest.mark.parametrize("name", sorted(OPENINGS - {"elaborate-lake"}))  # answered as elaborate is
 def test_more_of_the_same_kind_is_what_a_longer_opening_would_have_said(reasoner, openings, name):
     opening = openings[name]
     first = Turn(opening, next(iter(reasoner.replies([opening], allow=lambda: True))).text)
@@ -279,6 +281,10 @@ def test_elaboration_is_of_the_picture_and_not_of_the_class(around, reasoner):
     said = labels(reasoner, "elaborate", label="cake", classes=ID, count=12, pictures=[shown])
     texts = around.encoder().encode_texts([f"The nice {text}." for text in said])
     assert (texts @ shown.vector).mean() > 0.4
+    for name in ("elaborate", "elaborate-lake"):
+        begun = turn(reasoner, name, label="cake", classes=ID, count=4, pictures=[shown])
+        more = labels(reasoner, "elaborate-more", history=[begun], count=4)
+        assert set(more).isdisjoint(read_answer(begun.request.prompt, begun.reply).labels)
     blind = Picture("0" * 32, lambda: b"")
     assert labels(reasoner, "elaborate", label="snow", classes=ID, count=12, pictures=[blind]) != ()
 

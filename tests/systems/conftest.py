@@ -107,18 +107,34 @@ def make_cleaner() -> Callable[..., Cleaner]:
 
 @dataclass
 class MadeWorld:
-    """ID labels with `directions` for an encoder. `guard`: the cleaner, whatever the rules. shown: ID images by id."""
+    """ID labels with `directions` for an encoder. `guard`: the cleaner, whatever the rules. lake: what its images show,
+    the foremost first, by id."""
 
     parent: Bank
     guard: Cleaner
     id_images: tuple[IdImage, ...] = ()
     encode: Callable[[Sequence[str]], Vectors] = directions
+    lake: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def cleaner(self, rules: CleaningRules) -> Cleaner:
         return self.guard
 
     def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:
         return directions(image_ids)
+
+    def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
+        weighed = [sum(vector / 4**place for place, vector in enumerate(self.shown(name))) for name in image_ids]
+        rows = np.array(weighed).reshape(len(image_ids), DIMENSION)
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def shown(self, image_id: str) -> Vectors:
+        ids = self.parent.id_texts
+        return directions([text if text in ids else f"a photo of a {text}." for text in self.lake[image_id]])
+
+    def neighbours(self, vectors: Vectors, k: int) -> list[list[tuple[str, float]]]:
+        names = list(self.lake)
+        cosines = vectors @ self.lake_vectors(names).T
+        return [[(names[place], float(row[place])) for place in np.argsort(-row)[:k]] for row in cosines]
 
     def picture(self, image_id: str, vector: Vectors) -> Picture:
         return Picture(image_id, lambda: b"", vector)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, BudgetSpent, ConfigError
+from curator.systems.conversations import estimated_tokens
 from curator.systems.eoe.learn import Thread, learn_eoe, within_goals
 from curator.systems.eoe.settings import EoeSettings
 from curator.systems.proposals import Proposal
@@ -54,6 +55,30 @@ def test_far_goes_on_in_one_conversation_until_there_are_enough(scripted, world_
     assert asking.requests[2].history[1].reply.startswith('{"labels": ["all1x0"')
     assert len(learned.negatives) == 120 and learned.negatives[0].concerns is None
     assert learned.account["top_up_rounds"] == 0
+
+
+def test_more_classes_than_a_prompt_holds_are_shown_a_part_a_conversation(scripted, world_of):
+    """Each of three lists gets its turns, and no request outgrows the model."""
+    many = tuple(f"class {number:03d}" for number in range(200))
+    asking = scripted(lambda role, request: [f"{request.digest[:8]} {place}" for place in range(50)], tokens=1000)
+    learned = learn_eoe(world_of(*many), asking, EoeSettings(task="far", total=300, top_up=0))
+    openings = [request.slots["classes"] for request in asking.requests if not request.history]
+    assert [len(classes) for classes in openings] == [67, 67, 66]
+    assert {text for classes in openings for text in classes} == set(many)
+    assert max(estimated_tokens(request) for request in asking.requests) <= 1000
+    assert len(learned.negatives) == 300 and learned.account["conversations"] == 3
+
+
+def test_a_part_of_the_classes_that_brings_nothing_leaves_the_others_their_turn(scripted, world_of):
+    many = tuple(f"class {number:03d}" for number in range(200))
+    asking = scripted(lambda role, request: "failed" if "class 000" in request.text else ["kite"], tokens=1000)
+    learned = learn_eoe(world_of(*many), asking, EoeSettings(task="far", total=300, top_up=0))
+    assert texts_of(learned) == ["kite"] and learned.account["conversations"] == 3
+
+
+def test_another_template_than_the_id_labels_have_is_refused(scripted, world_of):
+    with pytest.raises(ConfigError, match=r"eoe\.template is 'nice'"):
+        learn_eoe(world_of(*IDS), scripted(obliging), EoeSettings(template="nice"))
 
 
 def test_fine_grained_names_the_kind_in_every_turn(scripted, world_of):
@@ -128,6 +153,9 @@ def test_a_dead_model_is_an_error_that_counts_its_calls(scripted, world_of, stat
 
 def test_a_spent_budget_is_not_swallowed(world_of):
     class Spent:
+        def room(self, role):
+            return None
+
         def ask(self, role, requests):
             raise BudgetSpent("no more")
 

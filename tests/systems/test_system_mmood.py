@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from curator.errors import BankError, ConfigError
 from curator.methods.kernels.farthest import farthest_points
-from curator.systems.mmood import learn as mmood
-from curator.systems.mmood.learn import FAR, NEAR, OTHERS, learn_mmood, round_robin
+from curator.systems.conversations import estimated_tokens
+from curator.systems.mmood import far
+from curator.systems.mmood.far import OTHERS
+from curator.systems.mmood.learn import learn_mmood
+from curator.systems.mmood.session import FAR, NEAR, round_robin
 from curator.systems.mmood.settings import MmoodSettings
 from curator.systems.world import IdImage
 
@@ -44,15 +47,19 @@ class Model:
 def learn(scripted, world_of, monkeypatch):
     """Runs MM-OOD; returns what was learnt and what was asked. images: names by label, by default two of each."""
 
-    def run(model=None, *, images=None, ids=IDS, farthest=lambda labels, count: list(labels)[:count], **options):
-        asking, world = scripted(model or Model()), world_of(*ids)
+    def run(
+        model=None, *, images=None, ids=IDS, farthest=lambda labels, count: list(labels)[:count], tokens=None,
+        painter="diffusers:scripted", lake=None, **options,
+    ):  # fmt: skip
+        asking, world = scripted(model or Model(), tokens=tokens, painter=painter), world_of(*ids)
+        world.lake = lake or {}
         shown = {text: [f"img-{text}", f"img2-{text}"] for text in ids} if images is None else images
         world.id_images = tuple(
             IdImage(name, ids.index(text), 100, 100 - place)
             for text, names in shown.items()
             for place, name in enumerate(names)
         )
-        monkeypatch.setattr(mmood, "farthest_labels", lambda world, labels, count: farthest(labels, count))
+        monkeypatch.setattr(far, "farthest_labels", lambda world, labels, count: farthest(labels, count))
         return learn_mmood(world, asking, MmoodSettings(**options)), asking
 
     return run
@@ -91,7 +98,7 @@ def test_far_takes_every_group_through_every_stage_together(learn):
         ("reasoner", "sketch", 2),
         ("reasoner", "select", 2),
         ("painter", "draw", 2),
-        ("reasoner", "elaborate", 2),
+        ("viewer", "elaborate", 2),
     ]
     assert asking.requests[0].slots == {"classes": IDS, "count": 2}
     sketches, elaborations = asking.requests[1:3], asking.requests[-2:]
@@ -112,11 +119,12 @@ def test_a_picture_stands_only_in_the_turn_that_introduces_it(learn):
     said = [request for request in asking.requests if request.prompt.name != "draw"]
     assert [request.prompt.name for request in said] == [
         *("categorise", "sketch", "sketch", "select", "select", "elaborate", "elaborate"),
-        *("elaborate-more",) * 2,
+        "elaborate-more",
     ]
     last = said[-1]
     assert [turn.request.prompt.name for turn in last.history] == ["sketch", "select", "elaborate"]
     assert [len(message.pictures) for message in last.messages()] == [0, 0, 0, 0, 1, 0, 0]
+    assert {role for role, requests in asking.batches if requests[0].prompt.name.startswith("elaborate")} == {"viewer"}
 
 
 def test_elaboration_ends_at_its_goal_or_with_the_last_round(learn):
@@ -124,9 +132,12 @@ def test_elaboration_ends_at_its_goal_or_with_the_last_round(learn):
     learned, asking = learn(Model(categorise={"all": list(IDS)}, **slow), branch="far", total=3)
     assert [stage for stage, _ in asking.stages].count("elaborate-more") == 2
     assert asking.requests[-1].slots["count"] == 1
-    assert learned.account["groups"][0]["rounds"] == 3 and len(learned.negatives) == 3
-    learned, asking = learn(Model(categorise={"all": list(IDS)}, **slow), branch="far", total=100, include_sketch=False)
-    assert len(learned.negatives) == 5  # one a round
+    assert learned.account["groups"][0]["turns"] == 3 and len(learned.negatives) == 3
+    slowly = {"branch": "far", "total": 100, "include_sketch": False}
+    learned, asking = learn(Model(categorise={"all": list(IDS)}, **slow), **slowly, rounds=7)
+    assert len(learned.negatives) == 7  # one a round
+    learned, asking = learn(Model(categorise={"all": list(IDS)}, **slow), **slowly)
+    assert len(learned.negatives) == 5  # twice the two turns that a hundred labels take, and one
     repeating = {"elaborate": ["o1"], "elaborate-more": ["O1"]}
     learned, asking = learn(Model(categorise={"all": list(IDS)}, **repeating), branch="far", total=100)
     assert [stage for stage, _ in asking.stages].count("elaborate-more") == 1
@@ -159,8 +170,9 @@ def test_what_is_painted_is_a_member_of_the_cleaned_list(learn):
     assert asked == [(("anvil", "gable"), 1)]
     assert [entry["label"] for entry in learned.pictures] == ["kite", "gable"]
     assert learned.account["select_fallbacks"] == 1
-    elaborate = next(request for request in asking.requests if request.prompt.name == "elaborate")
-    assert len(elaborate.pictures) == 2 and '"kite" and "gable"' in elaborate.text
+    told = [request for request in asking.requests if request.prompt.name == "elaborate"]
+    assert [request.slots["label"] for request in told] == ["kite", "gable"]
+    assert [len(request.pictures) for request in told] == [1, 1], "a model may know one picture a conversation"
 
 
 def test_a_choice_of_one_is_not_asked_for(learn):
@@ -220,12 +232,83 @@ def test_a_label_of_both_branches_is_near(learn):
     assert [proposal.text for proposal in of(learned, FAR)] == ["barrow", "gable"]
 
 
-def test_a_group_whose_picture_fails_goes_on_with_its_drafts(learn):
+def test_a_draft_without_a_picture_is_gone_on_from_in_words_and_counted(learn):
     model = Model(draw=lambda request: "failed" if request.slots["label"].startswith("beast") else b"x.jpg")
-    learned, _ = learn(model, branch="far", groups=2, sketch=4, total=40)
-    assert [group["drawn"] != [] for group in learned.account["groups"]] == [False, True]
-    assert [group["elaborated"] for group in learned.account["groups"]] == [0, 20]
-    assert sum("beast" in proposal.text for proposal in learned.negatives) == 4
+    learned, asking = learn(model, branch="far", groups=2, sketch=4, total=200, include_sketch=False)
+    assert [group["shown"] != [] for group in learned.account["groups"]] == [False, True]
+    assert [group["gained"] for group in learned.account["groups"]] == [100, 100]
+    assert learned.account["without_picture"] == 1
+    told = [(role, request) for role, requests in asking.batches for request in requests]
+    words = [(role, request.prompt.name) for role, request in told if role == "reasoner"][-2:]
+    assert words == [("reasoner", "elaborate-words"), ("reasoner", "far-outliers-more")]
+
+
+MANY = tuple(f"class {number:03d}" for number in range(300))
+
+
+def obliging(request):
+    """Groups, names and labels as they are asked for, each new."""
+    name = request.prompt.name
+    if name == "assign-groups":
+        groups = request.slots["groups"]
+        return {group: request.slots["classes"][place :: len(groups)] for place, group in enumerate(groups)}
+    if name == "draw":
+        return f"{request.slots['label']}.jpg".encode()
+    return [f"{name[:9]} {request.digest[:8]} {place}" for place in range(request.slots["count"])]
+
+
+def test_hundreds_of_classes_give_as_many_labels_as_are_wanted_within_what_a_model_holds(learn):
+    """At 3,000 tokens, no list of classes is whole, and no turn asks for more than 50."""
+    learned, asking = learn(lambda role, request: obliging(request), ids=MANY, images={}, branch="far", tokens=3000)
+    assert len(of(learned, FAR)) == 12 * 300
+    said = [request for request in asking.requests if request.prompt.name != "draw"]
+    assert max(request.slots.get("count", 0) for request in said) <= 50
+    assert max(estimated_tokens(request) for request in said) <= 3000
+    chunks = [request.slots["classes"] for request in said if request.prompt.name == "assign-groups"]
+    assert {len(chunk) for chunk in chunks} == {50} and {text for chunk in chunks for text in chunk} == set(MANY)
+    assert [group["classes"] for group in learned.account["groups"]] == [30] * 10
+    assert max(len(message.pictures) for request in said for message in request.messages()) == 1
+    assert sum(group["turns_forgotten"] for group in learned.account["groups"]) > 0
+
+
+def test_classes_that_the_first_round_left_out_are_asked_about_once_more(learn):
+    rounds = []
+
+    def model(role, request):
+        if request.prompt.name != "assign-groups":
+            return obliging(request)
+        rounds.append(request.slots["classes"])
+        return {"one": request.slots["classes"][: len(rounds) * 20], "a new one": request.slots["classes"][-1:]}
+
+    learned, _ = learn(model, ids=MANY[:60], images={}, branch="far", groups=1, total=10, tokens=9000)
+    assert [len(chunk) for chunk in rounds] == [50, 10, 30]
+    assert learned.account["classes_in_no_group"] == 0
+
+
+def test_without_a_painter_images_of_the_lake_near_the_drafts_are_shown(learn):
+    """One that lies nearer to an ID label is passed over; a draft that has no other gives way to one that has."""
+    drafts = ["kite", "anvil", "gable"]
+    lake = {"id-kite": ("zebra", "kite"), "far-anvil": ("anvil",), "far-gable": ("gable",)}
+    model = Model(categorise={"all": list(IDS)}, sketch=drafts, select=["kite", "anvil"])
+    learned, asking = learn(model, branch="far", representatives=2, painter="features", lake=lake)
+    assert "painter" not in {role for role, _ in asking.batches}
+    told = [request for request in asking.requests if request.prompt.name == "elaborate-lake"]
+    assert [(request.slots["label"], request.pictures[0].image_id) for request in told] == [
+        ("anvil", "far-anvil"),
+        ("gable", "far-gable"),
+    ]
+    assert learned.used_images == {"far-anvil", "far-gable"}, "they judge the bank no more"
+    assert learned.pictures == () and learned.account["without_picture"] == 0
+    assert len(learned.negatives) == 36
+    learned, asking = learn(model, branch="far", representatives=2, painter="features", lake={})
+    assert learned.account["without_picture"] == 2 and "elaborate-words" in [name for name, _ in asking.stages]
+
+
+def test_another_template_than_the_id_labels_have_is_refused_before_anything_is_asked(learn):
+    with pytest.raises(ConfigError, match=r"mmood.template is 'nice', but the ID labels of bank base have 'a photo of"):
+        learn(lambda role, request: pytest.fail("asked"), template="nice")
+    learned, _ = learn(branch="near", template="a photo of a {}.")
+    assert learned.negatives[0].prompt.startswith("a photo of a zebra near-outliers-image")
 
 
 def test_a_dead_model_is_an_error(learn):

@@ -27,7 +27,7 @@ ANY_MORE = "far-outliers-more"
 OPENINGS = frozenset(
     {
         *("look-alikes", "near-outliers", "near-outliers-image", "near-irrelevant", "near-dissimilar"),
-        *("far-outliers", "fine-outliers", "sketch", "elaborate"),
+        *("far-outliers", "fine-outliers", "sketch", "elaborate", "elaborate-lake", "elaborate-words"),
     }
 )
 
@@ -91,7 +91,7 @@ class Question:
         count, said = count_slot(request), tuple(said_before(request))
         if name == asked:
             return cls(name, request, count, said)
-        wanted = OPENINGS if asked == ANY_MORE else {name}
+        wanted = OPENINGS if asked == ANY_MORE else {name, f"{name}-lake"}
         for turn in reversed(request.history):
             if turn.request.prompt.name in wanted:
                 return cls(turn.request.prompt.name, turn.request, count, said)

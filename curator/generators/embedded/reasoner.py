@@ -87,6 +87,8 @@ class WordNetReasoner:
             "fine-outliers": self._fine_outliers,
             "sketch": self._sketch,
             "elaborate": self._elaborate,
+            "elaborate-lake": self._elaborate,
+            "elaborate-words": self._elaborate,
         }
         if question.name not in orders:
             raise Refused(f"{self.model} does not know the prompt {question.request.prompt.name}")

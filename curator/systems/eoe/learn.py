@@ -9,12 +9,16 @@ prompts are this package's own. A task says what is asked:
     general         the same, for when the task is not known
     fine-grained    one conversation: other kinds of the same thing                         (500 labels, 50 a turn)
 
+Where the classes are more than a prompt can hold, the labels come from several conversations, each of which is shown
+some of the classes, evenly drawn, and together all of them as far as the turns go.
+
 What cleaning leaves is less than what was asked for (EOE on ImageNet-1k, near: 2,994 labels become 578, not topped up).
 Here a conversation that is short goes on for some rounds, and both numbers are in the account.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,11 +27,11 @@ from curator.banks.prompts import Template, fill
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot
 from curator.generators.requests import Request
-from curator.systems.conversations import Conversation, nothing_left, tally
+from curator.systems.conversations import Conversation, nothing_left, portions, tally
 from curator.systems.eoe import Task
 from curator.systems.eoe.settings import EoeSettings
 from curator.systems.proposals import Learned, Proposal
-from curator.systems.settings import template_for
+from curator.systems.settings import id_template
 from curator.systems.world import World
 
 OPENING: dict[Task, str] = {
@@ -43,11 +47,17 @@ PER_CLASS: tuple[Task, ...] = ("near", "irrelevant", "dissimilar")
 
 @dataclass(slots=True)
 class Thread:
-    """A conversation about one ID label, or about all of them, and how many labels are wanted from it."""
+    """A conversation about one ID label, or about all of them, and how many labels are wanted from it. begun: how often
+    it began anew, with other classes, after so many turns."""
 
     conversation: Conversation
     concerns: str | None
     goal: int
+    begun: int = 0
+
+    def begin_anew(self) -> None:
+        done = self.conversation
+        self.conversation = Conversation(done.seed, done.opening, done.room, heard=done.heard)
 
 
 @dataclass(slots=True)
@@ -56,7 +66,7 @@ class EoeSession:
     label that comes late never displaces an equal one that was there before."""
 
     asking: Asking
-    id_texts: Sequence[str]
+    classes: Sequence[tuple[str, ...]]
     settings: EoeSettings
     template: Template
     calls: list[Call] = field(default_factory=list)
@@ -75,15 +85,23 @@ class EoeSession:
                 prompt = fill(self.template, heard.text)
                 source = f"eoe:{self.settings.task}"
                 self.proposals.append(Proposal(heard.text, prompt, source, heard.call_id, thread.concerns))
+            if thread.conversation.over and thread.concerns is None and thread.begun < len(self.classes):
+                thread.begin_anew()
 
     def _request(self, thread: Thread, count: int) -> Request:
         """The opening, or the follow-up; that of far serves near as well, where the paper has none."""
         task = self.settings.task
         later = "fine-outliers-more" if task == "fine-grained" else "far-outliers-more"
-        prompt = later if thread.conversation.history else OPENING[task]
+        turns = math.ceil(thread.goal / self.settings.per_turn / len(self.classes))
+        done = thread.conversation
+        if thread.concerns is None and len(self.classes) > 1 and len(done.history) + done.forgotten >= turns:
+            thread.begin_anew()
+        begins = not thread.conversation.history
+        thread.begun += begins
+        classes = self.classes[(thread.begun - 1) % len(self.classes)]
         label, kind = thread.concerns or "", self.settings.kind
-        slots: dict[str, Slot] = {"label": label, "classes": tuple(self.id_texts), "kind": kind, "count": count}
-        return thread.conversation.request(prompt, slots)
+        slots: dict[str, Slot] = {"label": label, "classes": classes, "kind": kind, "count": count}
+        return thread.conversation.request(OPENING[task] if begins else later, slots)
 
 
 def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
@@ -94,8 +112,10 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     """
     clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
     id_texts = world.parent.id_texts
-    threads = open_threads(id_texts, settings)
-    session = EoeSession(asking, id_texts, settings, template_for(settings.template, world.parent))
+    room = asking.room("reasoner")
+    threads = open_threads(id_texts, settings, room)
+    template = id_template(settings.template, world.parent, "eoe")
+    session = EoeSession(asking, portions(id_texts, room), settings, template)
     goal = threads[0].goal
     for asked in range(0, goal, settings.per_turn):
         session.ask([(thread, goal - asked) for thread in threads])
@@ -113,7 +133,8 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
         "task": settings.task,
         "labels_nominal": goal * len(threads),
         "labels_effective": len(kept),
-        "conversations": len(threads),
+        "conversations": sum(thread.begun for thread in threads),
+        "turns_forgotten": sum(thread.conversation.forgotten for thread in threads),
         "calls": tally(session.calls),
         "top_up_rounds": rounds,
         "cleaning": cleaned.account(),
@@ -124,10 +145,10 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     return Learned(tuple(kept), account=account)
 
 
-def open_threads(id_texts: Sequence[str], settings: EoeSettings) -> list[Thread]:
-    if settings.task in PER_CLASS:
-        return [Thread(Conversation(settings.seed), text, settings.per_class) for text in id_texts]
-    return [Thread(Conversation(settings.seed), None, settings.total)]
+def open_threads(id_texts: Sequence[str], settings: EoeSettings, room: int | None = None) -> list[Thread]:
+    concerns = id_texts if settings.task in PER_CLASS else (None,)
+    goal = settings.per_class if settings.task in PER_CLASS else settings.total
+    return [Thread(Conversation(settings.seed, OPENING[settings.task], room), text, goal) for text in concerns]
 
 
 def shortages(threads: Sequence[Thread], kept: Sequence[Proposal]) -> list[tuple[Thread, int]]:

@@ -120,17 +120,15 @@ class HeldOut:
         }
         if len(reference) + sum(decided.values()) < FEWEST:
             return None
+        unseen = [name for name in lake or () if name not in used]
+        others = [name for name in half or lake or () if name not in used]
         sides = [True] * len(reference) + list(decided.values())
         vectors = np.concatenate([world.reference_vectors(reference), world.lake_vectors(list(decided))])
         return cls(
             vectors,
             np.array(sides, dtype=bool),
             len(reference),
-            *(
-                (None, None)
-                if lake is None or len(lake) < FEWEST_OOD
-                else map(world.lake_vectors, (lake, half or lake))
-            ),
+            *((None, None) if lake is None or len(unseen) < FEWEST_OOD else map(world.lake_vectors, (unseen, others))),
         )
 
 

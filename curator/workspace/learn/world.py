@@ -109,6 +109,8 @@ class LedgerWorld:
         return vectors
 
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
+        if not self._places:
+            return [[] for _ in vectors]
         door = image_neighbours(self.context, self.database, self.parent.encoder_id)
         found = door.search(vectors, k, allow=self._places.__contains__)
         return [[(item.id, item.cosine) for item in row] for row in found]
