@@ -24,7 +24,8 @@ Percentage: TypeAlias = Annotated[float, Range(0, 100, "percent")]
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
-    """A list of images: its name, which is also its folder in the data folder, and how many images it holds."""
+    """A list of images: its name, which is also its folder in the data folder, and how many images it holds, 0
+    where no source says."""
 
     name: Name
     title: Name

@@ -110,8 +110,9 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
 
 
 def _expected(protocol: Protocol | None) -> dict[str, int]:
-    """How many images each list of a protocol holds, by the name of its set."""
-    return {"id": protocol.id.images, **{item.name: item.images for item in protocol.ood}} if protocol else {}
+    """How many images each list of a protocol holds, by the name of its set; none of one that does not say (0)."""
+    lists = {"id": protocol.id, **{item.name: item for item in protocol.ood}} if protocol else {}
+    return {name: item.images for name, item in lists.items() if item.images}
 
 
 def _check(request: EvaluationRequest, id_sources: SourceNames, names: list[str]) -> None:
@@ -167,7 +168,8 @@ def _in_folder(item: ImageList, data: Path | None) -> SourceNames:
 def _missing_list(item: ImageList, data: Path | None, *, is_id: bool) -> str:
     where = f"looked for {expanded(data) / item.name} (or .tar, .parquet)" if data else "no `data` was given"
     given = "`id_sources` SRC" if is_id else f"`ood_sources` {item.name}=SRC"
-    return f"list {item.name}: {item.title}, {item.images} images; {where}; or give {given}"
+    count = f", {item.images} images" if item.images else ""
+    return f"list {item.name}: {item.title}{count}; {where}; or give {given}"
 
 
 def _missing_weights(context: Context, *, offline: bool) -> list[str]:
