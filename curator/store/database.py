@@ -27,6 +27,9 @@ CLOSED = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
+# The form of new ledgers, and with them of snapshots: DuckDB clients from 1.3 on open the file and read every view,
+# those from 1.4 on also attach it under any name (tried: 1.3.2, 1.4.4, 1.5.0). A ledger keeps the form it was begun in.
+STORAGE = "v1.2.0"
 # The file itself stays open to `copy … to` in spite of all that, under its own path and that of its log: DuckDB always
 # allows what is attached. Without a file system there is no way left to write it, nor to spill to disk.
 SEALS = (
@@ -93,7 +96,7 @@ class Database:
     @classmethod
     def _connect(cls, path: Path | str, *, read_only: bool, memory_limit: str | None = None) -> Database:
         # Spilling goes beside the file; without one it would go into the folder that the user is in.
-        config: dict[str, str | bool | int | float | list[str]] = {**CLOSED}
+        config: dict[str, str | bool | int | float | list[str]] = {**CLOSED, "storage_compatibility_version": STORAGE}
         if str(path) == ":memory:":
             config["temp_directory"] = ""
         if memory_limit is not None:

@@ -14,11 +14,11 @@ with ruled as (
             else coalesce(policy_class.min_id_score, policy.min_id_score)
         end as min_id_score
     from query_table(scored_relation) as scored
-    left join policy on policy.policy_id = scored.policy_id
-    left join policy_class
+    left join main.policy on policy.policy_id = scored.policy_id
+    left join main.policy_class
         on policy_class.policy_id = scored.policy_id
         and policy_class.id_label = scored.id_label
-    left join policy_night
+    left join main.policy_night
         on policy_night.policy_id = scored.policy_id
         and policy_night.night_run_id = scored.night_run_id
         and policy_night.id_label = coalesce(policy_class.id_label, -1)

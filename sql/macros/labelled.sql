@@ -5,19 +5,19 @@ create or replace macro labelled(scored_relation) as table
 select
     judged.*,
     nullif(judged.min_log_odds, '-infinity') as cut,
-    shown_name(image_name.name, image_name.margin) as name,
+    main.shown_name(image_name.name, image_name.margin) as name,
     image_name.margin as name_margin,
     id_label.text as top_id,
     judged.id_cosine as top_id_cosine,
     negative_label.text as top_negative,
     judged.negative_cosine as top_negative_cosine
-from judged(scored_relation) as judged
-left join label as id_label
+from main.judged(scored_relation) as judged
+left join main.label as id_label
     on id_label.bank_digest = judged.bank_digest
     and id_label.label_index = judged.id_label
-left join label as negative_label
+left join main.label as negative_label
     on negative_label.bank_digest = judged.bank_digest
     and negative_label.label_index = judged.negative_label
-left join image_name
+left join main.image_name
     on image_name.image_id = judged.image_id
     and image_name.encoder_id = judged.encoder_id;

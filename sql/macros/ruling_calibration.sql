@@ -4,8 +4,8 @@ create or replace macro ruling_calibration(of_policy, of_encoder, of_bank, of_me
     of_policy,
     (
         select arg_max(calibration.calibration_id, (run.run_number, calibration.calibration_id))
-        from calibration
-        join run using (run_id)
+        from main.calibration
+        join main.run using (run_id)
         where calibration.encoder_id = of_encoder
             and calibration.bank_digest = of_bank
             and calibration.method_id = of_method

@@ -1,12 +1,12 @@
 -- The policy that rules for each encoder, bank and method: the one chosen or calibrated last, or else the default.
 create or replace macro ruling_policies() as table
 select policy.*
-from policy
-left join run using (run_id)
+from main.policy
+left join main.run using (run_id)
 left join (
     select selection.policy_id, max(chosen_by.run_number) as run_number
     from main.selection
-    left join run as chosen_by using (run_id)
+    left join main.run as chosen_by using (run_id)
     group by selection.policy_id
 ) as chosen using (policy_id)
 qualify row_number() over (

@@ -12,12 +12,12 @@ select
         run.run_id,
         {'last_to_go': -coalesce(gone.run_number, 'infinity'::double), 'first_to_come': run.run_number}
     ) as night_run_id
-from location
-join source_object
+from main.location
+join main.source_object
     on source_object.object_uri = location.object_uri
     and source_object.role = location.role
-join run on run.run_id = location.run_id
-left join run as gone on gone.run_id = source_object.gone_run_id
+join main.run on run.run_id = location.run_id
+left join main.run as gone on gone.run_id = source_object.gone_run_id
 where location.role = 'lake'
     and location.image_id is not null
 group by location.image_id;

@@ -15,6 +15,6 @@ select
     policy.by_class as policy_by_class,
     policy.calibration_id
 from main.selection
-left join bank on bank.bank_digest = selection.bank_digest
-left join policy on policy.policy_id = selection.policy_id
+left join main.bank on bank.bank_digest = selection.bank_digest
+left join main.policy on policy.policy_id = selection.policy_id
 where selection.selection_number = (select max(newest.selection_number) from main.selection as newest);

@@ -12,6 +12,6 @@ select
     location.run_id,
     run.started_at as scanned_at,
     run.run_number
-from present_locations() as location
-left join run on run.run_id = location.run_id
+from main.present_locations() as location
+left join main.run on run.run_id = location.run_id
 where location.role = 'lake';

@@ -18,7 +18,7 @@ select
     first_location.source_label,
     first_location.first_seen,
     first_location.first_run_id
-from image
+from main.image
 join (
     select
         image_id,

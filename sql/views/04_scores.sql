@@ -12,7 +12,7 @@ with scored as (
         selection.policy_id,
         selection.policy_name
     from report.images as images
-    join score using (image_id)
+    join main.score using (image_id)
     join report.selection as selection using (encoder_id, bank_digest, method_id)
 )
 
@@ -44,4 +44,4 @@ select
     bank_version,
     method_id,
     policy_name
-from labelled('scored');
+from main.labelled('scored');

@@ -10,10 +10,10 @@ select
     reject.image_id,
     reject.run_id,
     run.started_at as scanned_at
-from reject
-left join source_object
+from main.reject
+left join main.source_object
     on source_object.object_uri = reject.object_uri
     and source_object.role = reject.role
-left join run on run.run_id = reject.run_id
+left join main.run on run.run_id = reject.run_id
 where reject.role = 'lake'
     and source_object.gone_run_id is null;

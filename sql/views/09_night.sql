@@ -9,7 +9,7 @@ with listed as (
         sum(objects_unchanged) as objects_unchanged,
         sum(objects_gone) as objects_gone,
         sum(bytes_listed) as bytes_listed
-    from listing
+    from main.listing
     where role = 'lake'
     group by run_id
 ),
@@ -24,7 +24,7 @@ done as (
         sum(decoded_count) as decoded,
         sum(decode_seconds) as decode_seconds,
         sum(encode_seconds) as encode_seconds
-    from shard
+    from main.shard
     where role = 'lake'
     group by run_id
 ),
@@ -58,7 +58,7 @@ select
     date_diff('millisecond', run.started_at, run.finished_at) / 1000.0 as seconds,
     done.decode_seconds,
     done.encode_seconds
-from run
+from main.run
 join listed on listed.run_id = run.run_id
 left join done on done.run_id = run.run_id
 left join judged on judged.run_id = run.run_id

@@ -2,7 +2,7 @@
 create or replace view report.accounting as
 with present as (
     select object_uri, role, data_count
-    from source_object
+    from main.source_object
     where role = 'lake' and gone_run_id is null
 )
 

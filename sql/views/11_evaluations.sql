@@ -29,15 +29,15 @@ select
     evaluation.positive as headline_positive,
     figure.bank_digest,
     evaluation.encoder_id
-from evaluation_metric as figure
-join evaluation on evaluation.run_id = figure.run_id
-left join run on run.run_id = figure.run_id
-left join bank on bank.bank_digest = figure.bank_digest
-left join evaluation_set
+from main.evaluation_metric as figure
+join main.evaluation on evaluation.run_id = figure.run_id
+left join main.run on run.run_id = figure.run_id
+left join main.bank on bank.bank_digest = figure.bank_digest
+left join main.evaluation_set
     on evaluation_set.run_id = figure.run_id
     and evaluation_set.side = 'ood'
     and evaluation_set.name = figure.ood_name
-left join evaluation_metric as accuracy
+left join main.evaluation_metric as accuracy
     on accuracy.run_id = figure.run_id
     and accuracy.bank_digest = figure.bank_digest
     and accuracy.method_id = figure.method_id

@@ -3,7 +3,7 @@
 create or replace view report.scorings as
 with counted as (
     select encoder_id, bank_digest, method_id, count(*) as scored
-    from score
+    from main.score
     group by encoder_id, bank_digest, method_id
 )
 
@@ -21,6 +21,6 @@ select
     ruling.min_id_score,
     selection.method_id is not null as selected
 from counted
-left join ruling_policies() as ruling using (encoder_id, bank_digest, method_id)
+left join main.ruling_policies() as ruling using (encoder_id, bank_digest, method_id)
 left join report.selection as selection using (encoder_id, bank_digest, method_id)
-left join bank on bank.bank_digest = counted.bank_digest;
+left join main.bank on bank.bank_digest = counted.bank_digest;

@@ -14,7 +14,7 @@ with scored as (
         scorings.policy_name,
         score.* exclude (image_id, run_id)
     from report.images as images
-    join score using (image_id)
+    join main.score using (image_id)
     join report.scorings as scorings using (encoder_id, bank_digest, method_id)
 )
 
@@ -37,4 +37,4 @@ select
     top_negative,
     policy_name,
     source_label
-from labelled('scored');
+from main.labelled('scored');

@@ -19,4 +19,4 @@ select
     call.seconds,
     call.finished_at,
     call.run_id
-from generator_call as call;
+from main.generator_call as call;

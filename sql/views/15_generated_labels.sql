@@ -14,9 +14,9 @@ select
     evidence.call_id,
     label.bank_digest,
     label.label_index
-from label_evidence as evidence
-join label
+from main.label_evidence as evidence
+join main.label
     on label.bank_digest = evidence.bank_digest
     and label.label_index = evidence.label_index
-join bank on bank.bank_digest = evidence.bank_digest
-left join generator_call as call on call.call_id = evidence.call_id;
+join main.bank on bank.bank_digest = evidence.bank_digest
+left join main.generator_call as call on call.call_id = evidence.call_id;

@@ -11,5 +11,5 @@ select
     calibration.created_at,
     calibration.encoder_id,
     calibration.bank_digest
-from calibration
-left join bank on bank.bank_digest = calibration.bank_digest;
+from main.calibration
+left join main.bank on bank.bank_digest = calibration.bank_digest;

@@ -7,7 +7,7 @@ select
     policy.level,
     policy.by_class,
     nullif(policy.min_log_odds, '-infinity') as min_log_odds,
-    if(isinf(policy.min_log_odds), null, policy.min_id_score) as min_id_score,
+    case when not isinf(policy.min_log_odds) then policy.min_id_score end as min_id_score,
     cast(policy.provenance ->> 'n' as integer) as reference_images,
     classes.own_cuts,
     bank.name as bank_name,
@@ -21,11 +21,11 @@ select
     policy.encoder_id,
     policy.bank_digest,
     policy.provenance
-from policy
-left join bank on bank.bank_digest = policy.bank_digest
+from main.policy
+left join main.bank on bank.bank_digest = policy.bank_digest
 left join (
     select policy_id, count(*) as own_cuts
-    from policy_class
+    from main.policy_class
     group by policy_id
 ) as classes on classes.policy_id = policy.policy_id
 left join report.scorings as scorings on scorings.policy_id = policy.policy_id

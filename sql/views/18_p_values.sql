@@ -8,7 +8,7 @@ with ruling as (
         selection.bank_digest,
         selection.method_id,
         selection.policy_id,
-        ruling_calibration(
+        main.ruling_calibration(
             selection.calibration_id, selection.encoder_id, selection.bank_digest, selection.method_id
         ) as calibration_id
     from report.selection as selection
@@ -16,13 +16,13 @@ with ruling as (
 
 classes as (
     select policy_class.id_label
-    from policy_class
+    from main.policy_class
     join ruling on ruling.policy_id = policy_class.policy_id
 ),
 
 reference as (
     select coalesce(classes.id_label, -1) as category, calibration_score.log_odds, count(*) as images
-    from calibration_score
+    from main.calibration_score
     join ruling on ruling.calibration_id = calibration_score.calibration_id
     left join classes on classes.id_label = calibration_score.id_label
     group by category, calibration_score.log_odds
@@ -56,7 +56,7 @@ images as (
         ruling.bank_digest,
         ruling.calibration_id
     from report.images as images
-    join score using (image_id)
+    join main.score using (image_id)
     join ruling using (encoder_id, bank_digest, method_id)
     left join classes on classes.id_label = score.id_label
     where ruling.calibration_id is not null
@@ -77,6 +77,6 @@ asof left join steps
     on steps.category = images.category
     and images.log_odds >= steps.log_odds
 left join sizes on sizes.category = images.category
-left join label
+left join main.label
     on label.bank_digest = images.bank_digest
     and label.label_index = nullif(images.category, -1);

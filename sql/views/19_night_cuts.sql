@@ -9,11 +9,11 @@ select
     label.text as class,
     policy_night.image_count as images,
     nullif(policy_night.min_log_odds, '-infinity') as min_log_odds,
-    if(isinf(policy_night.min_log_odds), null, policy_night.min_id_score) as min_id_score,
+    case when not isinf(policy_night.min_log_odds) then policy_night.min_id_score end as min_id_score,
     policy_night.policy_id
-from policy_night
-join policy on policy.policy_id = policy_night.policy_id
-left join run on run.run_id = policy_night.night_run_id
-left join label
+from main.policy_night
+join main.policy on policy.policy_id = policy_night.policy_id
+left join main.run on run.run_id = policy_night.night_run_id
+left join main.label
     on label.bank_digest = policy.bank_digest
     and label.label_index = nullif(policy_night.id_label, -1);

@@ -6,8 +6,8 @@ select
     images.image_id,
     images.uri,
     coalesce(member.cosine, 1) as cosine,
-    represents(coalesce(member.group_id, images.image_id), images.image_id, member.cosine) as is_representative
+    main.represents(coalesce(member.group_id, images.image_id), images.image_id, member.cosine) as is_representative
 from report.images as images
-left join group_member as member
+left join main.group_member as member
     on member.image_id = images.image_id
     and member.encoder_id = (select selection.encoder_id from report.selection as selection);

@@ -5,7 +5,7 @@ select
     members.group_id,
     max(members.image_id) filter (where members.is_representative) as image_id,
     max(members.uri) filter (where members.is_representative) as uri,
-    common_name(coalesce(scores.name, 'not named yet')) as name,
+    main.common_name(coalesce(scores.name, 'not named yet')) as name,
     count(*) as images,
     count(*) filter (where scores.flagged) as flagged,
     min(scores.id_score) as min_id_score,

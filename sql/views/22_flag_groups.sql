@@ -3,7 +3,7 @@
 create or replace view report.flag_groups as
 with member as (
     select image_id, group_id, cosine
-    from group_member
+    from main.group_member
     where encoder_id = (select selection.encoder_id from report.selection as selection)
 ),
 
@@ -19,7 +19,7 @@ placed as (
         flagged.top_negative,
         flagged.first_seen,
         flagged.first_run_id,
-        represents(coalesce(member.group_id, flagged.image_id), flagged.image_id, member.cosine) as is_representative
+        main.represents(coalesce(member.group_id, flagged.image_id), flagged.image_id, member.cosine) as is_representative
     from report.flagged as flagged
     left join member on member.image_id = flagged.image_id
 ),
@@ -40,7 +40,7 @@ select
     min(placed.id_score) as min_id_score,
     avg(placed.id_score) as mean_id_score,
     avg(placed.log_odds) as mean_log_odds,
-    common_name(placed.name) as name,
+    main.common_name(placed.name) as name,
     max(placed.top_id) filter (where placed.is_representative) as top_id,
     max(placed.top_negative) filter (where placed.is_representative) as top_negative,
     min(placed.first_seen) as first_seen,

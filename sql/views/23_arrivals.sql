@@ -12,8 +12,8 @@ with scored as (
         seen.night_run_id,
         selection.policy_id,
         score.* exclude (image_id, run_id)
-    from seen_images() as seen
-    join score using (image_id)
+    from main.seen_images() as seen
+    join main.score using (image_id)
     join report.selection as selection using (encoder_id, bank_digest, method_id)
 )
 
@@ -34,5 +34,5 @@ select
     labelled.top_id_cosine,
     labelled.top_negative,
     labelled.top_negative_cosine
-from labelled('scored') as labelled
-join run on run.run_id = labelled.first_run_id;
+from main.labelled('scored') as labelled
+join main.run on run.run_id = labelled.first_run_id;

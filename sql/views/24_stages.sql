@@ -6,5 +6,5 @@ select
     stage.stage,
     stage.seconds,
     stage.seconds / nullif(date_diff('millisecond', run.started_at, run.finished_at) / 1000.0, 0) as share
-from run_stage as stage
-join run on run.run_id = stage.run_id;
+from main.run_stage as stage
+join main.run on run.run_id = stage.run_id;

@@ -12,11 +12,11 @@ select
         and baseline.baseline_number = max(baseline.baseline_number) over (partition by baseline.encoder_id),
         false
     ) as ruling
-from baseline
-left join run as night on night.run_id = baseline.night_run_id
+from main.baseline
+left join main.run as night on night.run_id = baseline.night_run_id
 left join report.selection as selection on selection.encoder_id = baseline.encoder_id
 join (
     select baseline_number, count(*) as images
-    from baseline_image
+    from main.baseline_image
     group by baseline_number
 ) as counted on counted.baseline_number = baseline.baseline_number;

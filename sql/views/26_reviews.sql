@@ -13,12 +13,12 @@ select
     review.origin,
     review.export_id,
     review.run_id
-from review
+from main.review
 left join report.images as images on images.image_id = review.image_id
 where review.decision <> 'withdrawn'
     and not exists (
         select 1
-        from review as later
+        from main.review as later
         where later.reviewer = review.reviewer
             and later.group_id is not distinct from review.group_id
             and (later.group_id is not null or later.image_id = review.image_id)

@@ -3,12 +3,12 @@
 create or replace view report.reviewed_images as
 with touching as (
     select members.image_id, members.group_id as lake_group_id, review.*
-    from review
+    from main.review
     join report.group_members as members on members.image_id = review.image_id
     where review.group_id is null
     union all
     select members.image_id, members.group_id, review.*
-    from review
+    from main.review
     join report.group_members as members on members.group_id = review.group_id
 ),
 

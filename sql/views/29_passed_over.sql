@@ -8,13 +8,13 @@ with passed as (
         listing.source as address,
         item.key as heading,
         cast(item.value as bigint) as files
-    from listing, json_each(listing.ignored) as item
+    from main.listing, json_each(listing.ignored) as item
     where listing.role = 'lake'
 
     union all
 
     select run_id, 'archive' as place, object_uri as address, heading, files
-    from passed_member
+    from main.passed_member
     where role = 'lake'
 )
 
@@ -26,5 +26,5 @@ select
     passed.heading,
     passed.files
 from passed
-join run on run.run_id = passed.run_id
+join main.run on run.run_id = passed.run_id
 where run.command = 'scan';

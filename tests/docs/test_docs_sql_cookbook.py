@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tarfile
 from pathlib import Path
 
+import duckdb
 import pytest
 from PIL import Image
 
@@ -102,6 +104,20 @@ def decide(workspace: Workspace, path: Path) -> None:
     given = [{"image_id": ids[0], "decision": "ood"}, {"image_id": ids[-1], "decision": "id"}]
     path.write_text("".join(json.dumps(line) + "\n" for line in given), encoding="utf-8")
     assert workspace.reviews.import_from(path, reviewer="ann").recorded == 2
+
+
+def test_the_snapshot_reads_alike_under_any_name_in_a_client_of_its_own(site, tmp_path):
+    path = shutil.copyfile(site.layout.snapshot, tmp_path / "copy of last night.duckdb")
+    with duckdb.connect(path, read_only=True) as opened:
+        views = opened.execute("select view_name from duckdb_views() where schema_name = 'report'").fetchall()
+        rows = {view: sorted(map(repr, opened.execute(f"from report.{view}").fetchall())) for (view,) in views}
+        form = opened.execute("select tags['storage_version'] from duckdb_databases() where not internal").fetchone()
+    assert form == ("v1.2.0+",)
+    assert len(rows) >= 29 and sum(map(bool, rows.values())) >= 25, "too few views have rows to compare"
+    with duckdb.connect() as client:
+        client.execute(f"attach '{path}' as \"a lake\" (read_only)")
+        for view, found in rows.items():
+            assert sorted(map(repr, client.execute(f'from "a lake".report.{view}').fetchall())) == found, view
 
 
 def test_there_are_recipes_and_no_sql_but_theirs():
