@@ -78,6 +78,9 @@ class ScanSection:
     max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes"), "larger images are rejected unread"] = 268_435_456
     exclude: Annotated[Texts, "names below sources to pass over: cache · *.tif · 2025/**"] = ()
     include: Annotated[Texts, "to read though excluded, hidden or in a system folder: @eaDir"] = ()
+    labels_map: Annotated[
+        str, FILE, "CSV of key,label that names the labels images came with; from the workspace; nearest: by vectors"
+    ] = ""
     max_reject_rate: Annotated[float, Range(0, 1, "of the data of a run, for one reason; 1: off"), "else exit 3"] = 0.5
     metrics_file: Annotated[str, FILE, "where each scan leaves its figures for Prometheus; from the workspace"] = ""
 
@@ -144,11 +147,12 @@ class GeneratorsSection:
     viewer: Annotated[
         str, address_such_as("reasoner", "endpoint:<model>"), "labels with images; reasoner: the same"
     ] = "reasoner"
-    painter: Annotated[str, address_such_as("features", "diffusers:<id or folder>")] = "features"
+    painter: Annotated[str, address_such_as("features", "composites", "diffusers:<id or folder>")] = "features"
     base_url: Annotated[str, SERVICE] = "http://127.0.0.1:8000/v1"
     api_key_variable: Annotated[str, VARIABLE] = "OPENAI_API_KEY"
     concurrency: Annotated[int, Range(1, 1024, "calls of an endpoint at a time")] = 4
-    batch_size: Annotated[int, Range(1, 4096, "requests that a local model takes at a time")] = 4
+    batch_size: Annotated[int, Range(1, 4096, "requests that a local language model takes at a time")] = 4
+    painter_batch_size: Annotated[int, Range(1, 4096, "pictures that a diffusion model paints at a time")] = 2
     timeout_seconds: Annotated[float, Range(0, 86_400, "seconds", above=True)] = 120.0
     retries: Annotated[int, Range(0, 100), "after a time-out, an overload or a cut connection"] = 4
     max_new_tokens: Annotated[int, Range(0, 1_000_000, "tokens of an answer; 0: by what is asked for")] = 0
@@ -156,7 +160,11 @@ class GeneratorsSection:
         4096
     )
     quantise: Annotated[Literal["none", "4bit"], "local models in four bits need bitsandbytes and a GPU"] = "none"
-    guide: Annotated[str, address_such_as("zero-shot", "transformers:<id or folder>"), "of inpainting"] = "zero-shot"
+    guide: Annotated[
+        str,
+        address_such_as("timm:resnet50.tv2_in1k", "torchvision:resnet50", "transformers:<id or folder>", "zero-shot"),
+        "of inpainting by diffusion; zero-shot is the encoder itself, which then judges what it guided",
+    ] = "timm:resnet50.tv2_in1k"
 
 
 @dataclass(frozen=True, slots=True)

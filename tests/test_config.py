@@ -98,6 +98,7 @@ SENSIBLE = {
     "scan.exclude": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},  # one item, divided by nothing
     "scan.include": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},
     "scan.metrics_file": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},
+    "scan.labels_map": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},
     "scan.max_reject_rate": {"0"},
     "ray.address": {""},
     "ray.encoders": {"0"},

@@ -12,7 +12,17 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.exit_codes import EXIT_CODES
-from curator.cli.options import Command, FiniteRange, Show, WholeRange, json_option, row_options, wait_option
+from curator.cli.options import (
+    Command,
+    FiniteRange,
+    Overrides,
+    Show,
+    WholeRange,
+    json_option,
+    labels_map_option,
+    row_options,
+    wait_option,
+)
 from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
 from curator.cli.progress import ScanProgress
 from curator.cli.rows import cell
@@ -147,6 +157,8 @@ def audit(
         f"its rules left out {sum(report.left_out['words'].to_pylist())} words, see --left-out",
         err=True,
     )
+    if report.remark:
+        say(report.remark, err=True)
     if most_same_names is not None and report.same_names > most_same_names:
         say(f"curator: more than {most_same_names} negatives name an ID label", err=True)
         sys.exit(EXIT_CODES["condition"])
@@ -232,10 +244,13 @@ def learning_options(command: Command) -> Command:
         click.option("--force", is_flag=True, help="Learn without a clear excess of OOD; keep a worse bank."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
-        click.option("--painter", metavar="ADDRESS", help="features, diffusers:ID  [default: curator.toml's]"),
+        click.option(
+            "--painter", metavar="ADDRESS", help="features, composites, diffusers:ID  [default: curator.toml's]"
+        ),
         click.option("--viewer", metavar="ADDRESS", help="of labels with images; reasoner: the same model"),
         click.option("--reasoner", metavar="ADDRESS", help="wordnet, transformers:ID, endpoint:MODEL"),
         click.option("--describer", metavar="ADDRESS", help="vocabulary, transformers:ID, endpoint:MODEL"),
+        labels_map_option,
         click.option("--reference", multiple=True, metavar="SRC", help="Images known to be ID, taken in first."),
         click.option(
             "-s", "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, before the spec's."
@@ -247,10 +262,19 @@ def learning_options(command: Command) -> Command:
 
 
 def learn(
-    app: App, /, *, system: System, name: str, settings: Sequence[str], dry_run: bool, as_json: bool, **given: Any
+    app: App,
+    /,
+    *,
+    system: System,
+    name: str,
+    settings: Sequence[str],
+    dry_run: bool,
+    as_json: bool,
+    naming: Overrides,
+    **given: Any,
 ) -> None:
     """What each of the commands does. given: the roles, the choices of the system, and keywords of `learn_bank`."""
-    workspace = app.open({f"generators.{role}": given.pop(role) for role in ROLES})
+    workspace = app.open({**naming, **{f"generators.{role}": given.pop(role) for role in ROLES}})
     own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
     asked = parsed(settings) | own
     if dry_run:

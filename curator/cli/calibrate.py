@@ -17,6 +17,7 @@ from curator.cli.options import (
     encoder_options,
     format_option,
     json_option,
+    labels_map_option,
     wait_option,
 )
 from curator.cli.output import echo_json, echo_records, echo_rows, say, say_ruling
@@ -68,6 +69,7 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
 @click.option("--name", metavar="NAME", help="Name of the policy.  [default: as keep-0.95]")
 @bank_option
 @method_option
+@labels_map_option
 @wait_option()
 @encoder_options
 @json_option
@@ -87,12 +89,13 @@ def calibrate(
     method: str | None,
     wait_seconds: float,
     as_json: bool,
+    naming: Overrides,
     encoder: Overrides,
 ) -> None:
     """Set the threshold from images that are known to be ID."""
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
-    workspace = app.open(encoder)
+    workspace = app.open({**encoder, **naming})
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(
             *sources,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -68,6 +69,18 @@ def row_options(command: Command) -> Command:
         command(*args, show=partial(echo_rows, style="json" if as_json else style, output=output), **given)
 
     return format_option(output_option(json_option(with_show)))
+
+
+def labels_map_option(command: Command) -> Command:
+    """How the labels that images came with are named. The command gets `naming`, an override of the configuration."""
+
+    @wraps(command)
+    def with_map(*args: object, labels_map: str | None, **given: object) -> None:
+        path = labels_map if labels_map in (None, "nearest") else str(Path(labels_map).absolute())
+        command(*args, naming={"scan.labels_map": path}, **given)
+
+    said = "Names of the labels images came with: CSV of key,label; nearest: by their vectors."
+    return click.option("--labels-map", metavar="FILE", help=said)(with_map)
 
 
 def column_options(command: Command) -> Command:

@@ -46,13 +46,14 @@ REASONERS = Registry(
 PAINTERS = Registry(
     "painter",
     {
+        "composites": "curator.generators.embedded.composites:CompositePainter",
         "diffusers": "curator.generators.diffusion.painter:make_painter",
         "features": "curator.generators.embedded.painter:FeaturePainter",
     },
 )
 ROLES = {"describer": DESCRIBERS, "reasoner": REASONERS, "viewer": REASONERS, "painter": PAINTERS}
 SAME = "reasoner"  # as the address of the viewer: one model for both
-EMBEDDED = ("vocabulary", "wordnet", "features")  # one of each role; they need the surroundings only
+EMBEDDED = ("vocabulary", "wordnet", "features", "composites")  # they need the surroundings only
 
 
 @dataclass(frozen=True, slots=True)

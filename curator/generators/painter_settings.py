@@ -9,6 +9,8 @@ from typing import Annotated, TypeAlias
 from curator.errors import UsageError
 from curator.ranges import Place, Range, read_table
 
+ZERO_SHOT = "zero-shot"  # the guide that is the encoder itself, which also judges what was painted
+
 
 @dataclass(frozen=True, slots=True)
 class DrawSettings:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from curator.banks.text_cache import TextCache
 from curator.types import Encoder, Vectors
+
+if TYPE_CHECKING:
+    from curator.generators.requests import Picture
 
 
 def no_images() -> Vectors:
@@ -20,8 +24,9 @@ class Surroundings:
     """The space that generators live in. Vectors are unit norm float32.
 
     encoder: a function, so that nothing is loaded before it is needed. id_texts: (C,), id_vectors: (C, d).
-    image_vectors: a sample of the lake's images (n, d), perhaps none; id_image_vectors: of images known or taken to be
-    ID (m, d), with `id_image_labels()` (m,) the index of each one's ID label.
+    image_vectors: a sample of the lake's images (n, d), perhaps none; image_pictures: the same to look at.
+    id_image_vectors: of images known or taken to be ID (m, d), with `id_image_labels()` (m,) the index of each one's ID
+    label.
     """
 
     encoder: Callable[[], Encoder]
@@ -30,6 +35,7 @@ class Surroundings:
     id_texts: tuple[str, ...]
     id_vectors: Vectors
     image_vectors: Callable[[], Vectors] = field(default=no_images)
+    image_pictures: Callable[[], Sequence[Picture]] = field(default=tuple)
     id_image_vectors: Callable[[], Vectors] = field(default=no_images)
     id_image_labels: Callable[[], np.ndarray] = field(default=lambda: np.zeros(0, dtype=np.int64))
     template: str = "The nice {}."

@@ -48,7 +48,8 @@ MODE = Choice(get_args(Mode), "Learn and freeze, or score as it learns.")
 class System:
     """A published system that makes banks. help: of `curator bank <name>`. choices: settings with an option there.
 
-    from_lake: whether it takes images of the lake for OOD and learns from them.
+    from_lake: whether it takes images of the lake for OOD and learns from them. by_class: whether it learns from ID
+    images by the ID label of each.
     settings_class, learning: `package.module:attribute` of a SystemSettings, and of what `learn` calls.
     """
 
@@ -57,6 +58,7 @@ class System:
     learning: str
     help: str
     from_lake: bool = False
+    by_class: bool = False
     choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @property

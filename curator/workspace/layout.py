@@ -85,6 +85,11 @@ class Layout:
         return self.root / "cache" / "text"
 
     @property
+    def painted_cache(self) -> Path:
+        """Vectors of pictures that painters made, a folder an encoder."""
+        return self.root / "cache" / "painted"
+
+    @property
     def resaved(self) -> Path:
         """Vectors of images that evaluations saved alike, a folder an encoder."""
         return self.root / "cache" / "resaved"

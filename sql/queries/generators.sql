@@ -79,6 +79,25 @@ where label.bank_digest = $bank_digest
     and list_contains($label_indexes::integer[], label.label_index)
 order by label.label_index;
 
+-- name: count_reference_labels
+-- What reference images came with, and how many images: a label, or of loose files the folder.
+select
+    location.kind,
+    location.source_label,
+    case when location.kind = 'file' then regexp_replace(location.uri, '[^/]*$', '') else '' end as folder,
+    count(distinct location.image_id) as images
+from present_locations() as location
+where location.role = 'reference' and location.image_id is not null
+group by all
+order by folder, location.source_label nulls first, location.kind;
+
+-- name: list_reference_sources
+-- What was taken in as a reference.
+select distinct source
+from listing
+where role = 'reference'
+order by source;
+
 -- name: list_image_places
 -- Where the bytes of some images lie, and how many pixels and bytes they have; the first place of each.
 select

@@ -62,7 +62,7 @@ FLOORS: Mapping[str, Floors] = {
         {"judge", "layout", "logs", "looking", "mishaps", "names"},
         {"config_file", "context", "lock", "makefile", "outputs", "stored"},
         {"create", "session"},
-        {"keep", "look"},
+        {"keep", "look", "reference_labels"},
         {"scan"},
         {"calibrate", "evaluate", "learn", "night"},
         {"reader", "review"},

@@ -54,7 +54,8 @@ def scanned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def painted_once(scanned_once: Path, models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with what SynOOD made of it in one go: pictures one by one, so that they are the same to the byte."""
     root = shutil.copytree(scanned_once, tmp_path_factory.mktemp("painted") / "workspace")
-    overrides = {"generators.painter": models["inpaint"], "generators.batch_size": 1}
+    overrides = {"generators.painter": models["inpaint"], "generators.guide": "zero-shot"}
+    overrides |= {"generators.painter_batch_size": 1}
     Workspace.open(root, overrides=overrides).learn_bank("synood", "synood", settings=SMALL)
     return Path(root)
 
@@ -74,6 +75,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def folder(scanned_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the workspace. One request at a time, so that pictures are the same to the byte."""
     monkeypatch.setenv("CURATOR_GENERATORS_BATCH_SIZE", "1")
+    monkeypatch.setenv("CURATOR_GENERATORS_PAINTER_BATCH_SIZE", "1")
+    monkeypatch.setenv("CURATOR_GENERATORS_GUIDE", "zero-shot")
     monkeypatch.setenv("CURATOR_GENERATORS_MAX_NEW_TOKENS", "24")
     return Path(shutil.copytree(scanned_once, tmp_path / "workspace"))
 

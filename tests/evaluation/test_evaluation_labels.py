@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from curator.errors import ConfigError
-from curator.evaluation.labels import id_label_accuracy, label_of, read_label_map
+from curator.evaluation.labels import LabelMap, id_label_accuracy, label_of, match_labels, read_label_map
 
 
 def test_label_of_a_loose_file_is_its_folder():
@@ -51,3 +51,24 @@ def test_accuracy_counts_only_images_whose_label_the_bank_has():
     labels = ["sea horse", "missile", "Missile"]  # two names of one class, as on ImageNet-1k
     assert id_label_accuracy([0, 1, 2, 0, 1], ["Sea_Horse", "missile", "MISSILE", "missile", "tram"], labels) == (3, 4)
     assert id_label_accuracy([0], [None], labels) == (0, 0)
+
+
+def test_labels_are_matched_by_map_by_name_and_by_the_nouns_of_a_wordnet_id():
+    id_labels = ("tench", "sea horse", "machine crane", "snow bird")
+    names = LabelMap({"n03126707": "machine crane", "class 4": "snow_bird"})
+    came = ["n01440764", "Sea_Horse", "n03126707", "class 4", "n02099601", "cat", "n99999999"]
+    assert match_labels(came, id_labels, names) == {
+        "n01440764": 0, "Sea_Horse": 1, "n03126707": 2, "class 4": 3,
+    }  # fmt: skip
+
+
+def test_names_that_stand_for_two_wordnet_ids_are_told_apart_by_a_map_alone():
+    bird, machine = "n02012849", "n03126707"
+    assert match_labels([bird], ["crane"], LabelMap()) == {bird: 0}
+    with pytest.raises(ConfigError, match=f"{bird} and {machine} are both 'crane' in WordNet") as caught:
+        match_labels([machine, bird], ["crane"], LabelMap())
+    assert "n02012849,crane" in caught.value.hint
+    with pytest.raises(ConfigError, match="n04008634 is 'projectile' and 'missile'"):
+        match_labels(["n04008634"], ["missile", "projectile"], LabelMap())
+    apart = LabelMap({bird: "crane", machine: "derrick"})
+    assert match_labels([bird, machine], ["crane", "derrick"], apart) == {bird: 0, machine: 1}

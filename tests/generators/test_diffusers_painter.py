@@ -62,7 +62,9 @@ def paint(folders, surroundings):
     made = []
 
     def make(name, **options):
-        chosen = GeneratorOptions(**{"device": "cpu", "batch_size": 1, "offline": True, **options})
+        chosen = GeneratorOptions(
+            **{"device": "cpu", "painter_batch_size": 1, "offline": True, "guide": "zero-shot", **options}
+        )
         made.append(make_generator("painter", f"diffusers:{folders.get(name, name)}", chosen, surroundings))
         return made[-1]
 
@@ -137,7 +139,7 @@ def test_a_batch_is_painted_at_once_and_changes_no_image_to_speak_of(paint, monk
     requests = [inpaint(), inpaint("sea"), inpaint(seed=8)]
     alone = replies_of(paint("inpaint"), requests)
     sizes = []
-    painter = paint("inpaint", batch_size=2)
+    painter = paint("inpaint", painter_batch_size=2)
     in_batches = type(painter)._inpaint
     monkeypatch.setattr(
         type(painter), "_inpaint", lambda self, *given: (sizes.append(len(given[1])), in_batches(self, *given))[1]
@@ -152,13 +154,15 @@ def test_a_batch_is_painted_at_once_and_changes_no_image_to_speak_of(paint, monk
 
 def test_requests_of_other_settings_are_painted_apart_and_keep_their_positions(paint):
     requests = [inpaint(), inpaint(size=64), inpaint("sea")]
-    found = list(paint("inpaint", batch_size=4).replies(requests, allow=always))
+    found = list(paint("inpaint", painter_batch_size=4).replies(requests, allow=always))
     assert [(reply.position, reply.facts["width"]) for reply in found] == [(0, 32), (2, 32), (1, 64)]
 
 
 def test_a_spent_budget_stops_before_the_next_request(paint):
     left = [True, True, False]
-    found = list(paint("inpaint", batch_size=2).replies([inpaint(seed=n) for n in range(5)], allow=lambda: left.pop(0)))
+    found = list(
+        paint("inpaint", painter_batch_size=2).replies([inpaint(seed=n) for n in range(5)], allow=lambda: left.pop(0))
+    )
     assert [reply.position for reply in found] == [0, 1]
     assert left == [], "asked once for each request that was started, and once in vain"
 
@@ -195,7 +199,7 @@ def test_faults_of_one_picture_leave_the_others(paint):
     broken = picture("broken", data=b"no image")
     shown = [(broken,), (Picture("gone", gone),), (picture(),), (), (Picture("changed", changed),)]
     requests = [inpaint(pictures=pictures) for pictures in shown]
-    found = {reply.position: reply for reply in paint("inpaint", batch_size=5).replies(requests, allow=always)}
+    found = {reply.position: reply for reply in paint("inpaint", painter_batch_size=5).replies(requests, allow=always)}
     assert {position: (reply.fault is None, reply.final) for position, reply in found.items()} == {
         0: (False, True), 1: (False, False), 2: (True, False), 3: (False, True), 4: (False, False),
     }  # fmt: skip
@@ -204,7 +208,7 @@ def test_faults_of_one_picture_leave_the_others(paint):
 
 def test_the_revision_names_checkpoint_and_guide(paint, surroundings, folders, tmp_path):
     revision = paint("inpaint").revision
-    assert revision == paint("inpaint", batch_size=3, device="auto").revision
+    assert revision == paint("inpaint", painter_batch_size=3, device="auto").revision
     copy = tiny.pipeline_folder(tmp_path / "copy")
     (copy / "README.md").write_text("about it")
     assert paint(copy).revision == revision

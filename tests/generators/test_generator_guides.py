@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
 import transformers
 from PIL import Image
 
@@ -13,7 +17,7 @@ from curator.decode.fitting import fit
 from curator.encoders import EncoderOptions, load_encoder
 from curator.encoders.mini.tower import PREPROCESS
 from curator.errors import EncoderError, GeneratorError, UsageError
-from curator.generators.diffusion.guide_address import guide_revision, split_guide
+from curator.generators.diffusion.guide_address import guide_revision, model_of, split_guide
 from curator.generators.diffusion.guides import Fitting, make_guide, read_fitting
 from curator.generators.surroundings import Surroundings
 from curator.types import Preprocess
@@ -109,7 +113,7 @@ def test_an_encoder_without_gradients_is_refused(tmp_path):
     assert "transformers:" in caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["", "zero-shot:x", "transformers:", "resnet50"])
+@pytest.mark.parametrize("address", ["", "zero-shot:x", "transformers:", "timm:", "torchvision:", "resnet50"])
 def test_an_unknown_guide_is_a_usage_error(address):
     with pytest.raises(UsageError, match="there is no guide"):
         split_guide(address)
@@ -129,6 +133,69 @@ def test_a_classifier_of_transformers_sees_what_its_own_processor_shows_it(photo
     torch.testing.assert_close(found.detach(), expected, atol=2e-3, rtol=0)
     (gradient,) = torch.autograd.grad(found.logsumexp(1).sum(), images)
     assert float(gradient.abs().max()) > 0
+
+
+@pytest.mark.parametrize("kind", ["timm", "transformers"])
+def test_a_classifier_of_timm_sees_what_timm_shows_it(photograph, encoders, tmp_path, kind):
+    folder = tiny.timm_folder(tmp_path / "timm")
+    if kind == "transformers":  # its wrapper takes the form that timm's repositories on the hub have
+        config = json.loads((folder / "config.json").read_text())
+        del config["model_args"]
+        (folder / "config.json").write_text(json.dumps(config))
+    guide = make_guide(f"{kind}:{folder}", surroundings_of(encoders["float32"], tmp_path), device=CPU, offline=True)
+    images = as_tensor(photograph).requires_grad_()
+    found = guide.logits(images)
+    assert guide.class_count == found.shape[1] == 1000
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    shown = timm.data.create_transform(**timm.data.resolve_data_config(model=model))
+    with torch.no_grad():
+        expected = model(shown(photograph)[None])
+    torch.testing.assert_close(found.detach(), expected, atol=2e-3, rtol=2e-3)
+    (gradient,) = torch.autograd.grad(found.logsumexp(1).sum(), images)
+    assert float(gradient.abs().max()) > 0
+    assert model_of(*split_guide("timm:resnet50.tv2_in1k")) == "timm/resnet50.tv2_in1k"
+
+
+def test_a_guide_of_timm_opens_no_pickle_and_wants_classes(encoders, tmp_path):
+    around = surroundings_of(encoders["float32"], tmp_path)
+    folder = tiny.timm_folder(tmp_path / "backbone", num_classes=0)
+    with pytest.raises(GeneratorError, match="it has no classes"):
+        make_guide(f"timm:{folder}", around, device=CPU, offline=True)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(GeneratorError, match=r"holds no model\.safetensors"):
+        make_guide(f"timm:{folder}", around, device=CPU, offline=True)
+
+
+def test_a_classifier_of_torchvision_sees_what_its_weights_say(photograph, encoders, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    around = surroundings_of(encoders["float32"], tmp_path)
+    address = "torchvision:squeezenet1_1@IMAGENET1K_V1"
+    with pytest.raises(GeneratorError, match=r"squeezenet1_1-.*\.pth is not there, and offline mode"):
+        make_guide(address, around, device=CPU, offline=True)
+    weights = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+    module = tiny.seeded(torchvision.models.squeezenet1_1)
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(module.state_dict(), tmp_path / "checkpoints" / weights.url.rpartition("/")[2])
+    guide = make_guide(address, around, device=CPU, offline=True)
+    found = guide.logits(as_tensor(photograph))
+    assert guide.class_count == found.shape[1] == 1000
+    with torch.no_grad():
+        torch.testing.assert_close(found, module(weights.transforms()(photograph)[None]), atol=2e-3, rtol=2e-3)
+    assert len(guide_revision(address, around, offline=True)) == 8
+    assert guide_revision("torchvision:resnet50", around, offline=True) == guide_revision(
+        "torchvision:resnet50@IMAGENET1K_V2", around, offline=True
+    ), "the newest are the default"
+    for unknown in ("torchvision:resnet5", "torchvision:resnet50@IMAGENET1K_V9"):
+        with pytest.raises(GeneratorError, match="no such model or weights"):
+            make_guide(unknown, around, device=CPU, offline=True)
+
+
+def test_a_guide_that_is_not_there_names_the_one_that_needs_no_weights(encoders, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    around = surroundings_of(encoders["float32"], tmp_path)
+    with pytest.raises(GeneratorError, match="offline mode forbids") as caught:
+        make_guide("timm:nothing.of_this_name", around, device=CPU, offline=True)
+    assert 'generators.guide = "zero-shot"' in caught.value.hint
 
 
 def test_a_model_without_a_classifier_is_refused(encoders, tmp_path):

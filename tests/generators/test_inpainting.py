@@ -94,13 +94,13 @@ def test_the_stock_pipeline_and_the_loop_written_out_agree_bit_for_bit(pipelines
 
 def test_it_is_what_the_stock_pipeline_does_with_an_image_and_a_white_mask(pipelines, inpainters, tasks):
     model, pipeline = inpainters["pndm"].latents, pipelines["pndm"]
-    z = model.encode(tasks[0].image, 32, seeded(1))
+    z = model.encode([tasks[0].image], 32, [seeded(1)])
     noised = model.noise(z, torch.randn(1, 4, 16, 16, generator=seeded(2)), model.first_timestep(SMALL))
     shown = pipeline.image_processor.preprocess(tasks[0].image, height=32, width=32)
     # a constant image in a strided layout: the tiny autoencoder magnifies rounding, as its groups are of one channel
     masked = pipeline._encode_vae_image(shown * 0, generator=seeded(3))
     assert torch.equal(
-        model.encode_nothing(32, seeded(3)), pipeline._encode_vae_image(torch.zeros(1, 3, 32, 32), seeded(3))
+        model.encode_nothing(32, [seeded(3)]), pipeline._encode_vae_image(torch.zeros(1, 3, 32, 32), seeded(3))
     )
     found = model.denoise(noised, PROMPTS[:1], SMALL, image_latents=z, masked_latents=masked)
     stock = pipeline(
@@ -157,8 +157,8 @@ def test_the_image_of_the_last_pass_is_returned_and_its_own_gradient_moves_nothi
 def follow(painter, task, settings):
     """The images of all passes of one task, written out as in the reference."""
     model, generator = painter.latents, seeded(task.seed)
-    z = model.encode(task.image, settings.size, generator)
-    masked = model.encode_nothing(settings.size, generator)
+    z = model.encode([task.image], settings.size, [generator])
+    masked = model.encode_nothing(settings.size, [generator])
     noise = torch.randn(z.shape, generator=generator)
     images = []
     for _ in range(settings.passes):
@@ -183,6 +183,16 @@ def test_a_batch_and_its_order_change_no_image(inpainters, tasks):
             difference = np.array(found.image, dtype=int) - np.array(one.image, dtype=int)
             assert np.abs(difference).max() <= 1
             assert found.losses == pytest.approx(one.losses, rel=1e-4)
+
+
+def test_a_batch_is_encoded_decoded_and_judged_at_once(inpainters, tasks, monkeypatch):
+    seen = {"encode": [], "decode": []}
+    vae = inpainters["ddim"].latents.pipeline.vae
+    for name, sizes in seen.items():
+        run = getattr(vae, name)
+        monkeypatch.setattr(vae, name, lambda x, run=run, sizes=sizes: (sizes.append(len(x)), run(x))[1])
+    inpainters["ddim"].paint(tasks, replace(SMALL, passes=2))
+    assert seen == {"encode": [3, 1], "decode": [3, 3]}, "the empty image is encoded once"
 
 
 def test_the_context_the_seed_and_the_image_all_matter(inpainters, tasks):

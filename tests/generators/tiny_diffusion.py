@@ -79,6 +79,15 @@ def pipeline_folder(folder: Path, *, scheduler: str = "pndm", inpainting: bool =
     return folder
 
 
+def timm_folder(folder: Path, **given: Any) -> Path:
+    """A ResNet of timm, as timm's repositories on the hub hold theirs."""
+    import timm
+    from timm.models import save_for_hf
+
+    save_for_hf(seeded(lambda: timm.create_model("test_resnet", **given), 5), folder, safe_serialization=True)
+    return folder
+
+
 def classifier_folder(folder: Path, *, classes: int = 5) -> Path:
     """A ResNet for images of 32 px out of 36, with transformers' processor for it."""
     config = transformers.ResNetConfig(

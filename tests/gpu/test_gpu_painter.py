@@ -41,7 +41,8 @@ def paint(folders, tmp_path_factory):
         encoder = load_encoder(EncoderOptions("mini", device=device, dtype="float32"))
         vectors = encoder.encode_texts(list(LABELS))
         around = Surroundings(lambda: encoder, encoder.encoder_id, cache, LABELS, vectors)
-        options = GeneratorOptions(device=device, dtype=dtype, batch_size=batch_size, offline=True)
+        own = {"painter_batch_size": batch_size, "guide": "zero-shot", "offline": True}
+        options = GeneratorOptions(device=device, dtype=dtype, **own)
         painter = make_generator("painter", f"diffusers:{folders[name]}", options, around)
         replies = sorted(painter.replies(requests, allow=lambda: True), key=lambda reply: reply.position)
         painter.close()

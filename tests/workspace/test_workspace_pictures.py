@@ -243,7 +243,7 @@ def test_a_painter_goes_on_as_well(opened, root, tmp_path):
         tiny_diffusion.pipeline_folder(tmp_path / "painter"),
         tiny_diffusion.classifier_folder(tmp_path / "guide"),
     )
-    workspace = opened(painter=f"diffusers:{folders[0]}", guide=f"transformers:{folders[1]}", batch_size=2)
+    workspace = opened(painter=f"diffusers:{folders[0]}", guide=f"transformers:{folders[1]}", painter_batch_size=2)
     (root / "known" / "red" / "0.png").unlink()
     small = {"size": 32, "steps": 4, "passes": 1, "projection_epochs": 1, "tuning_epochs": 1}
     with tiny_diffusion.one_thread():

@@ -51,18 +51,16 @@ class Inpainter:
     loss: GuideLoss
 
     def paint(self, tasks: Sequence[Task], settings: InpaintSettings) -> list[Inpainted]:
-        """One painting for each task, in order. The images are denoised together and judged one by one."""
+        """One painting for each task, in order; all are encoded, denoised, decoded and judged together."""
         model, size = self.latents, settings.size
         model.check_size(size)
         timestep = model.first_timestep(settings)
         generators = [seeded(task.seed) for task in tasks]
-        drawn = list(zip(tasks, generators, strict=True))
-        z = torch.cat([model.encode(task.image, size, generator) for task, generator in drawn])  # (n, 4, h, w)
-        masked = torch.cat([model.encode_nothing(size, generator) for generator in generators])
+        z = model.encode([task.image for task in tasks], size, generators)  # (n, 4, h, w)
+        masked = model.encode_nothing(size, generators)
         noise = torch.cat([torch.randn(z[:1].shape, generator=generator) for generator in generators]).to(z.device)
 
-        losses: list[list[float]] = [[] for _ in tasks]
-        images: list[Tensor] = []
+        judged: list[Judgement] = []
         for number in range(settings.passes):
             painted = model.denoise(
                 model.noise(z, noise, timestep),
@@ -71,19 +69,14 @@ class Inpainter:
                 image_latents=z,
                 masked_latents=masked,
             )
-            last = number == settings.passes - 1
-            judged = [self._judge(row, with_gradient=not last) for row in torch.split(painted / model.scaling, 1)]
-            for found, history in zip(judged, losses, strict=True):
-                history.append(found.loss)
-            if last:
-                images = [found.image for found in judged]
-            else:
-                noise = moved(noise, torch.cat([found.gradient for found in judged]), settings.learning_rate)
+            judged.append(self._judge(painted / model.scaling, with_gradient=number < settings.passes - 1))
+            noise = moved(noise, judged[-1].gradient, settings.learning_rate)
+        histories = zip(*(found.losses for found in judged), strict=True)
         return [
-            Inpainted(to_image(image), tuple(history), unsafe=model.is_unsafe(image))
+            Inpainted(to_image(image), history, unsafe=model.is_unsafe(image))
             if bool(image.isfinite().all())
-            else Inpainted(None, tuple(history))
-            for image, history in zip(images, losses, strict=True)
+            else Inpainted(None, history)
+            for image, history in zip(torch.split(judged[-1].images, 1), histories, strict=True)
         ]
 
     def facts(self, settings: InpaintSettings) -> dict[str, object]:
@@ -97,21 +90,23 @@ class Inpainter:
         }
 
     def _judge(self, unscaled: Tensor, *, with_gradient: bool) -> Judgement:
-        """unscaled: (1, 4, h, w), z_0 / scaling of one image: the gradient is that of the decoder's input."""
+        """unscaled: (n, 4, h, w), z_0 / scaling: the gradient is that of the decoder's input. Each image's is its own,
+        as losses are summed and no layer mixes images."""
         with torch.set_grad_enabled(with_gradient):
             leaf = unscaled.detach().requires_grad_(with_gradient)
-            image = self.latents.decode(leaf)
-            loss = self.loss(self.guide.logits(image)).sum()
-            gradient = torch.autograd.grad(loss, leaf)[0] if with_gradient else torch.zeros_like(leaf)
-        return Judgement(image.detach(), float(loss.detach()), gradient)
+            images = self.latents.decode(leaf)
+            losses = self.loss(self.guide.logits(images))
+            gradient = torch.autograd.grad(losses.sum(), leaf)[0] if with_gradient else torch.zeros_like(leaf)
+        return Judgement(images.detach(), tuple(losses.detach().tolist()), gradient)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """image: (1, 3, H, W) in [0, 1]; gradient: (1, 4, h, w) of the loss to the decoder's input, zeros if not wanted."""
+    """images: (n, 3, H, W) in [0, 1]; losses: (n,); gradient: (n, 4, h, w) of their sum to the decoder's input, zeros
+    if not wanted."""
 
-    image: Tensor
-    loss: float
+    images: Tensor
+    losses: tuple[float, ...]
     gradient: Tensor
 
 

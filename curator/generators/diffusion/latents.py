@@ -4,8 +4,8 @@ The denoising is the stock pipeline's own, called with latents that are already 
 schedulers which take such latents as they are: those of the Euler kind multiply them by `init_noise_sigma` (14.6), and
 models of flow matching noise and pack latents in other ways. Both are refused rather than painted wrongly.
 
-The autoencoder works in float32 and one image at a time: gradients pass through its decoder, which overflows in float16
-for some checkpoints, and the memory for them (gigabytes an image at 512 px) must not grow with the batch.
+The autoencoder works in float32: gradients pass through its decoder, which overflows in float16 for some checkpoints.
+Their memory, gigabytes an image at 512 px, grows with the batch, which is why a painter has a batch size of its own.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ class StableDiffusionLatents:
             raise UsageError(f"inpaint: size is {size}", hint=f"a multiple of {self.pipeline.vae_scale_factor}")
 
     @torch.no_grad()
-    def encode(self, image: Image.Image, size: int, generator: torch.Generator) -> Tensor:
-        """z, (1, 4, h, w), a sample of the encoder's distribution; the image is resized to a square."""
-        pixels = self.pipeline.image_processor.preprocess(image, height=size, width=size)
-        return self._encode(pixels, generator)
+    def encode(self, images: Sequence[Image.Image], size: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """z, (n, 4, h, w), samples of the encoder's distributions; images are resized to a square."""
+        pixels = self.pipeline.image_processor.preprocess(list(images), height=size, width=size)
+        return self._encode(pixels, generators)
 
     @torch.no_grad()
-    def encode_nothing(self, size: int, generator: torch.Generator) -> Tensor:
-        """The latents of an image of which everything is to be repainted: of mid-grey, (1, 4, h, w)."""
-        return self._encode(torch.zeros(1, 3, size, size), generator)
+    def encode_nothing(self, size: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """The latents of images of which everything is to be repainted: of mid-grey, (n, 4, h, w)."""
+        return self._encode(torch.zeros(1, 3, size, size), generators)
 
     def first_timestep(self, settings: InpaintSettings) -> int:
         """t0, at which the denoising sets in: 601 with PNDM and 551 with DDIM for 20 steps at strength 0.6."""
@@ -137,7 +137,9 @@ class StableDiffusionLatents:
         _, flags = self.pipeline.run_safety_checker(checked, self.device, self.pipeline.unet.dtype)
         return any(flags or ())
 
-    def _encode(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def _encode(self, pixels: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """pixels: (n, 3, H, W), or (1, 3, H, W) of which every generator draws a sample."""
         spread = self.pipeline.vae.encode(pixels.to(self.device, torch.float32)).latent_dist
-        sample: Tensor = spread.sample(generator) * self.scaling
+        drawn = [torch.randn(spread.mean[:1].shape, generator=generator) for generator in generators]
+        sample: Tensor = (spread.mean + spread.std * torch.cat(drawn).to(self.device)) * self.scaling
         return sample

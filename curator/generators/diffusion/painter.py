@@ -1,8 +1,8 @@
 """The painter on diffusion models: `draw` makes an image of a text, `inpaint` makes an image hard to place (SynOOD).
 
-Requests that share prompt and settings are painted together, `batch_size` at a time. What is random belongs to each
-request alone, so an image does not depend on the others of its batch but for the last bits of sums, which kernels add
-up in another order for another shape: with batch_size 1 a machine gives the same bytes always.
+Requests that share prompt and settings are painted together, `painter_batch_size` at a time. What is random belongs to
+each request alone, so an image does not depend on the others of its batch but for the last bits of sums, which kernels
+add up in another order for another shape: with painter_batch_size 1 a machine gives the same bytes always.
 
 The weights load with the first request. One pipeline is held at a time: going from one task to the other loads anew.
 """
@@ -59,7 +59,8 @@ class DiffusersPainter:
     """See `curator.generators.requests.Generator`.
 
     `revision` covers the checkpoint and the guide, with its encoder and ID labels: with another guide `inpaint` gives
-    other images. `draw` does not look at the guide, but one painter has one revision.
+    other images. `draw` does not look at the guide, but one painter has one revision. Where the guide is not there the
+    revision says so: `draw` works, and `inpaint` tells what is missing.
     """
 
     def __init__(self, rest: str, options: GeneratorOptions, surroundings: Surroundings) -> None:
@@ -75,11 +76,14 @@ class DiffusersPainter:
     def revision(self) -> str:
         offline = self._options.offline
         files = revision_of(self._rest, address=self.model, marker=PIPELINE_MARKER, offline=offline)
-        return f"{files}+{guide_revision(self._options.guide, self._surroundings, offline=offline)}"
+        try:
+            return f"{files}+{guide_revision(self._options.guide, self._surroundings, offline=offline)}"
+        except GeneratorError:
+            return f"{files}+unguided"
 
     def replies(self, requests: Sequence[Request], *, allow: Callable[[], bool]) -> Iterator[Reply]:
         """Raises UsageError for a prompt or setting that cannot be, before anything is painted."""
-        for settings, batch in in_batches(requests, self._options.batch_size):
+        for settings, batch in in_batches(requests, self._options.painter_batch_size):
             allowed = list(takewhile(lambda _: allow(), batch))
             if allowed:
                 yield from self._answer(settings, allowed)
@@ -194,7 +198,7 @@ def _one_line_faults(model: str, count: int) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise GeneratorError(
             f"{model}: the GPU has too little memory to paint {count} at once",
-            hint="lower batch_size of the generators, or paint smaller",
+            hint="lower generators.painter_batch_size, or paint smaller",
         ) from error
     except EncoderError as error:
         raise GeneratorError(f"{model}: {error.message}", hint=error.hint) from error

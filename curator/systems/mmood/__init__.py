@@ -10,6 +10,7 @@ SYSTEM = System(
     "mmood",
     settings_class="curator.systems.mmood.settings:MmoodSettings",
     learning="curator.systems.mmood.learn:learn_mmood",
+    by_class=True,
     choices={
         "branch": Choice(get_args(Branch), "Which outliers.  [default: mix]"),
         "mix": Choice(get_args(Mix), "What mix mixes half and half."),

@@ -16,6 +16,7 @@ Not taken over: ratios sorted as strings, labels in the order of a hash, an answ
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from curator.banks.audit import nearest
 from curator.banks.prompts import lines_of
 from curator.errors import BankError
 from curator.generators.asking import Asking, Call
+from curator.generators.painter_settings import ZERO_SHOT
 from curator.generators.prompts import Prompt, load_prompt
 from curator.generators.requests import Picture, Request
 from curator.methods.kernels.cosines import on_grid
@@ -151,6 +153,8 @@ def paint_all(
     calls = paint(asking, [(pictures[place], contexts[place]) for place in with_context], settings)
     account["contexts"] = {**tally(asked), "without": len(photos) - len(with_context)}
     account["painted"] = tally(calls)
+    guides = Counter(str(call.facts.get("guide", ZERO_SHOT)) for call in calls if call.status == "answered")
+    account["guides"] = dict(guides)
     done = [(place, call) for place, call in zip(with_context, calls, strict=True) if call.status == "answered"]
     if not done:
         raise nothing_left("synood", [*asked, *calls])

@@ -32,6 +32,7 @@ from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
 from curator.workspace.judge.policies import bank_label, record_policy, scored_by
 from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.judge.shortage import shortage
+from curator.workspace.reference_labels import look_at_labels
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
@@ -212,6 +213,8 @@ def reference_scores(
     else:
         address = address or context.config.scan.bank
         bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
+    if role == "reference":
+        look_at_labels(context, database, bank)
     scorer = context.scorer(bank, method, database=database)
     score_stored(ledger, scorer, context.layout.vectors(scorer.bank.encoder_id))
     scoring = scored_by(scorer.bank, scorer.method)

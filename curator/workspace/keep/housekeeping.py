@@ -141,12 +141,10 @@ def _indexes(layout: Layout, config: Config, references: References) -> Iterator
 
 def _texts(layout: Layout, _: Config, references: References) -> Iterator[Path]:
     """Of encoders that the ledger does not know. One that is not in use yet may be building its first bank."""
-    cache = TextCache(layout.text_cache)
-    wanted = {cache.encoder_folder(encoder_id) for encoder_id in references.encoder_ids}
-    if references.knows_encoder:
-        for folder in _folders(layout.text_cache):
-            if folder not in wanted and not _is_young(folder):
-                yield folder
+    for root in (layout.text_cache, layout.painted_cache):
+        wanted = {TextCache(root).encoder_folder(encoder_id) for encoder_id in references.encoder_ids}
+        if references.knows_encoder:
+            yield from (folder for folder in _folders(root) if folder not in wanted and not _is_young(folder))
 
 
 def _resaved(layout: Layout, _: Config, references: References) -> Iterator[Path]:
@@ -167,7 +165,7 @@ KINDS: tuple[tuple[str, str, Find], ...] = (
     ("temporary", "half-written files of killed runs", _temporary),
     ("indexes", "indexes that no search opens as the workspace is configured", _indexes),
     ("exports", "exports to URLs that were cut off: they would begin anew", _exports),
-    ("texts", "text embeddings of encoders that are not in use", _texts),
+    ("texts", "embeddings of texts and paintings, of encoders that are not in use", _texts),
     ("resaved", "vectors of images saved alike for evaluations, of encoders that are not in use", _resaved),
 )
 

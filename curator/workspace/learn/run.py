@@ -35,6 +35,7 @@ from curator.workspace.learn.guard import (
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
+from curator.workspace.reference_labels import require_labels
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import take_in
@@ -140,6 +141,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         if parent is None:
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
         world = LedgerWorld(context, database, parent)
+        _require_classes(world, spec)
         _look_for_excess(world, spec, settings, request.force)
         asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated), world.role_behind)
         try:
@@ -171,8 +173,11 @@ def _learn(
     world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
 ) -> LearnSummary:
     context = world.context
+    _require_classes(world, spec)
     excess = _look_for_excess(world, spec, settings, force)
     learned = _ask(world, ledger, spec, settings, budget)
+    if spec.made_by.by_class:
+        learned = replace(learned, account={**learned.account, "reference": world.reference_labels.account})
     if excess is not None:
         learned = replace(learned, account={**learned.account, "lake": excess.share.as_json()})
     bank = assemble(spec, settings, world.parent, learned, world.encode)
@@ -202,6 +207,12 @@ def _learn(
         online=online,
         seconds=0.0,
     )
+
+
+def _require_classes(world: LedgerWorld, spec: SystemSpec) -> None:
+    """Raises UsageError for a system that learns by class where the labels of the reference name no class."""
+    if spec.made_by.by_class:
+        require_labels(world.reference_labels, spec.system)
 
 
 def _look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettings, force: bool) -> Excess | None:

@@ -10,15 +10,10 @@ from threading import Lock
 
 import numpy as np
 import pyarrow as pa
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
-from curator.banks.wordnet.lexicon import word_key
-from curator.decode import DecodeFailure
-from curator.errors import GeneratorError, UsageError
-from curator.evaluation.labels import label_of
+from curator.errors import UsageError
 from curator.generators import GeneratorOptions, make_generator, role_behind
 from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
@@ -32,8 +27,10 @@ from curator.systems.world import IdImage, LakeSample, Suspects
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import read_rows
 from curator.workspace.context import Context
+from curator.workspace.learn.paintings import painting_vectors
 from curator.workspace.look.neighbours import image_neighbours
 from curator.workspace.look.pictures import find_places, read_found
+from curator.workspace.reference_labels import ReferenceLabels, reference_labels
 
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
 
@@ -139,6 +136,10 @@ class LedgerWorld:
         return tuple(image for image in self.id_images if image.image_id in self._reference_places)
 
     @cached_property
+    def reference_labels(self) -> ReferenceLabels:
+        return reference_labels(self.context, self.database, self.parent)
+
+    @cached_property
     def id_images(self) -> tuple[IdImage, ...]:
         """The reference, and the images of the lake that reviewers decided are ID: by the label that they came with, or
         else the nearest; a reference image whose own label is no ID label is left out."""
@@ -147,15 +148,13 @@ class LedgerWorld:
         if not ids:
             return ()
         nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
-        known = {word_key(text): place for place, text in enumerate(self.parent.id_texts)}
+        labels = self.reference_labels
         with self.database.incoming(wanted=pa.table({"image_id": pa.array(ids, pa.string())})):
             facts = self.database.rows("list_image_places")  # of images that are still there, by id
-        labels = {row["image_id"]: label_of(row["uri"], row["source_label"] or None, row["kind"]) for row in facts}
-        usable = any(word_key(labels[name] or "") in known for name in ids if name not in decided)
         found = []
         for row, guess in zip(facts, nearest.tolist(), strict=True):
-            own = known.get(word_key(labels[row["image_id"]] or ""))
-            if own is not None or not usable or row["image_id"] in decided:
+            own = labels.place_of(row["uri"], row["source_label"] or None, row["kind"])
+            if own is not None or not labels.places or row["image_id"] in decided:
                 pixels, size = row["width"] * row["height"], row["byte_size"]
                 found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size))
         return tuple(found)
@@ -166,7 +165,7 @@ class LedgerWorld:
 
     # Pictures, texts, generators
 
-    def picture(self, image_id: str, vector: Vectors) -> Picture:
+    def picture(self, image_id: str, vector: Vectors | None) -> Picture:
         with self._finding:
             if image_id not in self._found:
                 self._to_find.append(image_id)
@@ -186,21 +185,9 @@ class LedgerWorld:
         return Picture(content_id(data), lambda: data, vector, decode=self.context.looker.picture)
 
     def painted_vectors(self, asking: Asking, calls: Sequence[Call]) -> Vectors:
-        found = [self._vectors_in(asking.artefact(call), call.artefact or "") for call in calls]
-        return np.concatenate([self.parent.vectors[:0], *found])
-
-    def _vectors_in(self, data: bytes, artefact: str) -> Vectors:
-        """The artefact itself, or a picture through the encoder. Raises GeneratorError for one that is neither."""
-        try:
-            if artefact.endswith(".safetensors"):
-                vectors: Vectors = load(data)["vectors"]
-                return vectors
-            pixels = self.context.looker.square(data, self.encoder.preprocess)
-        except (SafetensorError, KeyError) as fault:
-            raise GeneratorError(f"generated/{artefact}: holds no vectors: {fault}") from fault
-        except DecodeFailure as failure:
-            raise GeneratorError(f"generated/{artefact}: {failure.reason}: {failure.detail}") from failure
-        return self.encoder.encode_images(pixels[None])
+        by_name = {call.artefact or "": call for call in calls}
+        names = [call.artefact or "" for call in calls]
+        return painting_vectors(self.context, names, lambda name: asking.artefact(by_name[name]))
 
     @cached_property
     def text_cache(self) -> TextCache:
@@ -227,6 +214,7 @@ class LedgerWorld:
             id_texts=self.parent.id_texts,
             id_vectors=self.parent.id_vectors,
             image_vectors=lambda: self.lake_vectors(sorted(self._places)[:SURROUNDING_IMAGES]),
+            image_pictures=lambda: [self.picture(name, None) for name in sorted(self._places)[:SURROUNDING_IMAGES]],
             id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
             id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
         )

@@ -18,6 +18,7 @@ from curator.banks.storage import load_bank
 from curator.banks.wordnet import load_wordnet
 from curator.decode import DecodeFailure
 from curator.errors import BankError
+from curator.generators.painter_settings import ZERO_SHOT
 from curator.methods.kernels.cosines import on_grid
 from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
 from curator.store import Database
@@ -69,7 +70,8 @@ class AuditReport:
     """The doubts as rows, one for each label and reason, and their sums: distinct labels in doubt of how many.
 
     `same_names` are the negatives that are equal or synonymous to an ID label. `min_cosine` is from where a negative
-    is near an ID label. `left_out`: a row for each rule of the spec that left words out.
+    is near an ID label. `left_out`: a row for each rule of the spec that left words out. `remark`: what else is
+    doubtful of how the bank was made; empty where nothing is.
     """
 
     bank: str
@@ -81,6 +83,7 @@ class AuditReport:
     same_names: int
     table: pa.Table
     left_out: pa.Table
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,19 @@ def report_audit(context: Context, address: str, *, min_cosine: float | None) ->
         same_names=audit.count("negative", "equal", "synonym"),
         table=_doubt_table(audit),
         left_out=_left_out_table(bank),
+        remark=_guide_remark(bank),
+    )
+
+
+def _guide_remark(bank: Bank) -> str:
+    """Where the encoder guided a painter and judges what it painted."""
+    guides = bank.lineage.get("account", {}).get("guides", {})
+    own = guides.get(ZERO_SHOT, 0)
+    if not own:
+        return ""
+    return (
+        f"{own} of {sum(guides.values())} paintings were guided by the encoder ({ZERO_SHOT}), which also scores by the "
+        "bank: they show where it is in doubt, not where it errs; a painter with another guide is independent"
     )
 
 
