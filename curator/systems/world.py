@@ -56,7 +56,7 @@ class LakeSample:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IdImage:
     """A reference image. id_label: the index of its ID label. pixels: width times height."""
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from curator.errors import VectorFault
 from curator.types import Vectors
-from curator.vectors.shards import ShardInfo, id_bytes, id_texts, read_info
+from curator.vectors.shards import ShardInfo, id_bytes, id_texts, read_info, verify_shard
 
 Positions = NDArray[np.int64]
 BLOCK_ROWS = 8192
@@ -65,14 +65,18 @@ class ImageCollection:
     """The images of one encoder: its vector files in a folder, named without `.safetensors`.
 
     Keeps 16 bytes an image once ids are asked for, and otherwise only the heads of the files. Raises VectorFault for a
-    file that is missing or damaged, or whose dimension or encoder is not that of the others.
+    file that is missing or damaged, or whose dimension or encoder is not that of the others. verified: a file is read
+    whole for its checksum before the first of its vectors is given, as whoever keeps what comes of them must have it.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], dimension: int, *, name: str = "images") -> None:
+    def __init__(
+        self, folder: Path, files: Sequence[str], dimension: int, *, name: str = "images", verified: bool = False
+    ) -> None:
         self.folder = folder
         self.files = tuple(files)
         self.dimension = dimension
         self.name = name
+        self._unverified = set(range(len(self.files))) if verified else set[int]()
         self._vectors_of = lru_cache(maxsize=_OPEN_FILES)(self._map_vectors)
 
     def __len__(self) -> int:
@@ -102,10 +106,17 @@ class ImageCollection:
         return _sortable(self._ids[positions])
 
     def positions_of(self, ids: Collection[str]) -> Positions:
+        found = self.places_of([image_id for image_id in ids if len(image_id) == 32])
+        return np.sort(found[found >= 0])
+
+    def places_of(self, ids: Sequence[str]) -> Positions:
+        """Positions of image ids, in their order; -1 for one that the collection does not have."""
         known, order = self._sorted_ids
-        wanted = _sortable(id_bytes([image_id for image_id in ids if len(image_id) == 32]))
+        if not len(known):
+            return np.full(len(ids), -1, np.int64)
+        wanted = _sortable(id_bytes(ids))
         places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        return np.sort(order[places[known[places] == wanted]]) if len(known) else np.zeros(0, np.int64)
+        return np.where(known[places] == wanted, order[places], -1)
 
     def _by_member(self, positions: Positions) -> Iterator[tuple[int, NDArray[np.intp], Positions]]:
         """For each member touched: its index, which of `positions` it holds, and their rows in it."""
@@ -117,6 +128,9 @@ class ImageCollection:
                 yield index, places, positions[places] - (self._ends[index] - self._infos[index].count)
 
     def _map_vectors(self, member: int) -> NDArray[np.float16]:
+        if member in self._unverified:
+            verify_shard(self._infos[member].path)
+            self._unverified.discard(member)
         return self._infos[member].map_vectors()
 
     @cached_property

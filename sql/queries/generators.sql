@@ -117,15 +117,50 @@ join present_locations() as location using (image_id)
 qualify row_number() over (partition by image.image_id order by location.uri, location.role) = 1
 order by image.image_id;
 
--- name: list_lake_vectors
--- Where the vectors of the images that are in the lake now lie, by file and row, and when each arrived.
-select vector.vector_file, vector.row_index, vector.image_id, run.run_number, min(images.uri) as uri
+-- name: list_lake_sample
+-- The images that are in the lake now and have a vector, the first so many by id.
+select vector.image_id
 from vector
-join report.images as images on images.image_id = vector.image_id
+where vector.encoder_id = $encoder_id
+    and vector.image_id in (select image_id from present_locations() where role = 'lake')
+order by vector.image_id
+limit $most;
+
+-- name: list_lake_arrivals
+-- All of these images as they arrived: by run, then by address.
+select vector.image_id
+from vector
+join (
+    select image_id, min(uri) as uri
+    from present_locations()
+    where role = 'lake' and image_id is not null
+    group by image_id
+) as first_location on first_location.image_id = vector.image_id
 join run on run.run_id = vector.run_id
 where vector.encoder_id = $encoder_id
-group by all
-order by vector.vector_file, vector.row_index;
+order by run.run_number, first_location.uri;
+
+-- name: list_id_images
+-- Address, label and size of the reference images that have a vector and of those in `wanted`, by id; the first place of
+-- each.
+select
+    image.image_id,
+    image.width::bigint * image.height as pixels,
+    image.byte_size,
+    location.uri,
+    location.kind,
+    coalesce(location.source_label, '') as source_label,
+    bool_or(location.role = 'reference') over (partition by image.image_id) as is_reference
+from image
+join present_locations() as location using (image_id)
+where image.image_id in (
+    select image_id from present_locations() where role = 'reference'
+    union all
+    select image_id from incoming_wanted
+)
+    and image.image_id in (select image_id from vector where encoder_id = $encoder_id)
+qualify row_number() over (partition by image.image_id order by location.uri, location.role) = 1
+order by image.image_id;
 
 -- name: list_banks_of_pictures
 -- The banks that show one of these files.

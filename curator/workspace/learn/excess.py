@@ -12,7 +12,7 @@ that lie farthest from it whatever the parent says of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 from curator.errors import BankRefused
 from curator.policy.conformal import p_values
 from curator.policy.prevalence import CLEAR, OodShare, ood_share
+from curator.systems.stream import batches
 from curator.systems.world import Suspects
+from curator.types import Vectors
+from curator.workspace.learn.stored import ROWS
 from curator.workspace.learn.world import LedgerWorld
 
 KEPT_FROM = 0.5  # p-value from which an image counts as ID: it scores as well as the better half of the reference
@@ -56,8 +59,8 @@ def find_excess(world: LedgerWorld, most: int) -> Excess:
     reference = [image.image_id for image in world.reference_images]
     skipped = {*reference, *(name for name, is_id in decided.items() if is_id)}
     names = [name for name in world.sample_ids(most) if name not in skipped]
-    against = np.sort(_log_odds(world, world.reference_vectors(reference)))
-    log_odds = _log_odds(world, world.lake_vectors(names))
+    against = np.sort(_log_odds(world, world.reference_vectors, reference))
+    log_odds = _log_odds(world, world.lake_vectors, names)
     known = {name for name in names if decided.get(name) is False}
     share = ood_share(against, log_odds, known=len(known))
     rows = np.array([learnt_from(name) for name in names], dtype=bool)
@@ -123,11 +126,18 @@ def _farthest(world: LedgerWorld, names: Sequence[str], count: int, reference: S
     """At most `count` of the images, those with the smallest mean cosine to their nearest reference images first."""
     if count <= 0 or not names:
         return []
-    cosines = world.lake_vectors(names) @ world.reference_vectors(reference).T  # (n, r)
-    k = min(NEAREST, len(reference))
-    near = np.partition(cosines, -k, axis=1)[:, -k:].mean(axis=1)
-    return [names[place] for place in np.argsort(near, kind="stable")[:count].tolist()]
+    k, found = min(NEAREST, len(reference)), []
+    for some in batches(names, ROWS):
+        vectors, near = world.lake_vectors(some), np.full((len(some), k), -np.inf, dtype=np.float32)
+        for others in batches(reference, ROWS):
+            cosines = np.concatenate([near, vectors @ world.reference_vectors(others).T], axis=1)
+            near = np.partition(cosines, -k, axis=1)[:, -k:]
+        found.append(near.mean(axis=1))
+    return [names[place] for place in np.argsort(np.concatenate(found), kind="stable")[:count].tolist()]
 
 
-def _log_odds(world: LedgerWorld, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    return world.base_scorer.score(vectors)[0].log_odds if len(vectors) else np.zeros(0)
+def _log_odds(
+    world: LedgerWorld, vectors_of: Callable[[Sequence[str]], Vectors], names: Sequence[str]
+) -> NDArray[np.float64]:
+    parts = (world.base_scorer.score(vectors_of(some))[0].log_odds for some in batches(names, ROWS))
+    return np.concatenate([np.zeros(0), *parts])

@@ -37,9 +37,10 @@ from curator.methods.maths import Scores
 from curator.metrics import auroc
 from curator.policy import calibrate, default_policy
 from curator.store import Database
-from curator.types import Bank, Vectors
+from curator.types import Bank
 from curator.workspace.judge.policies import scored_by
 from curator.workspace.judge.ruling import Cuts
+from curator.workspace.learn.stored import Rows, score_rows
 from curator.workspace.learn.world import LedgerWorld
 
 KEEP = 0.95  # for methods without a natural cut
@@ -102,11 +103,11 @@ class HeldOut:
     of them are reference images. lake: (m, d), of images that look OOD; None where nothing is judged by them. half:
     (k, d), of all images of the half of the lake that they are from, where there is a lake."""
 
-    vectors: Vectors
+    vectors: Rows
     is_id: NDArray[np.bool_]
     reference: int
-    lake: Vectors | None
-    half: Vectors | None = None
+    lake: Rows | None
+    half: Rows | None = None
 
     @classmethod
     def of(
@@ -123,12 +124,11 @@ class HeldOut:
         unseen = [name for name in lake or () if name not in used]
         others = [name for name in half or lake or () if name not in used]
         sides = [True] * len(reference) + list(decided.values())
-        vectors = np.concatenate([world.reference_vectors(reference), world.lake_vectors(list(decided))])
         return cls(
-            vectors,
+            world.images([*reference, *decided]),
             np.array(sides, dtype=bool),
             len(reference),
-            *((None, None) if lake is None or len(unseen) < FEWEST_OOD else map(world.lake_vectors, (unseen, others))),
+            *((None, None) if lake is None or len(unseen) < FEWEST_OOD else map(world.images, (unseen, others))),
         )
 
 
@@ -210,7 +210,11 @@ def guard_figures(
     """The comparison. previous_method: by which the bank before is scored, where that is another one."""
     now = resolve_method(world.context.method_spec(method), bank)
     before = resolve_method(world.context.method_spec(previous_method or method), previous)
-    scored = [BankScorer(side, [by]).score(judged.vectors)[0] for side, by in ((previous, before), (bank, now))]
+    device = world.context.config.encoder.device
+    scored = [
+        score_rows(BankScorer(side, [by], device=device), judged.vectors)
+        for side, by in ((previous, before), (bank, now))
+    ]
     old, new = (table.log_odds for table in scored)
     known = old[: judged.reference] if judged.reference else old[judged.is_id]
     common = ruling_cut(world.database, previous, before, known)
@@ -228,7 +232,7 @@ def guard_figures(
     if judged.lake is not None and judged.half is not None:
         inside = (old[judged.is_id], new[judged.is_id])
         far, half = (
-            [log_odds(side, by, images) for side, by in ((previous, before), (bank, now))]
+            [log_odds(side, by, images, device) for side, by in ((previous, before), (bank, now))]
             for images in (judged.lake, judged.half)
         )
         lakes = [*far]
@@ -299,6 +303,6 @@ def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores)
         return calibrate(held_out, keep=KEEP).min_log_odds
 
 
-def log_odds(bank: Bank, method: Method, vectors: Vectors) -> Scores:
+def log_odds(bank: Bank, method: Method, images: Rows, device: str = "cpu") -> Scores:
     """(n,) of the method on the bank."""
-    return BankScorer(bank, [method]).score(vectors)[0].log_odds
+    return score_rows(BankScorer(bank, [method], device=device), images).log_odds

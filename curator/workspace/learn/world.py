@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from itertools import groupby
 from threading import Lock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
@@ -25,13 +26,15 @@ from curator.store import Database
 from curator.systems.cleaning import Cleaner, CleaningRules
 from curator.systems.world import IdImage, LakeSample, Suspects
 from curator.types import Bank, Encoder, Vectors
-from curator.vectors import read_rows
+from curator.vectors import ImageCollection
 from curator.workspace.context import Context
 from curator.workspace.learn.paintings import painting_vectors
+from curator.workspace.learn.stored import ROWS, StoredImages, blocks
 from curator.workspace.look.neighbours import image_neighbours
 from curator.workspace.look.pictures import find_places, read_found
 from curator.workspace.reference_labels import ReferenceLabels, reference_labels
 
+ALL = 2**62  # more images than there are
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
 
 
@@ -54,23 +57,33 @@ class LedgerWorld:
     # Images of the lake
 
     @cached_property
-    def _places(self) -> dict[str, tuple[str, int]]:
-        """Where the vectors of the lake's images lie, as the images arrived: by run, then by address."""
-        rows = self.database.rows("list_lake_vectors", encoder_id=self.parent.encoder_id)
-        rows.sort(key=lambda row: (row["run_number"], row["uri"]))
-        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
+    def stored(self) -> ImageCollection:
+        """All vectors of the encoder, of files that are checked when they are first read."""
+        files = self.database.table("list_vector_files", encoder_id=self.parent.encoder_id)["vector_file"].to_pylist()
+        folder = self.context.layout.vectors(self.parent.encoder_id)
+        return ImageCollection(folder, files, self.parent.vectors.shape[1], verified=True)
 
-    @property
+    @cached_property
     def arrival_order(self) -> tuple[str, ...]:
-        if not self._places:
-            raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
-        return tuple(self._places)
+        return tuple(self._ids_of("list_lake_arrivals"))
 
     def sample_ids(self, most: int) -> list[str]:
-        return sorted(self.arrival_order)[: most or None]
+        return self._ids_of("list_lake_sample", most=most or ALL)
+
+    def _ids_of(self, query: str, **parameters: object) -> list[str]:
+        found: list[str] = self.database.table(query, encoder_id=self.parent.encoder_id, **parameters)[
+            "image_id"
+        ].to_pylist()
+        if not found:
+            raise UsageError("the lake holds no images to learn from", hint="run `curator scan SOURCE` first")
+        return found
+
+    def images(self, image_ids: Sequence[str]) -> StoredImages:
+        """Their vectors, read as they are asked for."""
+        return StoredImages(self.stored, image_ids)
 
     def lake_vectors(self, image_ids: Sequence[str]) -> Vectors:
-        return self.vectors_of(image_ids, self._places)
+        return self.images(image_ids)[:]
 
     def look_up(self, image_ids: Sequence[str]) -> LakeSample:
         vectors = self.lake_vectors(image_ids)
@@ -79,7 +92,8 @@ class LedgerWorld:
 
     @property
     def has_lake(self) -> bool:
-        return bool(self._places)
+        query = self.database.table("list_lake_sample", encoder_id=self.parent.encoder_id, most=1)
+        return bool(query.num_rows)
 
     @cached_property
     def base_scorer(self) -> BankScorer:
@@ -93,75 +107,73 @@ class LedgerWorld:
         method = resolve_method(self.context.method_spec(configured), self.parent)
         return "neglabel" if method.needs.of_reference else configured
 
-    def vectors_of(self, image_ids: Sequence[str], places: Mapping[str, tuple[str, int]]) -> Vectors:
-        """The stored vectors of images, (n, d), in this order."""
-        wanted = sorted((places[image_id], place) for place, image_id in enumerate(image_ids))
-        vectors = np.zeros((len(image_ids), self.parent.vectors.shape[1]), dtype=np.float32)
-        folder = self.context.layout.vectors(self.parent.encoder_id)
-        for name, group in groupby(wanted, key=lambda item: item[0][0]):
-            rows = list(group)
-            vectors[[place for _, place in rows]] = read_rows(
-                folder / f"{name}.safetensors", [at[1] for at, _ in rows], verified=True
-            )
-        return vectors
-
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
-        if not self._places:
+        if not self.has_lake:
             return [[] for _ in vectors]
         door = image_neighbours(self.context, self.database, self.parent.encoder_id)
-        found = door.search(vectors, k, allow=self._places.__contains__)
+        present = np.zeros(len(door.collection), dtype=bool)
+        present[door.collection.positions_of(self.sample_ids(0))] = True
+        found = door.search(vectors, k, allow=present)
         return [[(item.id, item.cosine) for item in row] for row in found]
 
     # Images of the reference
 
     @cached_property
-    def _reference_places(self) -> dict[str, tuple[str, int]]:
-        rows = self.database.rows("list_reference_vectors", encoder_id=self.parent.encoder_id)
-        return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
-
-    @cached_property
     def decisions(self) -> Mapping[str, bool]:
         """By image of the lake, whether reviewers decided that it is ID; those that are OOD are there as False."""
-        rows = self.database.rows("list_reviewed_images")
         sides = {"id": True, "ood": False}
-        return {
-            row["image_id"]: sides[row["decision"]]
-            for row in rows
-            if row["decision"] in sides and row["image_id"] in self._places
-        }
+        rows = [row for row in self.database.rows("list_reviewed_images") if row["decision"] in sides]
+        places = self.stored.places_of([row["image_id"] for row in rows]).tolist()
+        return {row["image_id"]: sides[row["decision"]] for row, place in zip(rows, places, strict=True) if place >= 0}
 
     @property
     def reference_images(self) -> tuple[IdImage, ...]:
         """Of `id_images` those that came as a reference."""
-        return tuple(image for image in self.id_images if image.image_id in self._reference_places)
+        return self._known[1]
 
     @cached_property
     def reference_labels(self) -> ReferenceLabels:
         return reference_labels(self.context, self.database, self.parent)
 
-    @cached_property
+    @property
     def id_images(self) -> tuple[IdImage, ...]:
         """The reference, and the images of the lake that reviewers decided are ID: by the label that they came with, or
         else the nearest; a reference image whose own label is no ID label is left out."""
-        decided = {name for name, is_id in self.decisions.items() if is_id}
-        ids = sorted({*self._reference_places, *decided})
-        if not ids:
-            return ()
-        nearest = exact_cosines(on_grid(self.reference_vectors(ids)), on_grid(self.parent.id_vectors)).argmax(axis=1)
-        labels = self.reference_labels
-        with self.database.incoming(wanted=pa.table({"image_id": pa.array(ids, pa.string())})):
-            facts = self.database.rows("list_image_places")  # of images that are still there, by id
-        found = []
-        for row, guess in zip(facts, nearest.tolist(), strict=True):
-            own = labels.place_of(row["uri"], row["source_label"] or None, row["kind"])
-            if own is not None or not labels.places or row["image_id"] in decided:
-                pixels, size = row["width"] * row["height"], row["byte_size"]
-                found.append(IdImage(row["image_id"], guess if own is None else own, pixels, size))
-        return tuple(found)
+        return self._known[0]
+
+    @cached_property
+    def _known(self) -> tuple[tuple[IdImage, ...], tuple[IdImage, ...]]:
+        """The images of `id_images`, and of `reference_images`."""
+        decided = pa.array([name for name, is_id in self.decisions.items() if is_id], pa.string())
+        with self.database.incoming(wanted=pa.table({"image_id": decided})):
+            facts = self.database.table("list_id_images", encoder_id=self.parent.encoder_id)
+        own, is_decided = self._own_labels(facts), pc.is_in(facts["image_id"], decided).to_numpy()
+        kept = (own >= 0) | is_decided | (not self.reference_labels.places)
+        facts, own = facts.filter(pa.array(kept)), own[kept]
+        guessed = facts.filter(pa.array(own < 0))["image_id"].to_pylist()
+        ids = on_grid(self.parent.id_vectors)
+        own[own < 0] = np.concatenate(
+            [own[:0], *(exact_cosines(on_grid(block), ids).argmax(axis=1) for block in blocks(self.images(guessed)))]
+        )
+        columns = (facts[name].to_pylist() for name in ("image_id", "pixels", "byte_size", "is_reference"))
+        found = [
+            (IdImage(name, label, pixels, size), is_reference)
+            for name, pixels, size, is_reference, label in zip(*columns, own.tolist(), strict=True)
+        ]
+        return tuple(image for image, _ in found), tuple(image for image, is_reference in found if is_reference)
+
+    def _own_labels(self, facts: pa.Table) -> NDArray[np.int64]:
+        """By image the index of the ID label that it came with, (n,); -1 for none."""
+        places = (
+            self.reference_labels.place_of(row["uri"], row["source_label"] or None, row["kind"])
+            for batch in facts.select(["uri", "source_label", "kind"]).to_batches(max_chunksize=ROWS)
+            for row in batch.to_pylist()
+        )
+        return np.fromiter((-1 if place is None else place for place in places), np.int64, facts.num_rows)
 
     def reference_vectors(self, image_ids: Sequence[str]) -> Vectors:
         """Of `id_images`, (n, d)."""
-        return self.vectors_of(image_ids, {**self._places, **self._reference_places})
+        return self.images(image_ids)[:]
 
     # Pictures, texts, generators
 
@@ -204,6 +216,10 @@ class LedgerWorld:
         synonyms = self.parent.lineage.get("id", {}).get("synonyms", {})
         return Cleaner(self.parent.id_texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
 
+    @property
+    def _surrounding(self) -> list[str]:
+        return self.sample_ids(SURROUNDING_IMAGES) if self.has_lake else []
+
     @cached_property
     def surroundings(self) -> Surroundings:
         """What embedded generators work with."""
@@ -213,8 +229,8 @@ class LedgerWorld:
             text_cache=self.text_cache,
             id_texts=self.parent.id_texts,
             id_vectors=self.parent.id_vectors,
-            image_vectors=lambda: self.lake_vectors(sorted(self._places)[:SURROUNDING_IMAGES]),
-            image_pictures=lambda: [self.picture(name, None) for name in sorted(self._places)[:SURROUNDING_IMAGES]],
+            image_vectors=lambda: self.lake_vectors(self._surrounding),
+            image_pictures=lambda: [self.picture(name, None) for name in self._surrounding],
             id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
             id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
         )
