@@ -18,6 +18,7 @@ METHODS = Registry(
         "energy": "curator.methods.members.logits:Energy",
         "eoe": "curator.methods.members.eoe:EOE",
         "fusion": "curator.methods.members.fusion:Fusion",
+        "interneg": "curator.methods.members.interneg:InterNeg",
         "knn": "curator.methods.members.knn:KNN",
         "mahalanobis": "curator.methods.members.mahalanobis:Mahalanobis",
         "max_logit": "curator.methods.members.logits:MaxLogit",

@@ -71,6 +71,7 @@ class Statistics:
     id_rest: Mapping[float, Scores]
     masses: Mapping[tuple[float, Groups], NDArray[np.float64]]
     id_count: int
+    negative_count: int = 0
     neighbours: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     layers: Mapping[Layer, Statistics] = field(default_factory=dict)
     measures: Mapping[Measure, NDArray[np.float64]] = field(default_factory=dict)
@@ -117,6 +118,7 @@ def exact_statistics(
             if negatives is not None
         },
         id_count=ids.shape[1],
+        negative_count=0 if negatives is None else negatives.shape[1],
         neighbours=nearest_first(neighbours, needs.neighbours),
         measures=measures or {},
     )
@@ -147,6 +149,7 @@ def stacked(parts: Sequence[Statistics]) -> Statistics:
         id_rest={scale: np.concatenate([part.id_rest[scale] for part in parts]) for scale in parts[0].id_rest},
         masses={key: np.concatenate([part.masses[key] for part in parts]) for key in parts[0].masses},
         id_count=parts[0].id_count,
+        negative_count=parts[0].negative_count,
     )
 
 

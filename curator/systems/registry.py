@@ -24,6 +24,7 @@ SYSTEMS = Registry(
         "adaneg": "curator.systems.adaneg:SYSTEM",
         "ants": "curator.systems.ants:SYSTEM",
         "eoe": "curator.systems.eoe:SYSTEM",
+        "interneg": "curator.systems.interneg:SYSTEM",
         "mmood": "curator.systems.mmood:SYSTEM",
         "synood": "curator.systems.synood:SYSTEM",
         "tanl": "curator.systems.tanl:SYSTEM",

@@ -1,4 +1,4 @@
-"""`curator bank ants|mmood|synood|eoe|adaneg|tanl`, run as a user runs them, with the embedded defaults."""
+"""The commands of the systems, run as a user runs them, with the embedded defaults."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "eoe": ("-s", "max_cosine=1.0"),
     "adaneg": ("-s", "gap=0.1", "--force"),
     "tanl": ("-s", "negatives=20", "--force"),
+    "interneg": ("-s", "per_class=2", "-s", "negatives=20"),
 }
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
@@ -36,6 +37,7 @@ PLANNED = {
     "eoe": {"near-outliers": "reasoner"},
     "adaneg": {},
     "tanl": {},
+    "interneg": {},
 }
 
 

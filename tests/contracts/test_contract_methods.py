@@ -20,8 +20,8 @@ from curator.types import Bank, Label
 
 MEASURED = {"text_mean", "text_deviation", "image_mean", "image_deviation"}  # on reference images
 MEASURED |= {"reference", "classes", "residual_weight"}
-NATURAL_CUT = {"mcm", "neglabel", "csp", "adaneg", "ants", "synood", "tanl"}
-PROBABILITY = {"mcm", "neglabel", "csp", "ants", "synood", "tanl"}
+NATURAL_CUT = {"mcm", "neglabel", "csp", "adaneg", "ants", "interneg", "synood", "tanl"}
+PROBABILITY = {"mcm", "neglabel", "csp", "ants", "interneg", "synood", "tanl"}
 # Methods whose other ways go by other layers.
 WAYS = ["adaneg:mode=sample", "ants:variant=vsnl", "mmood:mix=scores", "synood:projection=off,group_count=3"]
 WAYS += ["mahalanobis:variant=relative,shrinkage=0.1", "vim:origin=mean,dimensions=20"]
@@ -233,7 +233,7 @@ def test_the_id_names_every_parameter_and_reads_back(text, name, bank):
 def test_every_parameter_changes_the_id_and_none_is_lost(text, name, bank):
     method = resolve_method(text, bank)
     other = {"variant": "msp", "remainder": "join", "seed": "5", "k": "3", "group_count": "9", "beta": "0.5"}
-    other |= {"step": "2", "group_size": "70", "base": "shared", "labels": "fixed"}
+    other |= {"step": "2", "group_size": "70", "form": "plain", "base": "shared", "labels": "fixed"}
     other |= {"mix": "scores" if text == "mmood" else "labels", "mode": "sample" if text == "adaneg" else "task"}
     other |= {"projection": "on" if "off" in text else "off"} | ({"variant": "ens"} if name == "ants" else {})
     other |= {"dimensions": "7", "origin": "zero" if "origin" in text else "mean"}
@@ -295,7 +295,7 @@ def test_an_explanation_begins_with_the_score_and_leaves_a_label_out_of_every_la
     for part in found.negatives:
         if part.log_odds_without is not None and method.name not in ("eoe", "mmood"):
             assert part.log_odds_without >= found.log_odds - 1e-9
-    changes = method.name in ("csp", "neglabel", "adaneg", "synood", "tanl", "fusion", "eoe") or text in (
+    changes = method.name in ("csp", "neglabel", "interneg", "adaneg", "synood", "tanl", "fusion", "eoe") or text in (
         "ants",
         "mmood",
     )

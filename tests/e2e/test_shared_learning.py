@@ -35,6 +35,7 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "eoe": ("-s", "max_cosine=1.0"),
     "adaneg": ("--force",),
     "tanl": ("-s", "negatives=50", "--force"),
+    "interneg": ("-s", "negatives=200"),
 }
 CALLED = ("ants", "mmood", "synood", "eoe")
 LAKE_IMAGES = 6 * len(CLASSES) + 2 * 60

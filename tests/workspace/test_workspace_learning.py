@@ -343,6 +343,21 @@ def test_adaneg_and_tanl_learn_from_images_alone(scanned, system, settings):
     assert healthy(scanned)
 
 
+def test_interneg_chooses_against_reference_images_and_retrieves_for_images_of_the_lake(scanned):
+    given = {"negatives": 20, "per_class": 3, "threshold": 0.9}
+    static = scanned.learn_bank("interneg", "interneg", settings=given, force=True)
+    assert static.sent == 0 and static.negative_labels == 20 and static.account["passed"] >= 20
+    dynamic = {**given, "dynamic": True}
+    frozen = scanned.learn_bank("interneg", "interneg", settings=dynamic, force=True)
+    assert frozen.negative_labels == 20 + frozen.account["retrieved"] > 20
+    assert scanned.score(bank="interneg", method="interneg").scorings[0].scored == 60
+    online = scanned.learn_bank("interneg", "other", settings={**dynamic, "mode": "online", "batch": 16}, force=True)
+    assert online.online is not None and online.online["images"] == 60
+    with pytest.raises(ConfigError, match="dynamic"):
+        scanned.learn_bank("interneg", "third", settings={**given, "mode": "online"})
+    assert healthy(scanned)
+
+
 def test_adaneg_scores_by_task_and_by_sample(scanned):
     scanned.learn_bank("adaneg", "adaneg", settings={"gap": 0.1})
     scorings = scanned.score(bank="adaneg", method=["adaneg", "adaneg:mode=sample"]).scorings

@@ -61,7 +61,7 @@ class Kernel:
     def __init__(
         self, label_vectors: Vectors, id_count: int, needs: Needs, *, precision: Precision = "fast", device: str = "cpu"
     ) -> None:
-        self.needs, self._id_count = needs, id_count
+        self.needs, self._id_count, self._negative_count = needs, id_count, len(label_vectors) - id_count
         self.device = torch.device(device)
         labels = torch.from_numpy(np.ascontiguousarray(label_vectors, dtype=np.float32)).to(self.device)
         check_norms(array(torch.linalg.vector_norm(labels, dim=1)), "label vector")
@@ -115,6 +115,7 @@ class Kernel:
             id_rest={scale: array(values[:count]) for scale, values in id_rest.items()},
             masses={key: array(values[:count]) for key, values in masses.items()},
             id_count=self._id_count,
+            negative_count=self._negative_count,
         )
 
 
