@@ -13,6 +13,7 @@ from curator.decode import DecodeOptions
 from curator.durable import write_durably
 from curator.encoders import SHIPPED, EncoderOptions, load_encoder
 from curator.errors import BankError, EncoderError
+from curator.evaluation.labels import LabelMap, read_label_map
 from curator.lake import ColumnNames, ReadOptions
 from curator.methods import MethodSpec, resolve_method
 from curator.store import Database, Ledger
@@ -25,6 +26,8 @@ from curator.workspace.judge.scoring import Scorer, bind_reference
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
 from curator.workspace.looking import Looker
+
+NEAREST = "nearest"  # in place of a labels map: whatever images came with, each is of its nearest ID label
 
 
 @dataclass(slots=True)
@@ -118,6 +121,13 @@ class Context:
                 for pattern, rule in self.config.columns.items()
             ),
         )
+
+    @property
+    def label_map(self) -> LabelMap | None:
+        """The names of labels that reference images came with, those of `scan.labels_map`, a path from the workspace;
+        None where labels count for nothing. Raises ConfigError for one that cannot be read."""
+        given = self.config.scan.labels_map
+        return None if given == NEAREST else read_label_map(self.layout.root / given) if given else LabelMap()
 
     def build_bank(self, ledger: Ledger, name: str, *, within: tuple[str, ...] = ()) -> Bank:
         """Build the bank that `banks/<name>.toml` specifies and record it as a version.
@@ -248,7 +258,8 @@ class Context:
         resolved = tuple(resolve_method(spec, bank) for spec in specs)
         reference = None
         if any(method.needs.of_reference for method in resolved):
-            folder, labelled = self.layout.vectors(bank.encoder_id), any(item.needs.by_class for item in resolved)
-            reference = load_reference(database, folder, bank.encoder_id, among=reference_ids, labelled=labelled)
+            folder = self.layout.vectors(bank.encoder_id)
+            names = self.label_map if any(item.needs.by_class for item in resolved) else None
+            reference = load_reference(database, folder, bank.encoder_id, among=reference_ids, label_map=names)
             resolved = bind_reference(resolved, reference, bank)
         return Scorer(bank, resolved, reference, self.config.encoder.device)

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from curator.errors import UsageError
-from curator.evaluation.labels import LabelMap, label_of, match_labels, read_label_map
+from curator.evaluation.labels import LabelMap, label_of, match_labels
 from curator.store import Database
 from curator.types import Bank, ObjectKind
 from curator.workspace.context import Context
 from curator.workspace.logs import log
 
-NEAREST = "nearest"  # in place of a labels map: whatever images came with, each is of its nearest ID label
 EXAMPLES = 3
 
 
@@ -61,12 +60,12 @@ class ReferenceLabels:
 
 def reference_labels(context: Context, database: Database, bank: Bank) -> ReferenceLabels:
     """Raises ConfigError for a labels map that cannot be read, and for labels that are not clear."""
-    nearest = context.config.scan.labels_map == NEAREST
+    names = context.label_map
     sources = {row["source"].rstrip("/") for row in database.rows("list_reference_sources")}
     roots = sources | {source.rpartition("/")[0] for source in sources}  # the folder of a file or of a plain glob
     rows = database.rows("count_reference_labels")
-    came = [None if nearest else label_of(row["folder"], row["source_label"], row["kind"]) for row in rows]
-    places = match_labels(filter(None, came), bank.id_texts, label_map(context))
+    came = [None if names is None else label_of(row["folder"], row["source_label"], row["kind"]) for row in rows]
+    places = match_labels(filter(None, came), bank.id_texts, names or LabelMap())
     images: Counter[str] = Counter()
     unlabelled = 0
     for row, label in zip(rows, came, strict=True):
@@ -76,12 +75,6 @@ def reference_labels(context: Context, database: Database, bank: Bank) -> Refere
         else:
             images[label] += row["images"]
     return ReferenceLabels({label: places[label] for label in images if label in places}, images, unlabelled)
-
-
-def label_map(context: Context) -> LabelMap:
-    """That of `scan.labels_map`, a path from the workspace. Raises ConfigError."""
-    given = context.config.scan.labels_map
-    return LabelMap() if given in ("", NEAREST) else read_label_map(context.layout.root / given)
 
 
 def require_labels(labels: ReferenceLabels, what: str) -> None:

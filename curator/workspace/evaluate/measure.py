@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -26,7 +26,6 @@ from curator.workspace.evaluate.field import Contender, Field
 from curator.workspace.evaluate.plan import EvaluationPlan
 from curator.workspace.evaluate.resaving import measured_formats, resaved_vectors, shortest_sides
 from curator.workspace.judge.policies import scored_by
-from curator.workspace.judge.reference import ReferenceSet
 from curator.workspace.judge.scoring import Scorer, bind_reference, score_stored
 from curator.workspace.logs import stage
 from curator.workspace.scan.request import ScanWatcher
@@ -132,7 +131,8 @@ def _alike(alike: SavedAlike, scorer: Scorer) -> Scorer:
         return scorer
     came_with = zip_longest(scorer.reference.image_ids, scorer.reference.labels)
     labels = {image_id: label for image_id, label in came_with if image_id in alike.vectors}
-    reference = ReferenceSet(tuple(labels), alike.stack(tuple(labels)), tuple(labels.values()))
+    vectors = alike.stack(tuple(labels))
+    reference = replace(scorer.reference, image_ids=tuple(labels), vectors=vectors, labels=tuple(labels.values()))
     return Scorer(scorer.bank, bind_reference(scorer.methods, reference, scorer.bank), reference, scorer.device)
 
 

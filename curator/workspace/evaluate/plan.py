@@ -19,7 +19,6 @@ from curator.methods.spec import MethodSpec
 from curator.metrics import Positive
 from curator.paths import expanded
 from curator.workspace.context import Context
-from curator.workspace.reference_labels import label_map
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.session import reading_or_empty
 
@@ -104,7 +103,7 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
         ood_sources={name: tuple(open_sources(addresses, scan)) for name, addresses in ood_addresses.items()},
         reference=tuple(open_sources(request.reference, scan)),
         groups={**(protocol.groups if protocol else {}), **groups},
-        label_map=read_label_map(request.label_map) if request.label_map else label_map(context),
+        label_map=read_label_map(request.label_map) if request.label_map else context.label_map or LabelMap(),
         id_labels=tuple(read_labels(request.id_labels)) if request.id_labels else None,
         expected=_expected(protocol),
     )

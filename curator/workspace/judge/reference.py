@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curator.banks.wordnet.lexicon import word_key
 from curator.errors import UsageError
-from curator.evaluation.labels import label_of
+from curator.evaluation.labels import LabelMap, label_of, match_labels
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.measures import FOLDS, NO_FOLD, KnownImages
 from curator.store import Database
@@ -29,11 +28,12 @@ BLOCK_ROWS = 4096
 @dataclass(frozen=True)
 class ReferenceSet:
     """Distinct images that are known to be ID, by image id. `vectors`: (n, d) as stored; `labels`: what each came with,
-    None for one that came with none, or for all where no method asks."""
+    None for one that came with none, empty where no method asks; `label_map`: their names."""
 
     image_ids: tuple[str, ...]
     vectors: Vectors
     labels: tuple[str | None, ...] = ()
+    label_map: LabelMap = field(default_factory=LabelMap)
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -60,8 +60,8 @@ class ReferenceSet:
         """The set, `by_class` with the ID label of each image: its own where any has one, else the nearest."""
         if not by_class:
             return KnownImages(self.vectors, np.full(len(self), -1))
-        names = {word_key(text): place for place, text in enumerate(bank.id_texts)}
-        own = np.array([names.get(word_key(label or ""), -1) for label in self.labels], dtype=np.int64)
+        names = match_labels(filter(None, self.labels), bank.id_texts, self.label_map)
+        own = np.array([names.get(label or "", -1) for label in self.labels], dtype=np.int64)
         if (own >= 0).any():
             return KnownImages(self.vectors, own, "own")
         return KnownImages(self.vectors, nearest_labels(self.vectors, bank.id_vectors), "nearest")
@@ -104,10 +104,10 @@ def load_reference(
     encoder_id: str,
     *,
     among: Collection[str] | None = None,
-    labelled: bool = False,
+    label_map: LabelMap | None = None,
 ) -> ReferenceSet:
-    """The reference images that are there now, or those of them whose ids are `among` these; `labelled`: with what each
-    came with. UsageError if none is."""
+    """The reference images that are there now, or those of them whose ids are `among` these; label_map: with what each
+    came with, by these names. UsageError if none is."""
     rows = database.rows("list_reference_vectors", encoder_id=encoder_id)
     rows = rows if among is None else [row for row in rows if row["image_id"] in among]
     if not rows:
@@ -116,7 +116,9 @@ def load_reference(
             hint="name some with `curator calibrate --reference SRC` (evaluate: --reference SRC)",
         )
     found = read_set(vector_folder, rows)
-    return replace(found, labels=came_with(database, found.image_ids)) if labelled else found
+    if label_map is None:
+        return found
+    return replace(found, labels=came_with(database, found.image_ids), label_map=label_map)
 
 
 def came_with(database: Database, image_ids: Sequence[str]) -> tuple[str | None, ...]:
