@@ -157,7 +157,7 @@ class GeneratorsSection:
     retries: Annotated[int, Range(0, 100), "after a time-out, an overload or a cut connection"] = 4
     max_new_tokens: Annotated[int, Range(0, 1_000_000, "tokens of an answer; 0: by what is asked for")] = 0
     context_tokens: Annotated[int, Range(256, 10_000_000, "tokens"), "that a service holds; a local model says it"] = (
-        4096
+        8192
     )
     quantise: Annotated[Literal["none", "4bit"], "local models in four bits need bitsandbytes and a GPU"] = "none"
     guide: Annotated[

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from curator.errors import BankError
 from curator.generators.asking import Call
 from curator.generators.prompts import Slot, load_prompt
-from curator.generators.requests import Picture, Request, Turn
+from curator.generators.requests import BYTES_A_TOKEN, Picture, Request, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,6 @@ class Heard:
     call_id: str
 
 
-BYTES_A_TOKEN = 3  # of lists of names, where words are rare and long; of prose it is 4
-TURN_TOKENS = 40  # of the marks around two messages, and the form of the answer
-PICTURE_TOKENS = 1500  # LLaVA-1.5 takes 576, Qwen2-VL 1,370 of a square of 1,024 pixels, LLaVA-NeXT up to 2,880
 CLASSES_SHARE = 4  # a list of classes may take one part of so many of what a conversation may have
 
 
@@ -58,7 +55,7 @@ class Conversation:
         loaded = load_prompt(prompt)
         wanted = {name: slots[name] for name in loaded.slots}
         made = Request(loaded, wanted, pictures=tuple(pictures), history=self.history, seed=self.seed)
-        while self.room is not None and estimated_tokens(made) * self.scale > self.room and self._forget():
+        while self.room is not None and made.tokens * self.scale > self.room and self._forget():
             made = replace(made, history=self.history)
         return made
 
@@ -77,7 +74,7 @@ class Conversation:
             return False
         counted = call.facts.get("prompt_tokens")
         if isinstance(counted, int) and counted > 0:
-            self.scale = counted / estimated_tokens(call.request)
+            self.scale = counted / call.request.tokens
         self.history = (*self.history, call.turn)
         return True
 
@@ -90,14 +87,6 @@ class Conversation:
         self.heard |= new
         self.over = not new
         return list(new.values())
-
-
-def estimated_tokens(request: Request) -> int:
-    """What a model will count of a request with its history and pictures, roughly."""
-    messages = request.messages()
-    texts = sum(math.ceil(len(message.text.encode()) / BYTES_A_TOKEN) for message in messages)
-    pictures = sum(len(message.pictures) for message in messages)
-    return texts + TURN_TOKENS * (len(request.history) + 1) + PICTURE_TOKENS * pictures
 
 
 def portions(texts: Sequence[str], room: int | None) -> list[tuple[str, ...]]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from curator.generators.answers import Answer
 from curator.generators.asking import Call
-from curator.systems.conversations import PICTURE_TOKENS, Conversation, estimated_tokens, portions
+from curator.generators.requests import PICTURE_TOKENS
+from curator.systems.conversations import Conversation, portions
 
 SLOTS = {"label": "kite", "classes": ("zebra", "moped"), "count": 3}
 
@@ -24,7 +25,7 @@ def test_the_oldest_turns_go_but_not_the_opening_with_its_picture(picture):
     talk.hear(answered(talk.request("elaborate", SLOTS, [picture("p")])))
     for number in range(8):
         request = talk.request("elaborate-more", SLOTS)
-        assert estimated_tokens(request) <= 2 * PICTURE_TOKENS
+        assert request.tokens <= 2 * PICTURE_TOKENS
         talk.hear(answered(request, reply=f"- {number}" + "y" * 900))
     names = [turn.request.prompt.name for turn in talk.history]
     assert names[0] == "elaborate" and "sketch" not in names and talk.forgotten == 10 - len(names)
@@ -35,7 +36,7 @@ def test_the_oldest_turns_go_but_not_the_opening_with_its_picture(picture):
 def test_what_the_model_counted_corrects_what_is_estimated(counted, forgotten):
     talk = Conversation(0, "far-outliers", room=500)
     first = talk.request("far-outliers", SLOTS)
-    talk.hear(answered(first, prompt_tokens=int(counted * estimated_tokens(first))))
+    talk.hear(answered(first, prompt_tokens=int(counted * first.tokens)))
     talk.hear(answered(talk.request("far-outliers-more", SLOTS), reply="- b"))
     assert len(talk.request("far-outliers-more", SLOTS).history) == 2 - forgotten
     assert (talk.scale, talk.forgotten) == (counted, forgotten)

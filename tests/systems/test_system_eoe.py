@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import BankError, BudgetSpent, ConfigError
-from curator.systems.conversations import estimated_tokens
 from curator.systems.eoe.learn import Thread, learn_eoe, within_goals
 from curator.systems.eoe.settings import EoeSettings
 from curator.systems.proposals import Proposal
@@ -65,7 +64,7 @@ def test_more_classes_than_a_prompt_holds_are_shown_a_part_a_conversation(script
     openings = [request.slots["classes"] for request in asking.requests if not request.history]
     assert [len(classes) for classes in openings] == [67, 67, 66]
     assert {text for classes in openings for text in classes} == set(many)
-    assert max(estimated_tokens(request) for request in asking.requests) <= 1000
+    assert max(request.tokens for request in asking.requests) <= 1000
     assert len(learned.negatives) == 300 and learned.account["conversations"] == 3
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from curator.errors import BankError, ConfigError
 from curator.methods.kernels.farthest import farthest_points
-from curator.systems.conversations import estimated_tokens
 from curator.systems.mmood import far
 from curator.systems.mmood.far import OTHERS
 from curator.systems.mmood.learn import learn_mmood
@@ -263,7 +262,7 @@ def test_hundreds_of_classes_give_as_many_labels_as_are_wanted_within_what_a_mod
     assert len(of(learned, FAR)) == 12 * 300
     said = [request for request in asking.requests if request.prompt.name != "draw"]
     assert max(request.slots.get("count", 0) for request in said) <= 50
-    assert max(estimated_tokens(request) for request in said) <= 3000
+    assert max(request.tokens for request in said) <= 3000
     chunks = [request.slots["classes"] for request in said if request.prompt.name == "assign-groups"]
     assert {len(chunk) for chunk in chunks} == {50} and {text for chunk in chunks for text in chunk} == set(MANY)
     assert [group["classes"] for group in learned.account["groups"]] == [30] * 10

@@ -131,10 +131,11 @@ class ChatModel:
             return batch.to(self.module.device, dtype=self.module.dtype) if self.sees else batch.to(self.module.device)
 
     def generate(self, inputs: Any, most: int) -> list[Said]:
-        """The greedy answer to each conversation, of at most so many tokens. Raises GeneratorError."""
+        """The greedy answer to each conversation, of at most so many tokens and what the model holds besides. Raises
+        GeneratorError."""
         made: Any = transformers.GenerationConfig
         settings = made(
-            max_new_tokens=most,
+            max_new_tokens=most if self.context is None else min(most, self.context - inputs["input_ids"].shape[1]),
             do_sample=False,
             eos_token_id=self._ends.tolist(),
             pad_token_id=self._tokenizer.pad_token_id,

@@ -134,6 +134,8 @@ class ChatService:
         """All that is sent, but for what this service does not take."""
         form = {"name": request.prompt.answer, "schema": schema_of(request.prompt), "strict": True}
         most = self._options.max_new_tokens or TOKENS[request.prompt.answer] + THOUGHT_TOKENS * self.thinks
+        context = self._options.context_tokens  # some services refuse what may not fit
+        most = max(1, min(most, max(context - request.tokens, context // 8)))
         optional: Sent = {
             "response_format": {"type": "json_schema", "json_schema": form},
             "seed": request.seed,
