@@ -62,9 +62,10 @@ def sql_text(statement: str | None, file: str | None) -> str:
 @click.argument("name", required=False)
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
 @click.option("-n", "--limit", type=WholeRange(min=0), default=20, show_default=True, help="Rows at most.")
+@click.option("--describe", is_flag=True, help="Say what the view or table NAME holds; without NAME, list the views.")
 @row_options
 @pass_app
-def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, show: Show) -> None:
+def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, describe: bool, show: Show) -> None:
     """Run a named query; without NAME, list them.
 
     Your own go into queries/*.sql of the workspace.
@@ -72,8 +73,12 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, s
     \b
     Example:
       curator query flagged --json
+      curator query --describe flagged
     """
     workspace = app.open()
+    if describe:
+        show(workspace.describe(name))
+        return
     if name is None:
         for item in workspace.queries().values():
             say(f"{item.name.ljust(16)}  {item.description}")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from curator.errors import MigrationChanged, StoreError
 from curator.resources import read_folder
 from curator.store.database import Database
+from curator.store.dictionary import dictionary_text, write_comments
 
 RECORD_TABLE = """
 create table if not exists schema_migration (
@@ -92,12 +93,12 @@ def is_behind(database: Database) -> bool:
 
 
 def _shipped_views() -> tuple[list[str], str]:
-    """Macros and views in the order in which they are made, and the digest of all."""
+    """Macros and views in the order in which they are made, and the digest of all, with what is said of them."""
     texts = [
         *read_folder("curator.sql", "macros", suffix=".sql").values(),
         *read_folder("curator.sql", "views", suffix=".sql").values(),  # which use macros
     ]
-    return texts, hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return texts, hashlib.sha256("\0".join([*texts, dictionary_text()]).encode()).hexdigest()
 
 
 def _make_views(database: Database, *, anew: bool) -> None:
@@ -108,6 +109,7 @@ def _make_views(database: Database, *, anew: bool) -> None:
     with database.transaction():
         for sql in texts:
             database.execute(sql)
+        write_comments(database)
         database.execute(f"create or replace macro views_digest() as '{digest}'")
 
 

@@ -51,6 +51,18 @@ class Reader:
         with reading(self.layout, sealed=True) as database:
             return database.arrow(query, parameters)
 
+    def describe(self, name: str | None = None) -> pa.Table:
+        """What a view or table holds, a row a column with its type, meaning, unit and range; without a name, what each
+        view is for. Raises UsageError for one that is not there."""
+        with reading(self.layout, sealed=True) as database:
+            if name is None:
+                return database.table("views_described")
+            found = database.table("columns_described", relation=name.removeprefix("report.").removeprefix("main."))
+            if not found.num_rows:
+                known = ", ".join(database.table("views_described")["view"].to_pylist())
+                raise UsageError(f"no view or table is called {name!r}", hint=f"views: {known}")
+            return found
+
     def queries(self) -> dict[str, NamedQuery]:
         """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first.
 
