@@ -46,8 +46,8 @@ DESTINATION = Form(
 
 
 def address_such_as(*kinds: str) -> Form:
-    """An address NAME or NAME:MODEL; `kinds` are examples of it."""
-    return Form(r"[A-Za-z][\w-]*(:\S(.*\S)?)?", f"an address such as {', '.join(kinds)}")
+    """An address NAME or NAME:MODEL, behind which `#form` may stand; `kinds` are examples of it."""
+    return Form(r"[A-Za-z][\w-]*(:\S(.*\S)?)?(#\w+)?", f"an address such as {', '.join(kinds)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class Preprocess:
 
     `resize` is `shortest` (shortest side to `size`, centre crop) or `squash` (both sides to `size`, aspect ignored).
     `mean` and `std` are per channel, for pixels in [0, 1]; the encoder applies them, not the decoder.
+    `resize_to`: where the shortest side goes to more than `size` before the crop; None is `size`.
     """
 
     size: int
@@ -152,6 +153,12 @@ class Preprocess:
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    resize_to: int | None = None
+
+    @property
+    def side(self) -> int:
+        """To how many pixels the shortest side is resized."""
+        return self.resize_to or self.size
 
 
 @runtime_checkable

@@ -87,7 +87,7 @@ def read_id_side(spec: BankSpec, inputs: Inputs) -> IdSide:
         lineage = {"bank": bank.name, "digest": bank.digest}
     elif isinstance(spec.id.labels, str):
         path, source = inputs.root / spec.id.labels, spec.id.labels
-        texts = read_labels(path)
+        texts = read_labels(path, repeats=spec.id.repeats)
         lineage = {"list": source, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     else:
         texts, source = list(spec.id.labels or ()), "spec"

@@ -1,7 +1,7 @@
 """ID labels as a user writes them: one a line in a text file, or a list in a bank spec; checked, never repaired.
 
 A repeated label is an error rather than kept once: it would count twice in every sum of the score, and the user's own
-numbering of classes would silently shift.
+numbering of classes would silently shift. Published lists have some, and are to count as they are published.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from curator.printable import text_fault
 LONGEST_LABEL = 200  # characters; text encoders read about 77 tokens
 
 
-def read_labels(path: Path) -> list[str]:
-    """The labels of a UTF-8 text file in its order, outer spaces removed.
+def read_labels(path: Path, *, repeats: bool = False) -> list[str]:
+    """The labels of a UTF-8 text file in its order, outer spaces removed. repeats: one may stand there twice.
 
     Blank lines and lines that begin with `#` are skipped; a byte order mark and Windows line ends are accepted.
     Raises ConfigError, naming the line, for what is no label, for a repeated one, and when there is none.
@@ -26,7 +26,8 @@ def read_labels(path: Path) -> list[str]:
     text = decode(path)
     split = enumerate(re.split("\r\n|\r|\n", text), start=1)  # not at what Python also takes for the end of a line
     lines = ((f"{path}: line {number}", line.strip(" \t")) for number, line in split)
-    return checked_labels(((where, line) for where, line in lines if line and not line.startswith("#")), str(path))
+    placed = ((where, line) for where, line in lines if line and not line.startswith("#"))
+    return checked_labels(placed, str(path), repeats=repeats)
 
 
 def decode(path: Path) -> str:
@@ -42,14 +43,15 @@ def decode(path: Path) -> str:
         raise ConfigError(f"{path}: line {line} is not UTF-8 text", hint="save the file as UTF-8") from error
 
 
-def checked_labels(placed: Iterable[tuple[str, str]], source: str) -> list[str]:
-    """placed: (where it stands, label). The labels, if all are sound and distinct and there is at least one."""
+def checked_labels(placed: Iterable[tuple[str, str]], source: str, *, repeats: bool = False) -> list[str]:
+    """placed: (where it stands, label). The labels, if all are sound and, but with `repeats`, distinct, and there is at
+    least one."""
     seen: dict[str, str] = {}
     labels = []
     for where, label in placed:
         if (fault := label_fault(label)) is not None:
             raise ConfigError(f"{where} {fault}", hint="a label is a name such as: sea horse")
-        if (first := seen.setdefault(word_key(label), where)) != where:
+        if (first := seen.setdefault(word_key(label), where)) != where and not repeats:
             raise ConfigError(f"{where} repeats {label!r} of {first}", hint="remove one of the two")
         labels.append(label)
     if not labels:

@@ -27,17 +27,19 @@ LATER_RULES = ("exclude_above", "remove_proper_nouns", "remove_subcategories", "
 class IdSpec:
     """The ID side. `labels`: a file relative to the workspace, or the labels; or else `bank`: those of another bank.
 
-    `synonyms`: other names by label; those of the other bank hold too.
+    `synonyms`: other names by label; those of the other bank hold too. `repeats`: a label may stand twice in the file,
+    and then counts twice, as in published lists.
     """
 
     labels: Labels | None = None
     template: TemplateText = TEMPLATES["nice"]
     synonyms: Mapping[str, Texts] = field(default_factory=dict)
     bank: Annotated[str, BANK] | None = None
+    repeats: bool = False
 
     def as_mapping(self) -> Mapping[str, object]:
-        """With only that of `labels` and `bank` which was given."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """With only that of `labels` and `bank` which was given; and `repeats`, which came later, where it is set."""
+        return {key: value for key, value in asdict(self).items() if value is not None and value is not False}
 
 
 @dataclass(frozen=True, slots=True)

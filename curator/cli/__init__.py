@@ -20,6 +20,7 @@ from curator.cli.models import models
 from curator.cli.operations import config, doctor, init, publish
 from curator.cli.plan import plan
 from curator.cli.report import baseline, report
+from curator.cli.reproduce import reproduce
 from curator.cli.review import propose, review
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
@@ -73,6 +74,7 @@ for command in (
     export,
     review,
     evaluate,
+    reproduce,
     sql,
     query,
     report,

@@ -46,6 +46,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--protocol", metavar="NAME", help="Follow a published protocol: its name, or a .toml file.")
 @click.option("--data", type=FOLDER, help="Where the protocol's lists lie, each under its name.")
 @click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="SYSTEM",
+    help="Also a system that learns as it scores: adaneg, tanl:step=2 …; repeatable.",
+)
+@click.option("--orders", type=WholeRange(min=1), default=3, show_default=True, help="Shuffled streams of each set.")
+@click.option(
     "--same-format",
     is_flag=False,
     flag_value="drawn",

@@ -47,20 +47,24 @@ def fit(image: Image.Image, preprocess: Preprocess, *, reduced: Reduced | None =
     antialiased resize, then centre crop (`shortest`), or antialiased resize of both sides (`squash`). With `reduced`,
     approximates that of the full image: all geometry is the full one's, only the source of the resize is smaller.
 
+    With `resize_to` the shortest side goes there instead, and the crop takes the centre of `size`.
+
     `shortest` differs for an image more than 8 times as long as wide: only its central square is resized. The whole of
     it with the short side at `size` may be of any length: 1 x 5,000 pixels would become 224 x 1,120,000.
     """
-    size, resample = preprocess.size, _RESAMPLE[preprocess.interpolation]
+    size, side, resample = preprocess.size, preprocess.side, _RESAMPLE[preprocess.interpolation]
     reduced = reduced or Reduced(image.size, (0, 0, *image.size))
     short, long = sorted(reduced.full_size)
     if preprocess.resize == "squash":
         return np.array(image.resize((size, size), resample, box=reduced.box))
+    box, (wide, high) = reduced.box, (side, side)
     if long > EXTREME_ASPECT * short:
-        return np.array(image.resize((size, size), resample, box=_central_square(reduced.box)))
-    scaled = int(size * long / short)  # torchvision cuts the long side, it does not round it
-    wide, high = (scaled, size) if reduced.full_size[0] == long else (size, scaled)
+        box = _central_square(box)
+    else:
+        scaled = int(side * long / short)  # torchvision cuts the long side, it does not round it
+        wide, high = (scaled, side) if reduced.full_size[0] == long else (side, scaled)
     left, top = round((wide - size) / 2), round((high - size) / 2)  # and rounds the offsets, halves to even
-    resized = image.resize((wide, high), resample, box=reduced.box)
+    resized = image.resize((wide, high), resample, box=box)
     return np.array(resized.crop((left, top, left + size, top + size)))
 
 

@@ -60,7 +60,7 @@ class DecodeOptions:
 def prepare(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
     """Pixels for an encoder, (size, size, 3) uint8 RGB, and what was learnt of the image. Raises DecodeFailure only."""
     with failing():
-        image, facts, reduced = _decode(data, options, preprocess.size)
+        image, facts, reduced = _decode(data, options, preprocess.side)
         return fit(image, preprocess, reduced=reduced), facts
 
 

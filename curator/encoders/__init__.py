@@ -12,15 +12,19 @@ An encoder is named by an address, `<family>` or `<family>:<rest>`:
     transformers:<org>/<repo> or <folder>     CLIP, SigLIP and SigLIP 2; `@<revision>` pins a repository
     fake, fake:<dimension>                    pixel statistics and hashed characters, for tests
 
+and, to reproduce a published figure, with `#bilinear` or `#openood` behind it: the same weights on images that are
+prepared as those of the paper (see options.py). Its vectors are others, so it is another encoder by its id.
+
 Importing this package is cheap: a family's module loads when it is asked for, torch when an encoder is built.
 Decoding images is not done here; an encoder states in its `preprocess` what pixels it wants.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
-from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, SuitedScore, split_address
+from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, SuitedScore, split_address, split_form
 from curator.registry import Registry
 
 if TYPE_CHECKING:
@@ -53,7 +57,13 @@ def load_encoder(options: EncoderOptions) -> Encoder:
     for a device, dtype or checkpoint that cannot be used.
     """
     family, rest = _checked(options.address)
-    return family.load(rest, options)
+    address, form = split_form(options.address)
+    encoder = family.load(rest, replace(options, address=address))
+    if not form:
+        return encoder
+    from curator.encoders.prepared import OtherwisePrepared
+
+    return cast("Encoder", OtherwisePrepared(encoder, form))
 
 
 def check_address(address: str) -> None:

@@ -32,6 +32,11 @@ def fingerprint(
     for name, array in sorted(weights, key=lambda pair: pair[0]):
         digest.update(f"{name} {array.shape} {array.dtype}\n".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
-    settings = {"preprocess": asdict(preprocess), "traits": dict(traits or {})}
+    settings = {"preprocess": settings_of(preprocess), "traits": dict(traits or {})}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:DIGITS]
+
+
+def settings_of(preprocess: Preprocess) -> dict[str, object]:
+    """As JSON values; what is not in use is left out, so that ids from before it existed stay."""
+    return {name: value for name, value in asdict(preprocess).items() if value is not None}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from curator.errors import UsageError
 
 if TYPE_CHECKING:
-    from curator.types import Encoder
+    from curator.types import Encoder, Preprocess
 
+# How papers prepare images for the same weights: NegLabel's, CSP's and MCM's code with torchvision's default
+# interpolation, that of OpenOOD with a shortest side of 256 pixels for a square of 224. CLIP's own is bicubic, to 224.
+FORMS = ("bilinear", "openood")
+OPENOOD_SIDE = 256 / 224
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 # The most that a cosine between two vectors may change when only the batch size changes (matrix kernels sum in another
@@ -87,6 +91,21 @@ class Family(Protocol):
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """`open_clip:ViT-B-16/openai` as `("open_clip", "ViT-B-16/openai")`; without a colon the second part is empty."""
-    family, _, rest = address.strip().partition(":")
+    """`open_clip:ViT-B-16/openai` as `("open_clip", "ViT-B-16/openai")`; without a colon the second part is empty. How
+    its pixels are prepared, behind a `#`, is no part of either."""
+    family, _, rest = split_form(address)[0].partition(":")
     return family, rest
+
+
+def split_form(address: str) -> tuple[str, str]:
+    """The address without its last `#form`, and the form; that is empty where there is none of a known name."""
+    base, mark, form = address.strip().rpartition("#")
+    return (base, form) if mark and form in FORMS else (address.strip(), "")
+
+
+def prepared_as(form: str, preprocess: Preprocess) -> Preprocess:
+    """The preprocessing of an encoder in one of FORMS."""
+    if form == "bilinear":
+        return replace(preprocess, resize="shortest", interpolation="bilinear", resize_to=None)
+    side = round(preprocess.size * OPENOOD_SIDE)
+    return replace(preprocess, resize="shortest", interpolation="bicubic", resize_to=side)

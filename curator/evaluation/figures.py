@@ -42,7 +42,7 @@ class Figures:
 
 
 def figures_of(
-    id_scores: Scores,
+    id_scores: Scores | Mapping[str, Scores],
     ood_scores: Mapping[str, Scores],
     groups: Mapping[str, Group],
     *,
@@ -52,11 +52,13 @@ def figures_of(
     """The figures of each set in order, then the means: over all sets where there are several, and over near and far
     ones where sets are grouped.
 
-    id_scores: (n,), ood_scores: (m,) by set; higher is more ID. replicates: of the bootstrap, 0 for no intervals.
+    id_scores: (n,), or (n,) by set where what else passes changes them; ood_scores: (m,) by set; higher is more ID.
+    replicates: of the bootstrap, 0 for no intervals.
     """
-    values = {name: measure(id_scores, scores) for name, scores in ood_scores.items()}
+    ids = id_scores if isinstance(id_scores, Mapping) else dict.fromkeys(ood_scores, id_scores)
+    values = {name: measure(ids[name], scores) for name, scores in ood_scores.items()}
     drawn = {
-        name: bootstrap(id_scores, scores, replicates=replicates, seed=seed, stream=zlib.crc32(name.encode()))
+        name: bootstrap(ids[name], scores, replicates=replicates, seed=seed, stream=zlib.crc32(name.encode()))
         for name, scores in ood_scores.items()
     }
 
@@ -65,7 +67,7 @@ def figures_of(
         for metric in METRICS:
             low, high = interval(np.mean([drawn[name][metric] for name in names], axis=0))
             metrics[metric] = Estimate(float(np.mean([values[name][metric] for name in names])), low, high)
-        return Figures(scope, title, len(id_scores), sum(len(ood_scores[name]) for name in names), metrics)
+        return Figures(scope, title, len(ids[names[0]]), sum(len(ood_scores[name]) for name in names), metrics)
 
     sets = [figures("set", name, [name]) for name in ood_scores]
     return sets + [figures(scope, scope, names) for scope, names in _averages(ood_scores, groups)]

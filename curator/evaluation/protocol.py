@@ -1,38 +1,66 @@
 """Published protocols: which lists of images, how many, under which encoder, and the figures printed for them.
 
 One TOML file each (`curator/protocols/*.toml`, or a path). Every key is checked. A published figure keeps the positive
-class of its FPR95: figures of the two definitions are never put in one column.
+class of its FPR95: figures of the two definitions are never put in one column. A row that can be made again says how:
+its recipe (see recipes.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Literal, TypeAlias
 
 from curator.errors import ConfigError, UsageError
+from curator.evaluation.classes import Classes, ClassList, class_list
 from curator.evaluation.figures import AVERAGES, Group
+from curator.evaluation.recipes import RowRecipe, check_recipe
 from curator.paths import expanded
-from curator.ranges import TEXT, Place, Range, parse_toml, read_table
+from curator.ranges import TEXT, Form, Place, Range, parse_toml, read_table
 from curator.resources import read_folder
 
 PublishedPositive: TypeAlias = Literal["id", "ood", "unstated"]
 Name: TypeAlias = Annotated[str, TEXT]
 Percentage: TypeAlias = Annotated[float, Range(0, 100, "percent")]
+FilePattern: TypeAlias = Annotated[
+    str, Form(r"[^{}/]*\{(:0\d{1,2})?\}[^{}/]*", "the name of a file with {} or {:08} for its number")
+]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageList:
     """A list of images: its name, which is also its folder in the data folder, and how many images it holds, 0
-    where no source says."""
+    where no source says.
+
+    files: the names of its files, where these are known: a pattern whose `{}` stands for the numbers from 1 to
+    `images`, as `ILSVRC2012_val_{:08}.JPEG`.
+    """
 
     name: Name
     title: Name
     images: int
+    files: FilePattern | None = None
+
+    def unlike(self, found: Collection[str]) -> str:
+        """How names of files differ from the list's, in a line; empty where they do not, or are not known."""
+        if self.files is None:
+            return ""
+        wanted = {self.files.format(number) for number in range(1, self.images + 1)}
+        missing, others = sorted(wanted - set(found)), sorted(set(found) - wanted)
+        said = [f"{len(missing)} are missing, first {missing[0]}"] if missing else []
+        said += [f"{len(others)} are not of it, first {others[0]}"] if others else []
+        return f"{self.name}: of the {self.images} files of the list {' and '.join(said)}" if said else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdList(ImageList):
+    """The list of ID images. classes: the names of what it shows, or the name of a shipped list of them."""
+
+    classes: ClassList = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OodList(ImageList):
     """A list of OOD images, near to the ID images or far from them."""
 
@@ -50,13 +78,15 @@ class PublishedFigures:
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
     """One row of a table: the method's name, where it is printed, the positive class of its FPR95, and its figures by
-    the name of an OOD list or `average`, `near`, `far`."""
+    the name of an OOD list or `average`, `near`, `far`. recipe: how it is made again; not_run: why it cannot be."""
 
     method: Name
     source: Name
     positive: PublishedPositive
     figures: Mapping[str, PublishedFigures]
     note: str = ""
+    recipe: RowRecipe | None = None
+    not_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +96,18 @@ class Protocol:
     name: Name
     title: Name
     encoder: Name
-    id: ImageList
+    id: IdList
     ood: tuple[OodList, ...]
     published: tuple[PublishedRow, ...] = ()
 
     @property
     def groups(self) -> dict[str, Group]:
         return {item.name: item.group for item in self.ood}
+
+    @property
+    def classes(self) -> Classes:
+        """What its ID images show. Raises ConfigError where it does not say."""
+        return class_list(self.id.classes, where=self.name)
 
 
 def load_protocol(address: str) -> Protocol:
@@ -105,5 +140,7 @@ def _check_names(protocol: Protocol, where: str) -> None:
     if not names or len(set(names)) < len(names) or {protocol.id.name, *AVERAGES} & set(names):
         raise ConfigError(f"{where}: the OOD lists need names of their own, none of {', '.join(AVERAGES)}")
     for row in protocol.published:
+        if row.recipe is not None:
+            check_recipe(row.recipe, f"{where}: {row.method}")
         if unknown := row.figures.keys() - {*names, *AVERAGES}:
             raise ConfigError(f"{where}: {row.method} has figures for {', '.join(sorted(unknown))}, which is no list")

@@ -34,7 +34,8 @@ class SetCounts:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """All figures of one bank and method. `labelled`: ID images that came with a label which the bank has as an ID
-    label; `correct`: those whose nearest ID label is their own. `form`: of the images, as they are or saved alike."""
+    label; `correct`: those whose nearest ID label is their own. `form`: of the images, as they are or saved alike.
+    `order`: of a stream, the seed that shuffled it."""
 
     bank: str
     bank_digest: str
@@ -44,6 +45,7 @@ class Measured:
     labelled: int
     correct: int
     form: Form = "as_is"
+    order: int | None = None
 
     @property
     def id_label_accuracy(self) -> float | None:
@@ -52,7 +54,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSummary:
-    """What one evaluation measured. Figures are 0–1. `positive` is the positive class of the headline figures."""
+    """What one evaluation measured. Figures are 0–1. `positive` is the positive class of the headline figures. stored:
+    they were in the ledger already, from the run `run_id`."""
 
     run_id: str
     encoder_id: str
@@ -66,6 +69,7 @@ class EvaluationSummary:
     published: tuple[PublishedRow, ...] = ()
     same_format: SameFormat | None = None
     warnings: tuple[str, ...] = ()
+    stored: bool = False
 
     def rows(self) -> list[Row]:
         """One row for each bank, method, form and OOD set or mean, then the published ones of the same sets.

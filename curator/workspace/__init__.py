@@ -14,6 +14,7 @@ from curator.config import Config
 from curator.endings import Ending
 from curator.engines.cost_model import Fleet
 from curator.errors import UsageError
+from curator.evaluation.reproduction import Reproduction
 from curator.evaluation.summary import EvaluationSummary
 from curator.generators.asking import PlannedCalls
 from curator.metrics import Positive
@@ -26,6 +27,7 @@ from curator.workspace.calibrate.run import CalibrationSummary, run_calibration
 from curator.workspace.calibrate.use import UseSummary, put_in_use
 from curator.workspace.create import create_workspace
 from curator.workspace.evaluate.plan import EvaluationRequest
+from curator.workspace.evaluate.reproduce import ReproductionRequest, reproduce
 from curator.workspace.evaluate.run import run_evaluation
 from curator.workspace.judge.in_force import InForce
 from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_remote_backup, restore_backup
@@ -61,6 +63,8 @@ __all__ = [
     "LearnSummary",
     "Leftovers",
     "NightReport",
+    "Reproduction",
+    "ReproductionRequest",
     "ScanPlan",
     "ScanSummary",
     "ScanWatcher",
@@ -227,6 +231,8 @@ class Workspace(Reader):
         protocol: str | None = None,
         data: Path | str | None = None,
         same_format: str | None = None,
+        streams: Sequence[str] = (),
+        orders: int = 3,
         watcher: ScanWatcher | None = None,
     ) -> EvaluationSummary:
         """Measure how well banks and methods tell ID from OOD on images whose side is known, and store the figures.
@@ -250,8 +256,18 @@ class Workspace(Reader):
             protocol=protocol,
             data=_path(data),
             same_format=same_format,
+            streams=tuple(streams),
+            orders=orders,
         )
         return run_evaluation(self._context, request, watcher or SilentWatcher())
+
+    @staticmethod
+    def reproduce(
+        folder: Path | str, request: ReproductionRequest, *, watcher: ScanWatcher | None = None
+    ) -> Reproduction:
+        """Make a published table again by its recipes, in a workspace of its own at `folder`; a killed one goes on."""
+        refuse_remote(folder)
+        return reproduce(Path(folder), request, watcher or SilentWatcher())
 
     def learn_bank(
         self,

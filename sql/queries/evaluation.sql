@@ -20,3 +20,26 @@ select image.image_id, least(image.width, image.height) as side
 from image
 semi join incoming_wanted as wanted on wanted.image_id = image.image_id
 order by image.image_id;
+
+-- name: list_evaluated_vectors
+-- Where the vectors of the images asked for lie, by file and row.
+select vector.image_id, vector.vector_file, vector.row_index
+from vector
+semi join incoming_wanted as wanted on wanted.image_id = vector.image_id
+where vector.encoder_id = $encoder_id
+order by vector.image_id;
+
+-- name: find_evaluation
+-- The last evaluation that measured just this, with what it was asked and how.
+select run_id
+from evaluation
+where digest = $digest
+order by run_id desc
+limit 1;
+
+-- name: list_evaluation_metrics
+-- The figures of one evaluation.
+select bank_digest, method_id, form, scope, ood_name, metric, value, low, high, id_count, ood_count
+from evaluation_metric
+where run_id = $run_id
+order by bank_digest, method_id, form, scope, ood_name, metric;

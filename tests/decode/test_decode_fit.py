@@ -24,8 +24,8 @@ def noise(width, height, seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def by_torchvision(image, size, interpolation="bicubic"):
-    resize = transforms.Resize(size, interpolation=INTERPOLATION[interpolation])
+def by_torchvision(image, size, interpolation="bicubic", *, side=None):
+    resize = transforms.Resize(side or size, interpolation=INTERPOLATION[interpolation])
     return np.asarray(transforms.CenterCrop(size)(resize(image)))
 
 
@@ -55,6 +55,14 @@ def test_fit_equals_the_evaluation_transform_of_open_clip(shape, mode, interpola
     theirs = open_clip.transform.image_transform_v2(config, is_train=False)(image)
     ours = fit(image, Preprocess(224, resize=mode, interpolation=interpolation))
     assert np.array_equal(ours, (theirs * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("shape", [(500, 333), (333, 501), (256, 256), (1023, 767), (40, 31)])
+def test_the_shortest_side_may_go_further_than_the_crop(shape):
+    image = noise(*shape)
+    ours = fit(image, Preprocess(224, resize_to=256))
+    assert np.array_equal(ours, by_torchvision(image, 224, side=256))
+    assert not np.array_equal(ours, fit(image, Preprocess(224)))
 
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (3, 100_000), (20_000, 7)])

@@ -3,10 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from curator.encoders import ENCODERS, EncoderOptions, check_address, fetch_weights, list_models, load_encoder
+from curator.encoders.options import prepared_as
 from curator.errors import UsageError
+from curator.types import Encoder, Preprocess
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,24 @@ def test_an_address_that_can_be_passes_without_a_look_at_files(address, no_socke
 def test_options_that_cannot_be_are_refused_when_they_are_made(bad):
     with pytest.raises(UsageError):
         EncoderOptions(**bad)
+
+
+def test_images_prepared_otherwise_make_another_encoder_of_the_same_weights():
+    plain, bilinear, openood = (
+        load_encoder(EncoderOptions(address=f"fake{form}")) for form in ("", "#bilinear", "#openood")
+    )
+    assert len({item.encoder_id for item in (plain, bilinear, openood)}) == 3
+    assert openood.encoder_id.startswith("fake#openood@")
+    assert (plain.preprocess.side, bilinear.preprocess.interpolation, openood.preprocess.side) == (32, "bilinear", 37)
+    assert np.array_equal(plain.encode_texts(["a red car"]), openood.encode_texts(["a red car"]))
+    assert isinstance(openood, Encoder)
+    assert fetch_weights("fake#openood") == fetch_weights("fake")
+    with pytest.raises(UsageError):
+        load_encoder(EncoderOptions(address="fake#nonesuch"))
+
+
+def test_side_of_openood_is_256_for_the_224_of_clip():
+    assert prepared_as("openood", Preprocess(224)) == Preprocess(224, resize_to=256)
 
 
 def test_the_list_of_models_names_addresses_that_pass_the_check(no_sockets):

@@ -221,8 +221,7 @@ class Fitting:
     @classmethod
     def of(cls, preprocess: Preprocess) -> Fitting:
         """As `curator.decode.fitting` does, but for its exception for very long images."""
-        size = preprocess.size
-        return cls(size, size, preprocess.resize == "shortest", preprocess.interpolation)
+        return cls(preprocess.side, preprocess.size, preprocess.resize == "shortest", preprocess.interpolation)
 
     def fit(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, 3, crop, crop) in [0, 1]: bicubic overshoots, which Pillow clips as well."""

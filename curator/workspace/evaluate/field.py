@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from curator.errors import BankError
 from curator.methods import resolve_method
 from curator.store import Ledger
+from curator.types import Bank
 from curator.workspace.context import Context
 from curator.workspace.evaluate.plan import EvaluationRequest
 from curator.workspace.judge.scoring import Scorer
@@ -14,7 +15,10 @@ from curator.workspace.judge.scoring import Scorer
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A bank with the methods that fit it, which are scored in one pass. address, asked: as they were asked for."""
+    """A bank with the methods that fit it, which are scored in one pass; none where only streams are measured.
+
+    address, asked: as they were asked for.
+    """
 
     address: str
     scorer: Scorer
@@ -39,7 +43,7 @@ class Field:
     ) -> Field:
         """Raises BankError for a method that none of the banks fits."""
         encoder_id = context.encoder_id(ledger.database)
-        methods = request.methods or (context.config.scan.method,)
+        methods = (context.config.scan.method,) if request.asked_methods is None else request.asked_methods
         faults: dict[str, list[BankError]] = {method: [] for method in methods}
         contenders: dict[str, Contender] = {}
         addresses = request.banks or (context.config.scan.bank,)
@@ -51,9 +55,11 @@ class Field:
                     fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
-            if fitting:
+            if fitting or request.streams:
                 wanted = tuple(fitting.values())
-                scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
+                scorer = Scorer(bank, ())
+                if wanted:
+                    scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
                 contenders.setdefault(bank.digest, Contender(address, scorer, wanted))
         for met in faults.values():
             if len(met) == len(addresses):
@@ -66,7 +72,24 @@ class Field:
         return self.contenders[0].scorer.bank.encoder_id
 
     @property
+    def names(self) -> dict[str, str]:
+        """What banks and methods are called, by digest and by id."""
+        return {
+            **{item.scorer.bank.digest: bank_name(item.scorer.bank) for item in self.contenders},
+            **{
+                method.method_id: asked
+                for item in self.contenders
+                for method, asked in zip(item.scorer.methods, item.asked, strict=True)
+            },
+        }
+
+    @property
     def reference_ids(self) -> frozenset[str]:
         """The reference images that methods measure images against."""
         references = (item.scorer.reference for item in self.contenders)
         return frozenset().union(*(reference.image_ids for reference in references if reference is not None))
+
+
+def bank_name(bank: Bank) -> str:
+    """A bank version in figures: `base@0123abcd`."""
+    return f"{bank.name}@{bank.digest[:8]}"

@@ -22,7 +22,7 @@ from curator.methods import Method
 from curator.store import Ledger
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
-from curator.workspace.evaluate.field import Contender, Field
+from curator.workspace.evaluate.field import Contender, Field, bank_name
 from curator.workspace.evaluate.plan import EvaluationPlan
 from curator.workspace.evaluate.resaving import measured_formats, resaved_vectors, shortest_sides
 from curator.workspace.judge.policies import scored_by
@@ -115,6 +115,8 @@ def _used(
 
 def measure_alike(plan: EvaluationPlan, alike: SavedAlike, contender: Contender) -> Iterator[Measured]:
     """The same on the images saved alike; the reference, where a method needs it, is saved like the ID images."""
+    if not contender.asked:
+        return
     scorer = _alike(alike, contender.scorer)
     tables = {item.name: scorer.score(item.image_ids, alike.stack(item.image_ids)) for item in alike.sets.all}
     for place in range(len(scorer.methods)):
@@ -145,7 +147,7 @@ def _measured(
     replicates, seed = plan.request.replicates, plan.request.seed
     correct, labelled = id_label_accuracy(nearest, sets.id.labels, bank.id_texts)
     return Measured(
-        bank=f"{bank.name}@{bank.digest[:8]}",
+        bank=bank_name(bank),
         bank_digest=bank.digest,
         method=contender.asked[place],
         method_id=method.method_id,

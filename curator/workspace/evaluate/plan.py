@@ -19,6 +19,7 @@ from curator.methods.spec import MethodSpec
 from curator.metrics import Positive
 from curator.paths import expanded
 from curator.workspace.context import Context
+from curator.workspace.evaluate.stream_recipe import StreamRecipe
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.session import reading_or_empty
 
@@ -36,6 +37,8 @@ class EvaluationRequest:
     gives names to source labels. reference: ID images for methods that compare with images. replicates: of the
     bootstrap. protocol: a shipped name or a file; data: the folder where its lists lie. same_format: measure the images
     saved alike too, in the form `size,quality` (shortest side in pixels, JPEG quality), or `drawn` from the ID images.
+    streams: systems that learn from what they score (`adaneg:proxies=sample`), each on `orders` shuffled streams of the
+    ID images and one OOD set. keeps: figures that are stored of the same images, banks and methods are taken as found.
     """
 
     positive: Positive
@@ -53,6 +56,14 @@ class EvaluationRequest:
     protocol: str | None = None
     data: Path | None = None
     same_format: str | None = None
+    streams: tuple[str, ...] = ()
+    orders: int = 3
+    keeps: bool = False
+
+    @property
+    def asked_methods(self) -> tuple[str, ...] | None:
+        """Those named; None for the configured one, which is meant where nothing else is measured."""
+        return self.methods or (() if self.streams else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,8 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
     """Check the request and open its sources. Raises UsageError, ConfigError or SourceError; reads no image."""
     for method in request.methods:
         METHODS.get(MethodSpec.parse(method).name)
+    for stream in request.streams:
+        StreamRecipe.parse(stream)
     if request.same_format is not None:
         fixed_format(request.same_format)
     protocol = load_protocol(request.protocol) if request.protocol else None
@@ -103,10 +116,18 @@ def plan_evaluation(context: Context, request: EvaluationRequest) -> EvaluationP
         ood_sources={name: tuple(open_sources(addresses, scan)) for name, addresses in ood_addresses.items()},
         reference=tuple(open_sources(request.reference, scan)),
         groups={**(protocol.groups if protocol else {}), **groups},
-        label_map=read_label_map(request.label_map) if request.label_map else context.label_map or LabelMap(),
+        label_map=_label_map(context, protocol, request.label_map),
         id_labels=tuple(read_labels(request.id_labels)) if request.id_labels else None,
         expected=_expected(protocol),
     )
+
+
+def _label_map(context: Context, protocol: Protocol | None, file: Path | None) -> LabelMap:
+    """Names of source labels: the file's, else those of the classes of a protocol that names them, else those of the
+    workspace."""
+    if file is not None:
+        return read_label_map(file)
+    return protocol.classes.label_map if protocol is not None and protocol.id.classes else context.label_map or LabelMap()
 
 
 def _expected(protocol: Protocol | None) -> dict[str, int]:

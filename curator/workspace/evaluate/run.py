@@ -7,16 +7,15 @@ format images are measured too, if that is asked for: then vectors are a cache, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from curator.banks.wordnet.lexicon import word_key
+from curator.encoders.options import split_form
 from curator.errors import UsageError
 from curator.evaluation.formats import SMALL
 from curator.evaluation.labels import label_of
 from curator.evaluation.sets import EvaluationSets, Found, choose_sets
-from curator.evaluation.summary import EvaluationSummary, Measured, Row, SetCounts
+from curator.evaluation.summary import EvaluationSummary, Measured, SetCounts
 from curator.lake import Source
 from curator.store import Ledger
 from curator.store.tables import uri_table
@@ -24,6 +23,8 @@ from curator.workspace.context import Context
 from curator.workspace.evaluate.field import Contender, Field
 from curator.workspace.evaluate.measure import SavedAlike, measure_alike, measure_as_is
 from curator.workspace.evaluate.plan import EvaluationPlan, EvaluationRequest, plan_evaluation
+from curator.workspace.evaluate.stored import evaluation_digest, record_evaluation, stored_figures
+from curator.workspace.evaluate.streams import measure_streams
 from curator.workspace.scan.listing import ListedSource
 from curator.workspace.scan.request import ScanRequest, ScanWatcher
 from curator.workspace.scan.run import take_in
@@ -31,7 +32,7 @@ from curator.workspace.session import writing
 
 
 def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWatcher) -> EvaluationSummary:
-    """Measure banks and methods on images whose side is known, and store the figures.
+    """Measure banks and methods on images whose side is known, and store the figures; `keeps`: unless they are stored.
 
     Raises UsageError, before anything is read, for a request that cannot be; and when a set turns out to be empty.
     """
@@ -51,34 +52,59 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
         if plan.reference:
             among = _reference_ids(ledger, plan, listed, reference)
             field = Field.find(context, ledger, request, reference_ids=among)
-        asked, alike = request.same_format, None
-        if asked is not None:
-            alike = SavedAlike.make(context, ledger, asked, sets, field, watcher)
+        also = (*_unlike_lists(plan, listed), *_encoder_warning(context, plan))
+        digest = evaluation_digest(plan, sets, field)
+        stored = stored_figures(ledger, digest, plan, sets, field) if request.keeps else None
+        if stored is not None:
+            return _summary(ledger, plan, sets, field, stored[1], found_in=stored[0], also=also)
+        alike = None
+        if request.same_format is not None:
+            alike = SavedAlike.make(context, ledger, request.same_format, sets, field, watcher)
         measured: list[Measured] = []
         for contender in field.contenders:
             measured += measure_as_is(context, ledger, plan, sets, contender)
             measured += measure_alike(plan, alike, contender) if alike else ()
-        totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
-        summary = EvaluationSummary(
-            run_id=ledger.run_id,
-            encoder_id=field.encoder_id,
-            protocol=plan.protocol.name if plan.protocol else None,
-            positive=request.positive,
-            replicates=request.replicates,
-            seed=request.seed,
-            embedded=int(totals["images"]),
-            sets=tuple(_counts(plan, sets)),
-            measured=tuple(measured),
-            published=plan.protocol.published if plan.protocol else (),
-            same_format=alike.used if alike else None,
-            warnings=(
-                *field.passed_over,
-                *_warnings(context, plan, sets, measured),
-                *(_format_warnings(alike) if alike else ()),
-            ),
-        )
-        _record(ledger, summary)
+            measured += measure_streams(context, ledger, plan, sets, contender)
+        summary = _summary(ledger, plan, sets, field, measured, alike=alike, also=also)
+        record_evaluation(ledger, summary, digest)
     return summary
+
+
+def _summary(
+    ledger: Ledger,
+    plan: EvaluationPlan,
+    sets: EvaluationSets,
+    field: Field,
+    measured: Sequence[Measured],
+    *,
+    alike: SavedAlike | None = None,
+    found_in: str | None = None,
+    also: Sequence[str] = (),
+) -> EvaluationSummary:
+    """found_in: the run that stored the figures; None where this one measured them. also: further warnings."""
+    totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
+    request = plan.request
+    return EvaluationSummary(
+        run_id=found_in or ledger.run_id,
+        encoder_id=field.encoder_id,
+        protocol=plan.protocol.name if plan.protocol else None,
+        positive=request.positive,
+        replicates=request.replicates,
+        seed=request.seed,
+        embedded=int(totals["images"]),
+        sets=tuple(_counts(plan, sets)),
+        measured=tuple(measured),
+        published=plan.protocol.published if plan.protocol else (),
+        same_format=alike.used if alike else None,
+        warnings=(
+            *field.passed_over,
+            *_set_warnings(plan, sets),
+            *also,
+            *_label_warning(measured),
+            *(_format_warnings(alike) if alike else ()),
+        ),
+        stored=found_in is not None,
+    )
 
 
 def _take_in(
@@ -154,8 +180,8 @@ def _counts(plan: EvaluationPlan, sets: EvaluationSets) -> list[SetCounts]:
     ]
 
 
-def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, measured: Sequence[Measured]) -> list[str]:
-    """What a reader of the figures must know."""
+def _set_warnings(plan: EvaluationPlan, sets: EvaluationSets) -> list[str]:
+    """What a reader of the figures must know of the image sets."""
     said = []
     for item in sets.all:
         expected = plan.expected.get(item.name, item.data)
@@ -165,14 +191,35 @@ def _warnings(context: Context, plan: EvaluationPlan, sets: EvaluationSets, meas
             said.append(f"{item.name}: {item.excluded} images left out, they are ID images as well")
         if item.unlabelled:
             said.append(f"{item.unlabelled} images of the ID sources came without a label and are in no set")
-    if plan.protocol and plan.protocol.encoder != context.config.encoder.address:
-        said.append(
-            f"the published figures are for the encoder {plan.protocol.encoder}, these for "
-            f"{context.config.encoder.address}: they cannot be compared"
-        )
-    if measured and not any(item.labelled for item in measured):
-        said.append("no ID image came with a label of the bank, so there is no label accuracy: a label map names them")
     return said
+
+
+def _encoder_warning(context: Context, plan: EvaluationPlan) -> list[str]:
+    address = split_form(context.config.encoder.address)[0]
+    if plan.protocol is None or plan.protocol.encoder == address:
+        return []
+    published = f"the published figures are for the encoder {plan.protocol.encoder}"
+    return [f"{published}, these for {address}: they cannot be compared"]
+
+
+def _label_warning(measured: Sequence[Measured]) -> list[str]:
+    static = [item for item in measured if item.order is None]
+    if not static or any(item.labelled for item in static):
+        return []
+    return ["no ID image came with a label of the bank, so there is no label accuracy: a label map names them"]
+
+
+def _unlike_lists(plan: EvaluationPlan, listed: Mapping[str, ListedSource]) -> list[str]:
+    """Where loose files are not those of a list whose names are known."""
+    if plan.protocol is None:
+        return []
+    pairs = [(plan.protocol.id, plan.id_sources), *((item, plan.ood_sources[item.name]) for item in plan.protocol.ood)]
+    said = []
+    for item, sources in pairs:
+        names = [uri.rpartition("/")[2] for source in sources for uri in listed[source.name].uris]
+        loose = not any(name.endswith((".tar", ".parquet")) for name in names)
+        said += [item.unlike(names)] if loose else []
+    return list(filter(None, said))
 
 
 def _format_warnings(alike: SavedAlike) -> list[str]:
@@ -188,29 +235,3 @@ def _format_warnings(alike: SavedAlike) -> list[str]:
     if unsaved := alike.used.unsaved:
         said.append(f"{len(unsaved)} images are not measured in the same format, first: {unsaved[0]}")
     return said
-
-
-def _record(ledger: Ledger, summary: EvaluationSummary) -> None:
-    sets: list[Row] = [
-        {
-            "side": item.side,
-            "name": item.name,
-            "near_far": item.near_far,
-            "sources": json.dumps(item.sources),
-            "data_count": item.data,
-            "image_count": item.images,
-            "copy_count": item.copies,
-            "unreadable_count": item.unreadable,
-            "excluded_count": item.excluded,
-            "expected_count": item.expected,
-        }
-        for item in summary.sets
-    ]
-    facts = ("encoder_id", "protocol", "positive", "replicates", "seed")
-    same_format = json.dumps(asdict(summary.same_format)) if summary.same_format else None
-    with ledger.database.transaction():
-        ledger.add(
-            evaluation=[{**{name: getattr(summary, name) for name in facts}, "same_format": same_format}],
-            evaluation_set=sets,
-            evaluation_metric=summary.metric_rows(),
-        )

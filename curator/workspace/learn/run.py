@@ -20,6 +20,7 @@ from curator.ranges import BANK, NAME
 from curator.store import Ledger
 from curator.store.generated import record_origin
 from curator.systems.proposals import Learned
+from curator.systems.registry import System
 from curator.systems.settings import SystemSettings
 from curator.systems.spec import SystemSpec, read_system_spec, spec_text
 from curator.types import Bank, Vectors
@@ -175,7 +176,7 @@ def _learn(
     context = world.context
     _require_classes(world, spec)
     excess = _look_for_excess(world, spec, settings, force)
-    learned = _ask(world, ledger, spec, settings, budget)
+    learned = put_to_work(world, ledger, spec.made_by, settings, budget)
     if spec.made_by.by_class:
         learned = replace(learned, account={**learned.account, "reference": world.reference_labels.account})
     if excess is not None:
@@ -229,18 +230,20 @@ def _look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSetti
     return found
 
 
-def _ask(world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget) -> Learned:
+def put_to_work(
+    world: LedgerWorld, ledger: Ledger, system: System, settings: SystemSettings, budget: Budget
+) -> Learned:
     """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
     it. The counts of every step go to the log."""
     store = LedgerCalls(ledger, world.context.layout.generated)
     asker = Asker(world.generator, store, budget, progress=CallProgress().say, behind=world.role_behind)
     try:
         asker.prepare(*settings.roles)
-        learned = spec.made_by.learn(world, asker, settings)
+        learned = system.learn(world, asker, settings)
     finally:
         asker.release()
     counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
-    log.info("bank %s: %s", spec.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
+    log.info("%s: %s", system.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
     return learned
 
 
