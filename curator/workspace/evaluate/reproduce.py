@@ -61,10 +61,10 @@ def reproduce(folder: Path, request: ReproductionRequest, watcher: ScanWatcher) 
     and for methods that the table does not have.
     """
     protocol = load_protocol(request.table)
+    _check_methods(protocol, request)
     classes = protocol.classes
     if request.names is not None:
         classes = classes.renamed(read_label_map(request.names).names)
-    _check_methods(protocol, request)
     address = request.encoder or protocol.encoder
     layout = _prepared(folder, protocol, classes, address)
     results: dict[int, Reproduced] = {}

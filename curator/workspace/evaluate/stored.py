@@ -11,8 +11,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, Literal, TypeAlias
 
-from curator.evaluation.figures import AVERAGES, Estimate, Figures
+from curator.evaluation.figures import AVERAGES, Estimate, Figures, Scope
+from curator.evaluation.formats import Form
 from curator.evaluation.sets import EvaluationSets
 from curator.evaluation.summary import EvaluationSummary, Measured, Row
 from curator.store import Ledger
@@ -22,6 +24,7 @@ from curator.workspace.evaluate.plan import EvaluationPlan
 from curator.workspace.evaluate.stream_recipe import StreamRecipe
 
 ACCURACY = "id_label_accuracy"
+Stored: TypeAlias = Mapping[str, Any]  # a row as DuckDB gives it
 
 
 def evaluation_digest(plan: EvaluationPlan, sets: EvaluationSets, field: Field) -> str:
@@ -49,7 +52,7 @@ def stored_figures(
     if found is None:
         return None
     rows = ledger.database.rows("list_evaluation_metrics", run_id=found["run_id"])
-    of: dict[tuple[str, str, str], list[Row]] = {}
+    of: dict[tuple[str, str, Form], list[Stored]] = {}
     for row in rows:
         of.setdefault((row["bank_digest"], row["method_id"], row["form"]), []).append(row)
     names, streams = field.names, _streams(plan)
@@ -70,19 +73,19 @@ def _streams(plan: EvaluationPlan) -> dict[str, tuple[str, int]]:
 
 
 def _measured(
-    key: tuple[str, str, str],
-    rows: Sequence[Row],
+    key: tuple[str, str, Form],
+    rows: Sequence[Stored],
     names: Mapping[str, str],
     sets: EvaluationSets,
     streams: Mapping[str, tuple[str, int]],
 ) -> Measured:
     bank_digest, method_id, form = key
-    by_figure: dict[tuple[str, str], list[Row]] = {}
+    by_figure: dict[tuple[Scope | Literal["id"], str], list[Stored]] = {}
     for row in rows:
         by_figure.setdefault((row["scope"], row["ood_name"] or row["scope"]), []).append(row)
     accuracy = next((row for row in by_figure.pop(("id", "id"), []) if row["metric"] == ACCURACY), None)
     order = {name: place for place, name in enumerate((*sets.ood, *AVERAGES))}
-    figures = [_figures(scope, name, found) for (scope, name), found in by_figure.items()]
+    figures = [_figures(scope, name, found) for (scope, name), found in by_figure.items() if scope != "id"]
     return Measured(
         bank=names[bank_digest],
         bank_digest=bank_digest,
@@ -96,7 +99,7 @@ def _measured(
     )
 
 
-def _figures(scope: str, name: str, rows: Sequence[Row]) -> Figures:
+def _figures(scope: Scope, name: str, rows: Sequence[Stored]) -> Figures:
     metrics = {
         row["metric"]: Estimate(row["value"], *(math.nan if row[end] is None else row[end] for end in ("low", "high")))
         for row in rows
