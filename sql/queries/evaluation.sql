@@ -21,14 +21,6 @@ from image
 semi join incoming_wanted as wanted on wanted.image_id = image.image_id
 order by image.image_id;
 
--- name: list_evaluated_vectors
--- Where the vectors of the images asked for lie, by file and row.
-select vector.image_id, vector.vector_file, vector.row_index
-from vector
-semi join incoming_wanted as wanted on wanted.image_id = vector.image_id
-where vector.encoder_id = $encoder_id
-order by vector.image_id;
-
 -- name: find_evaluation
 -- The last evaluation that measured just this, with what it was asked and how.
 select run_id

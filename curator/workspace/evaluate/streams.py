@@ -7,11 +7,9 @@ seen in several orders; nothing is drawn again from the images of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-
-import pyarrow as pa
 
 from curator.errors import BankError
 from curator.evaluation.figures import Scores, figures_of
@@ -33,16 +31,16 @@ from curator.workspace.logs import stage
 
 @dataclass
 class StreamWorld(LedgerWorld):
-    """The world of one stream: its images are all that there is, and arrive as `vectors_at` has them in order.
+    """The world of one stream: the images that pass, in their order, are all that there is."""
 
-    vectors_at: where the vector of each image lies, by id.
-    """
-
-    vectors_at: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    passing: tuple[str, ...] = ()
 
     @cached_property
-    def _places(self) -> dict[str, tuple[str, int]]:
-        return dict(self.vectors_at)
+    def arrival_order(self) -> tuple[str, ...]:
+        return self.passing
+
+    def sample_ids(self, most: int) -> list[str]:
+        return sorted(self.passing)[: most or None]
 
 
 def measure_streams(
@@ -50,12 +48,10 @@ def measure_streams(
 ) -> Iterator[Measured]:
     """Each stream that is asked for, in each order, on the parent bank of the contender."""
     bank = contender.scorer.bank
-    every = {image_id for item in sets.all for image_id in item.image_ids}
-    places = vector_places(ledger, bank.encoder_id, every) if plan.request.streams else {}
     for recipe in map(StreamRecipe.parse, plan.request.streams):
         for order in range(plan.request.orders):
             passed = {
-                name: _pass(context, ledger, bank, recipe, stream_order(sets.id, item, order), places)
+                name: _pass(context, ledger, bank, recipe, stream_order(sets.id, item, order))
                 for name, item in sets.ood.items()
             }
             ids = {name: _scores_of(streamed, sets.id) for name, streamed in passed.items()}
@@ -72,31 +68,16 @@ def measure_streams(
             )
 
 
-def stream_order(id_set: ImageSet, ood_set: ImageSet, order: int) -> list[str]:
+def stream_order(id_set: ImageSet, ood_set: ImageSet, order: int) -> tuple[str, ...]:
     """The images of both sets, shuffled by the seed `order`."""
-    return shuffled((*id_set.image_ids, *ood_set.image_ids), order)
+    return tuple(shuffled((*id_set.image_ids, *ood_set.image_ids), order))
 
 
-def vector_places(ledger: Ledger, encoder_id: str, image_ids: set[str]) -> dict[str, tuple[str, int]]:
-    """Where the vectors of images lie, by id: file and row."""
-    wanted = pa.table({"image_id": pa.array(sorted(image_ids), pa.string())})
-    with ledger.database.incoming(wanted=wanted):
-        rows = ledger.database.rows("list_evaluated_vectors", encoder_id=encoder_id)
-    return {row["image_id"]: (row["vector_file"], row["row_index"]) for row in rows}
-
-
-def _pass(
-    context: Context,
-    ledger: Ledger,
-    bank: Bank,
-    recipe: StreamRecipe,
-    image_ids: list[str],
-    places: Mapping[str, tuple[str, int]],
-) -> Streamed:
+def _pass(context: Context, ledger: Ledger, bank: Bank, recipe: StreamRecipe, image_ids: tuple[str, ...]) -> Streamed:
     """What the images get in passing. Raises BankError where the system learns nothing of them."""
     with stage("stream") as done:
         done["images"] = len(image_ids)
-        world = StreamWorld(context, ledger.database, bank, vectors_at={name: places[name] for name in image_ids})
+        world = StreamWorld(context, ledger.database, bank, passing=image_ids)
         learned = put_to_work(world, ledger, recipe.system, recipe.settings, Budget())
     if learned.streamed is None:
         raise BankError(f"{recipe.asked} gave the images of its stream no scores")
