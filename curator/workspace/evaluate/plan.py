@@ -127,7 +127,9 @@ def _label_map(context: Context, protocol: Protocol | None, file: Path | None) -
     workspace."""
     if file is not None:
         return read_label_map(file)
-    return protocol.classes.label_map if protocol is not None and protocol.id.classes else context.label_map or LabelMap()
+    return (
+        protocol.classes.label_map if protocol is not None and protocol.id.classes else context.label_map or LabelMap()
+    )
 
 
 def _expected(protocol: Protocol | None) -> dict[str, int]:
