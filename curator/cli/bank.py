@@ -311,15 +311,22 @@ def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
     """The calls of each prompt, as rows; nothing was sent."""
     import pyarrow as pa
 
-    rows = [asdict(item) | {"to_make": item.to_make} for item in plan]
+    rows = [asdict(item) | {"to_make": item.to_make} | item.totals() for item in plan]
     if as_json:
         return echo_json(rows)
-    shown = ("role", "model", "prompt", "calls", "answered", "to_make")
+    shown = ("role", "model", "prompt", "calls", "answered", "to_make", "network_passes", "all_tokens", "hours")
     echo_rows(pa.table({name: [row[name] for row in rows] for name in shown}))
     for item in plan:
         say(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
-    total = sum(item.to_make for item in plan)
-    say(f"{total} calls would be made now; stages that build on their answers come after them", err=True)
+    total, timed = sum(item.to_make for item in plan), [item for item in plan if item.seconds is not None]
+    hours = sum(item.to_make * (item.seconds or 0) for item in timed) / 3600
+    say(f"{total} calls would be made now; of stages that build on answers only what is sure is counted", err=True)
+    if timed:
+        say(
+            f"{hours:.2g} hours, by {sum(item.timed for item in timed)} calls like them that were made before", err=True
+        )
+    if any(item.to_make and item.seconds is None for item in plan):
+        say("hours and tokens are known of calls that were made: --max-calls 8 makes a few, and keeps them", err=True)
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from curator.errors import BudgetSpent
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
+from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
@@ -106,6 +107,9 @@ class Asking(Protocol):
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         """A call for each request, in order, rejected and failed ones among them. BudgetSpent, GeneratorError."""
 
+    def expect(self, role: Role, requests: Sequence[Request]) -> None:
+        """Requests like these come once others are answered: for the plan of a dry run, which answers none."""
+
     def artefact(self, call: Call) -> bytes:
         """The picture or vectors that a painter's call made. Raises GeneratorError when the file is gone."""
 
@@ -152,6 +156,9 @@ class Asker:
             for place, call in zip(again, self._round(role, list(again.values())), strict=True):
                 calls[place] = call
         return calls
+
+    def expect(self, role: Role, requests: Sequence[Request]) -> None:
+        """They will be asked when their time comes."""
 
     def artefact(self, call: Call) -> bytes:
         """The picture or vectors that a call made. Raises GeneratorError when the file is gone or was changed."""
@@ -279,7 +286,12 @@ def stored_call(row: Mapping[str, Any], request: Request, role: Role, generator:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCalls:
-    """Calls of one prompt: how many there would be, how many are answered already, and what the first would say."""
+    """Calls of one prompt: how many there would be, how many are answered already, and what the first would say.
+
+    passes: of a diffusion model through its network, for one call. settings: of the first call, as JSON. timed: calls
+    of the same model and settings that were answered before; they took `seconds` each (the median; of several at a time
+    their share) and so many `tokens`, question and answer (the mean). Both are None where none is known.
+    """
 
     role: Role
     model: str
@@ -287,18 +299,31 @@ class PlannedCalls:
     calls: int
     answered: int
     example: str
+    passes: int = 0
+    settings: str = "{}"
+    timed: int = 0
+    seconds: float | None = None
+    tokens: float | None = None
 
     @property
     def to_make(self) -> int:
         return self.calls - self.answered
+
+    def totals(self) -> dict[str, object]:
+        """Of the calls to make: passes through the network, tokens, hours; None for what is not known."""
+        return {
+            "network_passes": self.to_make * self.passes or None,
+            "all_tokens": None if self.tokens is None else round(self.to_make * self.tokens),
+            "hours": None if self.seconds is None else round(self.to_make * self.seconds / 3600, 3),
+        }
 
 
 @dataclass(slots=True)
 class DryAsker:
     """Asks nothing: finds what is answered already, and lists what would be sent. See `plan`.
 
-    A call that is not answered counts as failed, so a system goes on without it: stages that build on its answer are
-    not in the plan.
+    A call that is not answered counts as failed, so a system goes on without it: of stages that build on its answer the
+    plan has what the system expects (see `Asking.expect`).
     """
 
     generator: Callable[[Role], Generator]
@@ -315,19 +340,30 @@ class DryAsker:
             of_name = {
                 call_id: request for call_id, request in zip(ids, requests, strict=True) if request.prompt.name == name
             }
-            before = self.planned.get((role, name), PlannedCalls(role, generator.model, name, 0, 0, ""))
-            self.planned[role, name] = replace(
-                before,
-                calls=before.calls + len(of_name),
-                answered=before.answered + len(of_name.keys() & rows.keys()),
-                example=before.example or next(iter(of_name.values())).text,
-            )
+            self._count(role, name, of_name, len(of_name.keys() & rows.keys()))
         return [
             stored_call(rows[call_id], request, role, generator)
             if call_id in rows
             else Call(call_id, role, generator.model, generator.revision, request, "failed", fault="dry run")
             for call_id, request in zip(ids, requests, strict=True)
         ]
+
+    def expect(self, role: Role, requests: Sequence[Request]) -> None:
+        role = self.behind(role)
+        for name in dict.fromkeys(request.prompt.name for request in requests):
+            of_name = {request.digest: request for request in requests if request.prompt.name == name}
+            self._count(role, name, of_name, 0)
+
+    def _count(self, role: Role, name: str, requests: Mapping[str, Request], answered: int) -> None:
+        """Take requests of a prompt into the plan, each under what names it."""
+        model, first = self.generator(role).model, next(iter(requests.values()))
+        passes = network_passes(name, first.settings) if model.startswith("diffusers:") else 0
+        settings = json.dumps(first.settings, sort_keys=True)
+        found = self.planned.setdefault(
+            (role, name), PlannedCalls(role, model, name, 0, 0, first.text, passes, settings)
+        )
+        counts = {"calls": found.calls + len(requests), "answered": found.answered + answered}
+        self.planned[role, name] = replace(found, **counts)
 
     def model(self, role: Role) -> str:
         return self.generator(self.behind(role)).model

@@ -5,6 +5,21 @@ from generator_call as call
 semi join incoming_call as incoming on incoming.call_id = call.call_id
 where call.status <> 'failed';
 
+-- name: time_generator_calls
+-- What answered calls took, by what was asked of which model: seconds, and the tokens that were counted.
+select
+    role,
+    model,
+    prompt,
+    cast(inputs -> '$.settings' as varchar) as settings,
+    count(*) as timed,
+    median(seconds) as seconds,
+    avg(cast(facts ->> 'prompt_tokens' as double) + cast(facts ->> 'completion_tokens' as double)) as tokens
+from generator_call
+where status = 'answered'
+group by all
+order by role, model, prompt, settings;
+
 -- name: delete_repeated_calls
 -- Earlier rows of calls that had failed, or whose file was gone, and were made again.
 delete from generator_call

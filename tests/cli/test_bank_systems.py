@@ -33,7 +33,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
     "mmood": {"near-outliers-image": "reasoner", "categorise": "reasoner", "sketch": "reasoner"},
-    "synood": {"list-elements": "describer"},
+    "synood": {"list-elements": "describer", "inpaint": "painter"},
     "eoe": {"near-outliers": "reasoner"},
     "adaneg": {},
     "tanl": {},
@@ -207,3 +207,18 @@ def test_a_reference_is_taken_in_first(bank, scanned_once, tmp_path, run_cli):
     assert "give some with --reference" in error_of(run_cli(*arguments, code=1))
     made = json.loads(run_cli(*arguments, "--reference", scanned_once.parent / "known", "--json").stdout)
     assert made["account"]["selected"] == 4
+
+
+def test_a_plan_has_every_stage_and_hours_by_the_calls_that_were_made(bank):
+    synood = ("synood", *SETTINGS["synood"])
+    planned = ("--dry-run", "--json")
+    first = {row["prompt"]: row for row in json.loads(bank(*synood, *planned).stdout)}
+    assert (first["list-elements"]["to_make"], first["inpaint"]["to_make"]) == (4, 4)
+    assert first["inpaint"]["hours"] is None
+    said = bank(*synood, "--dry-run").stderr
+    assert "8 calls would be made now" in said and "--max-calls 8 makes a few" in said
+    bank(*synood, "--max-calls", "6", code=1)
+    rest = {row["prompt"]: row for row in json.loads(bank(*synood, *planned).stdout)}
+    assert (rest["list-elements"]["to_make"], rest["inpaint"]["to_make"], rest["inpaint"]["timed"]) == (0, 2, 2)
+    assert rest["inpaint"]["hours"] == round(2 * rest["inpaint"]["seconds"] / 3600, 3) < 0.1
+    assert " hours, by 6 calls like them" in bank(*synood, "--dry-run").stderr

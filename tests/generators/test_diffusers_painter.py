@@ -17,7 +17,7 @@ from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError, MissingExtra, SourceError, UsageError
 from curator.generators import GeneratorOptions, make_generator
 from curator.generators.diffusion import pipelines as diffusion_pipelines
-from curator.generators.painter_settings import DrawSettings, InpaintSettings, read_settings
+from curator.generators.painter_settings import DrawSettings, InpaintSettings, network_passes, read_settings
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request
 from curator.generators.surroundings import Surroundings
@@ -276,6 +276,12 @@ def test_the_defaults_are_those_of_the_two_methods():
     assert read_settings("inpaint", {"m_out": -3, "loss": "energy_hinge"}) == InpaintSettings(
         512, 20, 0.6, 8.0, 3, 5.0, "energy_hinge", -3, 1.0
     )
+
+
+def test_passes_through_the_network_are_counted_with_guidance_and_all_paintings():
+    assert network_passes("inpaint", {}) == 3 * 12 * 2
+    assert network_passes("inpaint", {"passes": 1, "steps": 10, "guidance": 1.0}) == 6
+    assert network_passes("draw", {"steps": 50}) == 100
 
 
 def test_an_unknown_guide_and_a_missing_package_are_told_when_the_painter_is_made(paint, monkeypatch):

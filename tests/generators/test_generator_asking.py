@@ -236,3 +236,9 @@ def test_a_dry_run_lists_what_is_open_and_sends_nothing():
     (plan,) = dry.plan()
     assert (plan.calls, plan.answered, plan.to_make) == (2, 1, 1) and '"tram"' in plan.example
     assert known.labels == ("moon",) and unknown.status == "failed" and len(generator.asked) == 1
+    dry.expect("reasoner", [about("sea"), about("sand")])
+    (plan,) = dry.plan()
+    assert (plan.calls, plan.to_make) == (4, 3) and '"tram"' in plan.example
+    assert plan.totals() == {"network_passes": None, "all_tokens": None, "hours": None}
+    timed = replace(plan, passes=72, seconds=2.4, tokens=100.0)
+    assert timed.totals() == {"network_passes": 216, "all_tokens": 300, "hours": 0.002}

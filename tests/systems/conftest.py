@@ -31,6 +31,7 @@ class ScriptedAsking:
 
     script: Callable[[str, Request], Any]
     batches: list[tuple[str, list[Request]]] = field(default_factory=list)
+    expected: list[tuple[str, Request]] = field(default_factory=list)
     tokens: int | None = None
     painter: str = "diffusers:scripted"
 
@@ -60,6 +61,9 @@ class ScriptedAsking:
         else:
             answer, output = Answer(tuple(found), {}, {}), json.dumps({"labels": list(found)})
         return Call(revision="1", request=request, status="answered", answer=answer, output=output, **facts)
+
+    def expect(self, role: str, requests: Sequence[Request]) -> None:
+        self.expected += [(role, request) for request in requests]
 
     def artefact(self, call: Call) -> bytes:
         raise NotImplementedError

@@ -252,6 +252,24 @@ def test_images_whose_calls_fail_are_left_out_and_counted(scripted, world):
     assert [entry["artefact"] for entry in learned.pictures] == ["zebra-0.jpg", "zebra-2.jpg", "zebra-3.jpg"]
 
 
+def test_paintings_of_images_whose_context_is_still_open_are_expected(scripted, world):
+    def half(role, request):
+        return "failed" if role == "describer" and "moped" in request.pictures[0].image_id else script(role, request)
+
+    asking = scripted(half)
+    learn_synood(world, asking, SynoodSettings())
+    assert [role for role, _ in asking.expected] == ["painter"] * 4
+    assert {request.pictures[0].image_id for _, request in asking.expected} == {f"moped-{n}" for n in range(4)}
+    asking = scripted(script)
+    learn_synood(world, asking, SynoodSettings())
+    assert asking.expected == []
+
+
+def test_the_lineage_counts_what_guided_the_painter(scripted, world):
+    learned = learn_synood(world, scripted(script), SynoodSettings())
+    assert learned.account["guides"] == {"zero-shot": 8}, "a painter that names no guide has the encoder for one"
+
+
 def test_what_cannot_be_learnt_from_is_an_error(scripted, world):
     with pytest.raises(BankError, match="of 8 calls 0 were answered"):
         learn_synood(world, scripted(lambda role, request: "failed"), SynoodSettings())

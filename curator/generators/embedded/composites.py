@@ -71,6 +71,7 @@ class CompositePainter:
     """Pictures made of other pictures. Implements `Generator`; paints over an image and draws nothing from a text."""
 
     model = "composites"
+    room: int | None = None
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings

@@ -150,6 +150,8 @@ def paint_all(
     subjects = [(picture, names[photo.id_label]) for picture, photo in zip(pictures, photos, strict=True)]
     contexts, asked = learn_contexts(asking, subjects, settings)
     with_context = [place for place, context in enumerate(contexts) if context]
+    open_ones = [place for place, call in enumerate(asked[: len(photos)]) if call.status == "failed"]
+    asking.expect("painter", painting([(pictures[place], "…") for place in open_ones], settings))
     calls = paint(asking, [(pictures[place], contexts[place]) for place in with_context], settings)
     account["contexts"] = {**tally(asked), "without": len(photos) - len(with_context)}
     account["painted"] = tally(calls)
@@ -264,9 +266,14 @@ def stems(text: str) -> set[str]:
 
 
 def paint(asking: Asking, shown: Sequence[tuple[Picture, str]], settings: SynoodSettings) -> list[Call]:
-    """A call for each picture with its context. The seed is the picture's own, whatever else is painted with it."""
+    """A call for each picture with its context."""
+    return asking.ask("painter", painting(shown, settings)) if shown else []
+
+
+def painting(shown: Sequence[tuple[Picture, str]], settings: SynoodSettings) -> list[Request]:
+    """What is asked of the painter. The seed is the picture's own, whatever else is painted with it."""
     prompt = painter_prompt(settings.template)
-    requests = [
+    return [
         Request(
             prompt,
             {"context": context},
@@ -276,7 +283,6 @@ def paint(asking: Asking, shown: Sequence[tuple[Picture, str]], settings: Synood
         )
         for picture, context in shown
     ]
-    return asking.ask("painter", requests) if requests else []
 
 
 def painter_prompt(template: str) -> Prompt:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,9 +132,8 @@ def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
 
 
 def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
-    """The calls that a run would make now, without making or writing any. Reads the published snapshot.
-
-    Stages that build on answers which are not there yet are not in it.
+    """The calls that a run would make now, without making or writing any, with what calls like them took before. Reads
+    the published snapshot. Of stages that build on answers which are not there yet it has those that a system expects.
     """
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
@@ -151,7 +152,18 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
             if not asker.plan():
                 raise
             log.debug("the plan ends early: %s", fault)
-    return asker.plan()
+        before = database.rows("time_generator_calls")
+    at_once = {"endpoint": context.config.generators.concurrency}
+    return tuple(_timed(item, before, at_once.get(item.model.partition(":")[0], 1)) for item in asker.plan())
+
+
+def _timed(planned: PlannedCalls, before: Sequence[Mapping[str, Any]], at_once: int) -> PlannedCalls:
+    """With the seconds and tokens of calls like them. at_once: calls that run beside each other."""
+    for row in before:
+        own = (row["role"], row["model"], row["prompt"]) == (planned.role, planned.model, planned.prompt)
+        if own and json.loads(row["settings"]) == json.loads(planned.settings):
+            return replace(planned, timed=row["timed"], seconds=row["seconds"] / at_once, tokens=row["tokens"])
+    return planned
 
 
 def spec_of(context: Context, request: LearnRequest) -> SystemSpec:

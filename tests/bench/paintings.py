@@ -1,0 +1,102 @@
+"""Banks of SynOOD by the embedded painters, on images that no bank has seen: `python -m tests.bench.paintings DATA`.
+
+The tasks are those of tests/bench/nights.py: a workspace that knows some ID images and has scanned a night of which
+10 % is OOD. Each painter paints over the same ID images, and what its bank became is measured on the ID and OOD images
+of the same sets that no night had, beside the parent bank under the configured method and under NegLabel, which the
+method of SynOOD is without its training.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curator.errors import BankError
+from curator.workspace import Workspace
+from tests.bench.nights import measured, scan_night, write_task
+
+PAINTERS = ("features", "composites")
+TASKS = ("objects", "thumbnails")
+OOD_SHARE = 0.1
+PER_CLASS = 6  # images that are painted over
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """One bank. AUROC: 0-1, on images that no night had. refused: why the guard refused it, empty if it did not."""
+
+    task: str
+    saved_alike: bool
+    painter: str
+    paintings: int
+    failed: int
+    seconds: float
+    labels_used: int
+    parent_auroc: float
+    neglabel_auroc: float
+    auroc: float
+    refused: str
+
+
+def painted_banks(
+    data: Path, folder: Path, *, tasks: Sequence[str] = TASKS, saved_alike: bool = False
+) -> Iterator[Painted]:
+    """Every painter on every task. data: the development data; folder: empty, to work in."""
+    for task in tasks:
+        root = folder / f"{task}-{saved_alike}"
+        workspace = Workspace.create(root / "workspace", labels=write_task(data, task, root, saved_alike=saved_alike))
+        workspace.calibrate(root / "known")
+        scan_night(workspace, root, OOD_SHARE)
+        parent, neglabel = measured(workspace, root, "base"), measured(workspace, root, "base", "neglabel")
+        for painter in PAINTERS:
+            copy = shutil.copytree(workspace.layout.root, root / painter)
+            night = Workspace.open(copy, overrides={"generators.painter": painter})
+            settings = {"per_class": PER_CLASS}
+            started, refused = time.perf_counter(), ""
+            try:
+                made = night.learn_bank("synood", "synood", settings=settings)
+            except BankError as fault:
+                refused = fault.message
+                made = night.learn_bank("synood", "synood", settings=settings, force=True)
+            seconds = time.perf_counter() - started
+            calls = made.account["painted"]
+            assert isinstance(calls, dict) and isinstance(made.account["labels_used"], int)
+            yield Painted(
+                task, saved_alike, painter, calls["answered"], calls["asked"] - calls["answered"], seconds,
+                made.account["labels_used"], parent, neglabel, measured(night, root, "synood", "synood"), refused,
+            )  # fmt: skip
+
+
+def painting_table(found: Sequence[Painted]) -> str:
+    """AUROC in percent, as Markdown; what was refused is in brackets."""
+    lines = ["| ID, images | painter | paintings | labels used | parent | `neglabel` | `synood` |", f"|{'---|' * 7}"]
+    for item in found:
+        name = f"{item.task}, {'saved alike' if item.saved_alike else 'as they are'}"
+        own = f"{100 * item.auroc:.1f}"
+        lines.append(
+            f"| {name} | `{item.painter}` | {item.paintings} | {item.labels_used} | {100 * item.parent_auroc:.1f} | "
+            f"{100 * item.neglabel_auroc:.1f} | {f'({own})' if item.refused else own} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    data = Path(sys.argv[1]).resolve()
+    if not (data / "objects-folder").is_dir():
+        sys.exit(f"{data}: the development data are not there; name their folder")
+    found: list[Painted] = []
+    with tempfile.TemporaryDirectory(prefix="curator-paintings-") as folder:
+        for alike in (False, True):
+            for item in painted_banks(data, Path(folder), tasks=sys.argv[2:] or TASKS, saved_alike=alike):
+                found.append(item)
+                print(item, file=sys.stderr, flush=True)
+    print(painting_table(found))
+
+
+if __name__ == "__main__":
+    main()
