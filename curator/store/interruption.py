@@ -7,10 +7,13 @@ is asked to; from some (planning, one long call of a function) it does not, and 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import TypeVar
 
 import duckdb
@@ -25,12 +28,13 @@ def read(connection: duckdb.DuckDBPyConnection, query: Callable[[], Result]) -> 
         return query()  # no signal comes here
     outcome: Future[Result] = Future()
     try:
-        threading.Thread(target=_settle, args=(outcome, query), name="curator-query", daemon=True).start()
+        _beside().put(partial(_settle, outcome, query))
         return outcome.result()
     except KeyboardInterrupt:
         connection.interrupt()
         if wait([outcome], GRACE_SECONDS).not_done:
             outcome.add_done_callback(lambda _: connection.close())
+            _leave()
         raise
 
 
@@ -39,6 +43,30 @@ def _settle(outcome: Future[Result], query: Callable[[], Result]) -> None:
         outcome.set_result(query())
     except BaseException as fault:  # it is raised where the outcome is waited for
         outcome.set_exception(fault)
+
+
+_threads: list[SimpleQueue[Callable[[], None]]] = []  # what the thread beside the main one is asked by, once it runs
+
+
+def _beside() -> SimpleQueue[Callable[[], None]]:
+    """Begins the thread where there is none: of queries of a few milliseconds, a thread each is a tenth."""
+    if not _threads:
+        _threads.append(SimpleQueue())
+        threading.Thread(target=_serve, args=(_threads[0],), name="curator-query", daemon=True).start()
+    return _threads[0]
+
+
+def _serve(asked: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        asked.get()()  # under no name, which would keep what was read until the next query
+
+
+def _leave() -> None:
+    """The next query begins another thread: this one is at work still, or of the process that ours was forked from."""
+    _threads.clear()
+
+
+os.register_at_fork(after_in_child=_leave)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Tiny models with random weights, saved the way real ones are: every encoder family without a download.
 
-Loaded by path (see conftest.py and test_contract_encoders.py), as test folders are no packages.
+Loaded by path (see conftest.py and test_contract_encoders.py), as test folders are no packages. open_clip, which takes
+5 seconds to import, is imported by the functions that make its models: collecting tests needs none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 import transformers
 from safetensors.torch import save_file
@@ -38,6 +38,8 @@ def seeded(build: Callable[[], Any], seed: int = 0) -> Any:
 
 def register_open_clip(folder: Path) -> str:
     """The tiny architecture, known to open_clip from now on."""
+    import open_clip
+
     if ARCHITECTURE not in open_clip.list_models():
         config = folder / f"{ARCHITECTURE}.json"
         config.write_text(json.dumps({"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT}))
@@ -46,6 +48,8 @@ def register_open_clip(folder: Path) -> str:
 
 
 def open_clip_checkpoint(folder: Path, *, seed: int = 0, suffix: str = ".safetensors") -> Path:
+    import open_clip
+
     register_open_clip(folder)
     model = seeded(lambda: open_clip.model.CLIP(24, dict(VISION), dict(TEXT)), seed)
     path = folder / f"tiny-{seed}{suffix}"
@@ -56,6 +60,8 @@ def open_clip_checkpoint(folder: Path, *, seed: int = 0, suffix: str = ".safeten
 
 def open_clip_folder(folder: Path, **preprocess: Any) -> Path:
     """open_clip's layout for the hub, with a text tower like SigLIP's: attends both ways, pools the last column."""
+    import open_clip
+
     text = {**TEXT, "no_causal_mask": True, "pool_type": "last"}
     config = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": text, "custom_text": True}
     model = seeded(lambda: open_clip.model.CustomTextCLIP(24, dict(VISION), dict(text)))

@@ -23,7 +23,7 @@ THREADS = "CURATOR_TEST_DUCKDB_THREADS"
 # What is no SQL at the top of a statement: strings, comments, and, from the inside outwards, what stands in brackets.
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 BRACKETS = re.compile(r"\([^()]*\)")
-MIXED = ("arrow", "row", "incoming", "filtered_ids")
+MIXED = ("arrow", "rows", "row", "incoming", "filtered_ids")
 
 
 def rule(threads: int) -> None:
@@ -68,7 +68,7 @@ def mix_rows(database: ModuleType) -> None:
     import random
 
     mixed, of_database = random.Random(0), database.Database
-    arrow, row, incoming, filtered_ids = (getattr(of_database, name) for name in MIXED)
+    arrow, rows, row, incoming, filtered_ids = (getattr(of_database, name) for name in MIXED)
     if hasattr(filtered_ids, "__wrapped__"):
         return
 
@@ -79,6 +79,11 @@ def mix_rows(database: ModuleType) -> None:
     def mixed_arrow(self: Any, sql: str, parameters: Any = None) -> Any:
         found = arrow(self, sql, parameters)
         return found if promises_order(sql) else mix(found)
+
+    @functools.wraps(rows)
+    def mixed_rows(self: Any, name: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = rows(self, name, **parameters)
+        return found if promises_order(database.shipped_queries()[name].sql) else mixed.sample(found, len(found))
 
     @functools.wraps(row)
     def only_row(self: Any, name: str, /, **parameters: Any) -> Any:
@@ -95,7 +100,7 @@ def mix_rows(database: ModuleType) -> None:
         found = filtered_ids(self, view, condition)
         return mixed.sample(found, len(found))
 
-    for name, changed in zip(MIXED, (mixed_arrow, only_row, mixed_incoming, mixed_ids), strict=True):
+    for name, changed in zip(MIXED, (mixed_arrow, mixed_rows, only_row, mixed_incoming, mixed_ids), strict=True):
         setattr(of_database, name, changed)
 
 
