@@ -78,7 +78,7 @@ wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without th
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
 	@$(PYTHON) -m venv $(WHEEL_VENV)
 	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) "$$(echo dist/*.whl)[demo]"
-	@cd $(WHEEL_VENV) && ./bin/curator demo --folder demo >demo.txt && ./bin/curator -w demo/workspace bank ants --force >ants.txt \
+	@cd $(WHEEL_VENV) && ./bin/curator demo --folder demo >demo.txt && ./bin/curator -w demo/workspace bank ants --force >ants.txt && ./bin/curator -w demo/workspace report -o night.html \
 	  && ./bin/curator -w demo/workspace doctor --check
 	@rm -rf $(WHEEL_VENV)
 

@@ -16,7 +16,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from curator.errors import MissingExtra
 from curator.report.blocks import Row
 
 if TYPE_CHECKING:
@@ -53,14 +52,6 @@ SETTINGS: Any = {  # matplotlib types each name
 }
 MOST_NAMES = 5  # of nights along the axis, the last among them
 LINES = {"tonight": (TONIGHT, "solid"), "reference": (REFERENCE, "dashed"), "baseline": (BASELINE, "dashdot")}
-
-
-def require_plots() -> None:
-    """Raises MissingExtra where matplotlib is not installed: before any work, rather than at its end."""
-    try:
-        import matplotlib  # noqa: F401  (only whether it is there)
-    except ImportError as fault:
-        raise MissingExtra("matplotlib", extra="report", needed_for="the night report") from fault
 
 
 def rate_chart(nights: Sequence[Row], description: str) -> str:

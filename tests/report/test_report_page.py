@@ -6,14 +6,12 @@ import base64
 import hashlib
 import json
 import re
-import sys
 from html.parser import HTMLParser
 
 import pytest
 
-from curator.errors import MissingExtra
 from curator.report.blocks import Thumbnail, table
-from curator.report.charts import rate_chart, require_plots
+from curator.report.charts import rate_chart
 from curator.report.gallery import card
 from curator.report.night_map import script_safe
 from curator.report.night_page import SECTIONS, night_page
@@ -212,10 +210,3 @@ def test_a_night_without_anything_is_a_page_too():
 def test_json_in_a_script_cannot_end_it():
     text = script_safe({"a": "</script><!--&\u2028"})
     assert not set("<>&\u2028") & set(text) and json.loads(text) == {"a": "</script><!--&\u2028"}
-
-
-def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r"night report needs .*matplotlib") as found:
-        require_plots()
-    assert "ood-curator[report]" in str(found.value)

@@ -17,7 +17,6 @@ from typing import cast
 import numpy as np
 
 from curator.report.blocks import Thumbnail
-from curator.report.charts import require_plots
 from curator.report.night_data import (
     Accounting,
     ClusterData,
@@ -70,18 +69,15 @@ class NightReport:
         return self.data
 
     def as_html(self) -> str:
-        """One page without network. Raises MissingExtra where matplotlib is not installed."""
+        """One page without network."""
         return night_page(NightView(self.data, self.points, self.thumbnails))
 
 
 def report_night(context: Context, night: str | None, *, fail_on: Sequence[str], pictures: bool) -> NightReport:
-    """Gather the report of a night. pictures: for a page too, so matplotlib must be there and thumbnails are read.
+    """Gather the report of a night. pictures: for a page too, so thumbnails are read.
 
-    Raises UsageError for a night that is not there, a bad condition, or one on drift while nothing is pinned;
-    MissingExtra where the page could not be made.
+    Raises UsageError for a night that is not there, a bad condition, or one on drift while nothing is pinned.
     """
-    if pictures:
-        require_plots()
     with reading(context.layout) as database:
         found = find_night(database, night)
         selection = database.row("show_selection") or {}
