@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from curator.banks.prompts import fill
 from curator.banks.text_cache import encode_prompts
 from curator.errors import ConfigError
 from curator.generators.embedded.answering import (
@@ -174,15 +173,14 @@ class FeaturePainter:
         """Nothing is held that is worth freeing."""
 
     def _answer(self, request: Request) -> Reply:
-        painted = {"inpaint": self._inpaint, "draw": self._draw}.get(request.prompt.name)
-        if painted is None:
+        if request.prompt.name != "inpaint":
             raise Refused(f"{self.model} does not know the prompt {request.prompt.name}")
         if len(self._images) < 2:
             raise Refused("there are no ID images to keep away from")
         settings = SynthesisSettings.resolve(request.prompt.name, request.settings)
         # Each request draws from its own stream: neither its place nor its neighbours change what it gets.
         draws = np.random.default_rng([abs(request.seed), int(request.digest, 16)])
-        boundary, found = painted(request, settings, draws)
+        boundary, found = self._inpaint(request, settings, draws)
         if found is None:
             raise Refused("every vector that was tried lies among ID images")
         facts = {
@@ -203,22 +201,11 @@ class FeaturePainter:
         boundary = self._boundary(settings, int(self._labels[nearest]))
         return boundary, synthesise_outliers(origin, self._images, boundary, draws, settings, step=step)
 
-    def _draw(
-        self, request: Request, settings: SynthesisSettings, draws: np.random.Generator
-    ) -> tuple[float, Outliers | None]:
-        """Around where images of that label should be: its text, moved by the way from texts to images."""
-        around = self._surroundings
-        [text] = encode_prompts(around.encoder(), [fill(around.template, text_slot(request, "label"))])
-        origin = unit_rows((text + self._image_mean - self._text_mean)[None])[0]
-        boundary = self._boundary(settings, None)
-        return boundary, synthesise_outliers(origin, self._images, boundary, draws, settings)
-
-    def _boundary(self, settings: SynthesisSettings, label: int | None) -> float:
-        """The least k-NN distance among the boundary rows of a class, or of all ID images for None."""
+    def _boundary(self, settings: SynthesisSettings, label: int) -> float:
+        """The least k-NN distance among the boundary rows of a class."""
         if settings.k not in self._distances:
             self._distances[settings.k] = knn_distance(self._images, self._images, settings.k, apart=True)
-        own = np.ones(len(self._images), bool) if label is None else self._labels == label
-        distances = self._distances[settings.k][own]
+        distances = self._distances[settings.k][self._labels == label]
         return float(distances[boundary_rows(distances, settings.boundary_share)].min())
 
     def _direction(self, context: str) -> NDArray[np.float64]:
@@ -241,13 +228,6 @@ class FeaturePainter:
     @cached_property
     def _present(self) -> NDArray[np.integer]:
         return np.unique(self._labels)
-
-    @cached_property
-    def _image_mean(self) -> NDArray[np.float64]:
-        """The mean of the classes' means: of images and of texts the same classes, each once."""
-        means = [self._images[self._labels == label].mean(axis=0, dtype=np.float64) for label in self._present]
-        mean: NDArray[np.float64] = np.stack(means).mean(axis=0)
-        return mean
 
     @cached_property
     def _text_mean(self) -> NDArray[np.float64]:
