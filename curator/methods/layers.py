@@ -19,6 +19,7 @@ from curator.types import Bank, Vectors
 
 TUNED_LABELS, TUNED_VECTORS = "tuned.labels", "tuned.vectors"
 MEMORY_SLOTS, MEMORY_CLASSES = "memory.slots", "memory.classes"
+DICTIONARY = "dictionary.vectors"  # images that are suspected of being OOD
 
 
 @dataclass(frozen=True, slots=True)

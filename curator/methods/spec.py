@@ -132,6 +132,7 @@ class ReferenceMethod(PlainMethod):
     """For methods that are fitted on the ID reference images: `reference` names these, and is filled in by itself, as
     are the other fields in `measured`."""
 
+    name: ClassVar[str]
     measured: ClassVar[tuple[str, ...]] = ("reference",)
     reference: str = ""
 

@@ -33,12 +33,13 @@ class Proposal:
 class Streamed:
     """The scores that images got in passing, (n,), in the order in which they passed.
 
-    largest: what the score may be at most. others: the same images in other orders, ids and scores of each.
+    largest: what the score may be at most, None for one that is ranked by as it stands. others: the same images in
+    other orders, ids and scores of each.
     """
 
     image_ids: tuple[str, ...]
     scores: Scores
-    largest: float
+    largest: float | None
     batch: int
     others: tuple[tuple[tuple[str, ...], Scores], ...] = ()
 
@@ -50,6 +51,8 @@ class Streamed:
     @property
     def log_odds(self) -> Scores:
         """The logit of score / largest. Unlike the frozen forms' it saturates, at about 37: only the score is known."""
+        if self.largest is None:
+            return self.scores
         return logit(np.clip(self.scores / self.largest, 2.0**-53, LARGEST))
 
     def movement(self, cut: float) -> list[dict[str, float]]:

@@ -64,7 +64,7 @@ def suspects_of(world: World, settings: StreamSettings) -> Suspects | None:
 
 
 def feed_lake(
-    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float
+    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float | None
 ) -> tuple[Fed, int, Streamed | None]:
     """Feed a new stream as its mode has it. Returns it as it ended, how many images it saw, and online their scores."""
     if settings.mode == "online":
@@ -76,11 +76,11 @@ def feed_lake(
 
 
 def stream_lake(
-    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float
+    new_stream: Callable[[], Fed], world: World, settings: StreamSettings, *, largest: float | None
 ) -> tuple[Fed, Streamed]:
     """Feed the lake as it arrived to a new stream, and to further ones in other orders. Returns the first as it ended.
 
-    largest: what a score may be at most.
+    largest: what a score may be at most, None for one that is ranked by as it stands.
     """
     ids, stream = world.arrival_order, new_stream()
     scores = run_stream(stream, ids, world.lake_vectors, settings.batch)

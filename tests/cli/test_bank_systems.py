@@ -29,6 +29,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "adaneg": ("-s", "gap=0.1", "--force"),
     "tanl": ("-s", "negatives=20", "--force"),
     "interneg": ("-s", "per_class=2", "-s", "negatives=20"),
+    "oodd": ("--force",),
 }
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
@@ -38,6 +39,7 @@ PLANNED = {
     "adaneg": {},
     "tanl": {},
     "interneg": {},
+    "oodd": {},
 }
 
 

@@ -24,7 +24,7 @@ NATURAL_CUT = {"mcm", "neglabel", "csp", "adaneg", "ants", "interneg", "synood",
 PROBABILITY = {"mcm", "neglabel", "csp", "ants", "interneg", "synood", "tanl"}
 # Methods whose other ways go by other layers.
 WAYS = ["adaneg:mode=sample", "ants:variant=vsnl", "mmood:mix=scores", "synood:projection=off,group_count=3"]
-WAYS += ["mahalanobis:variant=relative,shrinkage=0.1", "vim:origin=mean,dimensions=20"]
+WAYS += ["oodd:base=mcm,own=include,k=2", "mahalanobis:variant=relative,shrinkage=0.1", "vim:origin=mean,dimensions=20"]
 SOURCES = ["ants:ens"] * 210 + ["ants:vsnl"] * 30 + ["mmood:near"] * 35 + ["mmood:far"] * 25
 
 
@@ -63,6 +63,7 @@ def drawn_parameters(vectors):
         "projection.bias": drawn.normal(size=48).astype(np.float32),
         "projection.gain": np.full(48, 0.02, dtype=np.float32),
         "projection.shift": np.zeros(48, dtype=np.float32),
+        "dictionary.vectors": images_near(vectors[10::11], seed=18),
         "tuned.labels": np.arange(10, 310, 7),
         "tuned.vectors": 3 * images_near(vectors[10::7], seed=17),
     }
@@ -133,13 +134,16 @@ def pure_arguments(bank, method, vectors):
     if method.name == "mmood" and method.mix == "scores":
         near, far = (layers[layer].negatives for layer in method.layer_needs)
         return (ids, near), {**given, "far_cosines": far}
+    if method.name == "oodd":
+        given["dictionary_cosines"] = cosines(vectors, bank.parameters["dictionary.vectors"])
+        del given["own"]
     if isinstance(method, ReferenceMethod):
         given |= {"vectors": on_grid(vectors), "reference_vectors": on_grid(REFERENCES)}
         given = {key: value for key, value in given.items() if key not in MEASURED}
         given |= {"classes": KNOWN.classes} if method.needs.by_class else {}
         given |= {"reference_cosines": cosines(REFERENCES, bank.id_vectors)} if method.name == "vim" else {}
     if "seed" in {field.name for field in fields(method)}:
-        given["permutation"] = next(iter(method.needs.masses))[1].order(300)
+        given["permutation"] = next(iter(method.needs.masses))[1].order(300) if method.needs.masses else None
     if method.needs.neighbours:
         given["reference_cosines"] = cosines(vectors, REFERENCES)
     return (ids, negatives), given
@@ -236,6 +240,8 @@ def test_every_parameter_changes_the_id_and_none_is_lost(text, name, bank):
     other |= {"step": "2", "group_size": "70", "form": "plain", "base": "shared", "labels": "fixed"}
     other |= {"mix": "scores" if text == "mmood" else "labels", "mode": "sample" if text == "adaneg" else "task"}
     other |= {"projection": "on" if "off" in text else "off"} | ({"variant": "ens"} if name == "ants" else {})
+    other |= {"own": "exclude" if "own" in text else "include"}
+    other |= {"base": "neglabel" if "base" in text else "mcm"} if name == "oodd" else {}
     other |= {"dimensions": "7", "origin": "zero" if "origin" in text else "mean"}
     other |= {"variant": "class" if "relative" in text else "relative"} if name == "mahalanobis" else {}
     given = MethodSpec.parse(text).parameters

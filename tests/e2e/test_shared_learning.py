@@ -36,6 +36,7 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "adaneg": ("--force",),
     "tanl": ("-s", "negatives=50", "--force"),
     "interneg": ("-s", "negatives=200"),
+    "oodd": ("--force",),
 }
 CALLED = ("ants", "mmood", "synood", "eoe")
 LAKE_IMAGES = 6 * len(CLASSES) + 2 * 60

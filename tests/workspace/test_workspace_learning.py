@@ -332,8 +332,8 @@ def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(s
     assert len(passing(scanned, "ants")) == 60 and healthy(scanned)
 
 
-@pytest.mark.parametrize(("system", "settings"), [("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20})])
-def test_adaneg_and_tanl_learn_from_images_alone(scanned, system, settings):
+@pytest.mark.parametrize(("system", "settings"), [("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20}), ("oodd", {})])
+def test_systems_without_generators_learn_from_images_alone(scanned, system, settings):
     frozen = scanned.learn_bank(system, system, settings=settings)
     assert frozen.sent == 0 and frozen.bank == f"{system} v1"
     assert scanned.learn_bank(system, system, settings=settings).bank_digest == frozen.bank_digest

@@ -42,7 +42,14 @@ def residual_norms(rows: Matrix, centre: Matrix, axes: Matrix) -> NDArray[np.flo
     """|(I - U U^T)(v - o)|, (n,), in float64."""
     centred = rows - centre
     inside = centred @ axes.T
-    return np.sqrt(np.maximum((centred * centred).sum(axis=1) - (inside * inside).sum(axis=1), 0.0))
+    return norms_outside(centred, inside)
+
+
+def norms_outside(centred: Matrix, inside: Matrix) -> NDArray[np.float64]:
+    """(n,): of rows (n, d) without what lies inside the space, given by its coordinates there (n, D)."""
+    left = (centred * centred).sum(axis=1) - (inside * inside).sum(axis=1)
+    norms: NDArray[np.float64] = np.sqrt(np.maximum(left, 0.0))
+    return norms
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,6 @@ class Principal:
 
         def measured(vectors: Vectors) -> NDArray[np.float64]:
             centred = on_grid(vectors) - centre
-            within = inside(centred)
-            left = (centred * centred).sum(axis=1) - (within * within).sum(axis=1)
-            return np.sqrt(np.maximum(left, 0.0))[:, None]
+            return norms_outside(centred, inside(centred))[:, None]
 
         return measured

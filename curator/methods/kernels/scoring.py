@@ -119,8 +119,8 @@ class BankScorer:
         parts = [slice(start, start + rows) for start in range(0, max(len(vectors), 1), rows)]
 
         def score_part(part: slice) -> list[ScoreTable]:
-            given = (None if values is None else values[part] for values in (neighbours, folds))
-            statistics = self.statistics(vectors[part], *given)
+            near, fold = (None if neighbours is None else neighbours[part]), (None if folds is None else folds[part])
+            statistics = self.statistics(vectors[part], near, fold)
             return [score_table(method, statistics, self._id_count) for method in self.methods]
 
         blocks = list(self._run(score_part, parts))

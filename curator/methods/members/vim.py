@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.principal import Origin, Principal, fit_principal, published_dimensions, residual_norms
 from curator.methods.maths import Cosines, Scores
-from curator.methods.measures import KnownImages
+from curator.methods.measures import KnownImages, Measure
 from curator.methods.members.residual import Dimensions
 from curator.methods.spec import Factor, ReferenceMethod, bank_scale
 from curator.methods.statistics import Needs, Statistics, exact_statistics
@@ -47,7 +47,7 @@ def vim_score(
     weight = matching_weight(scale * np.asarray(reference_cosines).max(axis=1), residual_norms(known, *space))
     residuals = residual_norms(np.asarray(vectors, dtype=np.float64), *space)
     method = ViM(scale=scale, dimensions=dimensions, origin=origin, residual_weight=weight)
-    measures = {method.measure: residuals[:, None]}
+    measures: dict[Measure, NDArray[np.float64]] = {method.measure: residuals[:, None]}
     return method.log_odds(exact_statistics(id_cosines, None, method.needs, measures=measures))
 
 

@@ -52,9 +52,11 @@ class Selection:
     @classmethod
     def of(cls, candidates: Vectors, prototypes: Prototypes) -> Selection:
         cosines = exact_cosines(on_grid(candidates), prototypes.vectors)  # (n, k)
-        vetoed = cosines >= prototypes.base
+        vetoed: NDArray[np.bool_] = np.greater_equal(cosines, prototypes.base)
         nearness = cosines.mean(axis=1)
-        return cls(~vetoed.any(axis=1), float(prototypes.base.mean()) - nearness, nearness, vetoed.sum(axis=0))
+        return cls(
+            np.logical_not(vetoed.any(axis=1)), float(prototypes.base.mean()) - nearness, nearness, vetoed.sum(axis=0)
+        )
 
     def chosen(
         self, adjectives: Sequence[bool], count: int, *, counts: Literal["share", "tins"] = "share"

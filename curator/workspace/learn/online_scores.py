@@ -43,14 +43,16 @@ def record_streamed(
             columns |= {"id_score": online[:, 0], "log_odds": online[:, 1]}
             ledger.database.append(score=score_table(ids, columns, run_id=ledger.run_id, **names))
     cut = _record_cut(ledger, bank, method, method_id)
+    cut = float(np.median(streamed.scores)) if cut is None else cut
     return {"method_id": method_id, "images": len(streamed.image_ids), "other_orders": streamed.movement(cut)}
 
 
-def _record_cut(ledger: Ledger, bank: Bank, method: Method, method_id: str) -> float:
-    """The default cut of the frozen form rules for the online scores as well; returned on the scale of `id_score`."""
+def _record_cut(ledger: Ledger, bank: Bank, method: Method, method_id: str) -> float | None:
+    """The default cut of the frozen form rules for the online scores as well; returned on the scale of `id_score`. None
+    where there is none: changes are then told about the median."""
     try:
         policy: Policy = replace(default_policy(bank, method, rule="label_for_label"), method_id=method_id)
     except UsageError:
-        return 0.5
+        return None
     record_policy(ledger, policy, method)
     return float(method.id_score(np.array([policy.min_log_odds]))[0])
