@@ -79,7 +79,9 @@ class ScanSection:
     exclude: Annotated[Texts, "names below sources to pass over: cache · *.tif · 2025/**"] = ()
     include: Annotated[Texts, "to read though excluded, hidden or in a system folder: @eaDir"] = ()
     labels_map: Annotated[
-        str, FILE, "CSV of key,label that names the labels images came with; from the workspace; nearest: by vectors"
+        str,
+        FILE,
+        "CSV of key,label: names of the labels that images came with; imagenet1k ships; nearest: by vectors",
     ] = ""
     max_reject_rate: Annotated[float, Range(0, 1, "of the data of a run, for one reason; 1: off"), "else exit 3"] = 0.5
     metrics_file: Annotated[str, FILE, "where each scan leaves its figures for Prometheus; from the workspace"] = ""

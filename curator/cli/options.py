@@ -76,10 +76,10 @@ def labels_map_option(command: Command) -> Command:
 
     @wraps(command)
     def with_map(*args: object, labels_map: str | None, **given: object) -> None:
-        path = labels_map if labels_map in (None, "nearest") else str(Path(labels_map).absolute())
+        path = str(Path(labels_map).absolute()) if labels_map and Path(labels_map).is_file() else labels_map
         command(*args, naming={"scan.labels_map": path}, **given)
 
-    said = "Names of the labels images came with: CSV of key,label; nearest: by their vectors."
+    said = "Names of the labels images came with: CSV of key,label; imagenet1k; nearest: by vectors."
     return click.option("--labels-map", metavar="FILE", help=said)(with_map)
 
 

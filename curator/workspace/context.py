@@ -13,6 +13,7 @@ from curator.decode import DecodeOptions
 from curator.durable import write_durably
 from curator.encoders import SHIPPED, EncoderOptions, load_encoder
 from curator.errors import BankError, EncoderError
+from curator.evaluation.classes import class_list
 from curator.evaluation.labels import LabelMap, read_label_map
 from curator.lake import ColumnNames, ReadOptions
 from curator.methods import MethodSpec, resolve_method
@@ -124,10 +125,14 @@ class Context:
 
     @property
     def label_map(self) -> LabelMap | None:
-        """The names of labels that reference images came with, those of `scan.labels_map`, a path from the workspace;
-        None where labels count for nothing. Raises ConfigError for one that cannot be read."""
+        """The names of labels that reference images came with, by `scan.labels_map`: a path from the workspace, or a
+        list that ships; None where labels count for nothing. Raises ConfigError for one that is not there."""
         given = self.config.scan.labels_map
-        return None if given == NEAREST else read_label_map(self.layout.root / given) if given else LabelMap()
+        if given in ("", NEAREST):
+            return None if given else LabelMap()
+        path = self.layout.root / given
+        is_file = path.is_file() or path.suffix or "/" in given
+        return read_label_map(path) if is_file else class_list(given, where="labels_map").label_map
 
     def build_bank(self, ledger: Ledger, name: str, *, within: tuple[str, ...] = ()) -> Bank:
         """Build the bank that `banks/<name>.toml` specifies and record it as a version.

@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from curator.banks.wordnet.lexicon import word_key
 from curator.errors import UsageError
+from curator.evaluation.classes import class_list
 from curator.evaluation.labels import LabelMap, label_of, match_labels
 from curator.store import Database
 from curator.types import Bank, ObjectKind
 from curator.workspace.context import Context
 from curator.workspace.logs import log
 
+IMAGENET = "imagenet1k"
 EXAMPLES = 3
 
 
@@ -65,7 +68,7 @@ def reference_labels(context: Context, database: Database, bank: Bank) -> Refere
     roots = sources | {source.rpartition("/")[0] for source in sources}  # the folder of a file or of a plain glob
     rows = database.rows("count_reference_labels")
     came = [None if names is None else label_of(row["folder"], row["source_label"], row["kind"]) for row in rows]
-    places = match_labels(filter(None, came), bank.id_texts, names or LabelMap())
+    places = match_labels(filter(None, came), bank.id_texts, with_imagenet(names or LabelMap(), bank))
     images: Counter[str] = Counter()
     unlabelled = 0
     for row, label in zip(rows, came, strict=True):
@@ -77,13 +80,20 @@ def reference_labels(context: Context, database: Database, bank: Bank) -> Refere
     return ReferenceLabels({label: places[label] for label in images if label in places}, images, unlabelled)
 
 
+def with_imagenet(names: LabelMap, bank: Bank) -> LabelMap:
+    """ImageNet's names of WordNet ids too, where they are ID labels: published as they are, two ids may share one."""
+    known = {word_key(text) for text in bank.id_texts}
+    shipped = class_list(IMAGENET, where="labels_map").label_map.names
+    return LabelMap({**{key: name for key, name in shipped.items() if word_key(name) in known}, **names.names})
+
+
 def require_labels(labels: ReferenceLabels, what: str) -> None:
     """Raises UsageError where images came with labels and none of them names an ID label of the bank."""
     if labels.fault is not None:
         raise UsageError(
             f"{what}: {labels.fault}",
-            hint="name them by --labels-map FILE (CSV of key,label; or scan.labels_map), or say --labels-map nearest: "
-            "each image is of its nearest ID label then",
+            hint="name them by --labels-map FILE (CSV of key,label; or scan.labels_map; imagenet1k ships), or say "
+            "--labels-map nearest: each image is of its nearest ID label then",
         )
 
 

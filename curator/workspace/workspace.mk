@@ -21,9 +21,12 @@ SCAN_OPTIONS ?=
 CALIBRATE_OPTIONS ?= $(if $(ALPHA),--alpha $(ALPHA),--keep $(KEEP))
 REPORT_OPTIONS ?=
 EXPORT_OPTIONS ?= --format parquet --update
-# Where reports and exports go.
+# Where reports and exports go, and the name of tonight's report.
 REPORTS ?= reports
 EXPORTS ?= exports/flagged
+ifndef NIGHT
+NIGHT := $(shell date -u +%F)
+endif
 # Seconds that a writing command waits while another run holds the workspace.
 WAIT ?= 3600
 
@@ -49,6 +52,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PRECIOUS: $(REPORTS)/$(NIGHT).html
 .PHONY: help night banks scan calibrate report export check begin always
 
 help:  ## Show this list
@@ -74,7 +78,7 @@ scan: banks  ## Scan SOURCES into the lake, score and flag: make scan SOURCES=/d
 
 calibrate: $(CALIBRATED)  ## Set the threshold from images known to be ID: make calibrate REFERENCE=/data/known-id
 
-report: $(STAMP)/reported  ## Write the report of the night into REPORTS
+report: $(REPORTS)/$(NIGHT).html  ## Write the report of the night into REPORTS
 
 export: $(STAMP)/exported  ## Export the flagged images to EXPORTS
 
@@ -90,10 +94,9 @@ $(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference | $(SCANNING:n
 published/curator.duckdb: $(SCANNING:night=scan) $(if $(filter night calibrate,$(MAKECMDGOALS)),$(CALIBRATED))
 	@:
 
-$(STAMP)/reported: published/curator.duckdb
-	@mkdir -p $(@D)
-	$(CURATOR) report -o $(REPORTS)/ $(REPORT_OPTIONS); $(call ending,report)
-	@touch $@
+$(REPORTS)/$(NIGHT).html: published/curator.duckdb
+	@mkdir -p $(@D) $(STAMP)
+	$(CURATOR) report -o $@ $(REPORT_OPTIONS); $(call ending,report)
 
 $(STAMP)/exported: published/curator.duckdb
 	@mkdir -p $(@D)

@@ -23,7 +23,7 @@ from tests.bench.nights import measured, scan_night, write_task
 PAINTERS = ("features", "composites")
 TASKS = ("objects", "thumbnails")
 OOD_SHARE = 0.1
-PER_CLASS = 6  # images that are painted over
+PAINTINGS = 200  # about so many ID images are painted over, as many of each class
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,15 @@ def painted_banks(
     """Every painter on every task. data: the development data; folder: empty, to work in."""
     for task in tasks:
         root = folder / f"{task}-{saved_alike}"
-        workspace = Workspace.create(root / "workspace", labels=write_task(data, task, root, saved_alike=saved_alike))
+        labels = write_task(data, task, root, saved_alike=saved_alike)
+        workspace = Workspace.create(root / "workspace", labels=labels)
         workspace.calibrate(root / "known")
         scan_night(workspace, root, OOD_SHARE)
         parent, neglabel = measured(workspace, root, "base"), measured(workspace, root, "base", "neglabel")
         for painter in PAINTERS:
             copy = shutil.copytree(workspace.layout.root, root / painter)
             night = Workspace.open(copy, overrides={"generators.painter": painter})
-            settings = {"per_class": PER_CLASS}
+            settings = {"per_class": max(1, PAINTINGS // len(labels))}
             started, refused = time.perf_counter(), ""
             try:
                 made = night.learn_bank("synood", "synood", settings=settings)

@@ -91,6 +91,23 @@ def test_folders_of_wordnet_ids_need_no_map_where_wordnet_has_the_id_labels(know
     assert summary.account["reference"] == {"by_label": 8, "by_nearest": 0, "left_out": 0, "unknown": []}
 
 
+def test_names_of_imagenet_ship_and_two_folders_may_share_one(known, tmp_path):
+    """The names published with CLIP call two WordNet ids `missile`; neither that nor `great white shark` is refused."""
+    missiles, shark = ("n03773504", "n04008634"), "n01484850"
+    for number, wnid in enumerate((*missiles, shark)):
+        path = tmp_path / "images" / wnid / "0.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(picture("blue", 40 + number))
+    workspace = Workspace.create(tmp_path / "w", labels=["missile", "great white shark"], encoder="fake")
+    workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")
+    workspace.calibrate(tmp_path / "images")
+    assert workspace.learn_bank("synood", "s", settings=SMALL).account["reference"]["by_label"] == 3
+    named = Workspace.open(workspace.layout.root, overrides={"scan.labels_map": "imagenet1k"})
+    assert named.learn_bank("synood", "s", settings=SMALL).account["reference"]["by_label"] == 3
+    with pytest.raises(ConfigError, match="no list of classes is called 'imagenet'"):
+        Workspace.open(workspace.layout.root, overrides={"scan.labels_map": "imagenet"}).calibrate()
+
+
 def test_a_flat_folder_is_no_label(tmp_path, lake):
     workspace = Workspace.create(tmp_path / "flat", labels=["red", "green"], encoder="fake")
     workspace.layout.bank_spec("base").write_text(SMALL_BANK, encoding="utf-8")

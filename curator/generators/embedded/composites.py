@@ -3,9 +3,9 @@
 After SynOOD's idea without its diffusion model: the surroundings stay and the subject goes. Where the subject is, the
 encoder's own score says, by occlusion (Zeiler and Fergus, ECCV 2014): the parts of an image whose covering raises its
 energy E = -LSE(scale * cosines to the ID labels) the most. They are covered by crops of images that lie near the text
-of the context, through a mask with soft edges (Pillow), in growing shares. Kept is the picture that has just left the
-ID images: of those whose energy is at least the quantile `id_share` of theirs, the one with the least (the hinge of
-Liu et al., NeurIPS 2020, eq. 7, which stops at m_out).
+of the context, through a mask with soft edges (Pillow), in growing shares. Kept is a picture that has just left the ID
+images: its energy is at least the quantile `id_share` of theirs (m_out in the hinge of Liu et al., NeurIPS 2020, eq. 7,
+which stops there). Of all such pictures it is the one that is covered least; of equal ones that of the least energy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from curator.types import Pixels, Vectors
 FORMAT = 1  # raised whenever the same request may get another picture
 JPEG_QUALITY = 95
 SAME_IMAGE = 0.98  # cosine from which a lake image shows what the picture itself shows
-SMALLEST_CROP = 0.4  # of the shorter side of the image that a texture is cut from
+CROP = (0.25, 0.6)  # of the shorter side of the image that a texture is cut from: more would show what is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class CompositeSettings:
     feather: deviation of the soft edge, a share of the side. id_share: of ID images that lie within the boundary.
     """
 
-    cells: Annotated[int, Range(2, 16)] = 6
+    cells: Annotated[int, Range(2, 16)] = 5
     textures: Annotated[int, Range(1, 64)] = 4
     nearest: Annotated[int, Range(1)] = 32
-    covers: Annotated[int, Range(1, 32)] = 6
-    most: Annotated[float, Range(0, 1, above=True)] = 0.9
+    covers: Annotated[int, Range(1, 32)] = 5
+    most: Annotated[float, Range(0, 1, above=True)] = 0.8
     feather: Annotated[float, Range(0, 0.5)] = 0.04
     id_share: Annotated[float, Range(0, 1, above=True)] = 0.95
 
@@ -112,7 +112,7 @@ class CompositePainter:
         outside = np.flatnonzero(energies >= boundary)
         if not outside.size:
             raise Refused(f"whatever is covered, the picture lies among ID images (energy below {boundary:.3f})")
-        best = int(outside[energies[outside].argmin()])
+        best = int(outside[np.lexsort((energies[outside], outside % len(shares)))[0]])
         facts = {
             "guide": ZERO_SHOT,
             "energies": [round(before, 6), round(float(energies[best]), 6)],
@@ -143,7 +143,7 @@ class CompositePainter:
         return [self._crop(open_picture(self._pictures[place]), draws) for place in chosen.tolist()]
 
     def _crop(self, image: Image.Image, draws: np.random.Generator) -> Pixels:
-        side = max(1, round(min(image.size) * draws.uniform(SMALLEST_CROP, 1)))
+        side = max(1, round(min(image.size) * draws.uniform(*CROP)))
         left, top = (int(draws.integers(0, extent - side + 1)) for extent in image.size)
         return self._square(image.crop((left, top, left + side, top + side)))
 
