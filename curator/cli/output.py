@@ -79,6 +79,14 @@ def write_file(path: str, data: bytes | str) -> None:
         raise UsageError(f"{path}: cannot be written: {said_by(fault)}") from fault
 
 
+def make_folder(path: str) -> None:
+    """A folder that the user named, unless it is there. Raises UsageError."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as fault:
+        raise UsageError(f"{path}: cannot be made: {said_by(fault)}") from fault
+
+
 def _print_rich(table: pa.Table) -> None:
     import pyarrow as pa
     from rich.box import SIMPLE_HEAD

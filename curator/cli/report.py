@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import click
 from curator.cli.app import App, in_options, pass_app
 from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import Show, json_option, row_options
-from curator.cli.output import echo_json, echo_pairs, passed_over_text, say, write_file
+from curator.cli.output import echo_json, echo_pairs, make_folder, passed_over_text, say, write_file
 
 if TYPE_CHECKING:
     from curator.workspace import NightReport
@@ -29,15 +30,20 @@ reject_rate; scored, flagged, flag_rate, flag_rate_low, flag_rate_high,
 new_clusters; psi, ks, ks_p, mmd, mmd_p (from the baseline); seconds. A
 figure of nothing is no number: no condition on it holds.
 
+With a folder for -o (reports/) each run has a page of its own there, and
+latest.html is a copy of the newest; a night in which no image arrived
+leaves it as it is.
+
 \b
 Example:
   curator report -o night.html --fail-on "flag_rate>0.99"
 """
+LATEST = "latest.html"
 
 
 @click.command(help=HELP)
 @click.option("--night", metavar="DATE|RUN", help="2026-01-31, or a run id or its beginning.  [default: the last]")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="[default: report-NIGHT.html]")
+@click.option("-o", "--output", type=click.Path(), metavar="FILE|FOLDER/", help="[default: report-NIGHT.html]")
 @click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see above. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON; the page only with -o.")
 @pass_app
@@ -46,13 +52,28 @@ def report(app: App, night: str | None, output: str | None, fail_on: tuple[str, 
     found = app.open().report(night, fail_on=fail_on, pictures=output is not None or not as_json)
     found.data["broken_limits"] = list(map(in_options, found.broken_limits))
     if output is not None or not as_json:
-        path = output or f"report-{found.data['night']['night']}.html"
-        write_file(path, found.as_html())
-        say(f"wrote {path}", err=True)
+        write_page(found, output or f"report-{found.data['night']['night']}.html")
     echo_json(found.as_json()) if as_json else echo_report(found)
     for line in found.broken_limits:
         app.complain(line, ending="condition")
     sys.exit(EXIT_CODES["condition"] if found.broken_limits else 0)
+
+
+def write_page(found: NightReport, output: str) -> None:
+    """To a file; or into a folder, under the night and run and as the latest, unless nothing arrived to look at."""
+    night, latest = found.data["night"], Path(output) / LATEST
+    if not (output.endswith("/") or Path(output).is_dir()):
+        write_file(output, found.as_html())
+        said = f"wrote {output}"
+    elif latest.is_file() and not found.data["flags"]["scored"]:
+        said = f"no image arrived in the night of {night['night']}: {latest} stays as it is"
+    else:
+        page, path = found.as_html(), Path(output) / f"{night['night']}-{night['run_id']}.html"
+        make_folder(output)
+        write_file(str(path), page)
+        write_file(str(latest), page)
+        said = f"wrote {path}, and {latest}"
+    say(said, err=True)
 
 
 def echo_report(found: NightReport) -> None:

@@ -29,6 +29,7 @@ class Heard:
     call_id: str
 
 
+FILLED = 0.95  # of the room: turns differ in how many tokens a byte is
 CLASSES_SHARE = 4  # a list of classes may take one part of so many of what a conversation may have
 
 
@@ -55,7 +56,7 @@ class Conversation:
         loaded = load_prompt(prompt)
         wanted = {name: slots[name] for name in loaded.slots}
         made = Request(loaded, wanted, pictures=tuple(pictures), history=self.history, seed=self.seed)
-        while self.room is not None and made.tokens * self.scale > self.room and self._forget():
+        while self.room is not None and made.tokens * self.scale > FILLED * self.room and self._forget():
             made = replace(made, history=self.history)
         return made
 

@@ -2,14 +2,16 @@
 
 ANTS, AdaNeg and TANL are published so: each batch is learnt from first and scored then (transductive). A score so
 depends on the images before it and beside it, on their order, and on the share of OOD among them: such scores are
-comparable within one stream only, and whoever keeps them must say which. By how much is measured: the same images in
-another order, shuffled by a seed, give the mean and the largest change of a score and the share of images on the other
-side of the default cut. What a bank keeps of a stream is for the methods of the same names in curator.methods, whose
-scores depend on the image alone.
+comparable within one stream only, and whoever keeps them must say which. By how much can be measured: the same images
+in another order, shuffled by a seed, give the mean and the largest change of a score and the share of images on the
+other side of the default cut. That costs the whole stream once more, and is done where it is asked for. What a bank
+keeps of a stream is for the methods of the same names in curator.methods, whose scores depend on the image alone.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -21,7 +23,10 @@ from curator.systems.registry import Mode, Rule
 from curator.systems.world import Suspects, World
 from curator.types import Vectors
 
-Rows = TypeVar("Rows", Vectors, Sequence[str])
+log = logging.getLogger(__name__)
+READ_ROWS = 8192  # vectors that are read at a time
+SAY_SECONDS = 10.0
+Rows = TypeVar("Rows", Vectors, Sequence[str], range)
 
 
 class Stream(Protocol):
@@ -94,9 +99,17 @@ def stream_lake(
 def run_stream(
     stream: Stream, image_ids: Sequence[str], vectors_of: Callable[[Sequence[str]], Vectors], batch: int
 ) -> Scores:
-    """Feed the images in order, `batch` at a time. (n,)"""
-    parts = [stream.feed(vectors_of(ids), ids) for ids in batches(image_ids, batch)]
-    return np.concatenate([np.zeros(0), *parts])
+    """Feed the images in order, `batch` at a time, and say every few seconds how many it has seen. (n,)"""
+    scores, done, last = np.zeros(len(image_ids)), 0, time.monotonic()
+    for block in batches(image_ids, max(1, READ_ROWS // batch) * batch):  # files are read for many batches at once
+        vectors = vectors_of(block)
+        for part, ids in zip(batches(vectors, batch), batches(block, batch), strict=True):
+            scores[done : done + len(ids)] = stream.feed(part, ids)
+            done += len(ids)
+            if time.monotonic() - last >= SAY_SECONDS:
+                last = time.monotonic()
+                log.info("%s: %d of %d images", type(stream).__name__, done, len(image_ids))
+    return scores
 
 
 def batches(rows: Rows, batch_rows: int) -> Iterator[Rows]:

@@ -104,6 +104,10 @@ class World(Protocol):
     def encoder(self) -> Encoder: ...
 
     @property
+    def device(self) -> str:
+        """Where streams compute: auto, cpu or a CUDA device."""
+
+    @property
     def base_scorer(self) -> BankScorer:
         """NegLabel on the parent bank: what ANTS, AdaNeg and TANL start from."""
 

@@ -21,12 +21,9 @@ SCAN_OPTIONS ?=
 CALIBRATE_OPTIONS ?= $(if $(ALPHA),--alpha $(ALPHA),--keep $(KEEP))
 REPORT_OPTIONS ?=
 EXPORT_OPTIONS ?= --format parquet --update
-# Where reports and exports go, and the name of tonight's report.
+# Where reports and exports go.
 REPORTS ?= reports
 EXPORTS ?= exports/flagged
-ifndef NIGHT
-NIGHT := $(shell date -u +%F)
-endif
 # Seconds that a writing command waits while another run holds the workspace.
 WAIT ?= 3600
 
@@ -52,7 +49,6 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PRECIOUS: $(REPORTS)/$(NIGHT).html
 .PHONY: help night banks scan calibrate report export check begin always
 
 help:  ## Show this list
@@ -78,7 +74,7 @@ scan: banks  ## Scan SOURCES into the lake, score and flag: make scan SOURCES=/d
 
 calibrate: $(CALIBRATED)  ## Set the threshold from images known to be ID: make calibrate REFERENCE=/data/known-id
 
-report: $(REPORTS)/$(NIGHT).html  ## Write the report of the night into REPORTS
+report: $(STAMP)/reported  ## Write the report of the night into REPORTS
 
 export: $(STAMP)/exported  ## Export the flagged images to EXPORTS
 
@@ -94,9 +90,10 @@ $(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference | $(SCANNING:n
 published/curator.duckdb: $(SCANNING:night=scan) $(if $(filter night calibrate,$(MAKECMDGOALS)),$(CALIBRATED))
 	@:
 
-$(REPORTS)/$(NIGHT).html: published/curator.duckdb
-	@mkdir -p $(@D) $(STAMP)
-	$(CURATOR) report -o $@ $(REPORT_OPTIONS); $(call ending,report)
+$(STAMP)/reported: published/curator.duckdb
+	@mkdir -p $(@D)
+	$(CURATOR) report -o $(REPORTS)/ $(REPORT_OPTIONS); $(call ending,report)
+	@touch $@
 
 $(STAMP)/exported: published/curator.duckdb
 	@mkdir -p $(@D)

@@ -24,6 +24,7 @@ yield_idle_cores()  # as the command does, before torch is imported
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
 from tests.bench.joins import join_speed  # noqa: E402
+from tests.bench.learning import learning_cost  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
     faiss_rates,
     ledger_rows_per_second,
@@ -109,6 +110,16 @@ def banks(folder: Path) -> list[tuple[str, str]]:
     return [("build the bank of ImageNet-1k with mini, offline, from nothing", value)]
 
 
+def learning(folder: Path) -> list[tuple[str, str]]:
+    found = learning_cost(folder / "workspace", images=1_000_000)
+    value = (
+        f"{found.seconds:.0f} s ({found.processor_seconds:.0f} s of processors), at most "
+        f"{found.peak_bytes / 2**20:,.0f} MiB; {found.summary['negative_labels']:,} "
+        "negatives learnt"
+    )
+    return [("`bank ants --describer vocabulary` on 1,000,000 stored vectors of 512 dimensions, fake encoder", value)]
+
+
 def cluster(folder: Path) -> list[tuple[str, str]]:
     found = scan_times(folder, "mini", 8000)
     return [
@@ -130,6 +141,7 @@ def main(names: Sequence[str] = ()) -> None:
         "listing": listing,
         "neighbours": neighbours,
         "near-duplicates": near_duplicates,
+        "learning": learning,
         "cluster": cluster,
     }
     rows: list[tuple[str, str]] = []

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curator.systems import stream as stream_module
 from curator.systems.proposals import Streamed
-from curator.systems.stream import batches, shuffled, stream_lake
+from curator.systems.stream import batches, run_stream, shuffled, stream_lake
 
 IDS = [f"{number:032x}" for number in range(10)]
 
@@ -53,6 +54,21 @@ def test_a_lake_is_fed_once_in_order_and_once_for_each_other_order():
     assert streamed.scores.tolist() == [0.0] * 4 + [0.04] * 4 + [0.08] * 2
     assert [sorted(ids) for ids, _ in streamed.others] == [IDS, IDS]
     assert streamed.others[0][0] != streamed.others[1][0]
+
+
+def test_a_stream_reads_many_batches_at_once_feeds_them_in_order_and_says_how_far_it_is(monkeypatch, caplog):
+    read = []
+
+    def vectors(ids):
+        read.append(len(ids))
+        return vectors_of(ids)
+
+    monkeypatch.setattr(stream_module, "READ_ROWS", 7)
+    monkeypatch.setattr(stream_module, "SAY_SECONDS", 0.0)
+    with caplog.at_level("INFO"):
+        scores = run_stream(Counting(), IDS, vectors, 3)
+    assert read == [6, 4] and scores.tolist() == [0.0] * 3 + [0.03] * 3 + [0.06] * 3 + [0.09]
+    assert caplog.messages == [f"Counting: {done} of 10 images" for done in (3, 6, 9, 10)]
 
 
 def test_another_order_is_drawn_from_the_images_not_from_how_they_came():

@@ -240,8 +240,17 @@ def test_the_command_writes_a_page_prints_figures_and_says_when_to_look(
     both = run_cli("report", "--json", "-o", "both.html", folder=root)
     assert json.loads(both.stdout)["flags"]["scored"] == 12 and (tmp_path / "both.html").is_file()
     run_cli("baseline", "pin", folder=root)
+    first = run_cli("report", "-o", "pages/", folder=root).stderr
+    workspace.scan(extra)
+    stays = run_cli("report", "-o", "pages", folder=root).stderr
+    assert stays.startswith("no image arrived in the night of ") and "latest.html stays as it is" in stays
+    kept, latest = sorted((tmp_path / "pages").iterdir())
+    assert kept.name in first and latest.name == "latest.html" and latest.read_bytes() == kept.read_bytes()
     add(extra, 30, ["blue"])
     workspace.scan(extra)
+    run_cli("report", "-o", "pages/", folder=root)
+    (newer,) = {*(tmp_path / "pages").iterdir()} - {kept, latest}
+    assert latest.read_bytes() == newer.read_bytes() != kept.read_bytes()
     held = run_cli(
         "report", "-o", "night.html", "--fail-on", "psi>0.25", "--fail-on", "mmd_p<0.01", "--fail-on", "images<1",
         folder=root, code=4,

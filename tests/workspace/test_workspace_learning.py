@@ -311,7 +311,7 @@ def passing(workspace: Workspace, system: str) -> dict[str, float]:
 def test_online_ants_repeats_for_the_same_order_and_says_how_far_another_moves_it(scanned, scripted, tmp_path):
     scripted(describer=described, reasoner=imagined)
     other = Workspace.open(shutil.copytree(scanned.layout.root, tmp_path / "copy"))
-    summaries = [workspace.learn_bank(**online()) for workspace in (scanned, other)]
+    summaries = [workspace.learn_bank(**online(orders=1)) for workspace in (scanned, other)]
     assert summaries[0].bank_digest == summaries[1].bank_digest
     assert passing(scanned, "ants") == passing(other, "ants") and len(passing(scanned, "ants")) == 60
     told = summaries[0].online or {}

@@ -177,7 +177,7 @@ case "$1" in
   bank) [ "$2" = deps ] || exit "${BANK_CODE:-0}" ;;
   scan) mkdir -p published; touch published/curator.duckdb; exit "${SCAN_CODE:-0}" ;;
   calibrate) sleep 0.1; touch published/curator.duckdb ;;
-  report) sleep 0.1; touch "$3" ;;
+  report) sleep 0.1 ;;
 esac
 """
 
@@ -206,15 +206,15 @@ def calls_of(root, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("jobs", ["-j1", "-j4"])
 def test_a_night_orders_its_steps_and_makes_again_what_changed(calls_of, root, tmp_path, jobs):
-    night = (jobs, "night", "SOURCES=/a /b", f"REFERENCE={tmp_path}/known", "NIGHT=n", "WAIT=9")
+    night = (jobs, "night", "SOURCES=/a /b", f"REFERENCE={tmp_path}/known", "WAIT=9")
     scan = "scan /a /b --wait 9"
     calibrate = f"calibrate --reference {tmp_path}/known --wait 9 --keep 0.95"
-    after = ["export flagged --to exports/flagged --format parquet --update", "report -o reports/n.html"]
+    after = ["export flagged --to exports/flagged --format parquet --update", "report -o reports/"]
     first = calls_of(*night)
     assert first[:3] == ["bank build base --wait 9", scan, calibrate] and sorted(first[3:]) == after
     second = calls_of(*night)
     assert second[:1] == [scan] and sorted(second[1:]) == after
-    assert calls_of(jobs, "report", "export", "NIGHT=n") == []
+    assert calls_of(jobs, "report", "export") == []
 
     (tmp_path / "known" / "b.png").touch()
     assert calls_of(*night)[:2] == [scan, calibrate]
@@ -226,7 +226,7 @@ def test_a_night_orders_its_steps_and_makes_again_what_changed(calls_of, root, t
 
 
 def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls_of, root):
-    night = ("night", "SOURCES=/a", "NIGHT=n")
+    night = ("night", "SOURCES=/a")
     assert [line.split()[0] for line in calls_of(*night, SCAN_CODE="3", code=2)[1:]] == ["scan", "report", "export"]
     assert (root / "banks" / ".stamps" / "scan.code").read_text() == "3\n"
     assert [line.split()[0] for line in calls_of(*night, SCAN_CODE="5", code=2)] == ["scan"]
@@ -235,7 +235,7 @@ def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls
 
 
 def test_a_bank_that_finds_nothing_to_learn_stops_no_night_and_is_tried_again(calls_of, tmp_path):
-    night = ("night", "SOURCES=/a", f"REFERENCE={tmp_path}/known", "NIGHT=n")
+    night = ("night", "SOURCES=/a", f"REFERENCE={tmp_path}/known")
     begun = ["bank", "scan", "calibrate"]
     assert [line.split()[0] for line in calls_of(*night, BANK_CODE="4")[:3]] == begun
     again = [line.split()[0] for line in calls_of(*night, BANK_CODE="4")]
@@ -250,15 +250,15 @@ def test_a_night_does_all_in_order_and_a_second_one_what_has_to_be_done(root, la
     (root / "banks" / "base.toml").write_text(SMALL_BANK)
     others = shutil.ignore_patterns("x-*", "blue*", "yellow*", "z-*")
     known = shutil.copytree(lake, root.parent / "known", ignore=others)
-    night = ("-j4", "night", f"SOURCES={lake}", f"REFERENCE={known}", "KEEP=0.9", "NIGHT=2031-05-06")
+    night = ("-j4", "night", f"SOURCES={lake}", f"REFERENCE={known}", "KEEP=0.9")
     plan = run_make(root, "-n", *night[1:])
     assert commands(plan) == ["bank build", *NIGHT] and not (root / "ledger.duckdb").exists()
 
     first = commands(run_make(root, *night))
     assert first[:3] == ["bank build", "scan", "calibrate"] and sorted(first[3:]) == ["export", "report"]
-    assert "<html" in (root / "reports" / "2031-05-06.html").read_text()
+    assert "<html" in (root / "reports" / "latest.html").read_text()
     assert list((root / "exports" / "flagged").rglob("*.parquet"))
-    assert "Nothing to be done" in run_make(root, "report", "NIGHT=2031-05-06").stdout
+    assert "Nothing to be done" in run_make(root, "report").stdout
 
     assert "calibrate" not in commands(run_make(root, "-n", *night[1:]))
     (known / "red-00.png").unlink()

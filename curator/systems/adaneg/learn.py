@@ -17,7 +17,9 @@ def learn_adaneg(world: World, asking: Asking, settings: AdaNegSettings) -> Lear
     parent, suspects = world.parent, suspects_of(world, settings)
 
     def new_stream() -> AdaNegStream:
-        return AdaNegStream(parent.id_vectors, parent.negative_vectors, settings, scale=bank_scale(parent))
+        return AdaNegStream(
+            parent.id_vectors, parent.negative_vectors, settings, scale=bank_scale(parent), device=world.device
+        )
 
     if suspects is None:
         stream, seen, streamed = feed_lake(new_stream, world, settings, largest=1.0 + settings.static_weight)

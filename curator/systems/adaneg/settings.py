@@ -27,7 +27,7 @@ class AdaNegSettings(SystemSettings):
     suspects: Rule = "excess"
     sample: Natural = 20_000
     batch: Count = 256
-    orders: Natural = 1
+    orders: Natural = 0
     proxies: Literal["task", "sample"] = "task"
     slots: Annotated[int, Range(2, unit="the text's and one an image")] = 10
     threshold: Share = 0.5

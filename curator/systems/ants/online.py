@@ -62,6 +62,7 @@ class AntsRun:
             describe=self._describe,
             look_alikes=self._look_alikes,
             base_negatives=parent.negative_vectors,
+            device=self.world.device,
         )
 
     def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:

@@ -72,7 +72,7 @@ class AntsSettings(SystemSettings):
     max_cosine: Cosine | None = None
     group_size: Count = 100
     batch: Count = 256
-    orders: Natural = 1
+    orders: Natural = 0
     start: Share = 0.8
     cache_size: Natural = 200
     updates: Natural = 20

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curator.methods.grouping import Grouping
-from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.kernels.cosines import on_grid
+from curator.methods.kernels.products import Products
 from curator.methods.maths import Scores, sigmoid
 from curator.methods.members.ants import (
     BALANCED_COPIES,
@@ -74,7 +75,7 @@ class AntsStream:
 
     scale: of the logits. describe: candidates to sentence vectors (k, d), in order; it may return fewer, without
     duplicates. look_alikes: ID labels to name vectors (n_i, d) of each. base_negatives: (M, d), which both banks begin
-    with where the settings say so. All of unit norm.
+    with where the settings say so. All of unit norm. device: where cosines are computed.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class AntsStream:
         describe: Describe,
         look_alikes: LookAlikes,
         base_negatives: Vectors,
+        device: str = "cpu",
     ) -> None:
-        self.settings, self._scale = settings, scale
+        self.settings, self._scale, self._device = settings, scale, device
         self.threshold = settings.gamma if settings.threshold == "share" else settings.start
-        self._ids, self._base, self._describe, self._ask = on_grid(id_vectors), base, describe, look_alikes
+        self._ids, self._base, self._describe, self._ask = Products(id_vectors, device), base, describe, look_alikes
+        self._width = id_vectors.shape[1]
         given = settings.initialise and len(base_negatives)
-        self._start = start = on_grid(base_negatives) if given else np.zeros((0, self._ids.shape[1]))
+        self._start = start = on_grid(base_negatives) if given else np.zeros((0, self._width))
         self._ens, self._ens_numbers = start[: settings.queue_cap], np.full(len(start), -1)[: settings.queue_cap]
         self._names: dict[int, NDArray[np.float64]] = {}
         self.history = ScoreHistory()
@@ -101,13 +104,13 @@ class AntsStream:
         self.batches = self.images = self.updates = self._described = 0
         self._sums, self._weighed = np.zeros(2), 0
         self._activated = ScoreQueue(ACTIVATION_SCORES)
+        self._sides = [Products(bank, device) for bank in (self._ens, self.vsnl)]
 
     def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         """Learn from a batch (n, d), then score it: (n,) in [0, 1]. images: their ids, for `describe`."""
-        rows = on_grid(vectors)
         static, labels = self._base(vectors)
-        names: Sequence[Hashable] = range(self.images, self.images + len(rows)) if images is None else images
-        self.batches, self.images = self.batches + 1, self.images + len(rows)
+        names: Sequence[Hashable] = range(self.images, self.images + len(vectors)) if images is None else images
+        self.batches, self.images = self.batches + 1, self.images + len(vectors)
         self.history.add(static)
         self.class_counts += np.bincount(labels, minlength=len(self.class_counts))
         suspected = static < self.threshold
@@ -119,7 +122,7 @@ class AntsStream:
         since = self.batches - self.settings.first_class_batch
         if since >= 0 and since % self.settings.class_interval == 0 and self.settings.variant != "ens":
             self._update_vsnl()
-        return self._score(rows, static, suspected)
+        return self._score(vectors, static, suspected)
 
     @property
     def weight(self) -> float:
@@ -162,6 +165,7 @@ class AntsStream:
         if len(sentences):
             self._ens = capped_queue(on_grid(sentences), self._ens, self.settings.queue_cap)
             self._ens_numbers = capped_queue(numbers, self._ens_numbers, self.settings.queue_cap)
+            self._sides[0] = Products(self._ens, self._device)
 
     def _update_vsnl(self) -> None:
         """Ask for look-alikes of classes that are new among those predicted most; forget those that no longer are."""
@@ -170,21 +174,23 @@ class AntsStream:
         foremost = foremost[self.class_counts[foremost] > 0]
         new = [int(label) for label in foremost if int(label) not in self._names]
         found = self._ask(new) if new else {}
-        width = self._ids.shape[1]
         for label in new:
             rows = found[label][: self.settings.names] if label in found else ()
-            self._names[label] = on_grid(np.asarray(rows, dtype=np.float64)) if len(rows) else np.zeros((0, width))
+            self._names[label] = (
+                on_grid(np.asarray(rows, dtype=np.float64)) if len(rows) else np.zeros((0, self._width))
+            )
         self._names = {int(label): self._names[int(label)] for label in foremost}
+        self._sides[1] = Products(self.vsnl, self._device)
 
     def _distinct_names(self) -> NDArray[np.float64]:
         """The vectors of the names, each once, (n, d)."""
         seen = {row.tobytes(): row for rows in self._names.values() for row in rows}
-        return np.array(list(seen.values())).reshape(len(seen), self._ids.shape[1])
+        return np.array(list(seen.values())).reshape(len(seen), self._width)
 
-    def _score(self, rows: NDArray[np.float64], static: Scores, suspected: NDArray[np.bool_]) -> Scores:
+    def _score(self, rows: Vectors, static: Scores, suspected: NDArray[np.bool_]) -> Scores:
         """With the banks as they are now; a bank that is empty leaves the static score in its place."""
-        ids = exact_cosines(rows, self._ids)
-        sides = [exact_cosines(rows, bank) for bank in (self._ens, self.vsnl)]
+        ids = self._ids(rows)
+        sides = [bank(rows) for bank in self._sides]
         ens, vsnl = (self._side(ids, side) if side.shape[1] else static for side in sides)
         self._weigh(ids, sides, (ens, vsnl), static, suspected)
         if self.settings.activation and sides[0].shape[1]:

@@ -27,6 +27,7 @@ from curator.systems.proposals import Proposal
 from curator.systems.world import World
 
 OTHERS = "other categories"
+FEWEST = 10  # labels that are asked for in a turn, even where fewer are wanting: of some, cleaning leaves none
 
 
 @dataclass(slots=True)
@@ -157,18 +158,19 @@ def sketch(session: MmoodSession, groups: Sequence[Group]) -> None:
 
 def select(session: MmoodSession, groups: Sequence[Group], wanted: int) -> None:
     """The representatives: entries of the list that the model named, and for those that it did not, the farthest."""
-    asked = [group for group in groups if len(group.drafts) > wanted]
+    offered = {group.name: group.drafts[: session.settings.sketch] for group in groups}  # some models ramble on
+    asked = [group for group in groups if len(offered[group.name]) > wanted]
     requests = []
     for group in asked:
-        labels = tuple(heard.text for heard in group.drafts)
+        labels = tuple(heard.text for heard in offered[group.name])
         slots: dict[str, Slot] = {"labels": labels, "classes": classes_for(session, group), "count": wanted}
         requests.append(group.conversation.request("select", slots))
     fallbacks = 0
     for group in groups:
-        group.chosen = [heard.text for heard in group.drafts]  # all, where there is nothing to choose
+        group.chosen = [heard.text for heard in offered[group.name]]  # all, where there is nothing to choose
     for group, call in zip(asked, session.ask("select", requests, "reasoner"), strict=True):
         group.conversation.remember(call)
-        entries = {heard.text.casefold(): heard.text for heard in group.drafts}
+        entries = {heard.text.casefold(): heard.text for heard in offered[group.name]}
         found = (label.casefold() for label in call.labels)
         group.chosen = list(dict.fromkeys(entries[key] for key in found if key in entries))[:wanted]
         if missing := wanted - len(group.chosen):
@@ -291,7 +293,7 @@ def next_turns(
     session: MmoodSession, groups: Sequence[Group], goal: int, role: Role, number: int
 ) -> list[tuple[Group, Strand, int]]:
     """Which strands go on in this round, and for how many labels: all of them first, then by turns as many as it takes
-    to fill what their group is short of."""
+    to fill what their group is short of. What is more than that is cut off at the end."""
     settings, turns = session.settings, list[tuple[Group, Strand, int]]()
     for group in groups:
         live = [strand for strand in group.strands if (strand.picture is not None) == (role == "viewer")]
@@ -300,7 +302,7 @@ def next_turns(
         if short > 0 and live and number < most:
             first = number % len(live)
             asked = [*live[first:], *live[:first]][: math.ceil(short / settings.per_turn) if number else None]
-            count = min(settings.per_turn, math.ceil(short / len(asked)))
+            count = min(settings.per_turn, max(FEWEST, math.ceil(short / len(asked))))
             turns += [(group, strand, count) for strand in asked]
     return turns
 

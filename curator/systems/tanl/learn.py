@@ -38,7 +38,9 @@ def learn_tanl(world: World, asking: Asking, settings: TanlSettings) -> Learned:
     parent, encoder = world.parent, world.encoder
     noise = encoder.encode_images(noise_pixels(encoder.preprocess.size, settings.seed))
     stream, seen, streamed = feed_lake(
-        lambda: TanlStream(parent.id_vectors, vectors, settings, scale=bank_scale(parent), noise=noise),
+        lambda: TanlStream(
+            parent.id_vectors, vectors, settings, scale=bank_scale(parent), noise=noise, device=world.device
+        ),
         world,
         settings,
         largest=1.0,

@@ -27,7 +27,7 @@ class TanlSettings(SystemSettings):
     suspects: Rule = "excess"
     sample: Natural = 20_000
     batch: Count = 256
-    orders: Natural = 1
+    orders: Natural = 0
     candidates: Literal["corpus", "mined"] = "corpus"
     negatives: Count = 1000
     queue: Count = 300

@@ -18,7 +18,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.kernels.products import Products
 from curator.methods.maths import Cosines, Scores, log_sum_exp
 from curator.methods.members.tanl import tanl_score
 from curator.systems.stream import confident_cuts
@@ -57,35 +57,42 @@ class ActivationQueue:
 class TanlStream:
     """id_vectors: (C, d), candidates: (U, d), noise: (k, d) encoded noise images, all of unit norm; k may be 0.
 
-    scale: of the logits.
+    scale: of the logits. device: where cosines are computed.
     """
 
     def __init__(
-        self, id_vectors: Vectors, candidates: Vectors, settings: TanlSettings, *, scale: float, noise: Vectors
+        self,
+        id_vectors: Vectors,
+        candidates: Vectors,
+        settings: TanlSettings,
+        *,
+        scale: float,
+        noise: Vectors,
+        device: str = "cpu",
     ) -> None:
-        self.settings, self._scale = settings, scale
-        self._ids, self._candidates = on_grid(id_vectors), on_grid(candidates)
+        self.settings, self._scale, self._device = settings, scale, device
+        self._vectors, self._ids = candidates, Products(id_vectors, device)
+        self._candidates = Products(candidates, device)
         self.positive, self.negative = (ActivationQueue(settings.queue, len(candidates)) for _ in range(2))
         self.scores = ScoreQueue(settings.score_queue)
         self.threshold = 0.5
         start = np.random.default_rng(settings.seed).permutation(len(id_vectors))[: settings.queue]
-        self.positive.add(self._activations(self._ids[np.sort(start)]))
+        self.positive.add(self._activations(id_vectors[np.sort(start)]))
         if len(noise):
-            self.negative.add(self._activations(on_grid(noise)))
-        seen = np.concatenate([self._ids, on_grid(noise)]) if len(noise) else self._ids
+            self.negative.add(self._activations(noise))
+        seen = np.concatenate([id_vectors, noise]) if len(noise) else id_vectors
         self.scores.add(self._score(seen, self._order(self._difference())))
 
     def feed(self, vectors: Vectors, images: Sequence[Hashable] | None = None) -> Scores:
         """Order the candidates by what is known and by the batch, then score it: (n,) in [0, 1]."""
-        rows = on_grid(vectors)
-        reference = self._score(rows, self._order(self._difference()))
+        reference = self._score(vectors, self._order(self._difference()))
         self.scores.add(reference)
         self.threshold = self.scores.threshold(self.settings.ties)
         upper, lower = confident_cuts(self.threshold, self.settings.gap)
-        high, low = (self._activations(rows[chosen]) for chosen in (reference > upper, reference < lower))
+        high, low = (self._activations(vectors[chosen]) for chosen in (reference > upper, reference < lower))
         positive = mixed_mean(self.positive.mean(), high, self.settings.alpha)
         negative = mixed_mean(self.negative.mean(), low, self.settings.alpha)
-        scores = self._score(rows, self._order(negative - positive))
+        scores = self._score(vectors, self._order(negative - positive))
         self.positive.add(high)
         self.negative.add(low)
         return scores
@@ -101,14 +108,13 @@ class TanlStream:
     def _order(self, difference: NDArray[np.float64]) -> NDArray[np.intp]:
         return ranked(difference, self.settings.negatives)
 
-    def _score(self, rows: NDArray[np.float64], order: NDArray[np.intp]) -> Scores:
-        inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates[order])
-        return tanl_score(inside, outside, scale=self._scale, step=self.settings.step)
+    def _score(self, rows: Vectors, order: NDArray[np.intp]) -> Scores:
+        outside = Products(self._vectors[order], self._device)
+        return tanl_score(self._ids(rows), outside(rows), scale=self._scale, step=self.settings.step)
 
-    def _activations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _activations(self, rows: Vectors) -> NDArray[np.float64]:
         """Only for rows that enter a queue: all others never meet all candidates."""
-        inside, outside = exact_cosines(rows, self._ids), exact_cosines(rows, self._candidates)
-        return activations(inside, outside, scale=self._scale)
+        return activations(self._ids(rows), self._candidates(rows), scale=self._scale)
 
 
 def activations(id_cosines: Cosines, candidate_cosines: Cosines, *, scale: float) -> NDArray[np.float64]:

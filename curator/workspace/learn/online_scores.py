@@ -32,15 +32,15 @@ def record_streamed(
     method = resolve_method(system, bank)
     method_id = MethodSpec(f"{system}-online", {"batch": streamed.batch, "stream": streamed.digest}).method_id
     names = {"encoder_id": bank.encoder_id, "bank_digest": bank.digest, "method_id": method_id}
-    lacking = {row["image_id"] for row in ledger.database.rows("list_unscored", **names)}
-    scores = dict(zip(streamed.image_ids, zip(streamed.scores, streamed.log_odds, strict=True), strict=True))
-    scorer = BankScorer(bank, [method], device=world.context.config.encoder.device)
+    lacking = set(ledger.database.table("list_unscored", **names)["image_id"].to_pylist())
+    scorer, log_odds = BankScorer(bank, [method], device=world.device), streamed.log_odds
     with ledger.database.transaction():
-        for ids in batches([image_id for image_id in streamed.image_ids if image_id in lacking], ROWS):
+        for places in batches(range(len(streamed.image_ids)), ROWS):
+            wanted = [place for place in places if streamed.image_ids[place] in lacking]
+            ids = [streamed.image_ids[place] for place in wanted]
             (table,) = scorer.score(world.lake_vectors(ids))
             columns = {name: getattr(table, name) for name in type(table).__slots__}
-            online = np.array([scores[image_id] for image_id in ids])
-            columns |= {"id_score": online[:, 0], "log_odds": online[:, 1]}
+            columns |= {"id_score": streamed.scores[wanted], "log_odds": log_odds[wanted]}
             ledger.database.append(score=score_table(ids, columns, run_id=ledger.run_id, **names))
     cut = _record_cut(ledger, bank, method, method_id)
     cut = float(np.median(streamed.scores)) if cut is None else cut

@@ -54,6 +54,10 @@ class LedgerWorld:
     def encoder(self) -> Encoder:
         return self.context.encoder
 
+    @property
+    def device(self) -> str:
+        return self.context.config.encoder.device
+
     # Images of the lake
 
     @cached_property
@@ -98,7 +102,7 @@ class LedgerWorld:
     @cached_property
     def base_scorer(self) -> BankScorer:
         method = resolve_method("neglabel", self.parent)
-        return BankScorer(self.parent, [method], device=self.context.config.encoder.device)
+        return BankScorer(self.parent, [method], device=self.device)
 
     @property
     def base_method(self) -> str:
