@@ -26,7 +26,7 @@ from curator.workspace import Workspace
 from curator.workspace.session import writing
 
 ROWS = 8192  # of a vector file
-ID_LABELS, REFERENCES, OOD_SHARE = 100, 2000, 0.3
+ID_LABELS, OOD_SHARE = 100, 0.3
 NOISE = (1.0, 3.0)  # length of the noise on a text's vector of length 1
 
 
@@ -41,7 +41,7 @@ class LearningCost:
     summary: dict[str, object]
 
 
-def learning_cost(folder: Path, *, images: int, dimension: int = 512, system: str = "ants") -> LearningCost:
+def learning_cost(folder: Path, *, images: int, references: int = 2000, dimension: int = 512) -> LearningCost:
     """folder: does not exist yet. What the bank is worth does not matter here, so it is kept by force."""
     workspace = stored_lake(folder, images=images, dimension=dimension)
     command = [
@@ -52,7 +52,7 @@ def learning_cost(folder: Path, *, images: int, dimension: int = 512, system: st
         "-w",
         str(workspace.layout.root),
         "bank",
-        system,
+        "ants",
         "--json",
         "--force",
     ]
@@ -69,7 +69,7 @@ def learning_cost(folder: Path, *, images: int, dimension: int = 512, system: st
         return LearningCost(images, seconds, spent, usage.ru_maxrss * 1024, json.loads(out.read()))
 
 
-def stored_lake(folder: Path, *, images: int, dimension: int) -> Workspace:
+def stored_lake(folder: Path, *, images: int, references: int, dimension: int) -> Workspace:
     """A workspace that has scanned so many images, and a reference, by its records."""
     nouns = [word.text for word in common_nouns()]
     labels = nouns[:: len(nouns) // ID_LABELS][:ID_LABELS]
@@ -80,7 +80,7 @@ def stored_lake(folder: Path, *, images: int, dimension: int) -> Workspace:
     generator = np.random.default_rng(0)
     with writing(workspace._context, "bench", {}, needs_vectors=False) as ledger:
         ledger.record_encoder(encoder, f"fake:{dimension}")
-        for number, (role, count) in enumerate(parts(images)):
+        for number, (role, count) in enumerate([*parts("reference", references), *parts("lake", images)]):
             is_ood = (generator.random(count) < OOD_SHARE) & (role == "lake")
             texts = np.where(is_ood[:, None], drawn(generator, others, count), drawn(generator, ids, count))
             noise = generator.standard_normal(texts.shape, dtype=np.float32)
@@ -96,10 +96,9 @@ def stored_lake(folder: Path, *, images: int, dimension: int) -> Workspace:
     return workspace
 
 
-def parts(images: int) -> list[tuple[str, int]]:
+def parts(role: str, images: int) -> list[tuple[str, int]]:
     """Role and images of each vector file."""
-    lake = [("lake", min(ROWS, images - start)) for start in range(0, images, ROWS)]
-    return [("reference", REFERENCES), *lake]
+    return [(role, min(ROWS, images - start)) for start in range(0, images, ROWS)]
 
 
 def drawn(generator: np.random.Generator, texts: Vectors, count: int) -> Vectors:
