@@ -362,8 +362,7 @@ class DryAsker:
         found = self.planned.setdefault(
             (role, name), PlannedCalls(role, model, name, 0, 0, first.text, passes, settings)
         )
-        counts = {"calls": found.calls + len(requests), "answered": found.answered + answered}
-        self.planned[role, name] = replace(found, **counts)
+        self.planned[role, name] = replace(found, calls=found.calls + len(requests), answered=found.answered + answered)
 
     def model(self, role: Role) -> str:
         return self.generator(self.behind(role)).model

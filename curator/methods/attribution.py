@@ -74,27 +74,33 @@ def attribute(
         )
         repeated = {key: np.repeat(row[None], 1 + len(removed), axis=0) for key, row in (measures or {}).items()}
         found = method.log_odds(replace(statistics, measures=repeated))
-    shares = [
-        np.exp(scale * cosines - log_sum_exp(scale * cosines[None])[0])
-        for cosines in (id_cosines, negative_cosines)
-        if len(cosines)
-    ]
-    parts = [
-        LabelPart(
-            label=int(index) + side * len(id_cosines),
-            role="negative" if side else "id",
-            cosine=float((id_cosines, negative_cosines)[side][index]),
-            share=float(shares[side][index]),
-            log_odds_without=float(without) if np.isfinite(without) else None,
-        )
-        for (side, index), without in zip(removed, found[1:], strict=True)
-    ]
+    parts = _parts((id_cosines, negative_cosines), removed, found[1:], scale)
     return Attribution(
         log_odds=float(found[0]),
         id_score=float(method.id_score(found[:1])[0]),
         ids=tuple(part for part in parts if part.role == "id"),
         negatives=tuple(part for part in parts if part.role == "negative"),
     )
+
+
+def _parts(
+    sides: tuple[Scores, Scores], removed: Sequence[tuple[int, int]], without: Scores, scale: float
+) -> list[LabelPart]:
+    """Of each label that was left out: what it has in its side, and the log-odds without it."""
+    shares = [
+        np.exp(scale * cosines - log_sum_exp(scale * cosines[None])[0]) if len(cosines) else cosines
+        for cosines in sides
+    ]
+    return [
+        LabelPart(
+            label=int(index) + side * len(sides[0]),
+            role="negative" if side else "id",
+            cosine=float(sides[side][index]),
+            share=float(shares[side][index]),
+            log_odds_without=float(log_odds) if np.isfinite(log_odds) else None,
+        )
+        for (side, index), log_odds in zip(removed, without, strict=True)
+    ]
 
 
 def without_each(

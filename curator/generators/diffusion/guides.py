@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +136,7 @@ class ClassifierGuide:
     def of_timm(cls, rest: str, *, device: torch.device, offline: bool) -> ClassifierGuide:
         """From safetensors only: a pickle is never opened. Raises GeneratorError as `load` does."""
         import timm
+        from timm.data.config import resolve_data_config
 
         address, weights = f"guide timm:{rest}", "model.safetensors"
         folder = model_folder(
@@ -156,11 +157,12 @@ class ClassifierGuide:
             raise GeneratorError(
                 f"{address}: {folder} makes no image classifier: {said_by(error, whole=True)}"
             ) from error
-        if not module.num_classes:
+        count = int(cast("int", module.num_classes))  # torch types attributes of a module as modules
+        if not count:
             raise GeneratorError(f"{address}: {folder} makes no image classifier: it has no classes")
-        shown = timm.data.resolve_data_config(model=module)
+        shown = resolve_data_config(model=module)  # type: ignore[no-untyped-call]
         fitting = timm_fitting(shown, address)
-        return cls.ready(module, fitting, shown["mean"], shown["std"], device=device, class_count=module.num_classes)
+        return cls.ready(module, fitting, shown["mean"], shown["std"], device=device, class_count=count)
 
     @classmethod
     def of_torchvision(cls, rest: str, *, device: torch.device, offline: bool) -> ClassifierGuide:

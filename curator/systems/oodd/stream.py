@@ -12,13 +12,12 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.methods.grouping import Grouping
+from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.dictionary import kth_cosines, without_own
 from curator.methods.maths import Scores
 from curator.methods.members.mcm import mcm_score
 from curator.methods.members.neglabel import neglabel_score
-from curator.methods.members.oodd import DEFAULT_GROUP_COUNT
 from curator.systems.oodd.settings import OoddSettings
 from curator.types import Vectors
 

@@ -211,30 +211,23 @@ def guard_figures(
     now = resolve_method(world.context.method_spec(method), bank)
     before = resolve_method(world.context.method_spec(previous_method or method), previous)
     device = world.context.config.encoder.device
-    scored = [
-        score_rows(BankScorer(side, [by], device=device), judged.vectors)
-        for side, by in ((previous, before), (bank, now))
-    ]
+    sides = ((previous, before), (bank, now))
+    scored = [score_rows(BankScorer(side, [by], device=device), judged.vectors) for side, by in sides]
     old, new = (table.log_odds for table in scored)
     known = old[: judged.reference] if judged.reference else old[judged.is_id]
-    common = ruling_cut(world.database, previous, before, known)
+    both: tuple[float | Scores, float | Scores]
     if previous_method is None:
-        ruling = Cuts.of(world.database, scored_by(previous, before))
-        labels = scored[0].id_label.tolist()  # an image's cut is that of its nearest ID label under the version
-        cuts = np.array([ruling.of_label(label) if ruling else common for label in labels], dtype=np.float64)
-        both = cuts, cuts
+        common = ruling_cut(world.database, previous, before, known)
+        both = (cuts_of(world.database, previous, before, scored[0].id_label, common),) * 2
     else:
         fresh = new[: judged.reference] if judged.reference else new[judged.is_id]
-        cut_of = [calibrate(scores, keep=KEEP).min_log_odds for scores in (known, fresh)]
-        both, common = (np.full(len(old), cut_of[0]), np.full(len(old), cut_of[1])), cut_of[1]
+        common = calibrate(fresh, keep=KEEP).min_log_odds
+        both = calibrate(known, keep=KEEP).min_log_odds, common
     lakes: list[Scores | None] = [None, None]
     lost, half_lost = None, 0.0
     if judged.lake is not None and judged.half is not None:
         inside = (old[judged.is_id], new[judged.is_id])
-        far, half = (
-            [log_odds(side, by, images, device) for side, by in ((previous, before), (bank, now))]
-            for images in (judged.lake, judged.half)
-        )
+        far, half = ([log_odds(*side, images, device) for side in sides] for images in (judged.lake, judged.half))
         lakes = [*far]
         lost = most_lost(inside, (far[0], far[1]))
         half_lost = float(auroc(inside[0], half[0]) - auroc(inside[1], half[1]))
@@ -291,6 +284,12 @@ def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
             f"bank {name}: the new version is not kept: {verdict} ({before}, {figures.previous_digest[:12]})",
             hint="look at it with `force`, which keeps it, or change its settings",
         )
+
+
+def cuts_of(database: Database, bank: Bank, method: Method, id_labels: NDArray[np.int32], common: float) -> Scores:
+    """The cut of each image under a version: that of its nearest ID label, or the common one. id_labels: (n,)."""
+    ruling = Cuts.of(database, scored_by(bank, method))
+    return np.array([ruling.of_label(label) if ruling else common for label in id_labels.tolist()], dtype=np.float64)
 
 
 def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
