@@ -370,3 +370,39 @@ def test_tanl_chooses_from_the_whole_corpus_of_its_parent(scanned):
     mined = scanned.banks().to_pylist()
     base = next(row for row in mined if row["name"] == "base")
     assert summary.account["candidates"] > base["negative_count"]
+
+
+# Two models, and images of the lake
+
+
+def pictured(request) -> str:
+    """What either model of MM-OOD says: drafts that are colours of the lake, then labels that are all new."""
+    name = request.prompt.name
+    if name == "categorise":
+        return json.dumps({"groups": [{"name": "colours", "members": list(request.slots["classes"])}]})
+    if name == "sketch":
+        return json.dumps({"labels": ["blue", "yellow", "red"]})
+    if name == "select":
+        return json.dumps({"labels": list(request.slots["labels"])[:2]})
+    return json.dumps({"labels": [f"{request.digest[:6]} {place}" for place in range(4)]})
+
+
+@pytest.mark.parametrize("eyes", ["reasoner", "endpoint:eyes"])
+def test_a_viewer_of_its_own_gets_the_turns_with_images_and_is_the_reasoner_by_default(scanned, scripted, eyes):
+    made = scripted(reasoner=pictured, viewer=pictured, painter=pictured)
+    made["painter"].model = "features"
+    workspace = Workspace.open(scanned.layout.root, overrides={"generators.viewer": eyes})
+    settings = {"max_cosine": 1.0, "total": 8, "representatives": 2}
+    summary = workspace.learn_bank("mmood", "mmood", settings=settings)
+    rows = workspace.sql("select role, model, prompt, inputs from report.generator_calls").to_pylist()
+    seen = {row["prompt"] for row in rows if json.loads(row["inputs"])["pictures"]}
+    viewer = "reasoner" if eyes == "reasoner" else "viewer"
+    assert seen == {"near-outliers-image", "elaborate-lake"} and made["painter"].asked == []
+    assert {row["role"] for row in rows if row["prompt"] in seen} == {viewer}
+    assert {row["role"] for row in rows if row["prompt"] not in seen} == {"reasoner"}
+    assert made[viewer].asked and (viewer == "reasoner") == (made["viewer"].asked == [])
+    shown = [request for request in made[viewer].asked if request.prompt.name == "elaborate-lake"]
+    uris = {row["image_id"]: row["uri"] for row in workspace.sql("select image_id, uri from report.images").to_pylist()}
+    colours = {request.slots["label"]: Path(uris[request.pictures[0].image_id]).name.split("-")[0] for request in shown}
+    assert colours == {"blue": "blue", "yellow": "yellow"}, "the nearest of the lake, and none of an ID class"
+    assert summary.negative_labels == 8 and healthy(workspace)
