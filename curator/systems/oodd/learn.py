@@ -22,7 +22,8 @@ def learn_oodd(world: World, asking: Asking, settings: OoddSettings) -> Learned:
         require_negatives("oodd", parent)
 
     def new_stream() -> OoddStream:
-        return OoddStream(parent.id_vectors, parent.negative_vectors, settings, scale=bank_scale(parent))
+        scale = bank_scale(parent)
+        return OoddStream(parent.id_vectors, parent.negative_vectors, settings, scale=scale, device=world.device)
 
     if suspects is None:
         stream, seen, streamed = feed_lake(new_stream, world, settings, largest=None)

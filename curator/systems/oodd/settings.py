@@ -24,7 +24,7 @@ class OoddSettings(SystemSettings):
     suspects: Rule = "excess"
     sample: Natural = 20_000
     batch: Count = 64
-    orders: Natural = 1
+    orders: Natural = 0
     length: Count = 2048
     base: Base = "neglabel"
     k: Count = NEAREST

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from curator.methods.grouping import DEFAULT_GROUP_COUNT, Grouping
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.dictionary import kth_cosines, without_own
+from curator.methods.kernels.products import Products
 from curator.methods.maths import Scores
 from curator.methods.members.mcm import mcm_score
 from curator.methods.members.neglabel import neglabel_score
@@ -37,11 +38,20 @@ class HeldImages:
 
 
 class OoddStream:
-    """id_vectors: (C, d), negative_vectors: (M, d), unit norm. scale: of the logits."""
+    """id_vectors: (C, d), negative_vectors: (M, d), unit norm. scale: of the logits. device: where cosines with labels
+    are computed."""
 
-    def __init__(self, id_vectors: Vectors, negative_vectors: Vectors, settings: OoddSettings, *, scale: float) -> None:
+    def __init__(
+        self,
+        id_vectors: Vectors,
+        negative_vectors: Vectors,
+        settings: OoddSettings,
+        *,
+        scale: float,
+        device: str = "cpu",
+    ) -> None:
         self.settings, self._scale = settings, scale
-        self._ids, self._negatives = on_grid(id_vectors), on_grid(negative_vectors)
+        self._ids, self._negatives = Products(id_vectors, device), Products(negative_vectors, device)
         self._order = (
             Grouping(count=DEFAULT_GROUP_COUNT).order(len(negative_vectors)) if len(negative_vectors) else None
         )
@@ -67,7 +77,7 @@ class OoddStream:
         return scores
 
     def _base(self, rows: NDArray[np.float64]) -> Scores:
-        ids = exact_cosines(rows, self._ids)
+        ids = self._ids(rows)
         if self.settings.base == "mcm":
             return mcm_score(ids, scale=1.0)
-        return neglabel_score(ids, exact_cosines(rows, self._negatives), scale=self._scale, permutation=self._order)
+        return neglabel_score(ids, self._negatives(rows), scale=self._scale, permutation=self._order)
