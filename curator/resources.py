@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
 
-def read_folder(package: str, folder: str = "", *, suffix: str) -> dict[str, str]:
-    """Texts of all files of a data package's folder, by stem, in order. Example: `curator.sql`, `views`, `.sql`."""
+@cache
+def read_folder(package: str, folder: str = "", *, suffix: str) -> Mapping[str, str]:
+    """Texts of all files of a data package's folder, by stem, in order. Example: `curator.sql`, `views`, `.sql`.
+
+    Read once a process: a run that finds nothing new reads a hundred files of SQL otherwise.
+    """
     root = files(package).joinpath(folder) if folder else files(package)
     entries = sorted((entry for entry in root.iterdir() if entry.name.endswith(suffix)), key=lambda entry: entry.name)
     return {entry.name.removesuffix(suffix): entry.read_text(encoding="utf-8") for entry in entries}

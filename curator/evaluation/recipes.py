@@ -11,6 +11,7 @@ Banks take the classes of the protocol, those that stand there twice too. All is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -36,7 +37,7 @@ class RowRecipe:
         return address if self.images == "own" else f"{address}#{self.images}"
 
 
-def recipe_banks() -> dict[str, str]:
+def recipe_banks() -> Mapping[str, str]:
     """The texts of the specs that recipes name, by name."""
     return read_folder("curator.protocols", "banks", suffix=".toml")
 

@@ -14,6 +14,7 @@ from curator.errors import WorkspaceError
 from curator.store.checks import read_everything
 from curator.store.database import Database
 
+HEADERS = 3 * 4096  # bytes of a DuckDB file; each checkpoint is counted there
 LATER = "the ledger itself is safe: free some space, then run `curator publish`"
 
 
@@ -34,6 +35,17 @@ def publish_snapshot(ledger: Path, snapshot: Path) -> None:
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
             hint=LATER,
         ) from fault
+
+
+def is_unchanged(ledger: Path, snapshot: Path) -> bool:
+    """Whether a ledger is as it was when the snapshot was copied, as far as its headers and its size say."""
+    try:
+        if ledger.stat().st_size != snapshot.stat().st_size:
+            return False
+        with ledger.open("rb") as one, snapshot.open("rb") as other:
+            return one.read(HEADERS) == other.read(HEADERS)
+    except OSError:
+        return False
 
 
 def read_back(copy: Path) -> None:

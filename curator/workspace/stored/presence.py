@@ -13,6 +13,7 @@ from pathlib import Path
 
 from curator.errors import StoreError, WorkspaceError
 from curator.store import Database
+from curator.store.publish import is_unchanged
 from curator.workspace.layout import Layout
 from curator.workspace.stored.losses import referred_files
 
@@ -77,7 +78,7 @@ def broken_links(layout: Layout) -> Iterator[WorkspaceError]:
 def lacking_runs(layout: Layout, ledger: Database) -> list[str]:
     """The runs of the published snapshot that the ledger lacks. None where there is no snapshot that can be read: the
     next run makes it again."""
-    if not layout.snapshot.is_file():
+    if not layout.snapshot.is_file() or is_unchanged(layout.ledger, layout.snapshot):
         return []
     try:
         with Database.open_reader(layout.snapshot) as snapshot:
