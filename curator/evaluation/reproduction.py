@@ -72,7 +72,7 @@ def _rows(protocol: Protocol, result: Reproduced) -> Iterator[Row]:
             }
         cells |= {
             "orders": len(result.summary.measured) if result.summary and recipe and recipe.stream else None,
-            "recipe": f"{recipe.bank}, {recipe.method or recipe.stream}, {recipe.images}" if recipe else "",
+            "recipe": recipe.said if recipe else "",
             "source": row.source,
             "not_measured": result.why_not,
             "run_id": result.summary.run_id if result.summary else None,

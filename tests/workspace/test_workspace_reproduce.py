@@ -324,6 +324,21 @@ def test_streams_are_measured_beside_methods_on_a_bank_of_ones_own(workspace, da
             workspace.evaluate(**{**wanted, "streams": (bad,)})
 
 
+def test_rows_that_need_models_say_so_and_have_their_banks_learnt(table, data, tmp_path, monkeypatch):
+    eoe = '[published.recipe]\nbank = "small"\nlearn = "eoe:task=near,top_up=0"\nmethod = "eoe"\n'
+    table.write_text(TABLE.replace('not_run = "its prompts are trained"\n', eoe))
+    wanted = request(table, data, methods=("LAPT",))
+    (row,) = Workspace.reproduce(tmp_path / "made", wanted).rows()
+    assert row["not_measured"].startswith("it needs a model: set generators.reasoner in ")
+    monkeypatch.setattr(reproduction, "EMBEDDED", ())  # WordNet stands in for one
+    found = Workspace.reproduce(tmp_path / "made", wanted)
+    (measured,) = found.results[0].summary.measured
+    assert measured.bank.startswith("small-eoe@")
+    assert [row["ood"] for row in found.rows()] == ["blue", "yellow"]
+    assert (found.rows()[0]["fpr95_published"], found.rows()[0]["fpr95_less_published"]) == (20, None)  # not stated
+    assert Workspace.reproduce(tmp_path / "made", wanted).results[0].summary.stored
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_streams_of_shipped_recipes_can_be_run(name):
     streams = [row.recipe.stream for row in load_protocol(name).published if row.recipe and row.recipe.stream]

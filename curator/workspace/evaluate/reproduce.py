@@ -8,7 +8,7 @@ finished only for the very same images, bank, method and settings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curator.banks.wordnet.lexicon import word_key
@@ -20,14 +20,21 @@ from curator.evaluation.labels import read_label_map
 from curator.evaluation.protocol import Protocol, PublishedRow, load_protocol
 from curator.evaluation.recipes import CLASSES_FILE, RowRecipe, recipe_banks
 from curator.evaluation.reproduction import Reproduced, Reproduction
+from curator.generators import EMBEDDED
+from curator.generators.requests import Role
+from curator.methods.spec import MethodSpec
 from curator.metrics import Positive
+from curator.systems.registry import find_system
 from curator.workspace.context import Context
 from curator.workspace.create import create_workspace
-from curator.workspace.evaluate.plan import EvaluationRequest
+from curator.workspace.evaluate.plan import EvaluationRequest, plan_evaluation
 from curator.workspace.evaluate.run import run_evaluation
+from curator.workspace.evaluate.stream_recipe import StreamRecipe
 from curator.workspace.layout import Layout
+from curator.workspace.learn.run import LearnRequest, run_learning
 from curator.workspace.logs import log
 from curator.workspace.scan.request import ScanWatcher
+from curator.workspace.session import reading_or_empty
 
 # As published: cosines and images in full, whatever the configuration says.
 IN_FULL = {"scan.precision": "full", "decode.scaled": False}
@@ -72,20 +79,13 @@ def reproduce(folder: Path, request: ReproductionRequest, watcher: ScanWatcher) 
     rows = {number: row for number, row in enumerate(protocol.published) if _is_asked(row, request)}
     # One encoder at a time: rows whose images are prepared alike follow each other.
     for number, row in sorted(rows.items(), key=lambda item: item[1].recipe.images if item[1].recipe else ""):
-        why_not = _why_not(row, request)
-        if row.recipe is None or why_not:
-            results[number] = Reproduced(row, why_not=why_not)
+        if row.recipe is None:
+            results[number] = Reproduced(row, why_not=row.not_run or "it has no recipe")
             continue
         wanted = row.recipe.encoder_address(address)
         if wanted not in contexts:
             contexts = {wanted: _context(layout, wanted, request)}
-        log.info("%s%s: %s", row.method, f" ({row.note})" if row.note else "", row.recipe)
-        try:
-            summary = run_evaluation(contexts[wanted], _evaluation(row, row.recipe, request), watcher)
-        except BankError as fault:
-            results[number] = Reproduced(row, why_not=fault.message)
-        else:
-            results[number] = Reproduced(row, summary)
+        results[number] = _measured(contexts[wanted], row, row.recipe, request, watcher)
     return Reproduction(protocol, address, tuple(results[number] for number in sorted(results)))
 
 
@@ -102,11 +102,48 @@ def _is_asked(row: PublishedRow, request: ReproductionRequest) -> bool:
     return not request.methods or row.method.casefold() in set(map(str.casefold, request.methods))
 
 
-def _why_not(row: PublishedRow, request: ReproductionRequest) -> str:
-    """Why the row is not measured; empty where it is."""
-    if row.recipe is None:
-        return row.not_run or "it has no recipe"
-    return STREAMS_OFF if row.recipe.stream and not request.streams else ""
+def _measured(
+    context: Context, row: PublishedRow, recipe: RowRecipe, request: ReproductionRequest, watcher: ScanWatcher
+) -> Reproduced:
+    if why_not := _why_not(context, recipe, request):
+        return Reproduced(row, why_not=why_not)
+    log.info("%s%s: %s", row.method, f" ({row.note})" if row.note else "", recipe.said)
+    wanted = _evaluation(row, recipe, request)
+    try:
+        if recipe.learn:
+            plan_evaluation(context, wanted)  # nothing is asked of models for lists that are not there
+            wanted = replace(wanted, banks=(_learnt_bank(context, recipe, watcher),))
+        return Reproduced(row, run_evaluation(context, wanted, watcher))
+    except BankError as fault:
+        return Reproduced(row, why_not=fault.message)
+
+
+def _why_not(context: Context, recipe: RowRecipe, request: ReproductionRequest) -> str:
+    """Why the row is not measured; empty where it is. The embedded generators are no models that a paper names."""
+    if recipe.stream and not request.streams:
+        return STREAMS_OFF
+    roles: tuple[Role, ...] = ()
+    if recipe.stream:
+        roles = StreamRecipe.parse(recipe.stream).settings.roles
+    elif recipe.learn:
+        spec = MethodSpec.parse(recipe.learn)
+        roles = find_system(spec.name).settings.resolve(spec.parameters, source=recipe.learn).roles
+    lacking = [role for role in roles if getattr(context.config.generators, role) in EMBEDDED]
+    if not lacking:
+        return ""
+    return f"it needs a model: set {', '.join(f'generators.{role}' for role in lacking)} in {context.layout.config}"
+
+
+def _learnt_bank(context: Context, recipe: RowRecipe, watcher: ScanWatcher) -> str:
+    """The bank that the recipe's system makes; one that it made before is taken as it is."""
+    spec = MethodSpec.parse(recipe.learn)
+    name = f"{recipe.bank}-{spec.name}"
+    with reading_or_empty(context.layout) as database:
+        known = context.find_bank(database, name, encoder_id=context.encoder_id(database))
+    if known is None:
+        wanted = LearnRequest(spec.name, name, parent=recipe.bank, settings=spec.parameters, force=True)
+        run_learning(context, wanted, watcher)
+    return name
 
 
 def _prepared(folder: Path, protocol: Protocol, classes: Classes, address: str) -> Layout:

@@ -53,7 +53,7 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
             among = _reference_ids(ledger, plan, listed, reference)
             field = Field.find(context, ledger, request, reference_ids=among)
         also = (*_unlike_lists(plan, listed), *_encoder_warning(context, plan))
-        digest = evaluation_digest(plan, sets, field)
+        digest = evaluation_digest(context, plan, sets, field)
         stored = stored_figures(ledger, digest, plan, sets, field) if request.keeps else None
         if stored is not None:
             return _summary(ledger, plan, sets, field, stored[1], found_in=stored[0], also=also)

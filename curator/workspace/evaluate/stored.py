@@ -19,6 +19,7 @@ from curator.evaluation.sets import EvaluationSets
 from curator.evaluation.summary import EvaluationSummary, Measured, Row
 from curator.store import Ledger
 from curator.version import VERSION
+from curator.workspace.context import Context
 from curator.workspace.evaluate.field import Field
 from curator.workspace.evaluate.plan import EvaluationPlan
 from curator.workspace.evaluate.stream_recipe import StreamRecipe
@@ -27,10 +28,10 @@ ACCURACY = "id_label_accuracy"
 Stored: TypeAlias = Mapping[str, Any]  # a row as DuckDB gives it
 
 
-def evaluation_digest(plan: EvaluationPlan, sets: EvaluationSets, field: Field) -> str:
+def evaluation_digest(context: Context, plan: EvaluationPlan, sets: EvaluationSets, field: Field) -> str:
     """64 hexadecimal digits of all that the figures depend on: a stored evaluation with the same ones is this one."""
-    request = plan.request
-    orders = range(request.orders)
+    request, recipes = plan.request, [StreamRecipe.parse(asked) for asked in plan.request.streams]
+    roles = {role for recipe in recipes for role in recipe.settings.roles}
     content = {
         "version": VERSION,
         "sets": [[item.name, sorted(zip(item.image_ids, map(str, item.labels), strict=True))] for item in sets.all],
@@ -38,7 +39,8 @@ def evaluation_digest(plan: EvaluationPlan, sets: EvaluationSets, field: Field) 
         "banks": [
             [item.scorer.bank.digest, [method.method_id for method in item.scorer.methods]] for item in field.contenders
         ],
-        "streams": [StreamRecipe.parse(asked).method_id(order) for asked in request.streams for order in orders],
+        "streams": [recipe.method_id(order) for recipe in recipes for order in range(request.orders)],
+        "generators": {role: getattr(context.config.generators, role) for role in roles},
         "asked": [request.protocol, request.positive, request.replicates, request.seed, request.same_format],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
