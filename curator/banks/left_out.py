@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from curator.banks.kinship import Kinship, Subcategories
 from curator.banks.published import Published
+from curator.banks.refine import Reason
 from curator.banks.rules import RuleName
 from curator.banks.sources import WordNetSource
 from curator.banks.wordnet import WordNet
@@ -26,9 +27,10 @@ RESTORE: Mapping[str, str] = {
     "given_synonym": 'mining.remove_id_names = "exact"',
     "wordnet_synonym": 'mining.remove_id_names = "exact"',
     "removed": "mining.remove_labels",
+    **dict.fromkeys(("refined_proper_noun", "refined_equal", "refined_subcategory"), "mining.refine = false"),
 }
 KEEP, LIST = "mining.keep_labels", "[[negatives.lists]] with mine = true"
-Rule: TypeAlias = RuleName | Literal["lexicographer_file", "adjective"]
+Rule: TypeAlias = RuleName | Reason | Literal["lexicographer_file", "adjective"]
 Concerned: TypeAlias = Callable[[str], str | None]  # the ID label that a word was left out for
 
 
@@ -71,7 +73,8 @@ def _concerned(bank: Bank, wordnet: WordNet) -> dict[str, Concerned]:
         return next((bank.id_texts[kin.id_index] for kin in kinship.of(word) if kin.rank <= 0), None)
 
     names = dict.fromkeys(("id_name", "given_synonym", "wordnet_synonym"), by_name)
-    return {**names, "subcategory": subcategories.id_label}
+    asked_for = bank.lineage.get("refined", {}).get("dropped_for", {}).get
+    return {**names, "subcategory": subcategories.id_label, "refined_subcategory": asked_for}
 
 
 def _not_asked_for(spec: Mapping[str, Any], wordnet: WordNet) -> dict[Rule, list[str]]:

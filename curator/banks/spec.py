@@ -20,7 +20,7 @@ from curator.ranges import BANK, NAME, Place, Range, parse_toml, read_table, rea
 Statistic: TypeAlias = Literal["linear", "order"]
 Order: TypeAlias = Literal["nouns_first", "adjectives_first"]
 # A bank that does not use them has the digest that it had before they existed.
-LATER_RULES = ("exclude_above", "remove_proper_nouns", "remove_subcategories", "remove_labels", "keep_labels")
+LATER_RULES = ("exclude_above", "remove_proper_nouns", "remove_subcategories", "remove_labels", "keep_labels", "refine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class MiningSpec:
 
     `exclude_above`: no candidate with a higher cosine to any ID label; None for no such rule. `remove_proper_nouns` and
     `remove_subcategories` are about candidates too, and not about what is kept as it is. `remove_labels`: texts that no
-    source may contribute; `keep_labels`: texts that no other rule takes out.
+    source may contribute; `keep_labels`: texts that no other rule takes out. `refine`: a reasoner is asked which of the
+    chosen are proper nouns or kinds of ID labels, and these go; `curator bank build` asks.
     """
 
     method: Text = "neglabel"
@@ -63,6 +64,7 @@ class MiningSpec:
     remove_subcategories: bool = False
     remove_labels: Texts = ()
     keep_labels: Texts = ()
+    refine: bool = False
 
     def as_mapping(self) -> Mapping[str, object]:
         """Without the rules that came later where they are not used, as in banks from before they existed."""

@@ -41,16 +41,23 @@ OPEN_ENDS = {
     *("a", "an", "the", "its", "their", "and", "or", "is", "are", "that", "which"),
     *("of", "in", "on", "at", "with", "to", "from", "by", "for", "near", "under", "over"),
 }
+VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 UNFINISHED = re.compile(r'\{\s*"description"\s*:\s*"((?:[^"\\]|\\.)*)$', re.DOTALL)
 EDGES = " \"'`*_.;,:!“”‘’«»"
 FEWEST_BETWEEN_COMMAS = 3  # with fewer it may be a sentence: "I am sorry, I cannot see it."
 JSON_STARTS = 20  # places at which the JSON between other words is sought
-TOKENS: dict[AnswerKind, int] = {"description": 96, "labels": 1024, "groups": 2048}  # at most, of an answer
+TOKENS: dict[AnswerKind, int] = {
+    "description": 96,
+    "labels": 1024,
+    "groups": 2048,
+    "verdict": 32,
+}  # at most, of an answer
 THOUGHT_TOKENS = 4096  # on top, where a model thinks before it answers and cannot be told not to
 FORMS: dict[AnswerKind, str] = {
     "labels": '{"labels": ["...", "..."]}',
     "description": '{"description": "..."}',
     "groups": '{"groups": [{"name": "...", "members": ["...", "..."]}]}',
+    "verdict": '{"verdict": "..."}',
 }
 
 
@@ -60,7 +67,8 @@ class AnswerFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply that was understood. `labels` of a list, a description, or the names of groups; `groups` with members.
+    """A reply that was understood. `labels` of a list, a description, yes or no, or the names of groups; `groups` with
+    members.
 
     `dropped` counts what was left out, by reason: items of a list that were repeated, too_long, too_many_words,
     not_text or too_many; cut: 1 where the reply ended within the list; words_cut from a description.
@@ -89,6 +97,7 @@ def schema_of(prompt: Prompt) -> dict[str, object]:
         "labels": {"labels": texts},
         "description": {"description": text},
         "groups": {"groups": {"type": "array", "items": group}},
+        "verdict": {"verdict": {"type": "string", "enum": ["yes", "no"]}},
     }
     return _object(**fields[prompt.answer])
 
@@ -130,9 +139,21 @@ def read_answer(prompt: Prompt, text: str, *, cut: bool = False) -> Answer:
         raise AnswerFault(f"it has {len(said)} characters, at most {LONGEST_REPLY} are read")
     if not said:
         raise AnswerFault("it is empty")
+    if prompt.answer == "verdict":
+        return _read_verdict(said)
     if prompt.answer == "labels":
         return _read_labels(prompt, said, cut=cut and not text.endswith("\n"))
     return _read_description(prompt, said) if prompt.answer == "description" else _read_groups(said)
+
+
+def _read_verdict(said: str) -> Answer:
+    """Yes or no, as its one label: what a reply begins with, whatever it goes on to say."""
+    data, _ = _json(said)
+    found = data.get("verdict") if isinstance(data, dict) else said
+    verdict = VERDICT.match(found) if isinstance(found, str) else None
+    if verdict is None:
+        raise AnswerFault("it says neither yes nor no")
+    return Answer((verdict[1].lower(),), {}, {})
 
 
 def _read_labels(prompt: Prompt, said: str, *, cut: bool) -> Answer:

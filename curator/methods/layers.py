@@ -19,6 +19,7 @@ from curator.types import Bank, Vectors
 
 TUNED_LABELS, TUNED_VECTORS = "tuned.labels", "tuned.vectors"
 MEMORY_SLOTS, MEMORY_CLASSES = "memory.slots", "memory.classes"
+PAIR_LABELS, PAIR_VECTORS = "pairs.labels", "pairs.vectors"  # places (ID label, negative), and their joint texts
 DICTIONARY = "dictionary.vectors"  # images that are suspected of being OOD
 
 

@@ -25,6 +25,7 @@ METHODS = Registry(
         "mcm": "curator.methods.members.mcm:MCM",
         "mmood": "curator.methods.members.mmood:MMOOD",
         "neglabel": "curator.methods.members.neglabel:NegLabel",
+        "negrefine": "curator.methods.members.negrefine:NegRefine",
         "oodd": "curator.methods.members.oodd:OODD",
         "residual": "curator.methods.members.residual:Residual",
         "synood": "curator.methods.members.synood:SynOOD",

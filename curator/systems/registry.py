@@ -26,6 +26,7 @@ SYSTEMS = Registry(
         "eoe": "curator.systems.eoe:SYSTEM",
         "interneg": "curator.systems.interneg:SYSTEM",
         "mmood": "curator.systems.mmood:SYSTEM",
+        "negrefine": "curator.systems.negrefine:SYSTEM",
         "oodd": "curator.systems.oodd:SYSTEM",
         "synood": "curator.systems.synood:SYSTEM",
         "tanl": "curator.systems.tanl:SYSTEM",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
 from curator.banks.naming import NameVocabulary
@@ -28,6 +29,7 @@ from curator.workspace.layout import Layout
 from curator.workspace.logs import log
 from curator.workspace.looking import Looker
 
+Refine: TypeAlias = Callable[[Bank, Sequence[str]], Bank]  # a bank without what goes; texts that stay
 NEAREST = "nearest"  # in place of a labels map: whatever images came with, each is of its nearest ID label
 
 
@@ -134,10 +136,13 @@ class Context:
         is_file = path.is_file() or path.suffix or "/" in given
         return read_label_map(path) if is_file else class_list(given, where="labels_map").label_map
 
-    def build_bank(self, ledger: Ledger, name: str, *, within: tuple[str, ...] = ()) -> Bank:
+    def build_bank(
+        self, ledger: Ledger, name: str, *, within: tuple[str, ...] = (), refine: Refine | None = None
+    ) -> Bank:
         """Build the bank that `banks/<name>.toml` specifies and record it as a version.
 
-        `within`: the banks that are being built and take labels from this one.
+        `within`: the banks that are being built and take labels from this one. refine: what filters the bank of a spec
+        that asks for it. Raises BankError for such a spec without one: asking a model is for `curator bank build`.
         """
         spec_path = self.layout.bank_spec(name)
         if not spec_path.is_file() and (published := PUBLISHED_SPECS.get(name)) is not None:
@@ -153,16 +158,24 @@ class Context:
                 f"bank {name} has no version yet, and {system.system} makes it from images",
                 hint=f"run `curator bank build {name}` first",
             )
+        spec = read_spec(spec_path)
+        if spec.mining.refine and refine is None:
+            raise BankError(
+                f"bank {name} has no version yet, and a reasoner has to be asked for it",
+                hint=f"run `curator bank build {name}` first",
+            )
         started = time.perf_counter()
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)
         bank = build_bank(
-            read_spec(spec_path),
+            spec,
             self.encoder,
             root=self.layout.root,
             text_cache=cache,
             find_bank=lambda address: self.parent_bank(ledger, address, within=(*within, name)),
         )
+        if spec.mining.refine and refine is not None:
+            bank = refine(bank, spec.mining.keep_labels)
         # As loaded again: a rebuild gives the stored vectors to the bit, whatever this machine would compute.
         bank = load_bank(save_bank(bank, self.layout.bank_versions(name)))
         ledger.record_encoder(self.encoder, self.config.encoder.address)
@@ -186,7 +199,7 @@ class Context:
         """
         spec = read_spec(self.layout.bank_spec(bank.name))
         return build_bank(
-            replace(spec, mining=replace(spec.mining, fraction=1.0, limit=None)),
+            replace(spec, mining=replace(spec.mining, fraction=1.0, limit=None, refine=False)),
             self.encoder,
             root=self.layout.root,
             text_cache=TextCache(self.layout.text_cache),

@@ -55,7 +55,7 @@ FLOORS: Mapping[str, Floors] = {
         {"cleaning", "spec"},
         {"world"},
         {"stream"},
-        {"adaneg", "eoe", "interneg", "mmood", "oodd", "synood", "tanl"},
+        {"adaneg", "eoe", "interneg", "mmood", "negrefine", "oodd", "synood", "tanl"},
         {"ants"},
     ],
     "workspace": [

@@ -51,18 +51,27 @@ BANKS: dict[str, tuple[str, ...]] = {
         "eoe",
         "neglabel:group_count=1",
         "neglabel",
+        "interneg",
         "knn",
         "fusion",
+        "mahalanobis",
+        "mahalanobis:shrinkage=0.1",
+        "mahalanobis:variant=relative,shrinkage=0.1",
+        "residual",
+        "vim",
     ),
     "csp": ("csp",),
     "adaneg": ("adaneg", "adaneg:mode=sample"),
     "tanl": ("tanl",),
+    "oodd": ("oodd", "oodd:base=mcm"),
+    "interneg": ("interneg",),
+    "negrefine": ("negrefine",),
     "ants": ("ants", "ants:variant=ens", "ants:variant=vsnl"),
     "eoe": ("eoe",),
     "mmood": ("mmood",),
     "synood": ("synood", "synood:projection=off,labels=fixed"),
 }
-LEARNED = ("adaneg", "tanl", "ants", "eoe", "mmood", "synood")
+LEARNED = ("adaneg", "tanl", "oodd", "interneg", "negrefine", "ants", "eoe", "mmood", "synood")
 COUNTED = (
     *("mcm:scale=1", "mcm", "max_logit", "energy", "eoe", "neglabel:group_count=1", "neglabel"),
     *("neglabel:temperature=0.5", "knn", "fusion"),

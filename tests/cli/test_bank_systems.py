@@ -30,6 +30,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "tanl": ("-s", "negatives=20", "--force"),
     "interneg": ("-s", "per_class=2", "-s", "negatives=20"),
     "oodd": ("--force",),
+    "negrefine": ("-s", "pairs=20"),
 }
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
@@ -40,6 +41,7 @@ PLANNED = {
     "tanl": {},
     "interneg": {},
     "oodd": {},
+    "negrefine": {"is-proper-noun": "reasoner", "is-subcategory": "reasoner"},
 }
 
 

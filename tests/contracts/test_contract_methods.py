@@ -38,6 +38,14 @@ def name(text) -> str:
     return text.partition(":")[0]
 
 
+# ID label and negative of each pair that a bank keeps: all with half of the negatives.
+PAIR_PLACES = np.stack([axis.ravel() for axis in np.meshgrid(np.arange(10), np.arange(0, 300, 2))], axis=1)
+
+
+def joined(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
 def drawn_bank() -> Bank:
     """Ten ID labels and three hundred negatives around two separate directions, in 48 dimensions."""
     vectors = 0.05 * np.random.default_rng(11).normal(size=(310, 48))
@@ -63,6 +71,8 @@ def drawn_parameters(vectors):
         "projection.bias": drawn.normal(size=48).astype(np.float32),
         "projection.gain": np.full(48, 0.02, dtype=np.float32),
         "projection.shift": np.zeros(48, dtype=np.float32),
+        "pairs.labels": PAIR_PLACES,
+        "pairs.vectors": joined(vectors[PAIR_PLACES[:, 0]] + vectors[10 + PAIR_PLACES[:, 1]]),
         "dictionary.vectors": images_near(vectors[10::11], seed=18),
         "tuned.labels": np.arange(10, 310, 7),
         "tuned.vectors": 3 * images_near(vectors[10::7], seed=17),
@@ -73,6 +83,7 @@ def with_ids_moved(bank, order):
     """The bank with its labels in another order, whatever is kept by label with them."""
     back, kept = np.argsort(order), dict(bank.parameters)
     kept["proxies"] = kept["proxies"][order]
+    kept["pairs.labels"] = np.stack([back[kept["pairs.labels"][:, 0]], kept["pairs.labels"][:, 1]], axis=1)
     kept["memory.classes"] = back[kept["memory.classes"]]
     kept["tuned.labels"] = back[kept["tuned.labels"]]
     return replace(bank, labels=tuple(bank.labels[n] for n in order), vectors=bank.vectors[order], parameters=kept)
@@ -134,6 +145,10 @@ def pure_arguments(bank, method, vectors):
     if method.name == "mmood" and method.mix == "scores":
         near, far = (layers[layer].negatives for layer in method.layer_needs)
         return (ids, near), {**given, "far_cosines": far}
+    if method.name == "negrefine":
+        places, texts = bank.parameters["pairs.labels"], bank.parameters["pairs.vectors"]
+        given["pair_cosines"] = np.full((len(vectors), 10, 300), -np.inf)
+        given["pair_cosines"][:, places[:, 0], places[:, 1]] = cosines(vectors, texts)
     if method.name == "oodd":
         given["dictionary_cosines"] = cosines(vectors, bank.parameters["dictionary.vectors"])
         del given["own"]
@@ -237,7 +252,7 @@ def test_the_id_names_every_parameter_and_reads_back(text, name, bank):
 def test_every_parameter_changes_the_id_and_none_is_lost(text, name, bank):
     method = resolve_method(text, bank)
     other = {"variant": "msp", "remainder": "join", "seed": "5", "k": "3", "group_count": "9", "beta": "0.5"}
-    other |= {"step": "2", "group_size": "70", "form": "plain", "base": "shared", "labels": "fixed"}
+    other |= {"step": "2", "group_size": "70", "form": "plain", "joined": "3", "base": "shared", "labels": "fixed"}
     other |= {"mix": "scores" if text == "mmood" else "labels", "mode": "sample" if text == "adaneg" else "task"}
     other |= {"projection": "on" if "off" in text else "off"} | ({"variant": "ens"} if name == "ants" else {})
     other |= {"own": "exclude" if "own" in text else "include"}
@@ -301,9 +316,7 @@ def test_an_explanation_begins_with_the_score_and_leaves_a_label_out_of_every_la
     for part in found.negatives:
         if part.log_odds_without is not None and method.name not in ("eoe", "mmood"):
             assert part.log_odds_without >= found.log_odds - 1e-9
-    changes = method.name in ("csp", "neglabel", "interneg", "adaneg", "synood", "tanl", "fusion", "eoe") or text in (
-        "ants",
-        "mmood",
-    )
+    changing = {"csp", "neglabel", "interneg", "negrefine", "adaneg", "synood", "tanl", "fusion", "eoe"}
+    changes = method.name in changing or text in ("ants", "mmood")
     if changes:
         assert found.negatives[0].log_odds_without != found.log_odds

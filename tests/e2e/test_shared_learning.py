@@ -37,8 +37,9 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "tanl": ("-s", "negatives=50", "--force"),
     "interneg": ("-s", "negatives=200"),
     "oodd": ("--force",),
+    "negrefine": ("-s", "pairs=500"),
 }
-CALLED = ("ants", "mmood", "synood", "eoe")
+CALLED = ("ants", "mmood", "synood", "eoe", "negrefine")
 LAKE_IMAGES = 6 * len(CLASSES) + 2 * 60
 
 

@@ -28,7 +28,8 @@ from curator.generators.requests import Request, Turn
 LABELS = Prompt("labels", 1, "labels", "Name some", {}, max_words=4)
 DESCRIPTION = Prompt("description", 1, "description", "What is it?", {}, max_words=7)
 GROUPS = Prompt("groups", 1, "groups", "Group them", {})
-PROMPTS = {"labels": LABELS, "description": DESCRIPTION, "groups": GROUPS}
+VERDICT = Prompt("verdict", 1, "verdict", "Is it?", {})
+PROMPTS = {"verdict": VERDICT, "labels": LABELS, "description": DESCRIPTION, "groups": GROUPS}
 
 
 def labels(text: str) -> list[str]:
@@ -411,3 +412,23 @@ def test_wherever_json_is_cut_no_item_is_made_up(items, data):
     except AnswerFault:
         return
     assert set(answer.labels) <= {clean_label(item) for item in items}
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ('{"verdict": "yes"}', "yes"),
+        ('{"verdict": "No."}', "no"),
+        ("**Yes**, Lisbon is a city.", "yes"),
+        ("no", "no"),
+        ("<think>yes, or no?</think>\nNo", "no"),
+    ],
+)
+def test_a_verdict_is_what_a_reply_begins_with(said, verdict):
+    assert read_answer(VERDICT, said).labels == (verdict,)
+
+
+@pytest.mark.parametrize("said", ["It depends: yes and no.", '{"verdict": true}', '{"answer": "yes"}', "nowhere"])
+def test_what_says_neither_yes_nor_no_is_a_fault(said):
+    with pytest.raises(AnswerFault, match="neither yes nor no"):
+        read_answer(VERDICT, said)

@@ -360,3 +360,18 @@ def test_the_revision_follows_encoder_labels_vectors_and_images(around):
 def test_it_is_a_reasoner_only(around):
     with pytest.raises(UsageError, match="no painter is called 'wordnet'"):
         make_generator("painter", "wordnet", GeneratorOptions(), around)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "slots", "verdict"),
+    [
+        ("is-proper-noun", {"label": "nile"}, "yes"),
+        ("is-proper-noun", {"label": "French horn"}, "no"),
+        ("is-subcategory", {"label": "beagle", "kind": "dog"}, "yes"),
+        ("is-subcategory", {"label": "dog", "kind": "beagle"}, "no"),
+        ("is-subcategory", {"label": "beagle", "kind": "no such word"}, "no"),
+    ],
+)
+def test_yes_or_no_is_what_wordnet_knows(reasoner, prompt, slots, verdict):
+    [answer] = ask(reasoner, Request(load_prompt(prompt), slots))
+    assert tuple(answer.labels) == (verdict,)

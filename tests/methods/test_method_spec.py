@@ -139,5 +139,5 @@ def test_what_needs_no_negatives_works_without(make_bank):
 
 def test_methods_are_listed_without_being_imported():
     older = ["csp", "energy", "eoe", "fusion", "knn", "max_logit", "mcm", "neglabel"]
-    learnt = ["adaneg", "ants", "interneg", "mmood", "synood", "tanl"]
+    learnt = ["adaneg", "ants", "interneg", "mmood", "negrefine", "synood", "tanl"]
     assert METHODS.names() == sorted([*older, *learnt, "mahalanobis", "oodd", "residual", "vim"])

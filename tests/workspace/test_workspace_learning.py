@@ -358,6 +358,41 @@ def test_interneg_chooses_against_reference_images_and_retrieves_for_images_of_t
     assert healthy(scanned)
 
 
+def test_negrefine_filters_a_bank_by_what_the_reasoner_says_and_joins_labels_in_pairs(scanned):
+    made = scanned.learn_bank("negrefine", "negrefine", settings={"pairs": 50, "nearest": 2}, force=True)
+    base = next(row for row in scanned.banks().to_pylist() if row["name"] == "base")
+    dropped = sum(made.account["dropped"].values())
+    assert made.negative_labels == base["negative_count"] - dropped and made.account["unanswered"] == 0
+    assert made.account["pairs_kept"] == 50 and made.account["pair_images"] >= 60
+    scorings = scanned.score(bank="negrefine", method=["negrefine", "negrefine:alpha=0"]).scorings
+    assert [item.scored for item in scorings] == [60, 60] and "alpha=2" in scorings[0].method_id
+    again = scanned.learn_bank("negrefine", "negrefine", settings={"pairs": 50, "nearest": 2}, force=True)
+    assert again.sent == 0 and again.bank_digest == made.bank_digest
+    assert healthy(scanned)
+
+
+def test_a_mined_bank_is_refined_when_it_is_built_and_not_by_a_scan(scanned, monkeypatch):
+    spec = SMALL_BANK.replace('name = "base"', 'name = "fine"') + 'refine = true\nkeep_labels = ["square"]\n'
+    scanned.layout.bank_spec("fine").write_text(spec)
+    with pytest.raises(BankError, match="a reasoner has to be asked"):
+        scanned.score(bank="fine", method="neglabel")
+    words = ("triangle", "square", "circle")
+
+    def says(request):
+        return json.dumps({"verdict": "yes" if str(request.slots["label"]).startswith(words) else "no"})
+
+    reasoner = ScriptedGenerator(says, model="r:1")
+    monkeypatch.setattr(LedgerWorld, "generator", lambda self, role: reasoner)
+    made = scanned.build_bank("fine")
+    texts = [label.text for label in made.labels]
+    dropped = made.lineage["dropped"]["refined_proper_noun"]
+    assert dropped and all(word.startswith(words) for word in dropped)
+    assert not set(dropped) & set(texts) and "square" not in dropped
+    assert scanned.build_bank("fine").digest == made.digest
+    assert scanned.score(bank="fine", method="neglabel").scorings[0].scored == 60
+    assert healthy(scanned)
+
+
 def test_adaneg_scores_by_task_and_by_sample(scanned):
     scanned.learn_bank("adaneg", "adaneg", settings={"gap": 0.1})
     scorings = scanned.score(bank="adaneg", method=["adaneg", "adaneg:mode=sample"]).scorings

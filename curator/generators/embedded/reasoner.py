@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from curator.banks.kinship import Subcategories
 from curator.banks.wordnet import load_wordnet
 from curator.generators.answers import LONGEST, clean_label
 from curator.generators.embedded.answering import (
@@ -25,6 +26,7 @@ from curator.generators.embedded.answering import (
     answer_each,
     digest_of,
     picture_vector,
+    text_slot,
 )
 from curator.generators.embedded.centring import unit_rows
 from curator.generators.embedded.nouns import ALIKE, Vocabulary, below_senses, keys_of, piece_keys, senses_of
@@ -51,6 +53,7 @@ class WordNetReasoner:
         self._surroundings = surroundings
         self._vocabulary = vocabulary or Vocabulary(surroundings)
         self._words = Words(surroundings, self._vocabulary)
+        self._kinds: dict[str, Subcategories] = {}
 
     @cached_property
     def revision(self) -> str:
@@ -65,6 +68,8 @@ class WordNetReasoner:
         """Nothing is held that is worth freeing."""
 
     def _answer(self, request: Request) -> Reply:
+        if request.prompt.answer == "verdict":
+            return Reply(0, text=json.dumps({"verdict": "yes" if self._verdict(request) else "no"}))
         question = Question.of(request)
         if question.name == "categorise":
             groups = self._groups(question.texts("classes"), question.count)
@@ -74,6 +79,21 @@ class WordNetReasoner:
         if not labels:
             raise Refused("the vocabulary has nothing left to answer with")
         return Reply(0, text=json.dumps({"labels": labels}, ensure_ascii=False))
+
+    def _verdict(self, request: Request) -> bool:
+        """As far as WordNet knows: whether a noun has no sense but as a name; whether some sense of it is below some
+        sense of the other."""
+        label, name = text_slot(request, "label"), request.prompt.name
+        if name == "is-proper-noun":
+            return load_wordnet().is_proper(label)
+        if name == "is-subcategory":
+            return self._kinds_of(text_slot(request, "kind")).id_label(label) is not None
+        raise Refused(f"{self.model} does not know the prompt {name}")
+
+    def _kinds_of(self, kind: str) -> Subcategories:
+        if kind not in self._kinds:
+            self._kinds[kind] = Subcategories([kind], load_wordnet())
+        return self._kinds[kind]
 
     def _named(self, question: Question) -> list[str]:
         """The first words of the question's order that may be said; alike ones only where others do not suffice."""

@@ -21,7 +21,7 @@ from curator.resources import read_folder
 
 Slot: TypeAlias = str | int | tuple[str, ...]
 SlotType: TypeAlias = Literal["text", "count", "texts"]
-AnswerKind: TypeAlias = Literal["labels", "description", "groups", "picture"]
+AnswerKind: TypeAlias = Literal["labels", "description", "groups", "picture", "verdict"]
 
 PLACE = re.compile(r"\{([a-z_]+)\}")
 

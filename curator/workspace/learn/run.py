@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from curator.banks import bank_digest, load_bank, save_bank
 from curator.banks.build import keep
 from curator.banks.diff import dotted
+from curator.banks.refine import refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
 from curator.errors import BankError, UsageError
@@ -21,6 +23,7 @@ from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
 from curator.ranges import BANK, NAME
 from curator.store import Ledger
 from curator.store.generated import record_origin
+from curator.systems.negrefine.judging import refine_negatives
 from curator.systems.proposals import Learned
 from curator.systems.registry import System
 from curator.systems.settings import SystemSettings
@@ -128,7 +131,22 @@ def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
         return load_bank(context.layout.bank_versions(spec.name) / made.bank_digest)
     arguments = {"name": name}
     with writing(context, "bank build", arguments, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
-        return context.build_bank(ledger, name)
+        return context.build_bank(ledger, name, refine=partial(refine_bank, context, ledger))
+
+
+def refine_bank(context: Context, ledger: Ledger, bank: Bank, keep: Sequence[str]) -> Bank:
+    """A mined bank without the negatives that a reasoner takes for names or for kinds of its ID labels."""
+    world = LedgerWorld(context, ledger.database, bank)
+    store = LedgerCalls(ledger, context.layout.generated)
+    asker = Asker(world.generator, store, progress=CallProgress().say)
+    try:
+        refined, account = refine_negatives(world, asker, keep=keep)
+    finally:
+        asker.release()
+    log.info(
+        "bank %s: refined, %d of %d negatives stay", bank.name, len(refined.kept), len(bank.labels) - bank.id_count
+    )
+    return refined_bank(bank, refined, account)
 
 
 def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
