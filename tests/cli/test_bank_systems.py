@@ -34,7 +34,13 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 }
 PLANNED = {
     "ants": {"describe-image": "describer", "look-alikes": "reasoner"},
-    "mmood": {"near-outliers-image": "reasoner", "categorise": "reasoner", "sketch": "reasoner"},
+    "mmood": {
+        "near-outliers-image": "reasoner",
+        "categorise": "reasoner",
+        "sketch": "reasoner",
+        "select": "reasoner",
+        "elaborate-lake": "reasoner",
+    },
     "synood": {"list-elements": "describer", "inpaint": "painter"},
     "eoe": {"near-outliers": "reasoner"},
     "adaneg": {},

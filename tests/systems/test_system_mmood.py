@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,10 +50,12 @@ def learn(scripted, world_of, monkeypatch):
 
     def run(
         model=None, *, images=None, ids=IDS, farthest=lambda labels, count: list(labels)[:count], tokens=None,
-        painter="diffusers:scripted", lake=None, **options,
+        painter="diffusers:scripted", lake=None, seen=None, **options,
     ):  # fmt: skip
         asking, world = scripted(model or Model(), tokens=tokens, painter=painter), world_of(*ids)
         world.lake = lake or {}
+        if seen is not None:
+            seen.append(asking)
         shown = {text: [f"img-{text}", f"img2-{text}"] for text in ids} if images is None else images
         world.id_images = tuple(
             IdImage(name, ids.index(text), 100, 100 - place)
@@ -312,6 +316,28 @@ def test_another_template_than_the_id_labels_have_is_refused_before_anything_is_
 def test_a_dead_model_is_an_error(learn):
     with pytest.raises(BankError, match="0 were answered"):
         learn(lambda role, request: "failed")
+
+
+@pytest.mark.parametrize("painter", ["features", "diffusers:m"])
+def test_a_plan_counts_what_will_be_asked_at_least(learn, painter):
+    """As many requests as are made of a model that does as it is told."""
+    shape = {"ids": MANY, "images": {}, "branch": "far", "tokens": 9000, "painter": painter, "include_sketch": False}
+    planned = []
+
+    def dead(role, request):
+        return "failed"
+
+    with pytest.raises(BankError):
+        learn(dead, **shape, seen=planned)
+    lake = {f"lake-{number}": ("kite",) for number in range(3)} if painter == "features" else {}
+    _, asking = learn(lambda role, request: obliging(request), **shape, lake=lake)
+    expected = Counter(request.prompt.name for _, request in planned[0].expected)
+    expected += Counter(request.prompt.name for request in planned[0].requests)
+    made = Counter(request.prompt.name for request in asking.requests)
+    assert expected["assign-groups"] == made["assign-groups"] == 6
+    assert expected["sketch"] == made["sketch"] == expected["select"] == made["select"] == 10
+    assert expected["draw"] == made["draw"] == (0 if painter == "features" else 30)
+    assert sum(count for name, count in expected.items() if name.startswith("elaborate")) == 12 * 300 / 50
 
 
 @settings(deadline=None)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from curator.generators import EMBEDDED
 from curator.generators.asking import Call
-from curator.generators.prompts import Slot, load_prompt
+from curator.generators.prompts import Slot, SlotType, load_prompt
 from curator.generators.requests import Picture, Request, Role
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.farthest import farthest_points
@@ -81,10 +81,33 @@ def far_labels(session: MmoodSession, wanted: int) -> list[Proposal]:
     select(session, groups, session.settings.picture_count(goal))
     show(session, groups)
     elaborate(session, groups, goal)
+    if not any(group.strands for group in groups):
+        expect_rest(session, wanted)
     session.account["groups"] = [group.as_json() for group in groups]
     drafts = [group.drafts if session.settings.include_sketch else [] for group in groups]
     lists = [[*group.elaborated, *extra] for group, extra in zip(groups, drafts, strict=True)]
     return [session.proposal(heard, FAR) for heard in round_robin(lists)]
+
+
+def expect_rest(session: MmoodSession, wanted: int) -> None:
+    """The least that is asked where nothing is answered yet, for a plan: of each of M groups the drafts, a choice and a
+    picture, and as many turns as the labels take."""
+    settings, count = session.settings, len(session.id_texts)
+    groups = settings.group_count(count)
+    expect(session, "reasoner", "sketch", groups - 1)  # one, of all classes, is in the plan
+    expect(session, "reasoner", "select", groups)
+    if draws(session):
+        expect(session, "painter", "draw", groups * settings.picture_count(math.ceil(wanted / groups)))
+    prompt = "elaborate" if draws(session) else "elaborate-lake"
+    expect(session, "viewer", prompt, math.ceil(wanted / settings.per_turn))
+
+
+def expect(session: MmoodSession, role: Role, prompt: str, count: int) -> None:
+    loaded = load_prompt(prompt)
+    examples: dict[SlotType, Slot] = {"text": "…", "count": session.settings.per_turn, "texts": ("…",)}
+    slots = {name: examples[kind] for name, kind in loaded.slots.items()}
+    style = session.settings.painter if role == "painter" else {}
+    session.asking.expect(role, [Request(loaded, slots, seed=number, settings=style) for number in range(count)])
 
 
 # Stage 1
@@ -102,6 +125,8 @@ def categorise(session: MmoodSession) -> list[Group]:
         take_groups(session.ask("categorise", [request], "reasoner"), found, left, count)
     else:
         names = name_groups(session, count)
+        if not names:
+            expect(session, "reasoner", "assign-groups", math.ceil(len(left) / session.settings.per_turn))
         for _ in range(2 if names else 0):  # what the first round left out is asked about once more
             requests = [assigning(session, names, chunk) for chunk in chunks(session, list(left.values()))]
             take_groups(session.ask("categorise", requests, "reasoner"), found, left, count)
@@ -198,18 +223,18 @@ def farthest_labels(world: World, labels: Sequence[str], count: int) -> list[str
 
 def show(session: MmoodSession, groups: Sequence[Group]) -> None:
     """A strand for each label that is gone on from, with its picture where there is one."""
-    draws = session.asking.model("painter").partition(":")[0] not in EMBEDDED
-    painted = draw(session, groups) if draws else {}
+    painted = draw(session, groups) if draws(session) else {}
     known = {key: heard for group in groups for key, heard in group.conversation.heard.items()}
     without = 0
     for group in groups:
         pictures = {label: painted[label] for label in group.chosen if label in painted}
-        pictures = pictures if draws else find(session, group)
+        pictures = pictures if draws(session) else find(session, group)
         labels = [*pictures, *(label for label in group.chosen if label not in pictures)][: len(group.chosen)]
         for label in labels:
             picture = pictures.get(label)
             role: Role = "reasoner" if picture is None else "viewer"
-            opening = "elaborate-words" if picture is None else "elaborate" if draws else "elaborate-lake"
+            opening = "elaborate" if draws(session) else "elaborate-lake"
+            opening = "elaborate-words" if picture is None else opening
             conversation = session.conversation(role, opening)
             conversation.history = group.conversation.history
             conversation.heard = known  # what one strand was told, no other is told again
@@ -218,14 +243,17 @@ def show(session: MmoodSession, groups: Sequence[Group]) -> None:
     session.account["without_picture"] = without
 
 
+def draws(session: MmoodSession) -> bool:
+    """Whether there is a painter that makes pictures of a text."""
+    return session.asking.model("painter").partition(":")[0] not in EMBEDDED
+
+
 def draw(session: MmoodSession, groups: Sequence[Group]) -> dict[str, Picture]:
     """A picture of each chosen label; one that two groups chose is painted once. The seed is the label's own."""
     settings = session.settings
-    side = settings.size
-    style = {"steps": settings.steps, "guidance": settings.guidance, "width": side, "height": side}
     labels = list(dict.fromkeys(label for group in groups for label in group.chosen))
     requests = [
-        Request(load_prompt("draw"), {"label": label}, seed=seed_of(settings.seed, label), settings=style)
+        Request(load_prompt("draw"), {"label": label}, seed=seed_of(settings.seed, label), settings=settings.painter)
         for label in labels
     ]
     calls = dict(zip(labels, session.ask("draw", requests, "painter"), strict=True))

@@ -65,6 +65,11 @@ class MmoodSettings(SystemSettings):
         """How the labels are to be cleaned."""
         return CleaningRules(word_overlap=self.word_overlap, max_cosine=self.max_cosine)
 
+    @property
+    def painter(self) -> dict[str, object]:
+        """What is set of a request to the painter."""
+        return {"steps": self.steps, "guidance": self.guidance, "width": self.size, "height": self.size}
+
     def label_count(self, id_count: int) -> int:
         """L."""
         return self.total or PER_CLASS * id_count
