@@ -148,7 +148,7 @@ def test_a_batch_is_painted_at_once_and_changes_no_image_to_speak_of(paint, monk
     assert sizes == [2, 1]
     for one, other in zip(alone, together, strict=True):
         pixels = [np.array(Image.open(io.BytesIO(reply.artefact)), dtype=int) for reply in (one, other)]
-        assert np.abs(pixels[0] - pixels[1]).mean() < 0.1
+        assert np.abs(pixels[0] - pixels[1]).mean() < 0.3  # the decoder and the guide sum in other orders as well
         assert other.facts["losses"] == pytest.approx(one.facts["losses"], rel=1e-3)
 
 
