@@ -5,7 +5,8 @@ encoder's own score says, by occlusion (Zeiler and Fergus, ECCV 2014): the parts
 energy E = -LSE(scale * cosines to the ID labels) the most. They are covered by crops of images that lie near the text
 of the context, through a mask with soft edges (Pillow), in growing shares. Kept is a picture that has just left the ID
 images: its energy is at least the quantile `id_share` of theirs (m_out in the hinge of Liu et al., NeurIPS 2020, eq. 7,
-which stops there). Of all such pictures it is the one that is covered least; of equal ones that of the least energy.
+which stops there). Of all such pictures it is the one that is covered least, found by halving, as the energy grows with
+what is covered; of equal ones that of the least energy.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class CompositeSettings:
     cells: Annotated[int, Range(2, 16)] = 5
     textures: Annotated[int, Range(1, 64)] = 4
     nearest: Annotated[int, Range(1)] = 32
-    covers: Annotated[int, Range(1, 32)] = 5
-    most: Annotated[float, Range(0, 1, above=True)] = 0.8
+    covers: Annotated[int, Range(1, 32)] = 7
+    most: Annotated[float, Range(0, 1, above=True)] = 0.9
     feather: Annotated[float, Range(0, 0.5)] = 0.04
     id_share: Annotated[float, Range(0, 1, above=True)] = 0.95
 
@@ -106,24 +107,30 @@ class CompositePainter:
         boundary = float(np.quantile(self._id_energies, settings.id_share))
         saliency, before = self._saliency(picture, settings.cells)
         shares = settings.most * np.arange(1, settings.covers + 1) / settings.covers
-        masks = [soft_mask(saliency, share, len(picture), settings.feather) for share in shares]
-        made = np.stack([blended(picture, texture, mask) for texture in textures for mask in masks])
-        energies = self._energies(made)
-        outside = np.flatnonzero(energies >= boundary)
-        if not outside.size:
+        fewest, most, kept = 0, len(shares), None
+        while fewest < most:
+            middle = (fewest + most) // 2
+            mask = soft_mask(saliency, shares[middle], len(picture), settings.feather)
+            made = np.stack([blended(picture, texture, mask) for texture in textures])
+            energies = self._energies(made)
+            outside = np.flatnonzero(energies >= boundary)
+            if outside.size:
+                best = int(outside[energies[outside].argmin()])
+                most, kept = middle, (made[best], float(energies[best]), float(shares[middle]))
+            else:
+                fewest = middle + 1
+        if kept is None:
             raise Refused(f"whatever is covered, the picture lies among ID images (energy below {boundary:.3f})")
-        best = int(outside[np.lexsort((energies[outside], outside % len(shares)))[0]])
         facts = {
             "guide": ZERO_SHOT,
-            "energies": [round(before, 6), round(float(energies[best]), 6)],
+            "energies": [round(before, 6), round(kept[1], 6)],
             "boundary_energy": round(boundary, 6),
-            "covered": round(float(shares[best % len(shares)]), 6),
-            "candidates": len(made),
+            "covered": round(kept[2], 6),
             "width": picture.shape[1],
             "height": picture.shape[0],
         }
         buffer = io.BytesIO()
-        Image.fromarray(made[best]).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        Image.fromarray(kept[0]).save(buffer, "JPEG", quality=JPEG_QUALITY)
         return Reply(0, artefact=buffer.getvalue(), suffix=".jpg", facts=facts)
 
     def _saliency(self, picture: Pixels, cells: int) -> tuple[NDArray[np.float64], float]:
