@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
 from curator.banks.naming import NameVocabulary
+from curator.banks.spec import BankSpec
 from curator.config import Config
 from curator.decode import DecodeOptions
 from curator.durable import write_durably
@@ -144,21 +145,7 @@ class Context:
         `within`: the banks that are being built and take labels from this one. refine: what filters the bank of a spec
         that asks for it. Raises BankError for such a spec without one: asking a model is for `curator bank build`.
         """
-        spec_path = self.layout.bank_spec(name)
-        if not spec_path.is_file() and (published := PUBLISHED_SPECS.get(name)) is not None:
-            write_durably(spec_path, published.encode())
-        if not spec_path.is_file():
-            known = ", ".join(PUBLISHED_SPECS)
-            raise BankError(
-                f"{spec_path}: no such bank spec",
-                hint=f"write it, or copy {self.layout.bank_spec('base')}; known by name: {known}",
-            )
-        if (system := read_system_spec(spec_path)) is not None:
-            raise BankError(
-                f"bank {name} has no version yet, and {system.system} makes it from images",
-                hint=f"run `curator bank build {name}` first",
-            )
-        spec = read_spec(spec_path)
+        spec = self._mined_spec(name)
         if spec.mining.refine and refine is None:
             raise BankError(
                 f"bank {name} has no version yet, and a reasoner has to be asked for it",
@@ -191,6 +178,25 @@ class Context:
             time.perf_counter() - started,
         )
         return bank
+
+    def _mined_spec(self, name: str) -> BankSpec:
+        """That of `banks/<name>.toml`; one that is known by name becomes a file first. Raises BankError where there is
+        none, and for a bank that a system makes."""
+        spec_path = self.layout.bank_spec(name)
+        if not spec_path.is_file() and (published := PUBLISHED_SPECS.get(name)) is not None:
+            write_durably(spec_path, published.encode())
+        if not spec_path.is_file():
+            known = ", ".join(PUBLISHED_SPECS)
+            raise BankError(
+                f"{spec_path}: no such bank spec",
+                hint=f"write it, or copy {self.layout.bank_spec('base')}; known by name: {known}",
+            )
+        if (system := read_system_spec(spec_path)) is not None:
+            raise BankError(
+                f"bank {name} has no version yet, and {system.system} makes it from images",
+                hint=f"run `curator bank build {name}` first",
+            )
+        return read_spec(spec_path)
 
     def whole_corpus(self, database: Database, bank: Bank) -> Bank:
         """All candidates that a mined bank chose its negatives from, in place of those; never stored.
