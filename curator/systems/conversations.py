@@ -38,7 +38,8 @@ class Conversation:
     """One thread of turns. `heard` are its labels in order; `over` when a call failed or brought nothing new.
 
     opening: the prompt whose turn is never forgotten. room: tokens that the model has for all of it before the answer,
-    None for no limit. forgotten: turns left out. scale: tokens that the model counted, for each one estimated.
+    None for no limit. forgotten: turns left out. counted: tokens that the model counted of the last request, and those
+    that were estimated of it.
     """
 
     seed: int
@@ -48,7 +49,7 @@ class Conversation:
     heard: dict[str, Heard] = field(default_factory=dict)
     over: bool = False
     forgotten: int = 0
-    scale: float = 1.0
+    counted: tuple[int, int] = (1, 1)
 
     def request(self, prompt: str, slots: Mapping[str, Slot], pictures: Sequence[Picture] = ()) -> Request:
         """The next turn, after as much of the history as fits. Pictures stand in this turn only: later ones find them
@@ -56,9 +57,14 @@ class Conversation:
         loaded = load_prompt(prompt)
         wanted = {name: slots[name] for name in loaded.slots}
         made = Request(loaded, wanted, pictures=tuple(pictures), history=self.history, seed=self.seed)
-        while self.room is not None and made.tokens * self.scale > FILLED * self.room and self._forget():
+        while self.room is not None and self._expected(made) > FILLED * self.room and self._forget():
             made = replace(made, history=self.history)
         return made
+
+    def _expected(self, request: Request) -> float:
+        """Tokens that the model will count: what is new in full, since pictures may take less than is estimated."""
+        counted, estimated = self.counted
+        return max(request.tokens + counted - estimated, request.tokens * counted / estimated)
 
     def _forget(self) -> bool:
         """Leaves the oldest turn out that may be; False where there is none."""
@@ -75,7 +81,7 @@ class Conversation:
             return False
         counted = call.facts.get("prompt_tokens")
         if isinstance(counted, int) and counted > 0:
-            self.scale = counted / call.request.tokens
+            self.counted = counted, call.request.tokens
         self.history = (*self.history, call.turn)
         return True
 

@@ -39,7 +39,16 @@ def test_what_the_model_counted_corrects_what_is_estimated(counted, forgotten):
     talk.hear(answered(first, prompt_tokens=int(counted * first.tokens)))
     talk.hear(answered(talk.request("far-outliers-more", SLOTS), reply="- b"))
     assert len(talk.request("far-outliers-more", SLOTS).history) == 2 - forgotten
-    assert (talk.scale, talk.forgotten) == (counted, forgotten)
+    assert talk.forgotten == forgotten
+
+
+def test_a_picture_that_takes_less_makes_no_text_shorter(picture):
+    """After a picture of a third of what is estimated, 700 tokens of text still count in full."""
+    talk = Conversation(0, "elaborate", room=1400)
+    first = talk.request("elaborate", SLOTS, [picture("p")])
+    talk.hear(answered(first, prompt_tokens=first.tokens - 1000))
+    talk.hear(answered(talk.request("elaborate-more", SLOTS), reply="- " + "x" * 2100))
+    assert len(talk.request("elaborate-more", SLOTS).history) == 1 and talk.forgotten == 1
 
 
 @given(st.lists(st.text("abc ", min_size=1, max_size=9), min_size=1, unique=True), st.integers(1, 400))
