@@ -550,3 +550,12 @@ def test_an_interrupt_ends_the_process_while_the_service_is_silent(server, fault
     _, errors = process.communicate(timeout=BRAKE_SECONDS)
     over.set()
     assert "KeyboardInterrupt" in errors
+
+
+def test_no_more_is_asked_for_than_a_service_holds_beside_the_question(make, server):
+    """vLLM refuses a request that with its whole answer may not fit."""
+    generator = make(max_new_tokens=900, context_tokens=1000)
+    assert generator.room == 500, "half is for the question where answers may be so long"
+    list(generator.replies(ask("short", "x" * 1500, "y" * 2700), allow=lambda: True))
+    limits = {received.said[4:5]: received.body["max_tokens"] for received in server.received}
+    assert limits["s"] == 900 and 400 < limits["x"] < 500 and limits["y"] == 1000 // 8
