@@ -43,7 +43,7 @@ class LearningCost:
 
 def learning_cost(folder: Path, *, images: int, references: int = 2000, dimension: int = 512) -> LearningCost:
     """folder: does not exist yet. What the bank is worth does not matter here, so it is kept by force."""
-    workspace = stored_lake(folder, images=images, dimension=dimension)
+    workspace = stored_lake(folder, images=images, references=references, dimension=dimension)
     command = [
         sys.executable,
         "-m",
