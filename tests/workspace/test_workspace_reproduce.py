@@ -17,6 +17,7 @@ from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import RunInterrupted, UsageError
 from curator.evaluation import recipes
 from curator.evaluation.protocol import load_protocol
+from curator.evaluation.recipes import recipe_banks
 from curator.metrics import measure
 from curator.resources import read_folder
 from curator.systems.adaneg.settings import AdaNegSettings
@@ -134,13 +135,38 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture
-def table(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(recipes, "recipe_banks", lambda: {"small": BANK})
-    monkeypatch.setattr(reproduction, "recipe_banks", lambda: {"small": BANK})
-    path = tmp_path / "colours.toml"
+@pytest.fixture(scope="module", autouse=True)
+def small_bank():
+    """Recipes of these tests have one bank more, which is built in no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (recipes, reproduction):
+            patch.setattr(module, "recipe_banks", lambda: recipe_banks() | {"small": BANK})
+        yield
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, small_bank) -> Path:
+    path = tmp_path_factory.mktemp("table") / "colours.toml"
     path.write_text(TABLE)
     return path
+
+
+@pytest.fixture(scope="module")
+def made(table, data, tmp_path_factory):
+    """A reproduction that was killed at its second row and called again: its workspace, and what it found."""
+    folder, measure_row, begun = tmp_path_factory.mktemp("made") / "colours", reproduction.run_evaluation, []
+
+    def killed(context, wanted, watcher):
+        begun.append(wanted.methods)
+        if len(begun) == 2:
+            raise RunInterrupted("killed")
+        return measure_row(context, wanted, watcher)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reproduction, "run_evaluation", killed)
+        with pytest.raises(RunInterrupted):
+            Workspace.reproduce(folder, request(table, data))
+    return folder, Workspace.reproduce(folder, request(table, data))
 
 
 def request(table, data, **more) -> ReproductionRequest:
@@ -168,8 +194,8 @@ def by_hand(data: Path, form: str):
     return vectors, *labels
 
 
-def test_rows_of_a_table_are_measured_by_their_recipes_beside_what_was_published(table, data, tmp_path):
-    found = Workspace.reproduce(tmp_path / "made", request(table, data))
+def test_rows_of_a_table_are_measured_by_their_recipes_beside_what_was_published(made, data):
+    found = made[1]
     rows = found.rows()
     assert [(row["method"], row["ood"]) for row in rows] == [
         ("NegLabel", "blue"), ("NegLabel", "yellow"), ("NegLabel", "average"),
@@ -201,26 +227,14 @@ def test_rows_of_a_table_are_measured_by_their_recipes_beside_what_was_published
     assert found.results[0].summary.measured[0].labelled == 8
 
 
-def test_killed_and_called_again_goes_on_and_counts_nothing_twice(table, data, tmp_path, monkeypatch):
-    measure_row, begun = reproduction.run_evaluation, []
-
-    def killed(context, wanted, watcher):
-        begun.append(wanted.methods)
-        if len(begun) == 2:
-            raise RunInterrupted("killed")
-        return measure_row(context, wanted, watcher)
-
-    monkeypatch.setattr(reproduction, "run_evaluation", killed)
-    with pytest.raises(RunInterrupted):
-        Workspace.reproduce(tmp_path / "made", request(table, data))
-    monkeypatch.setattr(reproduction, "run_evaluation", measure_row)
-    second = Workspace.reproduce(tmp_path / "made", request(table, data))
+def test_killed_and_called_again_goes_on_and_counts_nothing_twice(made, table, data):
+    folder, second = made
     stored = {item.row.method: item.summary.stored for item in second.results if item.summary}
     assert sorted(stored.values()) == [False, True]
-    third = Workspace.reproduce(tmp_path / "made", request(table, data))
-    assert [item.summary.embedded for item in third.results if item.summary] == [0, 0]
+    third = Workspace.reproduce(folder, request(table, data))
+    assert [(item.summary.stored, item.summary.embedded) for item in third.results if item.summary] == [(True, 0)] * 2
     assert third.rows() == second.rows()
-    workspace = Workspace.open(tmp_path / "made")
+    workspace = Workspace.open(folder)
     counts = "select count(*) as n, count(distinct digest) as distinct_n from evaluation"
     assert workspace.sql(counts).to_pylist() == [{"n": 2, "distinct_n": 2}]
     # 16 contents in two forms, each with one vector; every figure once.
@@ -312,11 +326,10 @@ def test_the_command_prints_the_table_with_figures_of_streams_and_why_rows_are_m
 
 def test_streams_are_measured_beside_methods_on_a_bank_of_ones_own(workspace, data, run_cli):
     sources = {"id_sources": (data / "known-val",), "ood_sources": {"blue": (data / "blue",)}}
-    wanted = {"positive": "id", "replicates": 0, "streams": ("tanl:batch=4,negatives=3",), "orders": 2, **sources}
+    stream = "tanl:batch=4,negatives=3,candidates=mined"
+    wanted = {"positive": "id", "replicates": 0, "streams": (stream,), "orders": 2, **sources}
     summary = workspace.evaluate(**wanted, methods=("mcm",))
-    assert [item.method for item in summary.measured] == [
-        "mcm", "tanl:batch=4,negatives=3, order 0", "tanl:batch=4,negatives=3, order 1",
-    ]  # fmt: skip
+    assert [item.method for item in summary.measured] == ["mcm", f"{stream}, order 0", f"{stream}, order 1"]
     assert len({item.method_id for item in summary.measured}) == 3
     assert workspace.evaluate(**wanted).measured[0].method.startswith("tanl")
     for bad, message in (("eoe", "does not learn from what it scores"), ("tanl:stpe=1", "unknown key tanl.stpe")):
@@ -324,19 +337,27 @@ def test_streams_are_measured_beside_methods_on_a_bank_of_ones_own(workspace, da
             workspace.evaluate(**{**wanted, "streams": (bad,)})
 
 
-def test_rows_that_need_models_say_so_and_have_their_banks_learnt(table, data, tmp_path, monkeypatch):
+def test_rows_that_need_models_say_so_and_have_their_banks_learnt(data, tmp_path, monkeypatch):
     eoe = '[published.recipe]\nbank = "small"\nlearn = "eoe:task=near,top_up=0"\nmethod = "eoe"\n'
-    table.write_text(TABLE.replace('not_run = "its prompts are trained"\n', eoe))
-    wanted = request(table, data, methods=("LAPT",))
+    (tmp_path / "eoe.toml").write_text(TABLE.replace('not_run = "its prompts are trained"\n', eoe))
+    wanted = request(tmp_path / "eoe.toml", data, methods=("LAPT",))
     (row,) = Workspace.reproduce(tmp_path / "made", wanted).rows()
     assert row["not_measured"].startswith("it needs a model: set generators.reasoner in ")
-    monkeypatch.setattr(reproduction, "EMBEDDED", ())  # WordNet stands in for one
+    asked = []
+
+    def learn(context, learning, watcher):  # tests of systems have the real one, which takes its time
+        asked.append((learning.system, learning.name, learning.parent, dict(learning.settings), learning.force))
+        context.layout.bank_spec(learning.name).write_text(BANK.replace('"small"', f'"{learning.name}"'))
+
+    monkeypatch.setattr(reproduction, "EMBEDDED", ())  # WordNet stands in for a model
+    monkeypatch.setattr(reproduction, "run_learning", learn)
     found = Workspace.reproduce(tmp_path / "made", wanted)
     (measured,) = found.results[0].summary.measured
     assert measured.bank.startswith("small-eoe@")
     assert [row["ood"] for row in found.rows()] == ["blue", "yellow"]
     assert (found.rows()[0]["fpr95_published"], found.rows()[0]["fpr95_less_published"]) == (20, None)  # not stated
     assert Workspace.reproduce(tmp_path / "made", wanted).results[0].summary.stored
+    assert asked == [("eoe", "small-eoe", "small", {"task": "near", "top_up": "0"}, True)]  # once
 
 
 @pytest.mark.parametrize("name", SHIPPED)
