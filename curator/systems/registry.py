@@ -52,7 +52,7 @@ class System:
     """A published system that makes banks. help: of `curator bank <name>`. choices: settings with an option there.
 
     from_lake: whether it takes images of the lake for OOD and learns from them. by_class: whether it learns from ID
-    images by the ID label of each.
+    images by the ID label of each. like_neglabel: its method is NegLabel's after the learning, at the same temperature.
     settings_class, learning: `package.module:attribute` of a SystemSettings, and of what `learn` calls.
     """
 
@@ -62,6 +62,7 @@ class System:
     help: str
     from_lake: bool = False
     by_class: bool = False
+    like_neglabel: bool = False
     choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @property

@@ -34,7 +34,8 @@ from curator.workspace.keep.backup import BackupSummary, make_backup, refuse_rem
 from curator.workspace.keep.housekeeping import Leftovers, collect_garbage
 from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import find_workspace, refuse_remote
-from curator.workspace.learn.run import LearnRequest, LearnSummary, build_bank, plan_learning, run_learning
+from curator.workspace.learn.plan import plan_learning
+from curator.workspace.learn.run import LearnRequest, LearnSummary, build_bank, run_learning
 from curator.workspace.look.banks import AuditReport, DiffReport
 from curator.workspace.look.explain import Explanation
 from curator.workspace.look.export import ExportSummary

@@ -13,9 +13,11 @@ from safetensors.numpy import save
 from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import GeneratorError
+from curator.systems.registry import find_system
 from curator.types import Bank
 from curator.workspace.learn import paintings
 from curator.workspace.learn.paintings import painting_vectors
+from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.look.banks import _guide_remark
 from curator.workspace.looking import Looker
 
@@ -75,3 +77,15 @@ def test_an_audit_says_where_the_encoder_guided_what_it_judges():
         "3 of 4 paintings were guided by the encoder (zero-shot)"
     )
     assert _guide_remark(bank(timm=4)) == _guide_remark(bank()) == ""
+
+
+def test_a_method_that_is_neglabels_takes_the_temperature_that_neglabel_has():
+    def method(configured, system):
+        world = SimpleNamespace(
+            context=SimpleNamespace(config=SimpleNamespace(scan=SimpleNamespace(method=configured)))
+        )
+        return LedgerWorld.method_of(world, find_system(system))
+
+    assert method("neglabel:temperature=0.5,group_count=10", "synood") == "synood:temperature=0.5"
+    assert method("neglabel", "synood") == method("mcm:temperature=0.5", "synood") == "synood"
+    assert method("neglabel:temperature=0.5", "ants") == "ants", "its score has a temperature of its own"

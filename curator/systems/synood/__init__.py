@@ -7,6 +7,7 @@ SYSTEM = System(
     settings_class="curator.systems.synood.settings:SynoodSettings",
     learning="curator.systems.synood.learn:learn_synood",
     by_class=True,
+    like_neglabel=True,
     help="""Make a bank by SynOOD: outliers near the boundary, and training.
 
     Paints images near the boundary of the ID classes out of ID images, gives

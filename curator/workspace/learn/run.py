@@ -1,14 +1,12 @@
-"""Banks that systems make: one run from the spec to an immutable version with its evidence, or a plan of its calls."""
+"""Banks that systems make: one run from the spec to an immutable version with its evidence."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +16,8 @@ from curator.banks.diff import dotted
 from curator.banks.refine import refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
-from curator.errors import BankError, UsageError
-from curator.generators.asking import Asker, Budget, DryAsker, PlannedCalls
+from curator.errors import UsageError
+from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
 from curator.store import Ledger
 from curator.store.generated import record_origin
@@ -45,8 +43,8 @@ from curator.workspace.reference_labels import require_labels
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanRequest, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import take_in
-from curator.workspace.session import reading, writing
-from curator.workspace.stored.calls import LedgerCalls, StoredCalls
+from curator.workspace.session import writing
+from curator.workspace.stored.calls import LedgerCalls
 
 SAMPLE = 20_000  # images of the lake that are looked at for systems that learn from none
 
@@ -149,41 +147,6 @@ def refine_bank(context: Context, ledger: Ledger, bank: Bank, keep: Sequence[str
     return refined_bank(bank, refined, account)
 
 
-def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls, ...]:
-    """The calls that a run would make now, without making or writing any, with what calls like them took before. Reads
-    the published snapshot. Of stages that build on answers which are not there yet it has those that a system expects.
-    """
-    spec = spec_of(context, request)
-    settings = spec.settings(request.settings)
-    with reading(context.layout) as database:
-        context.require_current(database)
-        parent = context.find_bank(database, spec.parent, encoder_id=context.encoder_id(database))
-        if parent is None:
-            raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
-        world = LedgerWorld(context, database, parent)
-        _require_classes(world, spec)
-        _look_for_excess(world, spec, settings, request.force)
-        asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated), world.role_behind)
-        try:
-            spec.made_by.learn(world, asker, settings)
-        except BankError as fault:  # nothing is left where nothing was answered
-            if not asker.plan():
-                raise
-            log.debug("the plan ends early: %s", fault)
-        before = database.rows("time_generator_calls")
-    at_once = {"endpoint": context.config.generators.concurrency}
-    return tuple(_timed(item, before, at_once.get(item.model.partition(":")[0], 1)) for item in asker.plan())
-
-
-def _timed(planned: PlannedCalls, before: Sequence[Mapping[str, Any]], at_once: int) -> PlannedCalls:
-    """With the seconds and tokens of calls like them. at_once: calls that run beside each other."""
-    for row in before:
-        own = (row["role"], row["model"], row["prompt"]) == (planned.role, planned.model, planned.prompt)
-        if own and json.loads(row["settings"]) == json.loads(planned.settings):
-            return replace(planned, timed=row["timed"], seconds=row["seconds"] / at_once, tokens=row["tokens"])
-    return planned
-
-
 def spec_of(context: Context, request: LearnRequest) -> SystemSpec:
     """The spec in banks/NAME.toml, or the defaults where there is none. Raises UsageError for another system's, and for
     what is no name of a bank: it becomes that of a file and a folder."""
@@ -204,8 +167,8 @@ def _learn(
     world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
 ) -> LearnSummary:
     context = world.context
-    _require_classes(world, spec)
-    excess = _look_for_excess(world, spec, settings, force)
+    require_classes(world, spec)
+    excess = look_for_excess(world, spec, settings, force)
     learned = put_to_work(world, ledger, spec.made_by, settings, budget)
     if spec.made_by.by_class:
         learned = replace(learned, account={**learned.account, "reference": world.reference_labels.account})
@@ -213,7 +176,8 @@ def _learn(
         learned = replace(learned, account={**learned.account, "lake": excess.share.as_json()})
     bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
-    figures, note = _guard(world, bank, previous, spec.system, learned, excess, force=force)
+    method = world.method_of(spec.made_by)
+    figures, note = _guard(world, bank, previous, method, learned, excess, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
@@ -224,7 +188,7 @@ def _learn(
         system=spec.system,
         bank=f"{spec.name} v{version}",
         bank_digest=bank.digest,
-        method=spec.system,
+        method=method,
         id_labels=bank.id_count,
         negative_labels=len(bank.labels) - bank.id_count,
         sent=0,
@@ -240,13 +204,13 @@ def _learn(
     )
 
 
-def _require_classes(world: LedgerWorld, spec: SystemSpec) -> None:
+def require_classes(world: LedgerWorld, spec: SystemSpec) -> None:
     """Raises UsageError for a system that learns by class where the labels of the reference name no class."""
     if spec.made_by.by_class:
         require_labels(world.reference_labels, spec.system)
 
 
-def _look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettings, force: bool) -> Excess | None:
+def look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettings, force: bool) -> Excess | None:
     """What the lake holds, and the world's suspects where the system is to learn from them. None where there is nothing
     to say. Raises BankRefused where a system that learns from the lake finds no clear excess there, unless forced."""
     from_lake = spec.made_by.from_lake

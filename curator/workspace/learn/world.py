@@ -20,10 +20,11 @@ from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
 from curator.lake import ImagePlace, content_id
-from curator.methods import BankScorer, resolve_method
+from curator.methods import BankScorer, MethodSpec, resolve_method
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.store import Database
 from curator.systems.cleaning import Cleaner, CleaningRules
+from curator.systems.registry import System
 from curator.systems.world import IdImage, LakeSample, Suspects
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import ImageCollection
@@ -110,6 +111,13 @@ class LedgerWorld:
         configured = self.context.config.scan.method
         method = resolve_method(self.context.method_spec(configured), self.parent)
         return "neglabel" if method.needs.of_reference else configured
+
+    def method_of(self, system: System) -> str:
+        """By which a bank of the system is judged and best used: its own method, at the temperature that NegLabel is
+        configured with where the method is NegLabel's after the learning."""
+        configured = MethodSpec.parse(self.context.config.scan.method)
+        temperature = configured.parameters.get("temperature") if configured.name == "neglabel" else None
+        return f"{system.name}:temperature={temperature}" if system.like_neglabel and temperature else system.name
 
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
         if not self.has_lake:
