@@ -246,6 +246,19 @@ def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
     assert figures.verdict and now["common"] < before["common"], "at the one cut of all classes it would have passed"
 
 
+def test_embedded_generators_see_so_many_id_images_of_a_class_however_many_there_are(scanned, monkeypatch):
+    monkeypatch.setattr("curator.workspace.learn.world.SURROUNDING_OF_CLASS", 5)
+    with reading(scanned.layout) as database:
+        context = scanned._context
+        parent = context.find_bank(database, "base", encoder_id=context.encoder_id(database))
+        world = LedgerWorld(context, database, parent)
+        labels = world.surroundings.id_image_labels()
+        vectors = world.surroundings.id_image_vectors()
+        assert len(world.id_images) == 48 and world.reference_images == world.id_images
+        assert [image.id_label for image in world.id_images].count(0) == 24, "by the folders that they came in"
+    assert sorted(labels.tolist()) == [0] * 5 + [1] * 5 and vectors.shape == (10, parent.vectors.shape[1])
+
+
 def test_the_spec_is_written_once_and_bank_build_and_make_know_it(scanned, scripted):
     made = scripted(describer=described, reasoner=imagined)
     path = scanned.layout.bank_spec("ants")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
@@ -37,6 +38,7 @@ from curator.workspace.reference_labels import ReferenceLabels, reference_labels
 
 ALL = 2**62  # more images than there are
 SURROUNDING_IMAGES = 4096  # lake images that embedded generators learn the space from
+SURROUNDING_OF_CLASS = 200  # ID images of a class, likewise
 
 
 @dataclass
@@ -233,6 +235,16 @@ class LedgerWorld:
         return self.sample_ids(SURROUNDING_IMAGES) if self.has_lake else []
 
     @cached_property
+    def _some_of_each_class(self) -> list[IdImage]:
+        """The first ID images of each class by id."""
+        counts, found = Counter[int](), []
+        for image in self.id_images:
+            counts[image.id_label] += 1
+            if counts[image.id_label] <= SURROUNDING_OF_CLASS:
+                found.append(image)
+        return found
+
+    @cached_property
     def surroundings(self) -> Surroundings:
         """What embedded generators work with."""
         return Surroundings(
@@ -243,8 +255,8 @@ class LedgerWorld:
             id_vectors=self.parent.id_vectors,
             image_vectors=lambda: self.lake_vectors(self._surrounding),
             image_pictures=lambda: [self.picture(name, None) for name in self._surrounding],
-            id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self.id_images]),
-            id_image_labels=lambda: np.array([image.id_label for image in self.id_images], dtype=np.int64),
+            id_image_vectors=lambda: self.reference_vectors([image.image_id for image in self._some_of_each_class]),
+            id_image_labels=lambda: np.array([image.id_label for image in self._some_of_each_class], dtype=np.int64),
         )
 
     def role_behind(self, role: Role) -> Role:
