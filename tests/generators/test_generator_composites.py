@@ -145,6 +145,20 @@ def test_what_cannot_be_painted_is_a_final_fault(make, request_, said):
     assert answer(make(known=[])[0], inpaint(known[0])).final
 
 
+def test_an_image_that_has_gone_from_the_lake_costs_its_texture_only(make):
+    def gone():
+        raise FileNotFoundError("no such file")
+
+    encoder = ColourEncoder()
+    walls = [picture(f"w{grey}", square((grey, grey, grey)), encoder) for grey in (80, 120, 160)]
+    missing = [Picture("gone", gone, walls[0].vector)]
+    painter, known = make(lake=[*missing, *walls])
+    reply = answer(painter, inpaint(known[4]))
+    assert reply.fault is None and reply.facts["textures"] == 3
+    left = answer(make(lake=missing)[0], inpaint(known[4]))
+    assert "can be read" in left.fault and not left.final
+
+
 def test_an_address_with_a_model_behind_it_is_refused():
     with pytest.raises(UsageError, match="takes nothing behind its name"):
         make_generator("painter", "composites:x", GeneratorOptions(), None)

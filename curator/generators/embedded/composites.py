@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Annotated, Any
@@ -126,6 +127,7 @@ class CompositePainter:
             "energies": [round(before, 6), round(kept[1], 6)],
             "boundary_energy": round(boundary, 6),
             "covered": round(kept[2], 6),
+            "textures": len(textures),
             "width": picture.shape[1],
             "height": picture.shape[0],
         }
@@ -146,8 +148,15 @@ class CompositePainter:
         near = order[own[order] < SAME_IMAGE][: settings.nearest]
         if not len(near):
             raise Refused("the lake holds no other image to take a texture from")
-        chosen = draws.permutation(near)[: settings.textures]
-        return [self._crop(open_picture(self._pictures[place]), draws) for place in chosen.tolist()]
+        found: list[Pixels] = []
+        for place in draws.permutation(near).tolist():  # one that has gone since is passed over for the next
+            with suppress(PictureFault):
+                found.append(self._crop(open_picture(self._pictures[place]), draws))
+            if len(found) == settings.textures:
+                break
+        if not found:
+            raise PictureFault("no image of the lake near the context can be read", final=False)
+        return found
 
     def _crop(self, image: Image.Image, draws: np.random.Generator) -> Pixels:
         side = max(1, round(min(image.size) * draws.uniform(*CROP)))
