@@ -61,7 +61,7 @@ def reproduce(
     """
     from curator.workspace import ReproductionRequest, Workspace
 
-    folder = into or Path(Path(table).stem)
+    folder = into or Path(Path(table).name.removesuffix(".toml"))
     request = ReproductionRequest(table=table, encoder=address, overrides=encoder, **given)
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         found = Workspace.reproduce(folder, request, watcher=progress)

@@ -313,8 +313,12 @@ def test_a_folder_of_another_table_is_refused_and_names_may_be_given(table, data
         Workspace.reproduce(tmp_path / "other", request(table, data, names=tmp_path / "few.csv"))
 
 
-def test_the_command_prints_the_table_with_figures_of_streams_and_why_rows_are_missing(table, data, tmp_path, run_cli):
-    words = ["reproduce", table, "--data", data, "--into", tmp_path / "made", "--row", "adaneg", "--row", "LAPT"]
+def test_the_command_prints_the_table_with_figures_of_streams_and_why_rows_are_missing(
+    data, tmp_path, monkeypatch, run_cli
+):
+    (tmp_path / "colours-v1.5.toml").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+    words = ["reproduce", "colours-v1.5.toml", "--data", data, "--row", "adaneg", "--row", "LAPT"]
     shown = run_cli(*words, "--stream", "--orders", "2").output
     assert "1 of 2 rows measured, 0 of them before" in shown
     (adaneg,) = [line for line in shown.splitlines() if "yellow" in line]
@@ -322,6 +326,7 @@ def test_the_command_prints_the_table_with_figures_of_streams_and_why_rows_are_m
     assert "not measured: its prompts are trained" in shown
     rows = json.loads(run_cli(*words, "--stream", "--orders", "2", "--json").stdout)["rows"]
     assert [row["ood"] for row in rows] == ["blue", "yellow", "blue"]
+    assert (tmp_path / "colours-v1.5" / "curator.toml").is_file()  # the workspace is called after the table
 
 
 def test_streams_are_measured_beside_methods_on_a_bank_of_ones_own(workspace, data, run_cli):
