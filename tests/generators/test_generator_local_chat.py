@@ -278,8 +278,9 @@ def test_a_processor_that_takes_no_batches_is_fed_one_by_one(folders):
 
 def test_a_text_model_reasons_but_does_not_see(folders):
     assert answers(make(folders["text"]), [say("a")]) != [None]
-    with pytest.raises(GeneratorError, match="sees no images"):
-        answers(make(folders["text"], "describer"), [say("a")])
+    for role in ("describer", "viewer"):
+        with pytest.raises(GeneratorError, match="sees no images"):
+            answers(make(folders["text"], role), [say("a")])
     with pytest.raises(GeneratorError, match="sees no images"):
         answers(make(folders["text"]), [say("a", picture(1))])
 
