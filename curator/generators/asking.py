@@ -21,6 +21,7 @@ from curator.generators.requests import Generator, Reply, Request, Role, Turn
 
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
+SHOWN_AGAIN = 1000  # characters of it: what is wrong shows, and a model holds only so much
 FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
 FLUSH_CALLS = 256
 
@@ -147,7 +148,7 @@ class Asker:
         calls = self._round(role, requests)
         for _ in range(TRIES - 1):
             again = {
-                place: replace(call.request, correction=(call.output, call.fault or ""))
+                place: replace(call.request, correction=(call.output[:SHOWN_AGAIN], call.fault or ""))
                 for place, call in enumerate(calls)
                 if call.status == "rejected" and call.output is not None  # a reply came, and could not be read
             }

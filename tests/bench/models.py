@@ -99,7 +99,8 @@ def talked(workspace: Workspace, model: TalkingModel, system: str) -> Talked:
     gained, wanted = labels_of(name, summary.account)
     tokens = (model.prompt_tokens, model.completion_tokens, model.largest)
     forms = ", ".join(f"{what} {count}" for what, count in sorted(model.seen.items()))
-    print(f"{len(model.id_labels)} {system}: {forms}", file=sys.stderr, flush=True)
+    longest = f"the longest prompt is {model.largest_said!r}"
+    print(f"{len(model.id_labels)} {system}: {forms}; {longest}", file=sys.stderr, flush=True)
     return Talked(len(model.id_labels), system, gained, wanted, summary.sent, model.refused, *tokens, seconds)
 
 

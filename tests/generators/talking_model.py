@@ -44,6 +44,7 @@ class TalkingModel:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     largest: int = 0
+    largest_said: str = ""
     seen: dict[str, int] = field(default_factory=dict)  # forms of answers, and how often each was given
 
     def action(self, number: int, received: faults.Received) -> faults.Action:
@@ -52,7 +53,8 @@ class TalkingModel:
         received_tokens = tokens_of(received.body["messages"])
         most = received.body.get("max_tokens", 512)
         self.requests += 1
-        self.largest = max(self.largest, received_tokens)
+        if received_tokens > self.largest:
+            self.largest, self.largest_said = received_tokens, received.said[:40]
         if received_tokens + most > self.context:
             self.refused += 1
             said = (
