@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from curator.errors import UsageError
 from curator.types import Bank, Vectors
 
-FOLDS = 5
+FOLDS = 10
 NO_FOLD = -1  # of an image that is in no reference
 Classes: TypeAlias = Literal["own", "nearest"]
 Ready: TypeAlias = Callable[[Vectors], NDArray[np.float64]]  # (n, d) to (n, numbers)

@@ -133,7 +133,7 @@ def test_too_few_images_are_refused_in_one_line(make_bank):
     bank, known = make_bank(4, 20, 40), KnownImages(vectors, classes)
     for text in ("mahalanobis", "residual:dimensions=39", "vim:dimensions=40"):
         with pytest.raises(UsageError, match=r"too few|leaves nothing") as caught:
-            resolve_method(text, bank).fitted(bank, KnownImages(vectors[:48], classes[:48]))
+            resolve_method(text, bank).fitted(bank, KnownImages(vectors[:42], classes[:42]))
         assert "\n" not in str(caught.value) and caught.value.hint
     shrunk = resolve_method("mahalanobis:shrinkage=0.1", bank).fitted(bank, known)
     assert np.isfinite(BankScorer(bank, [shrunk], reference=known).score(vectors)[0].log_odds).all()

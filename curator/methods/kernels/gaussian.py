@@ -94,14 +94,14 @@ class Gaussian:
     def check(self, reference: KnownImages) -> None:
         """Raises UsageError for fewer images than dimensions and classes together, unless the covariance is shrunk.
 
-        An image of the reference is measured by the others' fit, which has a fifth of the images less.
+        An image of the reference is measured by the others' fit, which has a tenth of the images less.
         """
         used = reference.without(0).classes
         needed = reference.vectors.shape[1] + len(np.unique(used[used >= 0]))
         if not self.shrinkage and int((used >= 0).sum()) < needed:
             raise UsageError(
                 f"mahalanobis: {int((reference.classes >= 0).sum())} reference images of known class are too few for a "
-                f"covariance: four fifths of them must be {needed} or more",
+                f"covariance: nine tenths of them must be {needed} or more",
                 hint=SHRINK,
             )
 

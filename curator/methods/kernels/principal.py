@@ -64,7 +64,7 @@ class Principal:
     def check(self, reference: KnownImages) -> None:
         """Raises UsageError where nothing is left outside the space, or the images are too few for it.
 
-        An image of the reference is measured by the others' fit, which has a fifth of the images less.
+        An image of the reference is measured by the others' fit, which has a tenth of the images less.
         """
         size, wanted = reference.vectors.shape[1], self.wanted(reference)
         if wanted >= size:
@@ -75,7 +75,7 @@ class Principal:
         if len(reference.without(0).vectors) <= wanted:
             raise UsageError(
                 f"{len(reference.vectors)} reference images are too few for a principal space of {wanted} dimensions: "
-                "four fifths of them must be more than that",
+                "nine tenths of them must be more than that",
                 hint="name more with `curator calibrate --reference SRC`, or set fewer dimensions",
             )
 

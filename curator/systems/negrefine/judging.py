@@ -44,5 +44,5 @@ def refine_negatives(
     if not words:
         return Refined(()), {}
     bare = [world.encode([text.replace("_", " ") for text in texts]) for texts in (words, parent.id_texts)]
-    refined = refine(words, nearest_labels(*bare, nearest), parent.id_texts, judge, spared=keep)
+    refined = refine(words, nearest_labels(bare[0], bare[1], nearest), parent.id_texts, judge, spared=keep)
     return refined, refined.account(words, judge)
