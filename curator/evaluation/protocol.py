@@ -7,6 +7,7 @@ its recipe (see recipes.py).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -34,23 +35,30 @@ class ImageList:
     where no source says.
 
     files: the names of its files, where these are known: a pattern whose `{}` stands for the numbers from 1 to
-    `images`, as `ILSVRC2012_val_{:08}.JPEG`.
+    `images`, as `ILSVRC2012_val_{:08}.JPEG`. categories: where they are, the first parts of the names, up to the last
+    `_`, each with as many files.
     """
 
     name: Name
     title: Name
     images: int
     files: FilePattern | None = None
+    categories: tuple[Name, ...] = ()
 
     def unlike(self, found: Collection[str]) -> str:
         """How names of files differ from the list's, in a line; empty where they do not, or are not known."""
-        if self.files is None:
+        if self.files is not None:
+            wanted = Counter({self.files.format(number): 1 for number in range(1, self.images + 1)})
+            there, what = Counter(dict.fromkeys(found, 1)), "files"
+        elif self.categories:
+            wanted = Counter(dict.fromkeys(self.categories, self.images // len(self.categories)))
+            there, what = Counter(name.rpartition("_")[0] for name in found), "files by category"
+        else:
             return ""
-        wanted = {self.files.format(number) for number in range(1, self.images + 1)}
-        missing, others = sorted(wanted - set(found)), sorted(set(found) - wanted)
-        said = [f"{len(missing)} are missing, first {missing[0]}"] if missing else []
-        said += [f"{len(others)} are not of it, first {others[0]}"] if others else []
-        return f"{self.name}: of the {self.images} files of the list {' and '.join(said)}" if said else ""
+        missing, others = wanted - there, there - wanted
+        said = [f"{missing.total()} are missing, first {min(missing)}"] if missing else []
+        said += [f"{others.total()} are not of it, first {min(others)}"] if others else []
+        return f"{self.name}: of the {self.images} {what} of the list {' and '.join(said)}" if said else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,16 @@ def test_files_of_a_list_are_known_by_their_names():
     )
 
 
+def test_files_of_a_list_may_be_known_by_category():
+    textures = load_protocol("imagenet1k-four-ood").ood[3]
+    names = [f"{name}_{number:04}.jpg" for name in textures.categories for number in range(120)]
+    assert len(names) == textures.images == 5640
+    assert textures.unlike(names) == ""
+    assert textures.unlike([*names[1:], "dog_0001.jpg"]) == (
+        "textures: of the 5640 files by category of the list 1 are missing, first banded and 1 are not of it, first dog"
+    )
+
+
 def test_unknown_lists_of_classes_and_repeated_keys_are_refused():
     with pytest.raises(ConfigError, match="is called 'imagenet'"):
         class_list("imagenet", where="t.toml")
