@@ -177,3 +177,13 @@ def spherical_means(vectors: Vectors, count: int, *, seed: int) -> Vectors:
     )
     trained.train(np.ascontiguousarray(vectors, np.float32))
     return unit(np.asarray(trained.centroids, np.float32).reshape(count, -1))
+
+
+def largest_products(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
+    """The k largest inner products of each query (n, d) with vectors (m, d): (n, k), the largest first.
+
+    Where there are fewer than k, the rest is the smallest float32.
+    """
+    given = (np.ascontiguousarray(rows, np.float32) for rows in (queries, vectors))
+    products: Vectors = faiss.knn(*given, k, metric=faiss.METRIC_INNER_PRODUCT)[0]
+    return products

@@ -96,6 +96,17 @@ def test_of_all_below_the_cut_those_that_look_least_like_the_reference_are_taken
     assert set(taken[:50]) <= set(names(410)[310:])
 
 
+def test_what_is_found_does_not_depend_on_how_many_vectors_are_held_at_a_time(monkeypatch):
+    draws = np.random.default_rng(0)
+    lake = [(score, *draws.normal(size=2)) for score in np.linspace(-3, 10, 200)]
+    known = [(score, *draws.normal(size=2)) for score in np.linspace(0, 10, 100)]
+    found = []
+    for rows in (1000, 7):
+        monkeypatch.setattr("curator.workspace.learn.excess.ROWS", rows)
+        found.append(find_excess(MadeWorld(lake, known), 0))
+    assert found[0] == found[1] and len(found[0].suspects.ood) > 10
+
+
 def test_decided_images_are_known_and_not_counted_as_chance():
     decided = dict.fromkeys(names(400)[300:310], False) | dict.fromkeys(names(4), True)
     world = MadeWorld([*ID, *OOD], REFERENCE[:18], decided)

@@ -126,12 +126,14 @@ def _farthest(world: LedgerWorld, names: Sequence[str], count: int, reference: S
     """At most `count` of the images, those with the smallest mean cosine to their nearest reference images first."""
     if count <= 0 or not names:
         return []
+    from curator.vectors.faiss_index import largest_products
+
     k, found = min(NEAREST, len(reference)), []
     for some in batches(names, ROWS):
-        vectors, near = world.lake_vectors(some), np.full((len(some), k), -np.inf, dtype=np.float32)
+        vectors, near = world.lake_vectors(some), np.zeros((len(some), 0), dtype=np.float32)
         for others in batches(reference, ROWS):
-            cosines = np.concatenate([near, vectors @ world.reference_vectors(others).T], axis=1)
-            near = np.partition(cosines, -k, axis=1)[:, -k:]
+            near = np.concatenate([near, largest_products(vectors, world.reference_vectors(others), k)], axis=1)
+            near = -np.sort(-near, axis=1)[:, :k]
         found.append(near.mean(axis=1))
     return [names[place] for place in np.argsort(np.concatenate(found), kind="stable")[:count].tolist()]
 
