@@ -1,4 +1,4 @@
-"""MM-OOD: near outliers from ID images, far outliers sketched, painted and elaborated."""
+"""MM-OOD: near outliers from ID images, far outliers sketched, shown and elaborated."""
 
 from typing import Literal, TypeAlias, get_args
 
@@ -17,9 +17,10 @@ SYSTEM = System(
     },
     help="""Make a bank by MM-OOD: near from ID images, far from pictures.
 
-    near shows an image of each ID class to the reasoner. far sketches
-    labels for groups of classes, paints the most different ones, and goes
-    on from the pictures.
+    near shows an image of each ID class to the viewer. far sketches labels
+    for groups of classes, paints the most different ones, or without a
+    diffusion model finds images of the lake near them, and goes on from the
+    pictures.
 
     \b
     Example:
