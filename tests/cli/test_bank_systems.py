@@ -232,3 +232,14 @@ def test_a_plan_has_every_stage_and_hours_by_the_calls_that_were_made(bank):
     assert (rest["list-elements"]["to_make"], rest["inpaint"]["to_make"], rest["inpaint"]["timed"]) == (0, 2, 2)
     assert rest["inpaint"]["hours"] == round(2 * rest["inpaint"]["seconds"] / 3600, 3) < 0.1
     assert " hours, by 6 calls like them" in bank(*synood, "--dry-run").stderr
+
+
+def test_composites_are_pictures_of_the_lake_over_id_images(bank, folder):
+    made = json.loads(bank("synood", *SETTINGS["synood"], "--painter", "composites", "--json").stdout)
+    assert made["account"]["painted"]["answered"] > 0
+    assert made["account"]["guides"] == {"zero-shot": made["account"]["painted"]["answered"]}
+    for path in (folder / "generated").iterdir():
+        with Image.open(path) as image:
+            assert image.format == "JPEG"
+    said = bank("audit", "synood").stderr
+    assert "paintings were guided by the encoder (zero-shot)" in said
