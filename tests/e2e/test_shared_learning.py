@@ -35,9 +35,9 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
     "eoe": ("-s", "max_cosine=1.0"),
     "adaneg": ("--force",),
     "tanl": ("-s", "negatives=50", "--force"),
-    "interneg": ("-s", "negatives=200"),
+    "interneg": ("-s", "negatives=200", "--force"),
     "oodd": ("--force",),
-    "negrefine": ("-s", "pairs=500"),
+    "negrefine": ("-s", "pairs=100", "-s", "nearest=2", "--force"),
 }
 CALLED = ("ants", "mmood", "synood", "eoe", "negrefine")
 LAKE_IMAGES = 6 * len(CLASSES) + 2 * 60
