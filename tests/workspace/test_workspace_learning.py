@@ -402,6 +402,9 @@ def test_a_mined_bank_is_refined_when_it_is_built_and_not_by_a_scan(scanned, mon
     assert dropped and all(word.startswith(words) for word in dropped)
     assert not set(dropped) & set(texts) and "square" not in dropped
     assert scanned.build_bank("fine").digest == made.digest
+    gone = {row["rule"]: row for row in scanned.audit_bank("fine").left_out.to_pylist()}
+    assert gone["refined_proper_noun"]["restore"] == "mining.refine = false"
+    assert gone["refined_proper_noun"]["words"] == len(dropped)
     assert scanned.score(bank="fine", method="neglabel").scorings[0].scored == 60
     assert healthy(scanned)
 

@@ -155,17 +155,20 @@ def test_fusion_standardises_both_sides_on_the_reference(referenced):
     assert healthy(referenced)
 
 
-def test_calibration_for_knn_reads_the_reference_first(scanned, lake, tmp_path):
+@pytest.mark.parametrize("method", ["knn:k=2", "mahalanobis:shrinkage=0.5", "vim:dimensions=1"])
+def test_calibration_reads_the_reference_first_and_the_next_night_measures_against_it(scanned, lake, tmp_path, method):
     folder = tmp_path / "reference"
     folder.mkdir()
     for path in sorted(lake.rglob("red-*.png")):
         (folder / path.name).write_bytes(path.read_bytes())
-    configured = Workspace.open(scanned.layout.root, overrides={"scan.method": "knn:k=2"})
+    configured = Workspace.open(scanned.layout.root, overrides={"scan.method": method})
     summary = configured.calibrate(folder, keep=0.5)
-    assert summary.min_id_score == summary.min_log_odds < 0
+    assert summary.min_id_score == summary.min_log_odds
     assert summary.scored == 14
     night = configured.scan(lake)
-    assert night.method_id.startswith("knn(k=2,reference=")
+    assert night.method_id.startswith(f"{method.partition(':')[0]}(") and "reference=" in night.method_id
+    configured.use("base", method)
+    assert configured.scan(lake).policy == "keep-0.5"
     assert night.policy == "keep-0.5"
     assert healthy(configured)
 
