@@ -82,12 +82,13 @@ def test_the_tower_refuses_pretrained_weights_of_its_own():
         curator_mini(pretrained=True)
 
 
-@pytest.fixture(scope="module")
-def photographs(shared_data):
-    """Six of each of 50 kinds of object, full size, whose names the encoder never saw as labels: pixels and labels."""
-    files = [
-        file for folder in sorted((shared_data / "objects-folder").iterdir()) for file in sorted(folder.iterdir())[:6]
-    ]
+@pytest.fixture(scope="module", params=[2, pytest.param(6, marks=pytest.mark.slow)])
+def photographs(shared_data, request):
+    """So many of each of 50 kinds of object, full size, whose names the encoder never saw as labels: pixels and
+    labels."""
+    folders = sorted((shared_data / "objects-folder").iterdir())
+    files = [file for folder in folders for file in sorted(folder.iterdir())[: request.param]]
+    assert len(files) == 50 * request.param
     pixels = np.stack([fit(Image.open(file).convert("RGB"), PREPROCESS) for file in files])
     return pixels, np.array([file.parent.name.replace("_", " ").lower() for file in files])
 
@@ -97,7 +98,7 @@ def test_it_names_photographs_of_objects_it_never_saw_as_labels(encoder, photogr
     names = sorted(set(labels))
     cosines = encoder.encode_images(pixels) @ encoder.encode_texts(names).T  # (n, 50)
     right = np.mean(np.array(names)[cosines.argmax(axis=1)] == labels)
-    assert len(names) == 50 and len(labels) == 300
+    assert len(names) == 50
     assert right > 0.4, f"{right:.3f} of {len(labels)} photographs; chance is 0.02"
 
 

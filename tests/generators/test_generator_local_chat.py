@@ -103,7 +103,9 @@ def test_each_family_answers_what_it_is_shown(folders, family):
     generator.close()
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "text"])
+@pytest.mark.parametrize(
+    "family", [FAMILIES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:]), "text"]
+)
 def test_a_batch_gives_the_answers_that_its_requests_get_alone(folders, family):
     shown = () if family == "text" else (picture(3),)
     requests = [

@@ -60,7 +60,8 @@ def test_an_answer_that_does_not_come_is_asked_for_again(store, lake, monkeypatc
 
 @pytest.mark.parametrize(
     ("kind", "detail"),
-    [(503, "SlowDown by the test"), (500, "InternalError by the test"), (429, "TooManyRequests by the test"),
+    [(503, "SlowDown by the test"), pytest.param(500, "InternalError by the test", marks=pytest.mark.slow),
+     pytest.param(429, "TooManyRequests by the test", marks=pytest.mark.slow),
      ("reset", "Could not connect to the endpoint"), ("cut", "Response payload is not completed"),
      ("short", "2500 bytes")],
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 
 from curator.errors import UsageError, WorkspaceError
 from curator.store import Database
+from curator.store.publish import is_unchanged
 from curator.workspace import Workspace
 from curator.workspace.keep.recover import recover_workspace
 
@@ -91,6 +92,19 @@ def test_a_ledger_that_lacks_runs_of_the_snapshot_is_never_published_over_it(fir
     assert (aside / "ledger.duckdb").read_bytes() == older
     assert runs_of(workspace.layout.snapshot) == 3
     workspace.scan(lake)
+
+
+def test_an_older_ledger_of_the_same_size_is_known_by_its_headers(first_night):
+    workspace, _ = first_night
+    layout = workspace.layout
+    earlier: dict[int, bytes] = {}
+    while (size := layout.ledger.stat().st_size) not in earlier:  # DuckDB files grow and shrink by whole blocks
+        earlier[size] = older_ledger(workspace)
+    assert is_unchanged(layout.ledger, layout.snapshot)
+    layout.ledger.write_bytes(earlier[size])
+    assert layout.snapshot.stat().st_size == size and not is_unchanged(layout.ledger, layout.snapshot)
+    with pytest.raises(WorkspaceError, match=r"lacks \d+ runs"):
+        workspace.publish()
 
 
 def test_runs_of_the_snapshot_are_given_up_only_by_a_word(first_night, run_cli):
