@@ -21,6 +21,7 @@ from curator.generators.requests import Generator, Reply, Request, Role, Turn
 
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
+RAMBLING = 2  # times as many labels as were asked for, beyond which a list is shortened in the history
 SHOWN_AGAIN = 1000  # characters of it: what is wrong shows, and a model holds only so much
 FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
 FLUSH_CALLS = 256
@@ -46,10 +47,13 @@ class Call:
 
     @property
     def turn(self) -> Turn:
-        """The call as a turn of a conversation that goes on: without thoughts, and of a list that was cut what was
-        complete, so that the model reads no more of itself than it must."""
-        if self.answer is not None and "cut" in self.answer.dropped:
-            return Turn(self.request, json.dumps({"labels": list(self.labels)}, ensure_ascii=False))
+        """The call as a turn of a conversation that goes on: without thoughts, of a list that was cut what was
+        complete, and of one that rambled on as many as were asked for, so that the model reads no more than it must."""
+        asked = self.request.slots.get("count")
+        rambled = isinstance(asked, int) and len(self.labels) > RAMBLING * asked
+        if rambled or (self.answer is not None and "cut" in self.answer.dropped):
+            kept = self.labels[: asked if rambled else None]
+            return Turn(self.request, json.dumps({"labels": list(kept)}, ensure_ascii=False))
         return Turn(self.request, without_thoughts(self.output or ""))
 
     @property

@@ -58,6 +58,9 @@ def test_of_a_list_that_was_cut_the_complete_items_are_kept_and_go_into_the_hist
         "reasoner", [about("tram")]
     )
     assert thought.turn.reply == "- bus\n- metro"
+    rambling = asker_of(ScriptedGenerator(lambda request: "\n".join(f"- tram {place}" for place in range(7))))
+    (long,) = rambling.ask("reasoner", [about("tram")])
+    assert len(long.labels) == 7 and long.turn.reply == listed("tram 0", "tram 1", "tram 2")
 
 
 def test_answers_stand_in_the_order_of_the_requests():
