@@ -121,6 +121,14 @@ def shown(text: str) -> str:
     return clean.replace("_", " ") if len(clean) >= SHORTEST else text
 
 
+def named_negatives(bank: Bank) -> list[str]:
+    """The negatives of a mined bank that were not mined but named, by lists, for which nobody is asked. They stand
+    last."""
+    shares = [share for share in bank.lineage.get("sources", ()) if not share["mine"]]
+    count = sum(sum(share["chosen"].values()) for share in shares)
+    return [label.text for label in bank.labels[len(bank.labels) - count :]]
+
+
 def refined_bank(bank: Bank, refined: Refined, account: Mapping[str, object]) -> Bank:
     """A mined bank, whose spec says so, without the negatives that were dropped. Raises BankError if none is left."""
     words = [label.text for label in bank.labels[bank.id_count :]]

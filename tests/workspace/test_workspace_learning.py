@@ -386,6 +386,7 @@ def test_negrefine_filters_a_bank_by_what_the_reasoner_says_and_joins_labels_in_
 
 def test_a_mined_bank_is_refined_when_it_is_built_and_not_by_a_scan(scanned, monkeypatch):
     spec = SMALL_BANK.replace('name = "base"', 'name = "fine"') + 'refine = true\nkeep_labels = ["square"]\n'
+    spec += '[[negatives.lists]]\nwords = ["circle of friends"]\n'
     scanned.layout.bank_spec("fine").write_text(spec)
     with pytest.raises(BankError, match="a reasoner has to be asked"):
         scanned.score(bank="fine", method="neglabel")
@@ -400,7 +401,7 @@ def test_a_mined_bank_is_refined_when_it_is_built_and_not_by_a_scan(scanned, mon
     texts = [label.text for label in made.labels]
     dropped = made.lineage["dropped"]["refined_proper_noun"]
     assert dropped and all(word.startswith(words) for word in dropped)
-    assert not set(dropped) & set(texts) and "square" not in dropped
+    assert not set(dropped) & set(texts) and "square" not in dropped and texts[-1] == "circle of friends"
     assert scanned.build_bank("fine").digest == made.digest
     gone = {row["rule"]: row for row in scanned.audit_bank("fine").left_out.to_pylist()}
     assert gone["refined_proper_noun"]["restore"] == "mining.refine = false"

@@ -13,7 +13,7 @@ import numpy as np
 from curator.banks import bank_digest, load_bank, save_bank
 from curator.banks.build import keep
 from curator.banks.diff import dotted
-from curator.banks.refine import refined_bank
+from curator.banks.refine import named_negatives, refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
 from curator.errors import UsageError
@@ -138,7 +138,7 @@ def refine_bank(context: Context, ledger: Ledger, bank: Bank, keep: Sequence[str
     store = LedgerCalls(ledger, context.layout.generated)
     asker = Asker(world.generator, store, progress=CallProgress().say)
     try:
-        refined, account = refine_negatives(world, asker, keep=keep)
+        refined, account = refine_negatives(world, asker, keep=[*keep, *named_negatives(bank)])
     finally:
         asker.release()
     log.info(
