@@ -184,6 +184,6 @@ def largest_products(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
 
     Where there are fewer than k, the rest is the smallest float32.
     """
-    given = (np.ascontiguousarray(rows, np.float32) for rows in (queries, vectors))
-    products: Vectors = faiss.knn(*given, k, metric=faiss.METRIC_INNER_PRODUCT)[0]
+    ours, theirs = (np.ascontiguousarray(rows, np.float32) for rows in (queries, vectors))
+    products: Vectors = faiss.knn(ours, theirs, k, metric=faiss.METRIC_INNER_PRODUCT)[0]
     return products
