@@ -11,8 +11,8 @@ def keys(s3):
     return sorted(entry["Key"] for entry in s3.list_objects_v2(Bucket="lake").get("Contents", []))
 
 
-def test_an_export_to_a_store_goes_on_where_a_fault_stopped_it_and_leaves_nothing_behind(s3, store, workspace, lake):
-    workspace.scan(lake)
+def test_an_export_to_a_store_goes_on_where_a_fault_stopped_it_and_leaves_nothing_behind(s3, store, first_night):
+    workspace, _ = first_night
     request = {"images": "kept", "to": "s3://lake/exports/kept", "format": "huggingface"}
     count = workspace.sql("select count(*) as n from report.kept")["n"].to_pylist()[0]
     store.fail(403, "metadata.jsonl", method="PUT", times=float("inf"))

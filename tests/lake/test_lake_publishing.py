@@ -20,8 +20,8 @@ def content(s3, key):
     return s3.get_object(Bucket="lake", Key=key)["Body"].read()
 
 
-def test_a_snapshot_in_a_store_is_the_published_file(s3, store, workspace, lake, run_cli, tmp_path):
-    workspace.scan(lake)
+def test_a_snapshot_in_a_store_is_the_published_file(s3, store, first_night, run_cli, tmp_path):
+    workspace, _ = first_night
     result = run_cli("publish", "--to", "s3://lake/reports/curator.duckdb", folder=workspace.layout.root)
     assert "s3://lake/reports/curator.duckdb" in result.stderr
     assert content(s3, "reports/curator.duckdb") == workspace.layout.snapshot.read_bytes()

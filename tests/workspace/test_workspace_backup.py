@@ -74,9 +74,8 @@ def scanned(once, tmp_path) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-def test_what_is_restored_is_what_was_and_the_next_scan_reads_nothing(workspace, lake, pictures, tmp_path):
-    scanned = workspace
-    scanned.scan(lake)
+def test_what_is_restored_is_what_was_and_the_next_scan_reads_nothing(own_night, pictures, tmp_path):
+    scanned, lake = own_night
     before = tables_of(scanned.layout.ledger)
     made = scanned.backup(tmp_path / "backups")
     (lake / "later.png").write_bytes(pictures["red-00.png"] + b"later")
@@ -92,9 +91,8 @@ def test_what_is_restored_is_what_was_and_the_next_scan_reads_nothing(workspace,
     assert (again.data_read, again.rescored, again.scored) == (0, 0, 14)
 
 
-def test_second_backup_links_what_never_changes_and_both_stay_whole(workspace, lake, pictures, tmp_path):
-    scanned = workspace
-    scanned.scan(lake)
+def test_second_backup_links_what_never_changes_and_both_stay_whole(own_night, pictures, tmp_path):
+    scanned, lake = own_night
     first = scanned.backup(tmp_path / "backups")
     (lake / "later.png").write_bytes(pictures["red-00.png"] + b"later")
     scanned.scan(lake)

@@ -82,8 +82,8 @@ def test_another_method_and_reference_images(calibrated):
     assert calibrated.explain("red-04.png", k=2).method_id.startswith("fusion(")
 
 
-def test_duplicates_and_gone_images_and_references_say_where_they_are(workspace, lake, tmp_path):
-    workspace.scan(lake)
+def test_duplicates_and_gone_images_and_references_say_where_they_are(own_night, tmp_path):
+    workspace, lake = own_night
     found = workspace.explain("red-00.png", thumbnail=True)
     assert (found.state, found.copies) == ("lake", 3)
     assert [place.rpartition("/")[2] for place in found.places] == [
