@@ -50,10 +50,11 @@ class Call:
         """The call as a turn of a conversation that goes on: without thoughts, of a list that was cut what was
         complete, and of one that rambled on as many as were asked for, so that the model reads no more than it must."""
         asked = self.request.slots.get("count")
-        rambled = isinstance(asked, int) and len(self.labels) > RAMBLING * asked
+        kept = list(self.labels)
+        rambled = isinstance(asked, int) and len(kept) > RAMBLING * asked
         if rambled or (self.answer is not None and "cut" in self.answer.dropped):
-            kept = self.labels[: asked if rambled else None]
-            return Turn(self.request, json.dumps({"labels": list(kept)}, ensure_ascii=False))
+            shown = kept[:asked] if isinstance(asked, int) and rambled else kept
+            return Turn(self.request, json.dumps({"labels": shown}, ensure_ascii=False))
         return Turn(self.request, without_thoughts(self.output or ""))
 
     @property
