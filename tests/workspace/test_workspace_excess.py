@@ -186,3 +186,11 @@ def test_the_most_that_is_lost_is_delongs_bound():
         bound = most_lost((inside, other[0]), (outside, other[1]))
         assert bound == pytest.approx(np.quantile(found, 0.95), abs=0.008)
     assert most_lost((inside, inside), (outside, outside)) == 0.0
+
+
+def test_a_bank_that_no_ood_image_could_judge_says_so():
+    few, enough = SideFigures(30, 1, 9, 4, 0.9), SideFigures(30, 1, 10, 4, 0.9)
+    seen = SideFigures(30, 1, 0, 0, None, lake_auroc=0.9)
+    for side, unjudged in ((few, True), (enough, False), (seen, False)):
+        said = GuardFigures("a", "b", "eoe", "neglabel", 0.0, side, side).said("parent base")
+        assert ("too few OOD images to judge it by" in said) is unjudged

@@ -195,6 +195,8 @@ class GuardFigures:
                 f"AUROC against {self.lake_count} images of the lake that look OOD {new.lake_auroc:.4f}, {before} "
                 f"{old.lake_auroc:.4f}"
             )
+        elif new.ood_count < FEWEST_OOD:
+            parts.append("too few OOD images to judge it by: `curator evaluate` before it rules")
         return "; ".join(parts)
 
 
