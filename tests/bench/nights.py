@@ -25,7 +25,7 @@ from PIL import Image
 from curator.errors import BankError
 from curator.workspace import Workspace
 
-SYSTEMS = ("tanl", "ants", "adaneg")
+SYSTEMS = ("tanl", "ants", "adaneg", "oodd")
 SHARES = (0.0, 0.02, 0.1, 0.5)
 TASKS = ("objects", "imagenette", "thumbnails")
 SAVED = (64, 70)  # shortest side in pixels and JPEG quality that images are brought to for the second table

@@ -11,6 +11,6 @@ SYSTEM = System(
 
     \b
     Example:
-      curator bank interneg
+      curator bank interneg --reference /data/known-id
     """,
 )
