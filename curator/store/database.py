@@ -29,7 +29,7 @@ CLOSED = {
 }
 # The form of new ledgers, and with them of snapshots: DuckDB clients from 1.3 on open the file and read every view,
 # those from 1.4 on also attach it under any name (tried: 1.3.2, 1.4.4, 1.5.0). A ledger keeps the form it was begun in.
-STORAGE = "v1.2.0"
+STORAGE = "v1.3.0"
 # The file itself stays open to `copy … to` in spite of all that, under its own path and that of its log: DuckDB always
 # allows what is attached. Without a file system there is no way left to write it, nor to spill to disk.
 SEALS = (

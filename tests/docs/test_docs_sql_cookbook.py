@@ -112,7 +112,7 @@ def test_the_snapshot_reads_alike_under_any_name_in_a_client_of_its_own(site, tm
         views = opened.execute("select view_name from duckdb_views() where schema_name = 'report'").fetchall()
         rows = {view: sorted(map(repr, opened.execute(f"from report.{view}").fetchall())) for (view,) in views}
         form = opened.execute("select tags['storage_version'] from duckdb_databases() where not internal").fetchone()
-    assert form == ("v1.2.0+",)
+    assert form == ("v1.3.0+",)
     assert len(rows) >= 29 and sum(map(bool, rows.values())) >= 25, "too few views have rows to compare"
     with duckdb.connect() as client:
         client.execute(f"attach '{path}' as \"a lake\" (read_only)")
