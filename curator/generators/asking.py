@@ -50,11 +50,9 @@ class Call:
         """The call as a turn of a conversation that goes on: without thoughts, of a list that was cut what was
         complete, and of one that rambled on as many as were asked for, so that the model reads no more than it must."""
         asked = self.request.slots.get("count")
-        kept = list(self.labels)
-        rambled = isinstance(asked, int) and len(kept) > RAMBLING * asked
-        if rambled or (self.answer is not None and "cut" in self.answer.dropped):
-            shown = kept[:asked] if isinstance(asked, int) and rambled else kept
-            return Turn(self.request, json.dumps({"labels": shown}, ensure_ascii=False))
+        most = asked if isinstance(asked, int) and len(self.labels) > RAMBLING * asked else None
+        if most is not None or (self.answer is not None and "cut" in self.answer.dropped):
+            return Turn(self.request, json.dumps({"labels": list(self.labels[:most])}, ensure_ascii=False))
         return Turn(self.request, without_thoughts(self.output or ""))
 
     @property

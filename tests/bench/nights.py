@@ -15,9 +15,10 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 from PIL import Image
@@ -25,6 +26,7 @@ from PIL import Image
 from curator.errors import BankError
 from curator.workspace import Workspace
 
+Item = TypeVar("Item")
 SYSTEMS = ("tanl", "ants", "adaneg", "oodd")
 SHARES = (0.0, 0.02, 0.1, 0.5)
 TASKS = ("objects", "imagenette", "thumbnails")
@@ -220,16 +222,22 @@ def cell_of(found: Sequence[Learnt], share: float) -> Learnt:
     return next(item for item in found if item.ood_share == share)
 
 
-def main() -> None:
+def in_both_forms(measured: Callable[..., Iterator[Item]], tasks: Sequence[str]) -> list[Item]:
+    """What is measured of images as they are and saved alike, said as it comes. tasks: where the command names none."""
     data = Path(sys.argv[1]).resolve()
     if not (data / "objects-folder").is_dir():
         sys.exit(f"{data}: the development data are not there; name their folder")
-    found: list[Learnt] = []
+    found: list[Item] = []
     with tempfile.TemporaryDirectory(prefix="curator-nights-") as folder:
         for alike in (False, True):
-            for item in learnt_nights(data, Path(folder), tasks=sys.argv[2:] or TASKS, saved_alike=alike):
+            for item in measured(data, Path(folder), tasks=sys.argv[2:] or tasks, saved_alike=alike):
                 found.append(item)
                 print(item, file=sys.stderr, flush=True)
+    return found
+
+
+def main() -> None:
+    found = in_both_forms(learnt_nights, TASKS)
     print(night_table(found))
     worse = [item for item in found if not item.holds]
     print(f"\n{len(worse)} of {len(found)} banks are kept and worse than their parent by more than a point")

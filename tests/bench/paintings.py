@@ -9,8 +9,6 @@ which the configured method has: SynOOD's method is NegLabel's after its trainin
 from __future__ import annotations
 
 import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from pathlib import Path
 
 from curator.errors import BankError
 from curator.workspace import Workspace
-from tests.bench.nights import measured, scan_night, write_task
+from tests.bench.nights import in_both_forms, measured, scan_night, write_task
 
 PAINTERS = ("features", "composites")
 TASKS = ("objects", "thumbnails")
@@ -87,16 +85,7 @@ def painting_table(found: Sequence[Painted]) -> str:
 
 
 def main() -> None:
-    data = Path(sys.argv[1]).resolve()
-    if not (data / "objects-folder").is_dir():
-        sys.exit(f"{data}: the development data are not there; name their folder")
-    found: list[Painted] = []
-    with tempfile.TemporaryDirectory(prefix="curator-paintings-") as folder:
-        for alike in (False, True):
-            for item in painted_banks(data, Path(folder), tasks=sys.argv[2:] or TASKS, saved_alike=alike):
-                found.append(item)
-                print(item, file=sys.stderr, flush=True)
-    print(painting_table(found))
+    print(painting_table(in_both_forms(painted_banks, TASKS)))
 
 
 if __name__ == "__main__":
