@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from curator.workspace import Workspace
+    from curator.workspace.results import Results
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -78,7 +79,13 @@ class App:
 
         return Workspace.open(self.folder, overrides=overrides)
 
-    def say_ruling(self, workspace: Workspace) -> None:
+    def results(self) -> Results:
+        """What the workspace's snapshot holds, without all that computes."""
+        from curator.workspace.results import Results
+
+        return Results.of(self.folder)
+
+    def say_ruling(self, workspace: Results) -> None:
         """On a terminal, by what the images are judged that are shown next; never where output is read by programs."""
         if on_terminal() and self.verbosity >= 0 and (ruling := workspace.in_force()):
             click.echo(printable(f"ruled by {ruling}"), err=True)

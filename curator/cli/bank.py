@@ -78,7 +78,7 @@ def list_(app: App, show: Show) -> None:
     Example:
       curator bank list
     """
-    show(app.open().banks())
+    show(app.results().banks())
 
 
 @bank.command()

@@ -153,7 +153,7 @@ def list_policies(app: App, style: str | None, as_json: bool) -> None:
     Example:
       curator calibrate list
     """
-    echo_rows(app.open().query("policies", limit=1000), style="json" if as_json else style)
+    echo_rows(app.results().query("policies", limit=1000), style="json" if as_json else style)
 
 
 @calibrate.command("use")

@@ -133,4 +133,4 @@ def list_(app: App, show: Show) -> None:
     Example:
       curator baseline list
     """
-    show(app.open().baselines())
+    show(app.results().baselines())

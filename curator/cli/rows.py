@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 
 def encode(table: pa.Table, style: str) -> bytes:
     """The rows in one of the formats of `--format`."""
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
     if style == "table":
         return _aligned(table).encode()
     if style == "json":
         names = unique_names(table.column_names)
         rows = [dict(zip(names, values, strict=True)) for values in row_values(table)]
         return (json_text(rows) + "\n").encode()
+    import pyarrow as pa
+
     sink = pa.BufferOutputStream()
     if style == "csv":
+        import pyarrow.csv
+
         pyarrow.csv.write_csv(_fitted(table, pyarrow.csv.write_csv, but=_is_no_csv), sink)
     else:
+        import pyarrow.parquet
+
         named = table.rename_columns(unique_names(table.column_names))
         pyarrow.parquet.write_table(_fitted(named, pyarrow.parquet.write_table), sink, compression="zstd")
     return bytes(sink.getvalue())

@@ -31,9 +31,9 @@ def sql(app: App, statement: str | None, file: str | None, show: Show) -> None:
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
     text = sql_text(statement, file)
-    workspace = app.open()
-    app.say_ruling(workspace)
-    show(workspace.sql(text))
+    results = app.results()
+    app.say_ruling(results)
+    show(results.sql(text))
 
 
 def sql_text(statement: str | None, file: str | None) -> str:
@@ -75,19 +75,19 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, d
       curator query flagged --json
       curator query --describe flagged
     """
-    workspace = app.open()
+    results = app.results()
     if describe:
-        show(workspace.describe(name))
+        show(results.describe(name))
         return
     if name is None:
-        for item in workspace.queries().values():
+        for item in results.queries().values():
             say(f"{item.name.ljust(16)}  {item.description}")
         return
     values = dict(parameter_pair(text) for text in parameters)
-    if name in workspace.queries() and "limit" in workspace.queries()[name].parameters:
+    if name in results.queries() and "limit" in results.queries()[name].parameters:
         values.setdefault("limit", str(limit))
-    app.say_ruling(workspace)
-    show(workspace.query(name, **values))
+    app.say_ruling(results)
+    show(results.query(name, **values))
 
 
 def parameter_pair(text: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curator.policy.calibration import Calibration, calibrate
-from curator.policy.policy import Policy, calibrated_policy, default_policy
+from curator.policy.policy import Policy, calibrated_policy
 from curator.policy.rule import Rule
 
-__all__ = ["Calibration", "Policy", "Rule", "calibrate", "calibrated_policy", "default_policy"]
+__all__ = ["Calibration", "Policy", "Rule", "calibrate", "calibrated_policy"]

@@ -10,17 +10,18 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.errors import UsageError
-from curator.methods.kernels.exact_pass import even_statistics
-from curator.methods.spec import DefaultRule, Method
 from curator.policy.calibration import Calibration
-from curator.policy.rule import Rule
+from curator.policy.rule import Rule, rule_of
 from curator.types import Bank
+
+if TYPE_CHECKING:
+    from curator.methods.spec import Method
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,6 @@ class Policy:
         return flagged
 
 
-def default_policy(bank: Bank, method: Method, *, rule: DefaultRule = "even_odds") -> Policy:
-    """The cut that needs no reference images. It promises no share of kept ID images: that takes `calibrate`.
-
-    even_odds: `id_score` below 0.5 is flagged. NegLabel: the negatives outweigh the ID labels; MCM: no ID label
-    outweighs the others together (UsageError where that says nothing: two labels, or raw cosines).
-    label_for_label, for NegLabel: flagged when the negatives fit better than the ID labels, each side divided by its
-    size. Measured with curator-mini on thumbnails, 10 to 1,000 ID labels: even odds flag nothing to most of the ID
-    images, depending on these numbers and on groups; label for label flags 9 to 23 %, at temperature 0.5 it flags 10 to
-    16 %, and MCM's cut flags 7 to 61 % (`make evaluation` prints such shares).
-    """
-    cut = method.default_min_log_odds(even_statistics(bank, method), rule)
-    return _policy(bank, method, "default", cut, {"kind": "default", "rule": rule})
-
-
 def calibrated_policy(
     bank: Bank,
     method: Method,
@@ -106,15 +93,9 @@ def calibrated_policy(
         "warning": calibration.warning,
         "reference": dict(reference or {}),
     }
-    return _policy(bank, method, name, calibration.min_log_odds, facts)
+    return policy_of(bank, method, name, calibration.min_log_odds, facts)
 
 
-def rule_of(provenance: Mapping[str, Any]) -> Rule | None:
-    """The rule in the provenance of a policy; those calibrated before there were others keep a share."""
-    if provenance.get("kind") != "calibrated":
-        return None
-    return Rule(**provenance["rule"]) if "rule" in provenance else Rule("keep", float(provenance["keep"]))
-
-
-def _policy(bank: Bank, method: Method, name: str, cut: float, provenance: Mapping[str, Any]) -> Policy:
+def policy_of(bank: Bank, method: Method, name: str, cut: float, provenance: Mapping[str, Any]) -> Policy:
+    """The policy of that cut for one bank and method."""
     return Policy(name, bank.encoder_id, bank.digest, method.method_id, cut, provenance)

@@ -8,7 +8,7 @@ fdr    Benjamini-Hochberg: of what one night flags, at most this share is ID, on
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -121,3 +121,10 @@ class Rule:
 
     def as_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "level": self.level, "by_class": self.by_class, "minimum": self.minimum}
+
+
+def rule_of(provenance: Mapping[str, Any]) -> Rule | None:
+    """The rule in the provenance of a policy; those calibrated before there were others keep a share."""
+    if provenance.get("kind") != "calibrated":
+        return None
+    return Rule(**provenance["rule"]) if "rule" in provenance else Rule("keep", float(provenance["keep"]))

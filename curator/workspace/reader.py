@@ -12,10 +12,7 @@ from curator.config import Config
 from curator.errors import UsageError
 from curator.export.parts import TAR_BYTES
 from curator.export.run import Replace
-from curator.store import CheckResult, run_checks
-from curator.store.queries import NamedQuery, user_queries
 from curator.workspace.context import Context
-from curator.workspace.judge.in_force import InForce
 from curator.workspace.keep.doctor import examine
 from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import Layout
@@ -26,60 +23,20 @@ from curator.workspace.look.search import build_indexes, list_indexes, search_im
 from curator.workspace.makefile import dependency_rules
 from curator.workspace.night.baselines import pin_baseline
 from curator.workspace.night.report import NightReport, report_night
-from curator.workspace.session import reading, reading_or_empty
+from curator.workspace.results import Results
 
 
-class Reader:
+class Reader(Results):
     """A folder with a configuration, label banks, vectors and a ledger, to be looked at."""
 
     def __init__(self, layout: Layout, config: Config) -> None:
-        self.layout = layout
+        super().__init__(layout)
         self._context = Context(layout, config)
 
     @property
     def config(self) -> Config:
         """The options in force."""
         return self._context.config
-
-    def in_force(self) -> InForce | None:
-        """What rules: the bank version, method and policy by which the report views judge; None before a first scan."""
-        with reading_or_empty(self.layout) as database:
-            return InForce.of(database)
-
-    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
-        """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""
-        with reading(self.layout, sealed=True) as database:
-            return database.arrow(query, parameters)
-
-    def describe(self, name: str | None = None) -> pa.Table:
-        """What a view or table holds, a row a column with its type, meaning, unit and range; without a name, what each
-        view is for. Raises UsageError for one that is not there."""
-        with reading(self.layout, sealed=True) as database:
-            if name is None:
-                return database.table("views_described")
-            found = database.table("columns_described", relation=name.removeprefix("report.").removeprefix("main."))
-            if not found.num_rows:
-                known = ", ".join(database.table("views_described")["view"].to_pylist())
-                raise UsageError(f"no view or table is called {name!r}", hint=f"views: {known}")
-            return found
-
-    def queries(self) -> dict[str, NamedQuery]:
-        """The named queries: those that ship, and the workspace's own in `queries/*.sql`, which go first.
-
-        Raises ConfigError for a file that is no text or holds no queries.
-        """
-        return user_queries(self.layout.queries)
-
-    def query(self, name: str, **parameters: object) -> pa.Table:
-        """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
-        queries = self.queries()
-        if name not in queries:
-            raise UsageError(f"no query is called {name!r}", hint=f"known: {', '.join(queries)}")
-        wanted = queries[name].parameters
-        given = {"limit": 20, **parameters} if "limit" in wanted else dict(parameters)
-        if given.keys() != set(wanted):
-            raise UsageError(f"query {name!r} takes the parameters {', '.join(wanted) or '(none)'}")
-        return self.sql(queries[name].sql, given)
 
     def search(
         self,
@@ -154,11 +111,6 @@ class Reader:
         """The indexes of the workspace and whether they are fresh."""
         return list_indexes(self._context)
 
-    def banks(self) -> pa.Table:
-        """The bank versions, newest first."""
-        with reading(self.layout) as database:
-            return database.table("list_banks")
-
     def show_bank(
         self, address: str = "base", *, role: Literal["id", "negative"] | None = None, limit: int = 20
     ) -> tuple[dict[str, object], pa.Table]:
@@ -190,16 +142,6 @@ class Reader:
     def pin_baseline(self, night: str | None = None) -> dict[str, object]:
         """Make a night the baseline that reports compare others with."""
         return pin_baseline(self._context, night)
-
-    def baselines(self) -> pa.Table:
-        """The pinned baselines, the newest first."""
-        with reading(self.layout) as database:
-            return database.table("list_baselines")
-
-    def check(self) -> list[CheckResult]:
-        """Run every check of `sql/checks` on the published snapshot."""
-        with reading(self.layout) as database:
-            return run_checks(database)
 
     def doctor(self, *, check: bool = False) -> list[Finding]:
         """Examine the machine and the workspace: encoder, weights, GPU, FAISS, disk, lock, ledger, vector files."""

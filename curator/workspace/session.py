@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from curator.durable import durable, remove_leftovers
-from curator.errors import CuratorError, RunInterrupted, StoreError, WorkspaceError
+from curator.errors import CuratorError, RunInterrupted
 from curator.printable import said_by
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.ledger import utc_now
-from curator.store.migrate import is_behind, migrate
+from curator.store.migrate import migrate
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
@@ -27,10 +27,8 @@ from curator.workspace.logs import log, run_context
 from curator.workspace.mishaps import damage, exhaustion
 from curator.workspace.outputs import check_destination, configured_destination, put_snapshot
 from curator.workspace.stored.presence import (
-    PUBLISH,
     RECOVER,
     has_ledger,
-    is_new,
     require_all_runs,
     require_presence,
     require_vectors,
@@ -143,41 +141,6 @@ def _said_only(consequence: str) -> Iterator[None]:
         yield
     except CuratorError as fault:
         log.debug("%s: %s", consequence, fault)
-
-
-@contextmanager
-def reading(layout: Layout, *, sealed: bool = False) -> Iterator[Database]:
-    """The published snapshot, read-only. `sealed`: for SQL that others wrote.
-
-    Raises WorkspaceError when nothing was published yet.
-    """
-    if not layout.snapshot.is_file():
-        require_presence(layout)
-        if has_ledger(layout):
-            raise WorkspaceError(f"{layout.snapshot} is missing", hint=PUBLISH)
-        raise WorkspaceError(f"{layout.root}: nothing was scanned yet", hint="run `curator scan SOURCE`")
-    with (
-        damage(layout.snapshot, remedy=PUBLISH, ours=not sealed),
-        Database.open_sealed(layout.snapshot) if sealed else Database.open_reader(layout.snapshot) as database,
-    ):
-        try:
-            yield database
-        except StoreError as fault:
-            if fault.hint is None and is_behind(database):
-                fault.hint = "the snapshot is of an earlier release: `curator publish` brings it up to date"
-            raise
-
-
-@contextmanager
-def reading_or_empty(layout: Layout) -> Iterator[Database]:
-    """The published snapshot, or an empty ledger in a new workspace."""
-    if is_new(layout):
-        with Database.open(":memory:") as database:
-            migrate(database)
-            yield database
-    else:
-        with reading(layout) as database:
-            yield database
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from tests.bench.measures import (  # noqa: E402  # after the line above
 )
 from tests.bench.mining import mining_speed  # noqa: E402
 from tests.bench.scoring import scoring_speed  # noqa: E402
+from tests.bench.starting import starting_seconds  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,6 +129,11 @@ def cluster(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+def starting(folder: Path) -> list[tuple[str, str]]:
+    found = starting_seconds(folder)
+    return [("processor time of the smallest run", ", ".join(f"{name} {taken:.2f} s" for name, taken in found.items()))]
+
+
 def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
@@ -143,6 +149,7 @@ def main(names: Sequence[str] = ()) -> None:
         "near-duplicates": near_duplicates,
         "learning": learning,
         "cluster": cluster,
+        "starting": starting,
     }
     rows: list[tuple[str, str]] = []
     print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)

@@ -22,8 +22,8 @@ from curator.vectors import read_rows
 from curator.workspace import Workspace
 from curator.workspace.context import Context
 from curator.workspace.evaluate.resaving import resaved_vectors
+from curator.workspace.published import reading
 from curator.workspace.scan.request import SilentWatcher
-from curator.workspace.session import reading
 from tests.bench.label_counts import ID_SET, NAMES, WHOLE, Images
 
 Labelled = tuple[bytes, str]  # an image's bytes and what it shows

@@ -32,7 +32,7 @@ from curator.errors import UsageError
 from curator.evaluation.figures import Scores
 from curator.methods import MethodSpec, resolve_method
 from curator.metrics import measure
-from curator.policy import default_policy
+from curator.policy.default import default_policy
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import at_rest
 from curator.workspace.judge.reference import ReferenceSet

@@ -14,7 +14,7 @@ import pytest
 # For each line [words, stdout, stderr] forks a run of the command line, and says its exit code and what it printed.
 DRIVER = """
 import importlib, json, os, signal, sys, tempfile
-for name in ("curator.workspace", "curator.workspace.scan.run", "curator.workspace.keep.doctor",
+for name in ("curator.workspace.facade", "curator.workspace.scan.run", "curator.workspace.keep.doctor",
              "curator.engines.local", "curator.encoders.fake_encoder", "curator.vectors.faiss_index",
              "pyarrow.parquet", "torch"):
     importlib.import_module(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -110,3 +112,14 @@ def test_file_that_cannot_be_written_is_one_line(ask, tmp_path):
     told = ask("select 1", "-o", tmp_path / "none" / "a.csv", code=2).stderr
     assert told == f"curator: {tmp_path}/none/a.csv: cannot be written: No such file or directory\n"
     assert ask("select 1", "-o", "/dev/full", "-f", "csv", code=2).stderr.endswith("No space left on device\n")
+
+
+@pytest.mark.parametrize("words", [["sql", "select 1"], ["query", "flagged"], ["query"]], ids=" ".join)
+def test_sql_starts_without_what_computes(first_night, words):
+    """What starting costs is what is imported: DuckDB, Arrow and NumPy, and of curator the rooms of the ledger."""
+    code = "import sys; from curator.cli import cli; cli(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    command = [sys.executable, "-c", code, "-w", str(first_night[0].layout.root), *words]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1].split()
+    rooms = {"banks", "decode", "encoders", "engines", "generators", "lake", "methods", "vectors"}
+    heavy = {"PIL", "faiss", "fsspec", "matplotlib", "prompt_toolkit", "torch", *(f"curator.{room}" for room in rooms)}
+    assert heavy.isdisjoint(loaded)

@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).absolute().parents[2]
 LONGEST = 300  # seconds of a run; some take 20 on a busy machine
 PRELOAD = (
-    "curator.cli", "curator.workspace", "curator.encoders.fake_encoder", "curator.vectors.faiss_index",
+    "curator.cli", "curator.workspace.facade", "curator.encoders.fake_encoder", "curator.vectors.faiss_index",
     "curator.engines.local", "curator.workspace.learn.run", "curator.systems.ants.learn",
     "duckdb", "faiss", "pyarrow.parquet", "PIL.Image", "torch",
     "tests.faults.injection",

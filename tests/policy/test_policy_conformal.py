@@ -22,7 +22,7 @@ from curator.policy.discoveries import (
     rank_at,
     references_for_one,
 )
-from curator.policy.policy import rule_of
+from curator.policy.rule import rule_of
 from tests.policy.benjamini_hochberg import benjamini_hochberg
 
 SCORES = st.floats(-50, 50) | st.integers(-3, 3).map(float)

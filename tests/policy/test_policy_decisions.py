@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from curator.errors import UsageError
 from curator.methods import resolve_method
 from curator.methods.statistics import exact_statistics
-from curator.policy import Policy, calibrate, calibrated_policy, default_policy
+from curator.policy import Policy, calibrate, calibrated_policy
+from curator.policy.default import default_policy
 from curator.types import Bank, Label
 from tests.methods.scored import score_vectors
 

@@ -15,7 +15,7 @@ from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
 from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 

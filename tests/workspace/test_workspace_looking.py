@@ -16,8 +16,8 @@ from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Picture
 from curator.workspace import Workspace, looking
 from curator.workspace.look.pictures import thumbnails
+from curator.workspace.published import reading
 from curator.workspace.review.desk import ReviewDesk
-from curator.workspace.session import reading
 from tests.conftest import SMALL_BANK
 
 MAGIC = {b"KILL": "decoder_crashed", b"SEGV": "decoder_crashed", b"EXIT": "decoder_crashed", b"SPIN": "decoder_timeout"}

@@ -18,7 +18,7 @@ from curator.export.journal import FOLDER
 from curator.lake import content_id
 from curator.workspace import Workspace
 from curator.workspace.look.pictures import thumbnails
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server
 

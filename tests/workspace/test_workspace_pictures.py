@@ -21,7 +21,7 @@ from curator.errors import SourceError
 from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.learn.world import LedgerWorld
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server, tiny_chat_models, tiny_diffusion
 

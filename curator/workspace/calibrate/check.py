@@ -33,9 +33,10 @@ from curator.workspace.context import Context
 from curator.workspace.judge.night_cuts import scores_by_class
 from curator.workspace.judge.policies import policy_of, scored_by
 from curator.workspace.judge.shortage import shortage
+from curator.workspace.published import reading
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.request import ScanWatcher
-from curator.workspace.session import reading, writing
+from curator.workspace.session import writing
 
 ALPHAS = (0.01, 0.05, 0.1)
 UNLIKELY = 0.01  # as a probability: what is rarer by chance is warned of

@@ -15,7 +15,8 @@ from curator.workspace.judge.naming import name_stored
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
 from curator.workspace.judge.scoring import score_stored
-from curator.workspace.session import reading, writing
+from curator.workspace.published import reading
+from curator.workspace.session import writing
 
 
 @dataclass(frozen=True, slots=True)

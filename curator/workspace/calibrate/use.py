@@ -13,7 +13,8 @@ from typing import Any
 
 from curator.errors import ConfigError, UsageError
 from curator.methods import Method, resolve_method
-from curator.policy import Policy, default_policy
+from curator.policy import Policy
+from curator.policy.default import default_policy
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.config_file import write_options

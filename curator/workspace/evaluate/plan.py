@@ -20,8 +20,8 @@ from curator.metrics import Positive
 from curator.paths import expanded
 from curator.workspace.context import Context
 from curator.workspace.evaluate.stream_recipe import StreamRecipe
+from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.listing import open_sources
-from curator.workspace.session import reading_or_empty
 
 SourceNames: TypeAlias = tuple[str, ...]
 CONTAINERS = ("", ".tar", "-*.tar", ".parquet", "-*.parquet")  # what a list may lie in, after its name

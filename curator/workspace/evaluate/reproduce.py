@@ -33,8 +33,8 @@ from curator.workspace.evaluate.stream_recipe import StreamRecipe
 from curator.workspace.layout import Layout
 from curator.workspace.learn.run import LearnRequest, run_learning
 from curator.workspace.logs import log
+from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.request import ScanWatcher
-from curator.workspace.session import reading_or_empty
 
 # As published: cosines and images in full, whatever the configuration says.
 IN_FULL = {"scan.precision": "full", "decode.scaled": False}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from curator.policy import Policy
-from curator.policy.policy import rule_of
+from curator.policy.rule import rule_of
 from curator.store import Database, Ledger
 
 

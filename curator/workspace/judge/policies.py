@@ -12,7 +12,8 @@ import numpy as np
 from curator.errors import UsageError
 from curator.methods import Method
 from curator.methods.spec import with_precision
-from curator.policy import Policy, default_policy
+from curator.policy import Policy
+from curator.policy.default import default_policy
 from curator.store import Database, Ledger
 from curator.store.ledger import utc_now
 from curator.types import Bank

@@ -41,8 +41,8 @@ from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log
 from curator.workspace.mishaps import damage
 from curator.workspace.session import new_run_id, open_ledger
-from curator.workspace.stored.losses import all_kept, referred_files
-from curator.workspace.stored.presence import has_ledger, require_presence
+from curator.workspace.stored.losses import all_kept
+from curator.workspace.stored.presence import has_ledger, referred_files, require_presence
 
 
 @dataclass(frozen=True, slots=True)

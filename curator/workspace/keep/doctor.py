@@ -25,7 +25,7 @@ from curator.workspace.judge.shortage import selected_shortage
 from curator.workspace.keep.integrity import INTEGRITY, Finding, bank_specs
 from curator.workspace.lock import describe_holder, is_locked, read_holder
 from curator.workspace.mishaps import damage
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from curator.workspace.stored.presence import (
     PUBLISH,
     RECOVER,

@@ -21,7 +21,7 @@ from curator.workspace.context import Context
 from curator.workspace.keep.recover import bank_in_use, spec_faults
 from curator.workspace.lock import is_locked
 from curator.workspace.mishaps import damage
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from curator.workspace.stored.losses import Kept, kept_artefacts, kept_banks, kept_vectors
 from curator.workspace.stored.presence import PUBLISH, RECOVER, has_ledger, rescan
 

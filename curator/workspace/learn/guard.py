@@ -35,7 +35,8 @@ from curator.errors import BankRefused, UsageError
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.maths import Scores
 from curator.metrics import auroc
-from curator.policy import calibrate, default_policy
+from curator.policy import calibrate
+from curator.policy.default import default_policy
 from curator.store import Database
 from curator.types import Bank
 from curator.workspace.judge.policies import scored_by

@@ -13,7 +13,8 @@ import numpy as np
 from curator.errors import UsageError
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.spec import MethodSpec
-from curator.policy import Policy, default_policy
+from curator.policy import Policy
+from curator.policy.default import default_policy
 from curator.store import Ledger
 from curator.store.tables import score_table
 from curator.systems.proposals import Streamed

@@ -13,7 +13,7 @@ from curator.workspace.context import Context
 from curator.workspace.learn.run import LearnRequest, look_for_excess, require_classes, spec_of
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 from curator.workspace.stored.calls import StoredCalls
 
 

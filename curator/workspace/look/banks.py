@@ -28,7 +28,7 @@ from curator.workspace.context import Context
 from curator.workspace.logs import log
 from curator.workspace.look.bank_flags import FlagChanges, flag_changes
 from curator.workspace.look.pictures import thumbnail_of
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 
 THUMBNAIL = 256
 SHOWN = ("name", "version", "bank_digest", "encoder_id", "id_count", "negative_count")

@@ -33,7 +33,7 @@ from curator.workspace.judge.scoring import Scorer
 from curator.workspace.look.label_origins import LabelOrigin, origins_of
 from curator.workspace.look.neighbours import find_vector, nearest_images, vector_of_image, wanted_images
 from curator.workspace.look.pictures import thumbnail, thumbnail_of
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 
 State: TypeAlias = Literal["lake", "gone", "reference", "evaluation", "file"]
 

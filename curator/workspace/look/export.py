@@ -28,7 +28,7 @@ from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce
 from curator.workspace.look.neighbours import wanted_images
 from curator.workspace.outputs import check_destination, put_output
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 
 VIEWS = {"flagged": "report.flagged", "kept": "report.kept"}
 NO_LIMIT = (1 << 62) - 1

@@ -24,7 +24,7 @@ from curator.workspace.look.neighbours import (
     nearest_images,
     vector_of_image,
 )
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 
 
 def search_images(context: Context, *, text: str | None, image: str | None, label: str | None, k: int) -> pa.Table:

@@ -21,8 +21,8 @@ from curator.store import Database
 from curator.version import VERSION
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
+from curator.workspace.published import reading
 from curator.workspace.scan.request import ScanSummary
-from curator.workspace.session import reading
 
 Labels = Mapping[str, str]
 STATUSES = ("done", "failed", "interrupted", "locked")

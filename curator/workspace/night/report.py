@@ -45,7 +45,7 @@ from curator.workspace.night.conditions import conditions_held
 from curator.workspace.night.drift import NightScores, figure, measure_drift, plain_row, report_conditions, score_shares
 from curator.workspace.night.map import NightMap, map_night
 from curator.workspace.night.reasons import reasons_of
-from curator.workspace.session import reading
+from curator.workspace.published import reading
 
 NIGHTS = 30
 GALLERY = 24

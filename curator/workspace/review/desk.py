@@ -23,8 +23,9 @@ from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce
 from curator.workspace.logs import log
 from curator.workspace.look.pictures import thumbnail
+from curator.workspace.published import reading
 from curator.workspace.review.record import collect_if_free, record_reviews
-from curator.workspace.session import new_run_id, reading, writing
+from curator.workspace.session import new_run_id, writing
 
 SIDE = 768  # pixels of the pictures
 KEPT = 256  # pictures in memory

@@ -20,7 +20,8 @@ from curator.store.tables import Row
 from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce
 from curator.workspace.look.pictures import read_pictures, thumbnails
-from curator.workspace.session import new_run_id, reading
+from curator.workspace.published import reading
+from curator.workspace.session import new_run_id
 
 Style: TypeAlias = Literal["csv", "jsonl", "fiftyone", "label-studio"]
 SIDE = 512  # of the pictures inside Label Studio's tasks

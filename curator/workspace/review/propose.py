@@ -28,9 +28,10 @@ from curator.types import Bank, Vectors
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import FEWEST, SideFigures, log_odds, ruling_cut
 from curator.workspace.learn.world import LedgerWorld
+from curator.workspace.published import reading
 from curator.workspace.review.advice import agreement, cost_of, needs_of
 from curator.workspace.review.evidence import Judged, LabelEdit, additions, removals, varied
-from curator.workspace.session import reading, writing
+from curator.workspace.session import writing
 
 MOST_TRIED = 20  # labels of each kind
 LEFT_OUT = "it does not help"

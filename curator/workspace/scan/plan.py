@@ -11,9 +11,10 @@ from curator.engines.cost_model import Fleet, ScanCost, StageCosts, estimate
 from curator.errors import SourceError, UsageError
 from curator.types import Bank, SourceObject
 from curator.workspace.context import Context
+from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.stage_costs import Sample, measure_costs, take_sample
-from curator.workspace.session import reading_or_empty, writing
+from curator.workspace.session import writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.logs import log, log_event, stage, stage_seconds
 from curator.workspace.names import check_option
 from curator.workspace.outputs import check_destination, configured_destination, metrics_path
+from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.commit import ShardCommitter, commit_shards
 from curator.workspace.scan.duplicates import find_near_duplicates
 from curator.workspace.scan.engine import check_engine, open_engine
 from curator.workspace.scan.listing import ListedSource, list_source, open_sources, pending_shards
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher
-from curator.workspace.session import reading_or_empty, writing
+from curator.workspace.session import writing
 from curator.workspace.stored.repair import forget_lost_vectors
 
 

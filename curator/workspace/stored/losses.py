@@ -75,19 +75,6 @@ def kept_artefacts(layout: Layout, database: Database) -> Kept:
     return Kept("generated files", _relative(layout, paths), lost)
 
 
-def referred_files(layout: Layout, database: Database) -> set[str]:
-    """The files that rows refer to, as paths from the root; of a bank version, the file that lists the others."""
-    vectors = [
-        layout.vectors(row["encoder_id"]) / f"{row['vector_file']}.safetensors"
-        for row in database.rows("list_all_vector_files")
-    ]
-    banks = [
-        layout.bank_versions(row["name"]) / row["bank_digest"] / "bank.json" for row in database.rows("list_banks")
-    ]
-    pictures = [layout.generated / row["artefact"] for row in database.rows("list_artefacts")]
-    return {path.relative_to(layout.root).as_posix() for path in (*vectors, *banks, *pictures)}
-
-
 def all_kept(layout: Layout, database: Database) -> Iterator[Kept]:
     for row in database.rows("list_encoders"):
         yield kept_vectors(layout, database, row["encoder_id"])

@@ -15,7 +15,6 @@ from curator.errors import StoreError, WorkspaceError
 from curator.store import Database
 from curator.store.publish import is_unchanged
 from curator.workspace.layout import Layout
-from curator.workspace.stored.losses import referred_files
 
 PUBLISH = "run `curator publish`: it makes the snapshot again from the ledger"
 RECOVER = (
@@ -103,6 +102,19 @@ def _which_is_right(layout: Layout, ledger: Database) -> str:
     if files and all((layout.root / file).is_file() for file in files):
         return f"the snapshot is another workspace's: `curator publish --replace` puts this one's there; or {RECOVER}"
     return f"{RECOVER}; `curator publish --replace` gives these runs up"
+
+
+def referred_files(layout: Layout, database: Database) -> set[str]:
+    """The files that rows refer to, as paths from the root; of a bank version, the file that lists the others."""
+    vectors = [
+        layout.vectors(row["encoder_id"]) / f"{row['vector_file']}.safetensors"
+        for row in database.rows("list_all_vector_files")
+    ]
+    banks = [
+        layout.bank_versions(row["name"]) / row["bank_digest"] / "bank.json" for row in database.rows("list_banks")
+    ]
+    pictures = [layout.generated / row["artefact"] for row in database.rows("list_artefacts")]
+    return {path.relative_to(layout.root).as_posix() for path in (*vectors, *banks, *pictures)}
 
 
 def _runs_of(database: Database) -> set[str]:
