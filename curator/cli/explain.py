@@ -68,7 +68,7 @@ def explain(
 
 def echo_explanation(found: Explanation) -> None:
     """An explanation for a person's eye."""
-    from curator.report.explain_page import label_row, origin_facts, summary_of
+    from curator.report.words import label_row, origin_facts, summary_of
 
     values = asdict(found)
     state = {None: "not judged", True: "FLAGGED", False: "kept"}[found.flagged]

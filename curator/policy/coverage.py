@@ -4,7 +4,8 @@ The interval is that of Clopper and Pearson (Biometrika 26, 1934): it holds the 
 with at least its confidence, for any share and any number of images. That true share is not the level itself: a cut at
 rank k of n references has one drawn from Beta(k, n + 1 - k). So the number of flags among m held-out images is
 beta-binomial, and `excess` is the probability of so many or more: small, and it is not chance, but the promise that
-does not hold for these images.
+does not hold for these images. SciPy has both, but is not installed with the product (see metrics.py): tests hold ours
+to SciPy's.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
+from markupsafe import Markup
 
-from curator.report.blocks import Row
+from curator.report.words import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ MOST_NAMES = 5  # of nights along the axis, the last among them
 LINES = {"tonight": (TONIGHT, "solid"), "reference": (REFERENCE, "dashed"), "baseline": (BASELINE, "dashdot")}
 
 
-def rate_chart(nights: Sequence[Row], description: str) -> str:
+def rate_chart(nights: Sequence[Row], description: str) -> Markup:
     """Flag rates with their intervals, the last night emphasised. nights: name, flag_rate, low, high."""
 
     def draw(axes: Axes) -> None:
@@ -81,7 +82,7 @@ def rate_chart(nights: Sequence[Row], description: str) -> str:
 
 def score_chart(
     edges: Sequence[float], shares: Mapping[str, Sequence[float]], cut: float | None, description: str
-) -> str:
+) -> Markup:
     """Distributions of log-odds by side: the share of images in each bin between the edges."""
 
     def draw(axes: Axes) -> None:
@@ -97,7 +98,7 @@ def score_chart(
     return _chart("scores", "Distribution of the scores", description, draw)
 
 
-def _chart(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> str:
+def _chart(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> Markup:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -108,7 +109,7 @@ def _chart(name: str, title: str, description: str, draw: Callable[[Axes], None]
         axes = figure.subplots()
         axes.set_facecolor("none")
         draw(axes)
-        return _at_home(_svg_of(figure), name, title, description)
+        return Markup(_at_home(_svg_of(figure), name, title, description))
 
 
 def _svg_of(figure: Figure) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from curator.report.blocks import Row
+from curator.report.words import Row
 
 
 class NightFacts(TypedDict):

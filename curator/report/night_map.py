@@ -4,7 +4,6 @@ under three megabytes and drawn at once."""
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,15 +32,15 @@ class MapPoints:
         return len(self.places)
 
 
-def packed(points: MapPoints) -> str:
-    """The map as JSON that may stand inside a script element, whatever the labels and addresses are.
+def packed(points: MapPoints) -> dict[str, object]:
+    """The map as values of JSON.
 
     Addresses are those of the first flagged images, which the keyboard walks through.
     """
     labels = list(dict.fromkeys([*points.top_ids, *points.names]))
     number = {label: place for place, label in enumerate(labels)}
     walked = np.flatnonzero(points.flagged)[:MOST_ADDRESSES]
-    content: dict[str, object] = {
+    return {
         "count": len(points),
         "x": _base64(points.places[:, 0], "<u2"),
         "y": _base64(points.places[:, 1], "<u2"),
@@ -54,13 +53,6 @@ def packed(points: MapPoints) -> str:
         "clusters": list(points.clusters),
         "walked": {"places": walked.tolist(), "uris": [points.uris[place] for place in walked]},
     }
-    return script_safe(content)
-
-
-def script_safe(content: object) -> str:
-    """JSON in which nothing ends a script element or begins a comment."""
-    text = json.dumps(content, allow_nan=False)  # ASCII, so U+2028 is an escape as well
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _base64(values: NDArray[np.generic], kind: str) -> str:

@@ -5,6 +5,8 @@ in [0, 1] and means something for 0 of n too. The population stability index ove
 and Naranjo, Journal of Risk Model Validation 2020) and the two-sample Kolmogorov-Smirnov test speak of scores; the
 maximum mean discrepancy with a Gaussian kernel (Gretton et al., JMLR 2012) of the vectors themselves. Small samples are
 not silent: the index comes with what chance alone gives, the others with p-values.
+
+SciPy, which has two of them, is not installed with the product (see metrics.py): tests hold ours to SciPy's.
 """
 
 from __future__ import annotations

@@ -54,6 +54,21 @@ def test_every_package_is_in_the_list_that_the_wheel_is_made_from():
     assert listed == {".".join(folder.parts) for folder in folders} | data
 
 
+def test_every_file_beside_the_code_is_in_the_wheel():
+    import tomllib
+
+    tools = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]
+    patterns = tools["setuptools"]["package-data"]
+    shipped = {
+        path
+        for name, globs in patterns.items()
+        for glob in globs
+        for path in PACKAGE.parent.joinpath(*name.split(".")).glob(glob)
+    }
+    beside = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert len(beside) > 20 and not beside - shipped
+
+
 DECODING = {"decode_image", "prepare", "look", "open_image"}
 # Where images may be decoded in the calling process: the package itself, what runs in decode processes, the default of
 # pictures that are trusted, and the photographs of the sample lake, which come with a package.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from curator.report.blocks import Thumbnail
 from curator.report.night_map import NO_CLUSTER, MapPoints
 from curator.report.night_page import NightView, night_page
+from curator.report.pages import Thumbnail
 
 
 def picture(colour: str = "red") -> bytes:
@@ -61,7 +61,7 @@ def data(*, text: str = "fog", flags: int = 6, **more: Any) -> dict[str, Any]:
     made = {
         "night": {"night": "2026-11-26", "run_id": text, "status": text, "seconds": 2.5, "error": text,
                   "started_at": "2026-11-26T02:00:00.125", "finished_at": "2026-11-26T02:00:02.625"},
-        "ruled_by": dict.fromkeys(("bank", "method_id", "policy"), text),
+        "ruled_by": {"bank": text, "policy": text, "method_id": f"neglabel({'group_count=100,' * 5}{text})"},
         "decided_by": {"encoder_id": text, "method_id": text, "policy_name": text, "min_log_odds": 0.7},
         "accounting": read,
         "lake": {"objects": 9, "data": 20, "images": 15, "duplicates": 3, "rejects": 2},

@@ -10,11 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from curator.report.blocks import Thumbnail, table
 from curator.report.charts import rate_chart
-from curator.report.gallery import card
-from curator.report.night_map import script_safe
 from curator.report.night_page import SECTIONS, night_page
+from curator.report.pages import Thumbnail, templates
+from curator.resources import read_folder
 from tests.report.nights import data, item, points, reason, usual_page, view
 
 PAYLOADS = [
@@ -49,7 +48,15 @@ class Reader(HTMLParser):
 
 def spoken(reader):
     """All texts, with one space between them."""
-    return re.sub(" +", " ", " ".join(reader.texts))
+    return re.sub("[ \n]+", " ", " ".join(reader.texts))
+
+
+def table(columns, rows):
+    return templates().get_template("blocks").module.table(columns, rows)
+
+
+def card(item, thumbnail):
+    return templates().get_template("gallery").module.card(item, thumbnail)
 
 
 def test_a_page_has_every_section_and_all_figures():
@@ -195,7 +202,7 @@ def test_a_night_without_anything_is_a_page_too():
         broken_limits=[],
     )
     bare = type(empty)(empty.data, points(0, flagged=0))
-    said = " ".join(Reader(night_page(bare)).texts)
+    said = spoken(Reader(night_page(bare)))
     for text in (
         "no baseline",
         "curator baseline pin",
@@ -208,5 +215,12 @@ def test_a_night_without_anything_is_a_page_too():
 
 
 def test_json_in_a_script_cannot_end_it():
-    text = script_safe({"a": "</script><!--&\u2028"})
+    text = templates().from_string("{{ content | tojson }}").render(content={"a": "</script><!--&\u2028"})
     assert not set("<>&\u2028") & set(text) and json.loads(text) == {"a": "</script><!--&\u2028"}
+
+
+def test_no_template_turns_the_escaping_off():
+    sources = read_folder("curator.report", suffix=".html")
+    assert {"night", "bank", "explain"} <= sources.keys()
+    for name, source in sources.items():
+        assert not re.search(r"\bsafe\b|autoescape|\|\s*forceescape|Markup", source), name

@@ -12,7 +12,7 @@ import pyarrow as pa
 from curator.decode import DecodeFailure
 from curator.errors import CuratorError, SourceError
 from curator.lake import ImagePlace, read_image, read_images
-from curator.report.blocks import Thumbnail
+from curator.report.pages import Thumbnail
 from curator.store import Database
 from curator.workspace.context import Context
 

@@ -16,7 +16,6 @@ from typing import cast
 
 import numpy as np
 
-from curator.report.blocks import Thumbnail
 from curator.report.night_data import (
     Accounting,
     ClusterData,
@@ -32,6 +31,7 @@ from curator.report.night_data import (
 )
 from curator.report.night_map import MapPoints
 from curator.report.night_page import NightView, night_page
+from curator.report.pages import Thumbnail
 from curator.report.statistics import wilson
 from curator.store import Database
 from curator.store.tables import Row
