@@ -1,37 +1,40 @@
 """Messages between the decode pool and a decode process, over a Unix socket.
 
-A message is a JSON header and raw parts. Nothing is pickled, and a reply must fit what was asked, to the byte, before
-memory is given to it: a decoder that a hostile image has taken over can send wrong pixels or none, but cannot make its
-parent run code, hold more than those pixels, or wait for good (see `Patience`).
+A message is JSON; facts and faults of many images are columns of it. Bytes and pixels are in shared memory (see
+`parcels`), whose descriptors travel beside a message, from the parent only. Nothing is pickled, and a reply must fit
+what was asked before anything is made of it: a decoder that a hostile image has taken over can send wrong pixels or
+none, but cannot make its parent run code, hold more than those pixels, or wait for good (see `Patience`).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import select
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.decode import REASONS, DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS
 from curator.engines.decode_patience import Patience
+from curator.engines.parcels import Parcel, PixelSlots, mapped
 from curator.types import ImageFacts, Pixels, Preprocess
 
 Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, ImageFacts]]
-Buffer: TypeAlias = bytes | bytearray | memoryview
 
 NAME_CHARACTERS = 40  # of a format or a mode
 OUTCOME_BYTES = 4096  # of JSON, for one image: its detail may be all escapes
 TRACE_CHARACTERS = 8_000
 HEADER_BYTES = 16 * TRACE_CHARACTERS
-CHUNK_BYTES = 1 << 20
+LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,63 +61,90 @@ class DecodeJob:
     cpu_seconds_per_image: float | None = None
     yielding: bool = True
 
-    def send(self, channel: socket.socket) -> None:
+    def send(self, channel: socket.socket, slots: PixelSlots) -> None:
+        """Tell a process what it is for and where it writes pixels."""
         fields = {
             "preprocess": asdict(self.preprocess),
             "options": asdict(self.options),
             "task": [self.task.__module__, self.task.__qualname__],
             "limits": [self.memory_limit_bytes, self.cpu_seconds_per_image, self.yielding],
+            "slots": slots.shape,
         }
-        send(channel, fields)
+        send(channel, fields, slots.descriptor)
 
     @classmethod
-    def receive(cls, channel: socket.socket) -> DecodeJob:
-        fields, _ = receive(channel)
+    def receive(cls, channel: socket.socket) -> tuple[DecodeJob, NDArray[np.uint8]]:
+        """The job, and the slots for pixels, (slots, images, size, size, 3)."""
+        fields, descriptor = receive_with(channel)
         lists = {name: tuple(value) for name, value in fields["preprocess"].items() if isinstance(value, list)}
         module, name = fields["task"]
         task: Prepare = getattr(import_module(module), name)
-        return cls(
-            Preprocess(**fields["preprocess"] | lists), DecodeOptions(**fields["options"]), task, *fields["limits"]
-        )
+        slots = mapped(descriptor, tuple(fields["slots"]), writable=True)
+        os.close(descriptor)
+        preprocess, options = Preprocess(**fields["preprocess"] | lists), DecodeOptions(**fields["options"])
+        return cls(preprocess, options, task, *fields["limits"]), slots
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """Images of a parcel to decode, by offset and size in bytes, and the slot that their squares go to."""
+
+    places: list[tuple[int, int]]
+    slot: int
+
+    def send(self, channel: socket.socket, parcel: Parcel, *, waiting: Patience) -> None:
+        send(channel, [self.places, self.slot], parcel.descriptor, waiting=waiting)
+
+    @classmethod
+    def receive(cls, channel: socket.socket) -> tuple[DecodeRequest, int]:
+        """The request, and the descriptor of its parcel."""
+        (places, slot), descriptor = receive_with(channel)
+        return cls(places, slot), descriptor
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeReply:
-    """What became of a batch: `pixels` (k, size, size, 3) uint8 of those decoded, `outcomes` of all in order."""
+    """What became of a batch, in order; the squares of those decoded are in its slot, in order."""
 
-    pixels: Pixels
     outcomes: tuple[ImageFacts | DecodeFault, ...]
     cpu_seconds: float
 
     def send(self, channel: socket.socket) -> None:
+        good = [outcome for outcome in self.outcomes if isinstance(outcome, ImageFacts)]
+        kinds = [(facts.format, facts.mode, facts.animated, facts.remark) for facts in good]
+        distinct = list(dict.fromkeys(kinds))
         fields = {
-            "shape": self.pixels.shape,
-            "outcomes": [(isinstance(outcome, DecodeFault), asdict(outcome)) for outcome in self.outcomes],
+            "count": len(self.outcomes),
+            "width": [facts.width for facts in good],
+            "height": [facts.height for facts in good],
+            "kind": [distinct.index(kind) for kind in kinds],
+            "kinds": distinct,
+            "faults": [
+                (place, outcome.reason, outcome.detail)
+                for place, outcome in enumerate(self.outcomes)
+                if isinstance(outcome, DecodeFault)
+            ],
             "cpu_seconds": self.cpu_seconds,
         }
-        send(channel, fields, [self.pixels.data.cast("B")] if self.pixels.size else [])
+        send(channel, fields)
 
     @classmethod
-    def receive(cls, channel: socket.socket, *, count: int, size: int, waiting: Patience | None = None) -> DecodeReply:
-        """The reply to a batch of `count` images for squares of `size`. Raises BadReply for anything else, and
-        TaskBroken when the process sends a traceback instead."""
-        square = size * size * 3
-        most = [HEADER_BYTES + OUTCOME_BYTES * count, square * count]
-        fields, parts = receive(channel, most=most, waiting=waiting)
+    def receive(cls, channel: socket.socket, *, count: int, waiting: Patience | None = None) -> DecodeReply:
+        """The reply to a batch of `count` images. Raises BadReply for anything else, and TaskBroken when the process
+        sends a traceback instead."""
+        fields = receive(channel, most=HEADER_BYTES + OUTCOME_BYTES * count, waiting=waiting)
         try:
             if "trace" in fields:
                 raise TaskBroken(str(fields["trace"])[-TRACE_CHARACTERS:])
-            outcomes = tuple(_outcome(bad, what) for bad, what in fields["outcomes"])
-            decoded = sum(isinstance(outcome, ImageFacts) for outcome in outcomes)
+            if fields["count"] != count:
+                raise BadReply(f"not {count} outcomes")
+            outcomes = _outcomes(count, fields)
             seconds = fields["cpu_seconds"]
-            if len(outcomes) != count or sum(map(len, parts)) != square * decoded:
-                raise BadReply(f"{len(outcomes)} outcomes and {sum(map(len, parts))} bytes for {count} images")
-            if not isinstance(seconds, float) or not math.isfinite(seconds) or seconds < 0:
+            if type(seconds) is not float or not math.isfinite(seconds) or seconds < 0:
                 raise BadReply("no processor time")
         except (TypeError, ValueError, LookupError, AttributeError) as fault:
             raise BadReply("not a reply") from fault
-        pixels = np.frombuffer(parts[0] if parts else b"", np.uint8).reshape(decoded, size, size, 3)
-        return cls(pixels, outcomes, seconds)
+        return cls(outcomes, seconds)
 
 
 class TaskBroken(RuntimeError):
@@ -125,18 +155,31 @@ class BadReply(Exception):
     """A decode process sent something that is no reply to what it was asked."""
 
 
-def _outcome(bad: Any, what: Any) -> ImageFacts | DecodeFault:
-    outcome = DecodeFault(**what) if bad else ImageFacts(**what)
-    if isinstance(outcome, DecodeFault):
-        good = outcome.reason in REASONS and _is_line(outcome.detail, DETAIL_CHARACTERS)
-    else:
-        sides = (outcome.width, outcome.height)
-        good = all(type(side) is int and 0 < side < 1 << 31 for side in sides) and type(outcome.animated) is bool
-        good = good and _is_line(outcome.format, NAME_CHARACTERS) and _is_line(outcome.mode, NAME_CHARACTERS)
-        good = good and _is_line(outcome.remark, DETAIL_CHARACTERS)
-    if not good:
+def _outcomes(count: int, fields: Any) -> tuple[ImageFacts | DecodeFault, ...]:
+    """Facts and faults of `count` images, in order, of columns that are as they must be."""
+    faults = {place: DecodeFault(reason, detail) for place, reason, detail in fields["faults"]}
+    sides = zip(fields["width"], fields["height"], strict=True)
+    kinds = [(format_, mode, animated, remark) for format_, mode, animated, remark in fields["kinds"]]
+    facts = [
+        ImageFacts(width, height, *kinds[kind])
+        for (width, height), kind in zip(sides, fields["kind"], strict=True)
+        if type(width) is type(height) is type(kind) is int and 0 < width < 1 << 31 and 0 < height < 1 << 31
+    ]
+    if not (
+        all(_is_kind(*kind) for kind in kinds)
+        and all(fault.reason in REASONS and _is_line(fault.detail, DETAIL_CHARACTERS) for fault in faults.values())
+        and all(type(place) is int and 0 <= place < count for place in faults)
+        and len(faults) == len(fields["faults"]) == count - len(facts)
+        and len(facts) == len(fields["kind"])
+    ):
         raise BadReply("an outcome that cannot be")
-    return outcome
+    decoded = iter(facts)
+    return tuple(faults.get(place) or next(decoded) for place in range(count))
+
+
+def _is_kind(format_: Any, mode: Any, animated: Any, remark: Any) -> bool:
+    names = _is_line(format_, NAME_CHARACTERS) and _is_line(mode, NAME_CHARACTERS)
+    return names and type(animated) is bool and _is_line(remark, DETAIL_CHARACTERS)
 
 
 def _is_line(text: Any, limit: int) -> bool:
@@ -145,35 +188,48 @@ def _is_line(text: Any, limit: int) -> bool:
 
 
 def send(
-    channel: socket.socket, header: object, parts: Sequence[Buffer] = (), *, waiting: Patience | None = None
+    channel: socket.socket, content: object, descriptor: int | None = None, *, waiting: Patience | None = None
 ) -> None:
-    """Write one message: the number of its pieces, their sizes in bytes, the pieces."""
-    pieces = [json.dumps(header).encode(), *parts]
-    for piece in (struct.pack(f"<{len(pieces) + 1}Q", len(pieces), *map(len, pieces)), *pieces):
-        rest = memoryview(piece)
-        while rest:
-            if waiting is not None:
-                waiting.until(channel, select.POLLOUT)
-            rest = rest[channel.send(rest[:CHUNK_BYTES]) :]
+    """Write one message, and hand over a descriptor beside it: its length in bytes, then JSON."""
+    text = json.dumps(content).encode()
+    length = LENGTH.pack(len(text))
+    if waiting is not None:
+        waiting.until(channel, select.POLLOUT)
+    if descriptor is None:
+        channel.sendall(length)  # a few bytes into an empty buffer
+    else:
+        socket.send_fds(channel, [length], [descriptor])
+    rest = memoryview(text)
+    while rest:
+        if waiting is not None:
+            waiting.until(channel, select.POLLOUT)
+        rest = rest[channel.send(rest) :]
 
 
-def receive(
-    channel: socket.socket, *, most: Sequence[int] | None = None, waiting: Patience | None = None
-) -> tuple[Any, list[bytearray]]:
-    """Read one message: its header and its parts. Raises EOFError or ConnectionError when the other side is gone.
+def receive(channel: socket.socket, *, most: int | None = None, waiting: Patience | None = None) -> Any:
+    """Read one message. Raises EOFError or ConnectionError when the other side is gone.
 
-    most: how many bytes the header and the parts may have; BadReply, with nothing read of them, for more, and for a
-    header that is not JSON.
+    most: how many bytes it may have; BadReply, with nothing read of it, for more, and for what is not JSON. Descriptors
+    that come with it are dropped.
     """
-    (count,) = struct.unpack("<Q", _read(channel, 8, waiting))
-    if most is not None and not 1 <= count <= len(most):
-        raise BadReply(f"{count} pieces")
-    sizes = struct.unpack(f"<{count}Q", _read(channel, 8 * count, waiting))
-    if most is not None and any(size > limit for size, limit in zip(sizes, most, strict=False)):
-        raise BadReply(f"pieces of {sizes} bytes")
-    header, *parts = [_read(channel, size, waiting) for size in sizes]
+    return _content(channel, _read(channel, LENGTH.size, waiting), most, waiting)
+
+
+def receive_with(channel: socket.socket) -> tuple[Any, int]:
+    """Read one message of somebody who is trusted, and the descriptor beside it."""
+    length, descriptors, _, _ = socket.recv_fds(channel, LENGTH.size, 1)
+    if not length:
+        raise EOFError
+    length += _read(channel, LENGTH.size - len(length), None)
+    return _content(channel, length, None, None), descriptors[0]
+
+
+def _content(channel: socket.socket, length: bytes | bytearray, most: int | None, waiting: Patience | None) -> Any:
+    (size,) = LENGTH.unpack(length)
+    if most is not None and size > most:
+        raise BadReply(f"a message of {size} bytes")
     try:
-        return json.loads(header), parts
+        return json.loads(_read(channel, size, waiting))
     except (ValueError, RecursionError) as fault:
         raise BadReply("not JSON") from fault
 

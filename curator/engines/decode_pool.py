@@ -5,6 +5,10 @@ of memory. Each process has a thread here that hands it one batch at a time, so 
 batch it held: the others go on untouched, and the images of that batch are tried again one by one in a fresh process.
 Processes hold no state, so they are killed rather than asked when the pool closes.
 
+Bytes go to a process as a sealed parcel and squares come back in slots of memory that it shares with the pool (see
+`parcels`); a process whose slots are all taken waits. Batches must then be released in the order in which they were
+submitted, and the pool cannot get stuck: the first one that is not done always has a process and a slot, or will.
+
 The pool does not bound what is submitted: whoever submits decides how far to read ahead.
 """
 
@@ -17,9 +21,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -33,19 +38,21 @@ from curator.engines.decode_messages import (
     DecodeFault,
     DecodeJob,
     DecodeReply,
+    DecodeRequest,
     Prepare,
     TaskBroken,
     receive,
-    send,
 )
 from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
 from curator.engines.decode_worker import OUT_OF_MEMORY, decode_batch
+from curator.engines.parcels import Parcel, PixelSlots, read_place
 from curator.errors import CuratorError
 from curator.printable import one_line
 from curator.types import ImageFacts, Pixels, Preprocess
 
 __all__ = ["DecodeFault", "DecodePool", "Decoded", "DecodedBatch", "PendingBatch"]
 
+SLOT_IMAGES = 32  # of a batch
 CPU_SECONDS_PER_IMAGE = 60.0  # images of 88 megapixels, in nine formats and modes, took 0.1 to 3.4 s
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -58,12 +65,37 @@ class Decoded:
     facts: ImageFacts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DecodedBatch:
-    """What became of each item of a batch, in order, and the processor time that decoding took."""
+    """What became of each item of a batch, in order, and the processor time that decoding took.
 
-    items: list[Decoded | DecodeFault]
+    pixels: of those that were decoded, in order, (k, size, size, 3) uint8 RGB.
+    """
+
+    outcomes: tuple[ImageFacts | DecodeFault, ...]
+    pixels: Pixels
     cpu_seconds: float
+    _give_back: Callable[[], None] | None = None
+
+    @property
+    def items(self) -> list[Decoded | DecodeFault]:
+        """The outcomes with the pixels of each."""
+        pixels = iter(self.pixels)
+        return [item if isinstance(item, DecodeFault) else Decoded(next(pixels), item) for item in self.outcomes]
+
+    def release(self) -> None:
+        """Say that the pixels are not needed any more: others take their place. Does no harm when called twice."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+    def kept(self) -> DecodedBatch:
+        """The same with pixels of its own; this one is released."""
+        if self._give_back is None:
+            return self
+        kept = DecodedBatch(self.outcomes, self.pixels.copy(), self.cpu_seconds)
+        self.release()
+        return kept
 
 
 PendingBatch: TypeAlias = Future[DecodedBatch]
@@ -78,6 +110,7 @@ class DecodePool:
     None of these holds with `workers=0`.
     task: what decodes one image; must be importable by its name, and raise DecodeFailure only.
     yielding: see `DecodeJob`.
+    slots, slot_images: batches that a process may have decoded before they are released, and images of a batch.
     """
 
     def __init__(
@@ -91,9 +124,12 @@ class DecodePool:
         idle_looks: int = IDLE_LOOKS,
         task: Prepare = prepare,
         yielding: bool = True,
+        slots: int = 1,
+        slot_images: int = SLOT_IMAGES,
     ) -> None:
         self._job = DecodeJob(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image, yielding)
-        self._workers = [_Worker(self._job, idle_looks) for _ in range(workers)]
+        self._slots, self._slot_images = slots, slot_images
+        self._workers = [_Worker(self._job, idle_looks, slots, slot_images) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -106,18 +142,41 @@ class DecodePool:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def room(self) -> int:
+        """Batches that can be decoded, or wait to be released, at one time."""
+        return max(1, len(self._workers) * self._slots)
+
     def submit(self, batch: Sequence[bytes]) -> PendingBatch:
         """Begin to decode a batch. `.result()` waits for it; batches may be waited for in any order.
 
         Raises RuntimeError when the pool is closed. `.result()` raises CuratorError when processes cannot start, and
         CancelledError when the pool closes before the batch is done.
         """
+        parcel = Parcel.of(batch)
+        return self._begin(self._run_kept, parcel, parcel.places)
+
+    def submit_parcel(self, parcel: Parcel, places: Sequence[tuple[int, int]]) -> PendingBatch:
+        """The same for images of a parcel, at most `slot_images`. The pool closes the parcel; release the batch."""
+        return self._begin(self._run, parcel, places)
+
+    def _begin(
+        self,
+        run: Callable[[Parcel, Sequence[tuple[int, int]]], DecodedBatch],
+        parcel: Parcel,
+        places: Sequence[tuple[int, int]],
+    ) -> PendingBatch:
         if self._closed:
             raise RuntimeError("the decode pool is closed")
-        if self._threads is not None:
-            return self._threads.submit(self._run, batch)
+        if self._threads is not None and places:
+            return self._threads.submit(run, parcel, places)
         done: PendingBatch = Future()
-        done.set_result(_unpacked(decode_batch(batch, self._job, clock=time.thread_time)))
+        size = self._job.preprocess.size
+        pixels = np.empty((len(places), size, size, 3), np.uint8)
+        contents = (read_place(parcel.descriptor, *place) for place in places)
+        reply = decode_batch(contents, self._job, pixels, clock=time.thread_time)
+        parcel.close()
+        done.set_result(_batch(reply, pixels))
         return done
 
     def close(self) -> None:
@@ -132,46 +191,59 @@ class DecodePool:
         for worker in self._workers:
             worker.stop()
 
-    def _run(self, batch: Sequence[bytes]) -> DecodedBatch:
+    def _run(self, parcel: Parcel, places: Sequence[tuple[int, int]]) -> DecodedBatch:
         worker = self._idle.get()
         try:
-            return _unpacked(self._decode(worker, batch))
+            return self._decode(worker, parcel, places)
         finally:
+            parcel.close()
             self._idle.put(worker)
 
-    def _decode(self, worker: _Worker, batch: Sequence[bytes]) -> DecodeReply:
-        if not batch:
-            return decode_batch(batch, self._job)
+    def _run_kept(self, parcel: Parcel, places: Sequence[tuple[int, int]]) -> DecodedBatch:
+        """The batch with pixels of its own, decoded in parts that fit into a slot."""
+        worker = self._idle.get()
         try:
-            return worker.decode(batch)
-        except _WorkerFailed:
-            return _joined([self._decode_alone(worker, data) for data in batch])
+            starts = range(0, len(places), self._slot_images)
+            parts = [places[start : start + self._slot_images] for start in starts]
+            return _joined([self._decode(worker, parcel, part).kept() for part in parts])
+        finally:
+            parcel.close()
+            self._idle.put(worker)
 
-    def _decode_alone(self, worker: _Worker, data: bytes) -> DecodeReply:
+    def _decode(self, worker: _Worker, parcel: Parcel, places: Sequence[tuple[int, int]]) -> DecodedBatch:
+        try:
+            return worker.decode(parcel, places)
+        except _WorkerFailed:
+            return _joined([self._decode_alone(worker, parcel, place).kept() for place in places])
+
+    def _decode_alone(self, worker: _Worker, parcel: Parcel, place: tuple[int, int]) -> DecodedBatch:
         """Decode one image of a batch whose process died; if this one dies too, the image is guilty."""
         if self._closed:
             raise CancelledError
         try:
-            return worker.decode([data])
+            return worker.decode(parcel, [place])
         except _WorkerFailed as failure:
             if self._closed:
                 raise CancelledError from None
-            size = self._job.preprocess.size
-            return DecodeReply(np.zeros((0, size, size, 3), np.uint8), (failure.fault,), 0.0)
+            return self._nothing(failure.fault)
+
+    def _nothing(self, *faults: DecodeFault) -> DecodedBatch:
+        size = self._job.preprocess.size
+        return DecodedBatch(faults, np.zeros((0, size, size, 3), np.uint8), 0.0)
 
 
-def _joined(replies: Sequence[DecodeReply]) -> DecodeReply:
-    pixels = np.concatenate([reply.pixels for reply in replies])
-    outcomes = tuple(outcome for reply in replies for outcome in reply.outcomes)
-    return DecodeReply(pixels, outcomes, sum(reply.cpu_seconds for reply in replies))
+def _joined(batches: Sequence[DecodedBatch]) -> DecodedBatch:
+    if len(batches) == 1:
+        return batches[0]
+    outcomes = tuple(outcome for batch in batches for outcome in batch.outcomes)
+    pixels = np.concatenate([batch.pixels for batch in batches])
+    return DecodedBatch(outcomes, pixels, sum(batch.cpu_seconds for batch in batches))
 
 
-def _unpacked(reply: DecodeReply) -> DecodedBatch:
-    pixels: Iterator[Pixels] = iter(reply.pixels)
-    return DecodedBatch(
-        [outcome if isinstance(outcome, DecodeFault) else Decoded(next(pixels), outcome) for outcome in reply.outcomes],
-        reply.cpu_seconds,
-    )
+def _batch(reply: DecodeReply, pixels: Pixels, give_back: Callable[[], None] | None = None) -> DecodedBatch:
+    """pixels: of a slot, the decoded ones first."""
+    good = sum(isinstance(outcome, ImageFacts) for outcome in reply.outcomes)
+    return DecodedBatch(reply.outcomes, pixels[:good], reply.cpu_seconds, give_back)
 
 
 class _WorkerFailed(Exception):
@@ -194,24 +266,33 @@ def _death(status: int, job: DecodeJob) -> _WorkerFailed:
 
 
 class _Worker:
-    """One decode process and the socket to it; starts a fresh one after a death. Used by one thread at a time."""
+    """One decode process, the socket to it and the memory that it shares; starts a fresh one after a death.
 
-    def __init__(self, job: DecodeJob, idle_looks: int) -> None:
+    Used by one thread at a time.
+    """
+
+    def __init__(self, job: DecodeJob, idle_looks: int, slots: int, slot_images: int) -> None:
         self._job = job
         self._idle_looks = idle_looks
+        self._slots_wanted = slots, slot_images
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket
+        self._slots: PixelSlots | None = None
         self._ready = False
+        self._closed = False
         self._start()
 
-    def decode(self, batch: Sequence[bytes]) -> DecodeReply:
+    def decode(self, parcel: Parcel, places: Sequence[tuple[int, int]]) -> DecodedBatch:
         """Raises _WorkerFailed; the next call finds a process that is fit for work."""
         if self._process is None:
             self._start()
-        if not self._ready:
-            self._greet()
+        slots = self._slots if self._ready else self._greet()
+        assert slots is not None
+        slot = slots.free.get()
+        if slot is None or self._closed:
+            raise CancelledError
         try:
-            return self._ask(batch)
+            reply = self._ask(parcel, DecodeRequest(list(places), slot))
         except (EOFError, ConnectionError):
             raise _death(self.stop(), self._job) from None
         except Hanging as hang:
@@ -221,27 +302,33 @@ class _Worker:
             self._end()
             raise _WorkerFailed("decoder_crashed", f"its decode process sent nonsense: {fault}") from None
         except TaskBroken as fault:
+            slots.free.put(slot)
             raise _WorkerFailed(
                 "decoder_crashed", one_line(str(fault).strip().rpartition("\n")[2], longest=DETAIL_CHARACTERS)
             ) from fault
+        return _batch(reply, slots.squares(slot), partial(slots.free.put, slot))
 
-    def _ask(self, batch: Sequence[bytes]) -> DecodeReply:
+    def _ask(self, parcel: Parcel, request: DecodeRequest) -> DecodeReply:
         assert self._process is not None
-        seconds = self._job.cpu_seconds_per_image
-        limit = None if seconds is None else seconds * (len(batch) + 1)  # the process itself counts by image
+        seconds, count = self._job.cpu_seconds_per_image, len(request.places)
+        limit = None if seconds is None else seconds * (count + 1)  # the process itself counts by image
         patience = Patience(self._process.pid, cpu_seconds=limit, idle_looks=self._idle_looks)
-        send(self._channel, None, batch, waiting=patience)
-        return DecodeReply.receive(self._channel, count=len(batch), size=self._job.preprocess.size, waiting=patience)
+        request.send(self._channel, parcel, waiting=patience)
+        return DecodeReply.receive(self._channel, count=count, waiting=patience)
 
     def _end(self) -> None:
         """End a process that is not to be trusted any more."""
-        self.kill()
+        if self._process is not None:
+            self._process.kill()
         self.stop()
 
     def kill(self) -> None:
-        """End the process now. The one method that another thread may call."""
+        """End the process now, and whoever waits for a slot. The one method that another thread may call."""
+        self._closed = True
         if (process := self._process) is not None:
             process.kill()
+        if (slots := self._slots) is not None:
+            slots.free.put(None)
 
     def stop(self) -> int:
         """End the process and forget it; its exit status."""
@@ -262,16 +349,21 @@ class _Worker:
         with theirs:
             self._process = start_process(theirs)
 
-    def _greet(self) -> None:
+    def _greet(self) -> PixelSlots:
         """Tell a new process its job and wait until it has settled."""
+        slots, images = self._slots_wanted
+        self._slots = PixelSlots(slots=slots, images=images, size=self._job.preprocess.size)
         try:
-            self._job.send(self._channel)
+            self._job.send(self._channel, self._slots)
             receive(self._channel)
         except (EOFError, ConnectionError):
             raise CuratorError(
                 f"a decode process cannot start (exit status {self.stop()})", hint="its own message is above, on stderr"
             ) from None
+        finally:
+            self._slots.close()  # it is mapped, on both sides
         self._ready = True
+        return self._slots
 
 
 def start_process(channel: socket.socket) -> subprocess.Popen[bytes]:

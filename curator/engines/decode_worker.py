@@ -14,11 +14,10 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from PIL import AvifImagePlugin
 
 from curator.decode import DecodeFailure, DecodeOptions
@@ -28,31 +27,34 @@ from curator.engines.decode_messages import (
     DecodeFault,
     DecodeJob,
     DecodeReply,
+    DecodeRequest,
     Prepare,
-    receive,
     send,
 )
+from curator.engines.parcels import read_place
 from curator.types import ImageFacts, Pixels, Preprocess
 
 
 def decode_batch(
-    batch: Sequence[bytes], job: DecodeJob, *, clock: Callable[[], float] = time.process_time
+    batch: Iterable[bytes], job: DecodeJob, squares: Pixels, *, clock: Callable[[], float] = time.process_time
 ) -> DecodeReply:
-    """Decode each item. `clock` gives processor time in seconds."""
+    """Decode each item; the squares of those that are good go into `squares`, one after the other.
+
+    clock: gives processor time in seconds.
+    """
     started = clock()
-    pixels: list[Pixels] = []
     outcomes: list[ImageFacts | DecodeFault] = []
+    good = 0
     for data in batch:
         try:
             square, facts = job.task(data, job.preprocess, job.options)
         except DecodeFailure as failure:
             outcomes.append(DecodeFault(failure.reason, failure.detail))
         else:
-            pixels.append(square)
+            squares[good] = square
+            good += 1
             outcomes.append(facts)
-    size = job.preprocess.size
-    squares = np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.uint8)
-    return DecodeReply(squares, tuple(outcomes), clock() - started)
+    return DecodeReply(tuple(outcomes), clock() - started)
 
 
 # Decode processes yield to the encoder: its threads wait for the slowest of them, so it loses more by a core that comes
@@ -66,20 +68,24 @@ def serve(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     channel = socket.socket(fileno=descriptor)
     try:
-        job = _confined(DecodeJob.receive(channel))
+        job, slots = DecodeJob.receive(channel)
+        job = _confined(job)
         send(channel, "ready")
         while True:
-            _, parts = receive(channel)
-            _answer(channel, [bytes(part) for part in parts], job)
+            request, parcel = DecodeRequest.receive(channel)
+            try:
+                _answer(channel, request, parcel, job, slots[request.slot])
+            finally:
+                os.close(parcel)
     except MemoryError:  # bytes or pixels that there is no room for, outside of any one image
         os._exit(OUT_OF_MEMORY)
     except (EOFError, ConnectionError):
         return
 
 
-def _answer(channel: socket.socket, batch: Sequence[bytes], job: DecodeJob) -> None:
+def _answer(channel: socket.socket, request: DecodeRequest, parcel: int, job: DecodeJob, squares: Pixels) -> None:
     try:
-        reply = decode_batch(batch, job)
+        reply = decode_batch((read_place(parcel, *place) for place in request.places), job, squares)
     except MemoryError:  # the images together were too much: end here, and be asked again one by one
         raise
     except Exception:  # a bug that these images bring to light; carried to the parent

@@ -1,23 +1,28 @@
-"""The local engine: a reading thread, decode processes, and the encoder in the calling thread.
+"""The local engine: a reading thread, decode processes, the encoder's thread, and the calling thread that gathers.
 
-    reader thread ── chunks of bytes ──▶ decode pool ── pixels ──▶ encode ── vectors ──▶ ShardOutcome
+    reader thread ── parcels ──▶ decode pool ── squares ──▶ gathered ── batches ──▶ encoder ── vectors ──▶ ShardOutcome
 
-The queue between reader and encoder is bounded; memory does not grow with the lake.
+All of it goes on side by side, over the ends of shards: while a batch is encoded the next one is gathered, and what was
+encoded is settled and written. What is under way is bounded, in chunks; memory does not grow with the lake.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 
+from curator.engines.batches import Encoding
+from curator.engines.chunks import Chunk, shard_chunks
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import KnownContents
-from curator.engines.stages import Chunk, Fault, Progress, ShardBuilder, settle, shard_chunks
+from curator.engines.stages import Fault, Progress, ShardBuilder, settle
 from curator.lake import ReadOptions
 from curator.types import Encoder, Shard, ShardOutcome
 
-WINDOW_CHUNKS = 64  # decoded together, and as many read ahead
+READ_AHEAD = 4  # chunks that wait for a place in the pool
+CLOSED = 4  # shards that wait for their last batches
 
 
 class LocalEngine:
@@ -34,31 +39,41 @@ class LocalEngine:
         """Yield one outcome for each shard, in order.
 
         known: contents that have a vector of this encoder; they are not decoded again. The engine adds those it meets.
-        progress: called as data pass the encoder.
+        progress: called as data are on their way to the encoder.
         """
         failed: dict[str, Fault] = {}
         builder: ShardBuilder | None = None
-        windows = _windows(self._chunks(shards, known))
-        pending = self._submit(next(windows, None))
-        while pending:
-            decoded = _finished(pending)
-            pending = self._submit(next(windows, None))  # decoded while this window is encoded and written
-            for chunk, batch in decoded:
-                builder = builder or ShardBuilder(chunk.shard, self._encoder, failed)
+        closed: deque[ShardBuilder] = deque()
+        with Encoding(self._encoder) as encoding:
+            for chunk, batch in self._decoded(shards, known):
+                builder = builder or ShardBuilder(chunk.shard, encoding, failed)
                 builder.add(chunk.data, chunk.passed, batch)
+                batch.release()
                 if progress:
                     progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
                 if chunk.last:
-                    encoded, builder = builder.finish(), None
-                    failed |= encoded.faults
-                    yield settle(encoded, failed)
+                    failed |= builder.close()
+                    closed.append(builder)
+                    builder = None
+                while closed and (closed[0].is_done or len(closed) > CLOSED):
+                    yield _settled(closed.popleft(), failed)
+            while closed:
+                yield _settled(closed.popleft(), failed)
 
-    def _submit(self, window: list[Chunk] | None) -> list[tuple[Chunk, PendingBatch]]:
-        return [(chunk, self._pool.submit(chunk.fresh)) for chunk in window or []]
+    def _decoded(self, shards: Iterable[Shard], known: KnownContents) -> Iterator[tuple[Chunk, DecodedBatch]]:
+        """Chunks with what became of them, in order. No more are under way than the pool has room for."""
+        waiting: deque[tuple[Chunk, PendingBatch]] = deque()
+        for chunk in self._chunks(shards, known):
+            waiting.append((chunk, self._pool.submit_parcel(chunk.parcel, chunk.fresh)))
+            while len(waiting) > self._pool.room or (waiting and waiting[0][1].done()):
+                done, pending = waiting.popleft()
+                yield done, pending.result()
+        for chunk, pending in waiting:
+            yield chunk, pending.result()
 
     def _chunks(self, shards: Iterable[Shard], known: KnownContents) -> Iterator[Chunk]:
         """Chunks in order, read ahead by a thread. Closing the generator stops the thread."""
-        chunks: queue.Queue[Chunk | BaseException | None] = queue.Queue(WINDOW_CHUNKS)
+        chunks: queue.Queue[Chunk | BaseException | None] = queue.Queue(READ_AHEAD)
         stop = threading.Event()
         reader = threading.Thread(
             target=self._read_ahead, args=(shards, known, chunks, stop), name="curator-reader", daemon=True
@@ -95,19 +110,7 @@ class LocalEngine:
             chunks.put(fault)
 
 
-def _windows(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
-    """Runs of chunks that are decoded together; none spans two shards."""
-    window: list[Chunk] = []
-    for chunk in chunks:
-        window.append(chunk)
-        if chunk.last or len(window) == WINDOW_CHUNKS:
-            yield window
-            window = []
-
-
-def _finished(window: Sequence[tuple[Chunk, PendingBatch]]) -> list[tuple[Chunk, DecodedBatch]]:
-    """Wait for all chunks of a window. Their bytes are not needed any more."""
-    decoded = [(chunk, pending.result()) for chunk, pending in window]
-    for chunk, _ in decoded:
-        chunk.fresh.clear()
-    return decoded
+def _settled(builder: ShardBuilder, failed: dict[str, Fault]) -> ShardOutcome:
+    encoded = builder.result()
+    failed |= encoded.faults
+    return settle(encoded, failed)

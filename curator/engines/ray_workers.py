@@ -23,15 +23,18 @@ import pyarrow as pa
 
 from curator.decode import DecodeOptions
 from curator.encoders import EncoderOptions, load_encoder
+from curator.engines.batches import Encoding
+from curator.engines.chunks import Chunk, shard_chunks
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import IdTable, KnownContents
-from curator.engines.stages import Chunk, EncodedShard, ShardBuilder, shard_chunks
+from curator.engines.stages import EncodedShard, ShardBuilder
 from curator.errors import EngineError
 from curator.lake import PassedOver, ReadOptions
-from curator.types import Encoder, Pixels, Preprocess, Reject, Seen, Shard, Vectors
+from curator.types import Preprocess, Reject, Seen, Shard, Vectors
 from curator.vectors import at_rest
 from curator.version import VERSION
 
+SHARDS_AT_ONCE = 64  # that gather a batch at an encoder; others wait
 CHUNKS_AHEAD = 4  # decoded before the encoder asks for them; as many again wait in the stream
 
 ScoreRows: TypeAlias = Callable[[Sequence[str], Vectors], pa.Table]
@@ -79,16 +82,17 @@ class ShardDecoder:
         setup, known, pool = *_fetched(job), _started_pool(job)
         waiting: deque[tuple[Chunk, PendingBatch]] = deque()
         for chunk in shard_chunks(shard, KnownContents(known), setup.read):
-            waiting.append((chunk, pool.submit(chunk.fresh)))
+            waiting.append((chunk, pool.submit_parcel(chunk.parcel, chunk.fresh)))
             if len(waiting) > CHUNKS_AHEAD:
-                yield _finished(waiting.popleft())
+                yield from _finished(*waiting.popleft())
         while waiting:
-            yield _finished(waiting.popleft())
+            yield from _finished(*waiting.popleft())
 
 
-def _finished(entry: tuple[Chunk, PendingBatch]) -> DecodedChunk:
-    chunk, pending = entry
-    return chunk.data, chunk.passed, pending.result()
+def _finished(chunk: Chunk, pending: PendingBatch) -> Iterator[DecodedChunk]:
+    batch = pending.result()
+    yield chunk.data, chunk.passed, DecodedBatch(batch.outcomes, batch.pixels, batch.cpu_seconds)
+    batch.release()  # it was copied into the stream
 
 
 class ShardEncoder:
@@ -99,28 +103,27 @@ class ShardEncoder:
 
     def ready(self, job: RayJob) -> str:
         """Load the weights. The node it runs on."""
-        self._encoder(job)
+        self._encoding(job)
         return check_node()
 
     def encode(self, shard: Shard, decoder: Any, job: RayJob) -> EncodedShard:
         """Encode one shard, whose chunks the decoder sends, and score its vectors."""
         import ray
 
-        score = _fetched(job)[0].score
-        builder = ShardBuilder(shard, self._encoder(job), failed={})
+        score, encoding = _fetched(job)[0].score, self._encoding(job)
+        builder = ShardBuilder(shard, encoding, failed={})
         stream = decoder.decode.options(num_returns="streaming", _generator_backpressure_num_objects=CHUNKS_AHEAD)
         for chunk in stream.remote(shard, job):
             builder.add(*ray.get(chunk))
-        encoded = builder.finish()
+        builder.close()
+        encoded = builder.result()
         if score is not None and encoded.image_ids:
-            with self._turn:
-                encoded.scores = score(encoded.image_ids, at_rest(encoded.vectors))
+            encoded.scores = encoding.run(score, encoded.image_ids, at_rest(encoded.vectors)).result()
         return encoded
 
-    def _encoder(self, job: RayJob) -> _OneAtATime:
+    def _encoding(self, job: RayJob) -> Encoding:
         with self._turn:  # one thread loads the weights, the others wait for them
-            encoder = _loaded_encoder(job)
-            return _OneAtATime(encoder, self._turn, encoder.batch_size, encoder.dimension)
+            return _started_encoding(job)
 
 
 @lru_cache(maxsize=1)
@@ -134,11 +137,17 @@ def _fetched(job: RayJob) -> tuple[WorkerSetup, IdTable]:
 def _started_pool(job: RayJob) -> DecodePool:
     setup, _ = _fetched(job)
     limit = setup.memory_limit_bytes
-    return DecodePool(workers=1, preprocess=setup.preprocess, options=setup.decode, memory_limit_bytes=limit)
+    return DecodePool(
+        workers=1,
+        preprocess=setup.preprocess,
+        options=setup.decode,
+        memory_limit_bytes=limit,
+        slots=CHUNKS_AHEAD + 2,
+    )
 
 
 @lru_cache(maxsize=1)
-def _loaded_encoder(job: RayJob) -> Encoder:
+def _started_encoding(job: RayJob) -> Encoding:
     setup, _ = _fetched(job)
     encoder = load_encoder(setup.encoder)
     if encoder.encoder_id != setup.encoder_id:
@@ -146,21 +155,7 @@ def _loaded_encoder(job: RayJob) -> Encoder:
             f"a node of the cluster has other weights: {encoder.encoder_id}, not {setup.encoder_id}",
             hint="bring the same weights and the same versions of packages to every node",
         )
-    return encoder
-
-
-@dataclass(frozen=True, slots=True)
-class _OneAtATime:
-    """An encoder that several threads use in turn: two at once would only fight for the same cores."""
-
-    encoder: Encoder
-    turn: threading.Lock
-    batch_size: int
-    dimension: int
-
-    def encode_images(self, pixels: Pixels) -> Vectors:
-        with self.turn:
-            return self.encoder.encode_images(pixels)
+    return Encoding(encoder, buffers=SHARDS_AT_ONCE)
 
 
 def check_node() -> str:

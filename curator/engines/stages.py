@@ -1,6 +1,8 @@
 """What happens to a shard, in three stages that every engine runs: read and recognise, decode, encode; then settle.
 
     shard ── chunks ──▶ Chunk ── DecodePool ──▶ DecodedBatch ── ShardBuilder ──▶ EncodedShard ── settle ──▶ ShardOutcome
+                                                                    │ ▲
+                                                                 Encoding
 
 Order is kept from end to end, and each distinct content of a shard has its place in the shard's batches, also where
 it has a vector already: that place is then blank, and a batch of blanks is not encoded. So the shape of a batch and
@@ -12,20 +14,20 @@ Nothing here starts a thread or a process.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curator.engines.decode_pool import Decoded, DecodedBatch, DecodeFault
+from curator.engines.batches import Encoding
+from curator.engines.decode_pool import DecodedBatch, DecodeFault
 from curator.engines.known import KnownContents
-from curator.lake import PassedOver, ReadOptions, content_id, read_shard
+from curator.lake import PassedOver
 from curator.types import (
-    Datum,
     ImageFacts,
     NewImage,
     Pixels,
@@ -36,9 +38,6 @@ from curator.types import (
     ShardOutcome,
     Vectors,
 )
-
-CHUNK_IMAGES = 16  # data a decode task; large enough that hand-over costs little, small enough to spread over workers
-CHUNK_BYTES = 8 << 20
 
 Progress: TypeAlias = Callable[[int, int], None]  # data and bytes done since the last call
 
@@ -65,20 +64,6 @@ class Fault:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A run of data of one shard: what was seen, the bytes of the fresh ones, and whether it closes the shard.
-
-    passed: what was passed over in the shard; all of it comes with the last chunk.
-    """
-
-    shard: Shard
-    data: list[Seen | Reject]
-    fresh: list[bytes]
-    last: bool
-    passed: PassedOver = field(default_factory=PassedOver)
-
-
 @dataclass(slots=True)
 class EncodedShard:
     """A shard after its last stage: vectors (n, d) and facts of the contents that got one, faults of the others.
@@ -98,117 +83,82 @@ class EncodedShard:
     scores: pa.Table | None = None
 
 
-def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> Iterator[Chunk]:
-    """Read a shard and recognise its contents; the last chunk closes it and may be empty."""
-    data: list[Seen | Reject] = []
-    fresh: list[bytes] = []
-    size = 0
-    here = KnownContents()
-    passed = PassedOver()
-    for item in read_shard(shard, options=options, passed=passed):
-        if isinstance(item, Reject):
-            data.append(item)
-        else:
-            entry = _recognise(item, here, known)
-            data.append(entry)
-            if entry.fresh:
-                fresh.append(item.data)
-                size += len(item.data)
-        if len(data) >= CHUNK_IMAGES or size >= CHUNK_BYTES:
-            yield Chunk(shard, data, fresh, last=False)
-            data, fresh, size = [], [], 0
-    yield Chunk(shard, data, fresh, last=True, passed=passed)
-
-
-def _recognise(datum: Datum, here: KnownContents, known: KnownContents) -> Seen:
-    image_id = content_id(datum.data)
-    first = here.add(image_id)
-    return Seen(
-        datum.uri,
-        datum.object_uri,
-        datum.member,
-        datum.byte_offset,
-        len(datum.data),
-        datum.source_label,
-        image_id,
-        first,
-        first and known.add(image_id),
-    )
-
-
-class ImageEncoder(Protocol):
-    """The part of an encoder that shards need."""
-
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def dimension(self) -> int: ...
-
-    def encode_images(self, pixels: Pixels) -> Vectors: ...
-
-
 class ShardBuilder:
-    """Gathers the decoded chunks of one shard and encodes them in batches.
+    """Gathers the decoded chunks of one shard in batches and has them encoded.
 
     failed: of contents of earlier shards, by id, where this shard does not decode its copies of them again.
     """
 
-    def __init__(self, shard: Shard, encoder: ImageEncoder, failed: Mapping[str, Fault]) -> None:
-        self._encoded = EncodedShard(shard, np.zeros((0, encoder.dimension), np.float32))
-        self._encoder = encoder
+    def __init__(self, shard: Shard, encoding: Encoding, failed: Mapping[str, Fault]) -> None:
+        self._encoded = EncodedShard(shard, np.zeros((0, encoding.dimension), np.float32))
+        self._encoding = encoding
         self._failed = failed
-        self._places: list[tuple[str, Pixels] | None] = []
-        self._vectors: list[Vectors] = [self._encoded.vectors]
+        self._ids: list[str | None] = []  # by place in the batch that is gathered; None: its vector is known
+        self._buffer: Pixels | None = None
+        self._batches: list[tuple[list[str | None], Future[tuple[Vectors, float]]]] = []
 
     def add(self, data: Sequence[Seen | Reject], passed: PassedOver, batch: DecodedBatch) -> None:
-        """Take what was seen and passed over in a chunk and what decoding its fresh data gave; encode whole batches."""
+        """Take what was seen and passed over in a chunk and what decoding its fresh data gave, which is copied."""
         self._encoded.data += data
         self._encoded.passed += passed
         self._encoded.decode_seconds += batch.cpu_seconds
-        decoded = iter(batch.items)
+        outcomes, squares = iter(batch.outcomes), iter(batch.pixels)
         for item in data:
             if isinstance(item, Seen) and item.first:
-                self._place(item, next(decoded) if item.fresh else None)
-        while len(self._places) >= self._encoder.batch_size:
-            self._encode(self._encoder.batch_size)
+                self._place(item, next(outcomes) if item.fresh else None, squares)
 
-    def _place(self, item: Seen, result: Decoded | DecodeFault | None) -> None:
+    def _place(self, item: Seen, outcome: ImageFacts | DecodeFault | None, squares: Iterator[Pixels]) -> None:
         """Give a content its place in the batches; one that cannot be decoded has none, in whichever shard."""
-        if isinstance(result, DecodeFault):
-            self._encoded.faults[item.image_id] = Fault("decode", result.reason, result.detail)
-        elif result is not None:
-            self._encoded.facts[item.image_id] = result.facts
-            self._places.append((item.image_id, result.pixels))
+        if isinstance(outcome, DecodeFault):
+            self._encoded.faults[item.image_id] = Fault("decode", outcome.reason, outcome.detail)
+        elif outcome is not None:
+            self._encoded.facts[item.image_id] = outcome
+            if self._buffer is None:
+                self._buffer = self._encoding.buffer()
+            self._buffer[len(self._ids)] = next(squares)
+            self._gathered(item.image_id)
         elif (fault := self._failed.get(item.image_id)) is None or fault.stage != "decode":
-            self._places.append(None)
+            self._gathered(None)
 
-    def finish(self) -> EncodedShard:
-        """Encode the rest."""
-        if self._places:
-            self._encode(len(self._places))
-        self._encoded.vectors = np.concatenate(self._vectors)
+    def _gathered(self, image_id: str | None) -> None:
+        self._ids.append(image_id)
+        if len(self._ids) == self._encoding.batch_size:
+            self._send()
+
+    def _send(self) -> None:
+        ids, self._ids = self._ids, []
+        buffer, self._buffer = self._buffer, None
+        if buffer is not None:
+            buffer[[place for place, image_id in enumerate(ids) if image_id is None]] = 0
+            self._batches.append((ids, self._encoding.encode(buffer, len(ids))))
+
+    def close(self) -> dict[str, Fault]:
+        """There are no more chunks: have the rest encoded. The faults of contents that could not be decoded."""
+        if self._ids:
+            self._send()
+        return self._encoded.faults
+
+    @property
+    def is_done(self) -> bool:
+        return all(batch.done() for _, batch in self._batches)
+
+    def result(self) -> EncodedShard:
+        """Wait for all batches. Raises what the encoder raised."""
+        parts = [self._encoded.vectors]
+        for ids, batch in self._batches:
+            vectors, seconds = batch.result()
+            vectors = vectors[[place for place, image_id in enumerate(ids) if image_id is not None]]
+            self._encoded.encode_seconds += seconds
+            finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
+            for image_id, good in zip(filter(None, ids), finite.tolist(), strict=True):
+                if good:
+                    self._encoded.image_ids.append(image_id)
+                else:
+                    fault = Fault("encode", "not_finite", "the encoder gave no finite vector for it")
+                    self._encoded.faults[image_id] = fault
+            parts.append(vectors[finite])
+        self._encoded.vectors = np.concatenate(parts)
         return self._encoded
-
-    def _encode(self, count: int) -> None:
-        places, self._places = self._places[:count], self._places[count:]
-        rows = [row for row, place in enumerate(places) if place is not None]
-        if not rows:
-            return
-        images = [place for place in places if place is not None]
-        pixels = np.zeros((count, *images[0][1].shape), np.uint8)
-        pixels[rows] = [image for _, image in images]
-        started = time.perf_counter()
-        vectors = self._encoder.encode_images(pixels)[rows]
-        self._encoded.encode_seconds += time.perf_counter() - started
-        finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
-        for (image_id, _), good in zip(images, finite, strict=True):
-            if good:
-                self._encoded.image_ids.append(image_id)
-            else:
-                self._encoded.faults[image_id] = Fault(
-                    "encode", "not_finite", "the encoder gave no finite vector for it"
-                )
-        self._vectors.append(vectors[finite])
 
 
 class Settlement:

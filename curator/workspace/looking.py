@@ -61,6 +61,7 @@ class Looker:
                     cpu_seconds_per_image=self._cpu_seconds_per_image,
                     task=task,
                     yielding=False,
+                    slot_images=1,
                 )
             return self._pools[task, preprocess]
 

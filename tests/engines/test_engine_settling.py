@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.decode import DecodeFailure, DecodeOptions
-from curator.engines import stages
+from curator.engines import chunks
+from curator.engines.batches import Encoding
+from curator.engines.chunks import shard_chunks
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents, id_table
 from curator.engines.local import LocalEngine
-from curator.engines.stages import EncodedShard, Settlement, ShardBuilder, shard_chunks
+from curator.engines.stages import EncodedShard, Settlement, ShardBuilder
 from curator.lake import PassedOver, ReadOptions, content_id
 from curator.types import Datum, ImageFacts, Pixels, Preprocess, Reject, Shard, ShardOutcome, SourceObject, Vectors
 
@@ -29,6 +31,7 @@ class PickyEncoder:
 
     batch_size = 3
     dimension = 4
+    preprocess = PREPROCESS
 
     def encode_images(self, pixels: Pixels) -> Vectors:
         value = pixels[:, 0, 0, 0].astype(np.float32)
@@ -64,7 +67,7 @@ def reading(lake: list[list[int]]):  # type: ignore[no-untyped-def]
             uri = f"{name}#{place}"
             yield Reject(uri, name, "read", "read_failed", "no") if content == 9 else Datum(uri, name, bytes([content]))
 
-    return mock.patch.object(stages, "read_shard", read)
+    return mock.patch.object(chunks, "read_shard", read)
 
 
 def one_by_one(lake: list[list[int]], known: KnownContents, *, first: int = 0) -> list[ShardOutcome]:
@@ -82,10 +85,12 @@ def each_alone(lake: list[list[int]], known: KnownContents) -> list[ShardOutcome
 
 def encoded_alone(number: int, known: KnownContents) -> EncodedShard:
     shard = shard_of(number)
-    builder = ShardBuilder(shard, PickyEncoder(), failed={})
-    for chunk in shard_chunks(shard, KnownContents(known.before), OPTIONS):
-        builder.add(chunk.data, chunk.passed, pool().submit(chunk.fresh).result())
-    return builder.finish()
+    with Encoding(PickyEncoder()) as encoding:
+        builder = ShardBuilder(shard, encoding, failed={})
+        for chunk in shard_chunks(shard, KnownContents(known.before), OPTIONS):
+            builder.add(chunk.data, chunk.passed, pool().submit_parcel(chunk.parcel, chunk.fresh).result())
+        builder.close()
+        return builder.result()
 
 
 def plain(outcome: ShardOutcome) -> list[object]:
@@ -132,7 +137,7 @@ def test_known_contents_are_found_zeros_at_their_end_included(ids, others):
 
 
 def test_a_batch_of_contents_that_have_vectors_is_not_encoded():
-    encoder = mock.Mock(wraps=PickyEncoder(), batch_size=3, dimension=4)
+    encoder = mock.Mock(spec=PickyEncoder, wraps=PickyEncoder(), batch_size=3, dimension=4, preprocess=PREPROCESS)
     known = id_table(content_id(bytes([content])) for content in (0, 1, 2))
     with reading([[0, 1, 2, 3, 4]]):
         (outcome,) = LocalEngine(encoder, pool(), read=OPTIONS).run([shard_of(0)], known=KnownContents(known))

@@ -150,17 +150,17 @@ def test_retry_rejects_reads_rejects_again_and_only_them(scanned, own_lake):
 
 
 def test_object_that_could_not_be_read_is_tried_again_by_itself(workspace, lake, monkeypatch):
-    import curator.engines.stages as stages
+    from curator.engines import chunks
 
     def failing(shard, **wanted):
         for item in read_shard(shard, **wanted):
             unlucky = item.uri.endswith("red-00.png")
             yield Reject(item.uri, item.object_uri, "read", "read_failed", "503") if unlucky else item
 
-    read_shard = stages.read_shard
-    monkeypatch.setattr(stages, "read_shard", failing)
+    read_shard = chunks.read_shard
+    monkeypatch.setattr(chunks, "read_shard", failing)
     assert workspace.scan(lake).rejects == 4
-    monkeypatch.setattr(stages, "read_shard", read_shard)
+    monkeypatch.setattr(chunks, "read_shard", read_shard)
     summary = workspace.scan(lake)
     assert (summary.data_read, summary.rejects) == (1, 0)
     assert accounting(workspace)["rejects"] == 3

@@ -24,6 +24,8 @@ from curator.workspace.judge.scoring import Scorer
 if TYPE_CHECKING:
     from curator.engines.ray_engine import RayEngine
 
+SLOTS = 4  # runs of images that a decode process may have ready before their turn comes
+
 
 class Engine(Protocol):
     """Brings shards to their outcomes, in order."""
@@ -63,6 +65,7 @@ def open_pool(context: Context, preprocess: Preprocess, task: Prepare = prepare)
         options=context.decode_options,
         memory_limit_bytes=context.config.decode.memory_limit_bytes,
         task=task,
+        slots=SLOTS,
     )
 
 
