@@ -61,12 +61,13 @@ FLOORS: Mapping[str, Floors] = {
     "workspace": [
         {"judge", "layout", "logs", "looking", "mishaps", "names"},
         {"config_file", "context", "lock", "makefile", "outputs", "stored"},
-        {"create", "session"},
-        {"keep", "look", "reference_labels"},
+        {"create", "published", "session"},
+        {"keep", "look", "reference_labels", "results"},
         {"scan"},
         {"calibrate", "learn", "night"},
         {"evaluate"},
         {"reader", "review"},
+        {"facade"},
         {"__init__"},
     ],
 }
