@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from curator.errors import VectorFault
 from curator.types import Vectors
-from curator.vectors.shards import ShardInfo, id_bytes, id_texts, read_info, verify_shard
+from curator.vectors.shards import ID_BYTES, ShardInfo, id_bytes, id_texts, read_info, verify_shard
 
 Positions = NDArray[np.int64]
 BLOCK_ROWS = 8192
+_FEW_ROWS = 64  # of one file, which are read without mapping it
 _OPEN_FILES = 16  # mapped at a time: what was read of a mapped file counts as memory of the process
 
 
@@ -64,46 +65,81 @@ class VectorCollection(Protocol):
 class ImageCollection:
     """The images of one encoder: its vector files in a folder, named without `.safetensors`.
 
-    Keeps 16 bytes an image once ids are asked for, and otherwise only the heads of the files. Raises VectorFault for a
-    file that is missing or damaged, or whose dimension or encoder is not that of the others. verified: a file is read
-    whole for its checksum before the first of its vectors is given, as whoever keeps what comes of them must have it.
+    Keeps the heads of the files that were touched, and 16 bytes an image once places of ids are asked for. Raises
+    VectorFault for a file that is missing or damaged, or whose dimension or encoder is not that of the others. counts:
+    vectors of each file, as the ledger has them; without, they come from the heads of all files. verified: a file is
+    read whole for its checksum before the first of its vectors is given, as whoever keeps what comes of them must have
+    it.
     """
 
     def __init__(
-        self, folder: Path, files: Sequence[str], dimension: int, *, name: str = "images", verified: bool = False
+        self,
+        folder: Path,
+        files: Sequence[str],
+        dimension: int,
+        *,
+        counts: Sequence[int] | None = None,
+        name: str = "images",
+        verified: bool = False,
     ) -> None:
         self.folder = folder
         self.files = tuple(files)
         self.dimension = dimension
         self.name = name
+        self._infos: dict[int, ShardInfo] = {}
         self._unverified = set(range(len(self.files))) if verified else set[int]()
         self._vectors_of = lru_cache(maxsize=_OPEN_FILES)(self._map_vectors)
+        self._stated = None if counts is None else tuple(counts)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.files else 0
 
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Vectors of each file."""
+        return self._stated or tuple(self._info(member).count for member in range(len(self.files)))
+
     def members(self) -> tuple[CollectionPart, ...]:
-        pairs = zip(self.files, self._infos, strict=True)
-        return tuple(CollectionPart(name, info.count, f"{info.byte_size}-{info.crc32:08x}") for name, info in pairs)
+        return tuple(
+            CollectionPart(name, count, self._fingerprint(member))
+            for member, (name, count) in enumerate(zip(self.files, self.counts, strict=True))
+        )
+
+    def fingerprint(self, name: str) -> str:
+        """What tells a vector file from another one of its name."""
+        return self._fingerprint(self._members[name])
 
     def in_order(self, names: Sequence[str]) -> ImageCollection:
         if tuple(names) == self.files:
             return self
         first = set(names)
-        rest = [name for name in self.files if name not in first]
-        return ImageCollection(self.folder, (*names, *rest), self.dimension, name=self.name)
+        return self._with((*names, *(name for name in self.files if name not in first)))
+
+    def verified(self) -> ImageCollection:
+        """The same, each file of which is verified when it is touched."""
+        return self._with(self.files, verified=True)
+
+    def _with(self, files: Sequence[str], *, verified: bool = False) -> ImageCollection:
+        counts = [self.counts[self._members[name]] for name in files]
+        return ImageCollection(self.folder, files, self.dimension, counts=counts, name=self.name, verified=verified)
 
     def vectors_at(self, positions: Positions) -> Vectors:
         found = np.empty((len(positions), self.dimension), np.float32)
         for member, places, rows in self._by_member(positions):
-            found[places] = self._vectors_of(member)[rows]
+            few = len(rows) <= _FEW_ROWS and member not in self._unverified
+            found[places] = self._info(member).read_few(rows) if few else self._vectors_of(member)[rows]
         return found
 
     def ids_at(self, positions: Positions) -> list[str]:
-        return id_texts(self._ids[positions])
+        return id_texts(self._ids_at(positions))
 
     def keys_at(self, positions: Positions) -> NDArray[np.bytes_]:
-        return _sortable(self._ids[positions])
+        return _sortable(self._ids_at(positions))
+
+    def positions_in(self, files: Sequence[str], rows: Sequence[int]) -> Positions:
+        """Where these rows of these files are, in their order."""
+        members = np.array([self._members[name] for name in files], np.int64)
+        return self._starts[members] + np.asarray(rows, np.int64)
 
     def positions_of(self, ids: Collection[str]) -> Positions:
         found = self.places_of([image_id for image_id in ids if len(image_id) == 32])
@@ -125,38 +161,59 @@ class ImageCollection:
         for places in np.split(order, np.flatnonzero(np.diff(member[order])) + 1):
             if places.size:
                 index = int(member[places[0]])
-                yield index, places, positions[places] - (self._ends[index] - self._infos[index].count)
+                yield index, places, positions[places] - self._starts[index]
 
     def _map_vectors(self, member: int) -> NDArray[np.float16]:
+        info = self._info(member)
         if member in self._unverified:
-            verify_shard(self._infos[member].path)
+            verify_shard(info.path)
             self._unverified.discard(member)
-        return self._infos[member].map_vectors()
+        return info.map_vectors()
+
+    def _ids_at(self, positions: Positions) -> NDArray[np.uint8]:
+        found = np.empty((len(positions), ID_BYTES), np.uint8)
+        for member, places, rows in self._by_member(positions):
+            found[places] = self._info(member).map_ids()[rows]
+        return found
+
+    def _info(self, member: int) -> ShardInfo:
+        if member in self._infos:
+            return self._infos[member]
+        info = read_info(self.folder / f"{self.files[member]}.safetensors")
+        known = next(iter(self._infos.values()), info)
+        if info.dimension != self.dimension or info.encoder_id != known.encoder_id:
+            raise VectorFault(
+                f"vector file {info.path} has {info.dimension} dimensions of {info.encoder_id}, "
+                f"not {self.dimension} of {known.encoder_id}",
+                hint="vectors of two encoders cannot be compared; run `curator doctor`",
+            )
+        if self._stated is not None and info.count != self._stated[member]:
+            raise VectorFault(
+                f"vector file {info.path} has {info.count} vectors, and the ledger {self._stated[member]}",
+                hint="run `curator doctor --check`",
+            )
+        self._infos[member] = info
+        return info
+
+    def _fingerprint(self, member: int) -> str:
+        info = self._info(member)
+        return f"{info.byte_size}-{info.crc32:08x}"
 
     @cached_property
-    def _infos(self) -> list[ShardInfo]:
-        infos = [read_info(self.folder / f"{name}.safetensors") for name in self.files]
-        for info in infos:
-            if info.dimension != self.dimension or info.encoder_id != infos[0].encoder_id:
-                raise VectorFault(
-                    f"vector file {info.path} has {info.dimension} dimensions of {info.encoder_id}, "
-                    f"not {self.dimension} of {infos[0].encoder_id}",
-                    hint="vectors of two encoders cannot be compared; run `curator doctor`",
-                )
-        return infos
+    def _members(self) -> dict[str, int]:
+        return {name: member for member, name in enumerate(self.files)}
 
     @cached_property
     def _ends(self) -> Positions:
-        return np.cumsum([info.count for info in self._infos], dtype=np.int64)
+        return np.cumsum(self.counts, dtype=np.int64)
 
     @cached_property
-    def _ids(self) -> NDArray[np.uint8]:
-        parts = [np.asarray(info.map_ids()) for info in self._infos]
-        return np.concatenate(parts) if parts else np.zeros((0, 16), np.uint8)
+    def _starts(self) -> Positions:
+        return self._ends - np.array(self.counts, np.int64)
 
     @cached_property
     def _sorted_ids(self) -> tuple[NDArray[np.bytes_], Positions]:
-        keys = _sortable(self._ids)
+        keys = self.keys_at(np.arange(len(self)))
         order = np.argsort(keys, kind="stable").astype(np.int64)
         return keys[order], order
 

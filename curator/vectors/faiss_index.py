@@ -170,13 +170,27 @@ def _reason(fault: BaseException) -> str:
     return one_line(str(fault) or type(fault).__name__).rpartition(": ")[2][:200]
 
 
-def spherical_means(vectors: Vectors, count: int, *, seed: int) -> Vectors:
-    """Centres (count, d) of k-means on unit vectors (n, d), of unit norm. The same seed gives the same centres."""
+def spherical_means(vectors: Vectors, count: int, *, seed: int, rounds: int = 25, gpu: bool = False) -> Vectors:
+    """Centres (count, d) of k-means on unit vectors (n, d), of unit norm. The same seed gives the same centres on the
+    same device. gpu: on GPUs where there are some."""
     trained = faiss.Kmeans(
-        vectors.shape[1], count, niter=25, seed=seed, spherical=True, verbose=False, min_points_per_centroid=1
+        vectors.shape[1],
+        count,
+        niter=rounds,
+        seed=seed,
+        spherical=True,
+        verbose=False,
+        min_points_per_centroid=1,
+        gpu=gpu and faiss.get_num_gpus() > 0,
     )
     trained.train(np.ascontiguousarray(vectors, np.float32))
     return unit(np.asarray(trained.centroids, np.float32).reshape(count, -1))
+
+
+def nearest_rows(queries: Vectors, vectors: Vectors) -> tuple[NDArray[np.float32], Positions]:
+    """Of each query (n, d) the largest inner product with vectors (m, d), and with which: both (n,)."""
+    products, rows = faiss.knn(queries, vectors, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    return products[:, 0], rows[:, 0]
 
 
 def largest_products(queries: Vectors, vectors: Vectors, k: int) -> Vectors:

@@ -1,18 +1,22 @@
-"""Exact search for vectors near a query: the nearest of at least a cosine, without an index and in bounded memory.
+"""Exact search for vectors near a query: the nearest of at least a cosine, in bounded memory.
 
 A high least cosine makes this much cheaper than a search for the nearest alone. By Cauchy and Schwarz the cosine of x
 and y is at most p(x)·p(y) + r(x) r(y), where p is the part in a few principal directions and r the length of what is
-left; so one product of 33 columns, r being the last, shows which pairs may be near at all, and only these are compared
-in full. Of 20,000 random images and of 2,000 photographs it passes 1.0 and 1.2 times the pairs at 0.98. Where much
-passes (all images look alike), it comes to comparing everything, as an index does that is exact.
+left; so one product of 33 to 97 columns, r being the last, shows which pairs may be near at all, and only these are
+compared in full. With 32 directions it passes of 20,000 random images and of 2,000 photographs 1.0 and 1.2 times the
+pairs at 0.98; more of them tell images apart that lie in dense clusters. Where much passes (all images look alike), it
+comes to comparing everything, as an index does that is exact.
 
-Nothing is held but a block of queries, a block of the vectors they are compared with, and what was found.
+What is searched is a `Source`: all vectors at some positions, or a partition of them (partition.py), which looks only
+where near vectors may be. Nothing is held but a block of queries, a block of what they are compared with, and what was
+found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +26,57 @@ from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection,
 from curator.vectors.exact import MOST_TIES, TIE, Found, rank
 
 QUERIES = 1 << 14  # compared with all vectors before the next ones are: each such block reads the vectors once
-DIRECTIONS = 32
+DIRECTIONS = (32, 96)  # at least and at most, a quarter of the dimensions between
+SLACK = 1e-5  # of a bound summed in float32
 _FEW = 1024
 _SAMPLE = 4096  # vectors that the principal directions are taken from
-_TILE = 256  # queries whose bounds are held at a time: 8 MiB
+_TILE = 1 << 21  # bounds held at a time: 8 MiB
 _SCATTERED = 64  # one pair alone costs as much as so many in a matrix product
 _PAIRS = 1 << 12  # compared alone at a time
-_SLACK = 1e-5  # of a bound summed in float32
+_WAITING = 1 << 14  # pairs that wait to be compared alone: their vectors are read together
+_HELD = 1 << 18  # pairs found, beyond which only the best of each query are kept
 
 
-@dataclass(slots=True)
-class _Hits:
+class Candidates(NamedTuple):
+    """Some queries, by ascending row, and the vectors that may be near them: positions (n,) and bounds (n, m)."""
+
+    rows: NDArray[np.intp]
+    positions: Positions
+    bounds: Vectors
+
+
+class Source(Protocol):
+    """What is searched. slack: how much a product of its bounds may fall short of a cosine."""
+
+    @property
+    def collection(self) -> VectorCollection: ...
+    @property
+    def directions(self) -> Vectors: ...
+    @property
+    def slack(self) -> float: ...
+
+    def candidates(self, bounds: Vectors, min_cosine: float) -> Iterator[Candidates]:
+        """Where vectors of at least the cosine may be, for queries of these bounds (n, m); each pair once."""
+
+
+class Everything:
+    """All vectors at some positions of a collection."""
+
+    slack = SLACK
+
+    def __init__(self, collection: VectorCollection, positions: Positions) -> None:
+        self.collection = collection
+        self.positions = positions
+        self.directions = principal_directions(collection, positions)
+
+    def candidates(self, bounds: Vectors, min_cosine: float) -> Iterator[Candidates]:
+        rows = np.arange(len(bounds))
+        for start in range(0, len(self.positions), BLOCK_ROWS):
+            block = self.positions[start : start + BLOCK_ROWS]
+            yield Candidates(rows, block, bounds_of(unit(self.collection.vectors_at(block)), self.directions))
+
+
+class _Hits(NamedTuple):
     """Pairs near enough: which query, which position, and their product in float32."""
 
     rows: NDArray[np.intp]
@@ -43,11 +87,7 @@ class _Hits:
     def joined(cls, parts: list[_Hits]) -> _Hits:
         if not parts:
             return cls(np.zeros(0, np.intp), np.zeros(0, np.int64), np.zeros(0, np.float32))
-        return cls(
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate([part.positions for part in parts]),
-            np.concatenate([part.products for part in parts]),
-        )
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def best(self, k: int) -> _Hits:
         """The k best of each query and what may tie with the k-th, by query and then the best first."""
@@ -68,21 +108,75 @@ class _Hits:
         return found
 
 
-def nearest_within(
-    collection: VectorCollection, queries: Vectors, positions: Positions, k: int, *, min_cosine: float
-) -> Found:
-    """The k nearest among the vectors at `positions` whose cosine is at least `min_cosine`, by cosine and then by id.
+@dataclass(slots=True)
+class _Comparison:
+    """Pairs that may be near, compared in full: many of the same vectors at once, scattered ones each alone."""
+
+    collection: VectorCollection
+    queries: Vectors
+    k: int
+    least: float
+    _waiting: list[tuple[NDArray[np.intp], Positions]] = field(default_factory=list)
+    _count: int = 0
+    _hits: list[_Hits] = field(default_factory=list)
+
+    def add(self, rows: NDArray[np.intp], positions: Positions, may: NDArray[np.bool_]) -> None:
+        """may: (rows, positions)."""
+        some, columns = np.divmod(np.flatnonzero(may), len(positions))  # twenty times as fast as of two dimensions
+        if not some.size:
+            return
+        some_rows, some_columns = np.unique(some), np.unique(columns)
+        if some.size < _SCATTERED or some.size * _SCATTERED < some_rows.size * some_columns.size:
+            self._waiting.append((rows[some], positions[columns]))
+            self._count += len(some)
+            if self._count >= _WAITING:
+                self._compare_waiting()
+        else:
+            self._compare(rows[some_rows], positions[some_columns])
+
+    def best(self) -> _Hits:
+        """The k best of each query, with ties."""
+        self._compare_waiting()
+        return _Hits.joined(self._hits).best(self.k)
+
+    def _compare(self, rows: NDArray[np.intp], positions: Positions) -> None:
+        products = self.queries[rows] @ unit(self.collection.vectors_at(positions)).T
+        near_rows, near_columns = np.nonzero(products >= self.least)
+        self._keep(_Hits(rows[near_rows], positions[near_columns], products[near_rows, near_columns]))
+
+    def _compare_waiting(self) -> None:
+        if not self._waiting:
+            return
+        rows, positions = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        self._count = 0
+        known, places = np.unique(positions, return_inverse=True)
+        vectors = unit(self.collection.vectors_at(known))
+        products = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            products[part] = np.einsum("ij,ij->i", self.queries[rows[part]], vectors[places[part]])
+        near = products >= self.least
+        self._keep(_Hits(rows[near], positions[near], products[near]))
+
+    def _keep(self, hits: _Hits) -> None:
+        self._hits.append(hits)
+        if sum(len(held.rows) for held in self._hits) >= _HELD + len(self.queries) * self.k:
+            self._hits[:] = [_Hits.joined(self._hits).best(self.k)]
+
+
+def nearest_within(source: Source, queries: Vectors, k: int, *, min_cosine: float) -> Found:
+    """The k nearest in a source whose cosine is at least `min_cosine`, by cosine and then by id.
 
     queries: (n, d) unit norm. Returns positions and cosines, both (n, k); where there are fewer, -1 and minus infinity.
     Cosines are those of `exact.rank`. Of more than 2,048 equal ones at the cut, any may be taken.
     """
     found = np.full((len(queries), k), -1, np.int64)
     cosines = np.full(found.shape, -np.inf, np.float32)
-    directions = _directions(collection, positions)
-    for start in range(0, len(queries) if len(positions) else 0, QUERIES):
+    for start in range(0, len(queries), QUERIES):
         block = queries[start : start + QUERIES]
-        hits = _near(collection, block, positions, k, min_cosine, directions)
-        ranked, exact = rank(collection, block, hits.candidates(len(block)), k)
+        hits = _near(source, block, k, min_cosine)
+        ranked, exact = rank(source.collection, block, hits.candidates(len(block)), k)
         near = exact >= min_cosine
         width = ranked.shape[1]
         found[start : start + QUERIES, :width] = np.where(near, ranked, -1)
@@ -90,70 +184,56 @@ def nearest_within(
     return found, cosines
 
 
-def _near(
-    collection: VectorCollection, queries: Vectors, positions: Positions, k: int, min_cosine: float, directions: Vectors
-) -> _Hits:
-    """Near pairs of a block of queries and all positions, the k best of each query."""
-    bounds = _bounds(queries, directions)
-    hits = _Hits.joined([])
-    for start in range(0, len(positions), BLOCK_ROWS):
-        block = positions[start : start + BLOCK_ROWS]
-        vectors = unit(collection.vectors_at(block))
-        fresh = list(_near_in_block(queries, bounds, vectors, _bounds(vectors, directions), min_cosine))
-        if fresh:
-            new = _Hits.joined(fresh)
-            hits = _Hits.joined([hits, _Hits(new.rows, block[new.positions], new.products).best(k)]).best(k)
-    return hits
+def near_duplicates(
+    source: Source, ids: Sequence[str], vectors: Vectors, *, min_cosine: float, k: int
+) -> list[tuple[str, str, float]]:
+    """Pairs (id, neighbour, cosine) of at least `min_cosine`, each once, smaller id first, in order of the ids.
+
+    ids, vectors: the images asked about, (n, d); they may be in the source themselves. At most k pairs for each.
+    """
+    pairs: dict[tuple[str, str], float] = {}
+    if not len(ids):
+        return []
+    positions, cosines = nearest_within(source, unit(vectors), k + 1, min_cosine=min_cosine)  # one may be the image
+    rows, columns = np.nonzero(positions >= 0)
+    found = source.collection.ids_at(positions[rows, columns])
+    taken = dict.fromkeys(range(len(ids)), 0)
+    for row, other, cosine in zip(rows.tolist(), found, cosines[rows, columns].tolist(), strict=True):
+        if other != ids[row] and taken[row] < k:
+            taken[row] += 1
+            pairs[min(ids[row], other), max(ids[row], other)] = cosine
+    return [(first, second, cosine) for (first, second), cosine in sorted(pairs.items())]
 
 
-def _near_in_block(
-    queries: Vectors, query_bounds: Vectors, vectors: Vectors, vector_bounds: Vectors, min_cosine: float
-) -> Iterator[_Hits]:
-    """Near pairs of some queries and some vectors; positions are rows of `vectors`."""
-    least = min_cosine - TIE
-    for start in range(0, len(queries), _TILE):
-        may = query_bounds[start : start + _TILE] @ vector_bounds.T >= min_cosine - _SLACK
-        rows, columns = np.divmod(np.flatnonzero(may), len(vectors))  # twenty times as fast as of two dimensions
-        if not rows.size:
-            continue
-        some_rows, some_columns = np.unique(rows), np.unique(columns)
-        if rows.size * _SCATTERED < some_rows.size * some_columns.size:
-            products = _products(queries[start:], vectors, rows, columns)
-            near = products >= least
-            yield _Hits(start + rows[near], columns[near], products[near])
-        else:
-            dense = queries[start + some_rows] @ vectors[some_columns].T
-            near_rows, near_columns = np.nonzero(dense >= least)
-            found = dense[near_rows, near_columns]
-            yield _Hits(start + some_rows[near_rows], some_columns[near_columns], found)
+def _near(source: Source, queries: Vectors, k: int, min_cosine: float) -> _Hits:
+    """Near pairs of a block of queries and all of a source, the k best of each query."""
+    bounds = bounds_of(queries, source.directions)
+    compared = _Comparison(source.collection, queries, k, min_cosine - TIE)
+    for part in source.candidates(bounds, min_cosine):
+        step = max(1, _TILE // len(part.positions))
+        for start in range(0, len(part.rows), step):
+            rows = part.rows[start : start + step]
+            compared.add(rows, part.positions, bounds[rows] @ part.bounds.T >= min_cosine - source.slack)
+    return compared.best()
 
 
-def _products(
-    queries: Vectors, vectors: Vectors, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Of each pair alone, (pairs,)."""
-    products = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        products[part] = np.einsum("ij,ij->i", queries[rows[part]], vectors[columns[part]])
-    return products
-
-
-def _directions(collection: VectorCollection, positions: Positions) -> Vectors:
+def principal_directions(collection: VectorCollection, positions: Positions) -> Vectors:
     """The principal directions (d, m) of a sample that is spread evenly: always the same for the same vectors.
 
     None for a few vectors, where finding them would cost more than comparing all.
     """
     if len(positions) < _FEW:
         return np.zeros((collection.dimension, 0), np.float32)
+    least, most = DIRECTIONS
+    count = min(most, max(least, collection.dimension // 4))
     step = -(-len(positions) // _SAMPLE) or 1
     sample = collection.vectors_at(positions[::step]).astype(np.float64)
     _, directions = np.linalg.eigh(sample.T @ sample)  # not centred: products are to be bounded, not distances
-    return np.ascontiguousarray(directions[:, ::-1][:, :DIRECTIONS], np.float32)
+    return np.ascontiguousarray(directions[:, ::-1][:, :count], np.float32)
 
 
-def _bounds(vectors: Vectors, directions: Vectors) -> Vectors:
-    """Columns (n, m + 1) whose products are never less than those of the vectors, but for rounding."""
+def bounds_of(vectors: Vectors, directions: Vectors) -> Vectors:
+    """Columns (n, m + 1), of length 1, whose products are never less than those of the vectors, but for rounding."""
     parts = vectors @ directions
     left = 1.0 - np.square(parts).sum(axis=1, keepdims=True)
     return np.concatenate([parts, np.sqrt(np.maximum(left, 0.0) + 1e-6)], axis=1)  # 1e-6: of rounding, above its root

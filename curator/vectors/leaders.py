@@ -15,24 +15,23 @@ from numpy.typing import NDArray
 
 from curator.vectors.collections import Positions, VectorCollection, unit
 from curator.vectors.exact import Found
-from curator.vectors.joining import QUERIES, nearest_within
+from curator.vectors.joining import QUERIES, Everything, Source, nearest_within
 
 BATCH = 1024  # vectors compared with leaders at a time
 
 
-def assign_leaders(
-    collection: VectorCollection, newcomers: Positions, leaders: Positions, *, min_cosine: float
-) -> Found:
+def assign_leaders(leaders: Source, newcomers: Positions, *, min_cosine: float) -> Found:
     """The leader of each newcomer (n,): its position, the newcomer's own where it leads, and the cosine to it.
 
-    newcomers, leaders: positions, without a common one. A newcomer joins the nearest leader there is, if that is near
-    enough. Of the others each leads, in their order, unless one before it does that is near enough; the rest join the
-    nearest of these. Equal cosines go by id.
+    newcomers: positions in the collection of the leaders, none of which is one. A newcomer joins the nearest leader
+    there is, if that is near enough. Of the others each leads, in their order, unless one before it does that is near
+    enough; the rest join the nearest of these. Equal cosines go by id.
     """
-    chosen, cosines = _join(collection, newcomers, leaders, min_cosine)
+    collection = leaders.collection
+    chosen, cosines = _join(leaders, newcomers, min_cosine)
     rest = np.flatnonzero(cosines < min_cosine)
     fresh = _lead(collection, newcomers[rest], min_cosine)
-    chosen[rest], cosines[rest] = _join(collection, newcomers[rest], fresh, min_cosine)
+    chosen[rest], cosines[rest] = _join(Everything(collection, fresh), newcomers[rest], min_cosine)
     leads = np.isin(newcomers, fresh)
     chosen[leads], cosines[leads] = newcomers[leads], 1.0
     return chosen, cosines
@@ -43,7 +42,7 @@ def _lead(collection: VectorCollection, candidates: Positions, min_cosine: float
     fresh = np.zeros(0, np.int64)
     for start in range(0, len(candidates), BATCH):
         block = candidates[start : start + BATCH]
-        block = block[_join(collection, block, fresh, min_cosine)[1] < min_cosine]
+        block = block[_join(Everything(collection, fresh), block, min_cosine)[1] < min_cosine]
         fresh = np.concatenate([fresh, block[_lead_within(collection, block, min_cosine)]])
     return fresh
 
@@ -58,13 +57,13 @@ def _lead_within(collection: VectorCollection, block: Positions, min_cosine: flo
     return leading
 
 
-def _join(collection: VectorCollection, asked: Positions, leaders: Positions, min_cosine: float) -> Found:
+def _join(leaders: Source, asked: Positions, min_cosine: float) -> Found:
     """For each position asked about the nearest leader and its cosine; -1 and minus infinity where none is near."""
     chosen = np.full(len(asked), -1, np.int64)
     cosines: NDArray[np.float32] = np.full(len(asked), -np.inf, np.float32)
     for start in range(0, len(asked), QUERIES):
         batch = slice(start, start + QUERIES)
-        queries = unit(collection.vectors_at(asked[batch]))
-        positions, found = nearest_within(collection, queries, leaders, 1, min_cosine=min_cosine)
+        queries = unit(leaders.collection.vectors_at(asked[batch]))
+        positions, found = nearest_within(leaders, queries, 1, min_cosine=min_cosine)
         chosen[batch], cosines[batch] = positions[:, 0], found[:, 0]
     return chosen, cosines

@@ -1,5 +1,5 @@
-"""The one door for nearest-neighbour queries: search, explanation, near-duplicates, mining of negative images, and the
-look-up of ID labels near an image all go through `Neighbours`.
+"""The one door for nearest-neighbour queries: search, explanation, mining of negative images, and the look-up of ID
+labels near an image all go through `Neighbours`. What is nearly the same is found by joining.py.
 
 An index proposes candidates, `exact.rank` gives their cosines and order, and where the proposals do not suffice (few
 vectors are admitted, lists ran empty, k is large) the vectors are compared one by one. So a query always gets the
@@ -10,7 +10,7 @@ depend on the index.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -23,7 +23,6 @@ from curator.types import Vectors
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
 from curator.vectors.exact import TIE, Found, rank, scan
 from curator.vectors.index_cache import open_index
-from curator.vectors.joining import nearest_within
 from curator.vectors.recipes import Recipe
 
 MAX_FETCH = 2048  # candidates a query, the limit of FAISS on GPUs; beyond, an exact scan is no slower
@@ -138,19 +137,6 @@ class Neighbours:
         filled = int((positions[:1] >= 0).sum()) if len(queries) else 0
         return positions[:, :filled], cosines[:, :filled]
 
-    def within(self, queries: Vectors, k: int, *, min_cosine: float) -> Found:
-        """Of the k nearest those whose cosine is at least `min_cosine`: positions and cosines (n, k), -1 for none.
-
-        Without an index by comparing with every vector that may be so near, in memory that does not grow with the
-        collection.
-        """
-        if self._index is None:
-            queries, everything = self._checked(queries, k), np.arange(self.count)
-            return nearest_within(self.collection, queries, everything, k, min_cosine=min_cosine)
-        positions, cosines = self.nearest(queries, k)
-        near = cosines >= min_cosine
-        return np.where(near, positions, -1), np.where(near, cosines, np.float32(-np.inf))
-
     def _checked(self, queries: Vectors, k: int) -> Vectors:
         if k < 1:
             raise UsageError(f"k = {k}: at least one neighbour must be asked for")
@@ -213,24 +199,3 @@ class Neighbours:
         lacking = np.logical_not(kept.all(axis=1))
         tied = ~lacking & (cosines[:, -1] <= last + TIE)
         return positions, cosines, lacking, tied
-
-
-def near_duplicates(
-    neighbours: Neighbours, ids: Sequence[str], vectors: Vectors, *, min_cosine: float, k: int
-) -> list[tuple[str, str, float]]:
-    """Pairs (id, neighbour, cosine) of at least `min_cosine`, each once, smaller id first, in order of the ids.
-
-    ids, vectors: the images asked about, (n, d); they may be in the collection themselves. At most k pairs for each.
-    """
-    pairs: dict[tuple[str, str], float] = {}
-    if not len(ids):
-        return []
-    positions, cosines = neighbours.within(vectors, k + 1, min_cosine=min_cosine)  # one may be the image itself
-    rows, columns = np.nonzero(positions >= 0)
-    found = neighbours.collection.ids_at(positions[rows, columns])
-    taken = dict.fromkeys(range(len(ids)), 0)
-    for row, other, cosine in zip(rows.tolist(), found, cosines[rows, columns].tolist(), strict=True):
-        if other != ids[row] and taken[row] < k:
-            taken[row] += 1
-            pairs[min(ids[row], other), max(ids[row], other)] = cosine
-    return [(first, second, cosine) for (first, second), cosine in sorted(pairs.items())]

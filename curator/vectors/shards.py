@@ -15,6 +15,7 @@ This module does not know which files are in use; the ledger does.
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -73,6 +74,13 @@ class ShardInfo:
     def map_vectors(self) -> NDArray[np.float16]:
         """The vectors as (n, d) float16, read from disk as they are touched."""
         return _map(self.path, np.dtype("<f2"), self.vector_offset, (self.count, self.dimension))
+
+    def read_few(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Chosen rows, (len(rows), d), each by a read of its own: to map a file takes as long as a hundred of them."""
+        width = 2 * self.dimension
+        with self.path.open("rb", buffering=0) as file:
+            parts = [os.pread(file.fileno(), width, self.vector_offset + row * width) for row in rows.tolist()]
+        return np.frombuffer(b"".join(parts), np.dtype("<f2")).reshape(len(rows), self.dimension)
 
 
 def at_rest(vectors: Vectors) -> Vectors:

@@ -116,6 +116,10 @@ class Layout:
     def index(self, encoder_id: str, collection: str, recipe: str) -> Path:
         return self.root / "index" / slug(encoder_id) / f"{slug(collection)}-{slug(recipe)}"
 
+    def partition(self, encoder_id: str) -> Path:
+        """Where the images of an encoder lie by nearness, for the search for near-duplicates."""
+        return self.root / "index" / slug(encoder_id) / "images.near"
+
 
 def _bank_name(name: str) -> str:
     if NAME.complaint(name):

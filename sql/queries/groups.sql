@@ -1,6 +1,6 @@
 -- name: list_ungrouped
--- Images of the lake that have near-duplicates and no group yet: those whose pairs are recorded first, then by id;
--- `alone`: compared before, without a near-duplicate then.
+-- Where the vectors are of images of the lake that have near-duplicates and no group yet: those whose pairs are recorded
+-- first, then by id; `alone`: compared before, without a near-duplicate then.
 with recorded as (
     select image_id from near_duplicate where encoder_id = $encoder_id
     union
@@ -16,7 +16,8 @@ paired as (
 )
 
 select
-    paired.image_id,
+    vector.vector_file,
+    vector.row_index,
     recorded.image_id is null and compared_file.vector_file is not null as alone
 from paired
 semi join location
@@ -35,9 +36,9 @@ left join compared_file
 order by recorded.image_id is null, paired.image_id;
 
 -- name: list_group_leaders
--- The images that lead groups.
-select image_id
-from group_member
-where encoder_id = $encoder_id
-    and image_id = group_id
-order by image_id;
+-- Where the vectors of the images that lead groups are, in any order.
+select vector.vector_file, vector.row_index
+from group_member as leader
+join vector using (encoder_id, image_id)
+where leader.encoder_id = $encoder_id
+    and leader.image_id = leader.group_id;

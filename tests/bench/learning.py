@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from curator.generators.embedded.nouns import common_nouns
-from curator.types import Vectors
+from curator.types import SourceObject, Vectors
 from curator.vectors import write_shard
 from curator.workspace import Workspace
 from curator.workspace.session import writing
@@ -106,19 +106,22 @@ def drawn(generator: np.random.Generator, texts: Vectors, count: int) -> Vectors
     return found
 
 
-def records(names: Sequence[str], role: str, file: str, encoder_id: str) -> dict[str, dict[str, list[object]]]:
-    """What a scan of one Parquet file without labels leaves in the ledger."""
-    count, uri = len(names), f"/bench/{role}/{file}.parquet"
-    same = {"object_uri": uri, "role": role}
+def records(
+    names: Sequence[str], role: str, file: str, encoder_id: str, item: SourceObject | None = None
+) -> dict[str, dict[str, list[object]]]:
+    """What a scan of one Parquet file without labels leaves in the ledger. item: the file, where there is one."""
+    count = len(names)
+    item = item or SourceObject(f"/bench/{role}/{file}.parquet", "", "parquet", count, "1")
+    uri, same = item.uri, {"object_uri": item.uri, "role": role}
     return {
         "source_object": {
             **{key: [value] for key, value in same.items()},
-            "kind": ["parquet"], "byte_size": [count], "version": ["1"], "encoder_id": [encoder_id],
+            "kind": ["parquet"], "byte_size": [item.byte_size], "version": [item.version], "encoder_id": [encoder_id],
             "data_count": [count],
         },
         "location": {
             **{key: [value] * count for key, value in same.items()},
-            "uri": [f"{uri}#{row}" for row in range(count)], "object_version": ["1"] * count,
+            "uri": [f"{uri}#{row}" for row in range(count)], "object_version": [item.version] * count,
             "member": [str(row) for row in range(count)], "byte_size": [1] * count, "image_id": list(names),
             "shard_id": [file] * count,
         },

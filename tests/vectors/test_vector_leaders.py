@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from curator.types import Vectors
 from curator.vectors import leaders
+from curator.vectors.joining import Everything
 from curator.vectors.leaders import assign_leaders
 
 
@@ -32,9 +33,8 @@ class Plane:
 
 def groups_of(angles: list[float], *, order: list[int] | None = None, known: tuple[int, ...] = (), within: float = 10):
     newcomers = np.array([place for place in order or range(len(angles)) if place not in known], np.int64)
-    found, cosines = assign_leaders(
-        Plane(angles), newcomers, np.array(known, np.int64), min_cosine=float(np.cos(np.radians(within)))
-    )
+    leaders = Everything(Plane(angles), np.array(known, np.int64))
+    found, cosines = assign_leaders(leaders, newcomers, min_cosine=float(np.cos(np.radians(within))))
     assert all(cosines[found == newcomers] == 1)
     return dict(zip(newcomers.tolist(), found.tolist(), strict=True))
 

@@ -16,7 +16,6 @@ from curator.vectors import (
     Neighbours,
     at_rest,
     load_recipe,
-    near_duplicates,
     write_shard,
 )
 from curator.vectors import neighbours as door
@@ -139,7 +138,6 @@ def test_an_empty_collection_has_no_neighbours(lake, tmp_path, vectors_of):
     neighbours = Neighbours.open(lake.collection(), FLAT, tmp_path / "index")
     assert neighbours.count == 0
     assert neighbours.search(vectors_of(2), 3) == [[], []]
-    assert near_duplicates(neighbours, ["0" * 32], vectors_of(1), min_cosine=0.5, k=1) == []
     assert not (tmp_path / "index").exists()
 
 
@@ -208,28 +206,6 @@ def test_recall_counts_what_was_found_and_forgives_ties(vectors_of):
     assert recall_at_k(Neighbours(collection, Proposes([1, 4])), Neighbours(collection), query, 1) == 1.0
     assert recall_at_k(Neighbours(collection, Proposes([2, 4])), Neighbours(collection), query, 1) == 0.0
     assert recall_at_k(Neighbours(collection, Proposes([0, 2, 3])), Neighbours(collection), query, 2) == 0.5
-
-
-def test_near_duplicates_are_pairs_without_the_image_itself(lake, vectors_of):
-    base = vectors_of(6)
-    close = unit(base[[1, 4]] + np.float32(0.02) * vectors_of(2, seed=9))
-    ids = lake.add(base)
-    more = lake.add(close)
-    neighbours = indexed(lake.collection())
-    pairs = near_duplicates(neighbours, more, close, min_cosine=0.98, k=5)
-    wanted = [tuple(sorted(pair)) for pair in ((ids[1], more[0]), (ids[4], more[1]))]
-    assert [pair[:2] for pair in pairs] == sorted(wanted)
-    assert all(0.98 <= cosine < 1 for _, _, cosine in pairs)
-    everyone = near_duplicates(neighbours, ids + more, np.concatenate([base, close]), min_cosine=0.98, k=5)
-    assert [pair[:2] for pair in everyone] == sorted(wanted)
-
-
-def test_an_image_among_many_equal_ones_gets_k_others(lake, vectors_of):
-    ids = lake.add(np.repeat(vectors_of(1), 30, axis=0))
-    biggest = max(ids)
-    pairs = near_duplicates(indexed(lake.collection()), [biggest], vectors_of(1), min_cosine=0.9, k=4)
-    assert [first for first, _, _ in pairs] == sorted(ids)[:4]
-    assert {second for _, second, _ in pairs} == {biggest}
 
 
 def test_images_are_found_by_id_across_files(lake, vectors_of):

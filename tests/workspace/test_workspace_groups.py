@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curator.vectors import partition
 from curator.workspace import Workspace
 
 CONFIG = "[near_duplicates]\nmin_cosine = 0.9995\n[groups]\nmin_cosine = 0.999\n"
@@ -168,3 +169,23 @@ def test_queries_show_groups(site, tmp_path, run_cli):
     rows = site.query("groups").to_pylist()
     assert [row["images"] for row in rows] == [4, 3]
     assert "flagged" in run_cli("query", "flag_groups", folder=site.layout.root).output
+
+
+def test_a_partitioned_lake_has_the_same_pairs_and_groups_also_where_the_partition_was_damaged(
+    site, make_workspace, tmp_path, monkeypatch, caplog
+):
+    lake, other = tmp_path / "lake", make_workspace(tmp_path / "other")
+    other.layout.config.write_text(site.layout.config.read_text())
+    other = Workspace.open(other.layout.root)
+    for night in (range(20), range(20, 30)):
+        camera(lake, (200, 30, 30), night, name="red")
+        site.scan(lake)
+        for path in (other.layout.root / "index").glob("*/images.near/*.rows.npy"):
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+        with monkeypatch.context() as patch:
+            patch.setattr(partition, "MIN_VECTORS", 1)
+            other.scan(lake)
+    assert "is damaged" in caplog.text
+    pairs = "select image_id, neighbour_id, cosine from near_duplicate order by all"
+    assert other.sql(pairs).equals(site.sql(pairs)) and other.sql(pairs).num_rows
+    assert groups_of(other) == groups_of(site)

@@ -131,7 +131,7 @@ def _indexes(layout: Layout, config: Config, references: References) -> Iterator
         layout.index(encoder_id, collection, recipe)
         for encoder_id in references.encoder_ids
         for collection, recipe in (("images", config.index.images), ("labels", config.index.labels))
-    }
+    } | {layout.partition(encoder_id) for encoder_id in references.encoder_ids}
     for encoder in _folders(layout.root / "index"):
         for folder in _folders(encoder):
             is_whole = (folder / "manifest.json").is_file()

@@ -16,7 +16,7 @@ from curator.errors import StoreError
 from curator.store import Database
 from curator.store.checks import read_everything
 from curator.store.migrate import pending_migrations
-from curator.vectors import damaged_index
+from curator.vectors import damaged_index, damaged_partition
 from curator.workspace.context import Context
 from curator.workspace.keep.recover import bank_in_use, spec_faults
 from curator.workspace.lock import is_locked
@@ -112,7 +112,7 @@ def bank_specs(context: Context) -> Iterator[Finding]:
 def _caches(context: Context) -> Iterator[Finding]:
     folders = {path.parent for path in (context.layout.root / "index").glob("*/*/*")}
     for folder in sorted(folders):
-        if reason := damaged_index(folder):
+        if reason := (damaged_partition if folder.suffix == ".near" else damaged_index)(folder):
             yield Finding("index", "warning", f"{folder}: {reason}", REINDEX)
     for path in TextCache(context.layout.text_cache).damaged_files():
         hint = f"nothing to do: its texts are embedded again when they are used; or `rm {shlex.quote(str(path))}`"

@@ -27,10 +27,11 @@ from curator.workspace.context import Context
 
 def image_collection(context: Context, database: Database, encoder_id: str) -> ImageCollection:
     """All vectors of an encoder; of gone images too, which searches leave out."""
-    files = database.table("list_vector_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+    files = database.table("list_vector_files", encoder_id=encoder_id)
     row = database.row("find_encoder_by_id", encoder_id=encoder_id)
     dimension = int(row["dimension"]) if row else context.encoder.dimension
-    return ImageCollection(context.layout.vectors(encoder_id), tuple(files), dimension)
+    names, counts = (files[name].to_pylist() for name in ("vector_file", "vectors"))
+    return ImageCollection(context.layout.vectors(encoder_id), names, dimension, counts=counts)
 
 
 def image_neighbours(context: Context, database: Database, encoder_id: str) -> Neighbours:

@@ -11,20 +11,25 @@ was killed and resumed. Groups are of one encoder: with another one they are mad
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from curator.store import Database, Ledger
+from curator.errors import IndexFault
+from curator.store import Ledger
 from curator.store.tables import Columns, Row
 from curator.types import Vectors
-from curator.vectors import ImageCollection, Neighbours, load_recipe, near_duplicates, read_shard
-from curator.vectors.collections import Positions, VectorCollection
+from curator.vectors import ImageCollection, near_duplicates, near_source, read_shard
+from curator.vectors.collections import Positions
+from curator.vectors.joining import Everything, Source
 from curator.vectors.leaders import assign_leaders
+from curator.vectors.partition import Partition
 from curator.workspace.context import Context
-from curator.workspace.look.neighbours import image_collection, image_neighbours
+from curator.workspace.logs import log
+from curator.workspace.look.neighbours import image_collection
 
 FILES = 16  # compared with the lake at a time
 
@@ -35,19 +40,36 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
 
     Done after the last shard, over all that is there then, so a scan that was killed and resumed finds the same pairs.
     """
-    section = context.config.near_duplicates
-    if not section.enabled:
+    if not context.config.near_duplicates.enabled:
         return 0
     files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
-    pairs: dict[tuple[str, str], float] = {}  # a pair of images of two new files is met from both sides
-    collection = image_collection(context, ledger.database, encoder_id)
-    if files:
-        neighbours = _neighbours(context, ledger.database, collection, encoder_id)
-        for ids, vectors in _images(context.layout.vectors(encoder_id), files):
-            for first, second, cosine in near_duplicates(
-                neighbours, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
-            ):
-                pairs[first, second] = cosine
+    folder = context.layout.partition(encoder_id)
+    try:
+        pairs, members = _compare(context, ledger, encoder_id, files, folder)
+    except IndexFault as fault:
+        log.warning("%s; making the partition anew", fault.message)
+        shutil.rmtree(folder)
+        pairs, members = _compare(context, ledger, encoder_id, files, folder)
+    if files or members:
+        compared = [{"vector_file": name, "encoder_id": encoder_id} for name in files]
+        with ledger.database.transaction():
+            ledger.database.append(near_duplicate=pairs)
+            ledger.add(group_member=members, compared_file=compared)
+    return int(pairs.num_rows)
+
+
+def _compare(
+    context: Context, ledger: Ledger, encoder_id: str, files: Sequence[str], folder: Path
+) -> tuple[pa.Table, list[Row]]:
+    """Pairs and members of groups to record. Raises IndexFault for a damaged partition in `folder`."""
+    section, pairs = context.config.near_duplicates, dict[tuple[str, str], float]()
+    source = near_source(image_collection(context, ledger.database, encoder_id), folder, files)
+    for ids, vectors in _images(context.layout.vectors(encoder_id), files):
+        # A pair of images of two new files is met from both sides.
+        for first, second, cosine in near_duplicates(
+            source, ids, vectors, min_cosine=section.min_cosine, k=section.neighbours
+        ):
+            pairs[first, second] = cosine
     columns: Columns = {
         "image_id": [first for first, _ in pairs],
         "neighbour_id": [second for _, second in pairs],
@@ -56,21 +78,7 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     }
     table = ledger.columns_table("near_duplicate", columns)
     min_cosine = context.config.groups.min_cosine
-    members = group_images(ledger, collection, table, encoder_id=encoder_id, min_cosine=min_cosine)
-    if files or members:
-        compared = [{"vector_file": name, "encoder_id": encoder_id} for name in files]
-        with ledger.database.transaction():
-            ledger.database.append(near_duplicate=table)
-            ledger.add(group_member=members, compared_file=compared)
-    return len(pairs)
-
-
-def _neighbours(context: Context, database: Database, collection: ImageCollection, encoder_id: str) -> Neighbours:
-    """Through the image index where its recipe is one of shortcuts. An exact one would hold every vector in memory to
-    compare it with every other: without an index the same pairs come sooner, from the vector files."""
-    if load_recipe(context.config.index.images).is_exact_for(len(collection)):
-        return Neighbours(collection)
-    return image_neighbours(context, database, encoder_id)
+    return table, group_images(ledger, source, table, encoder_id=encoder_id, min_cosine=min_cosine)
 
 
 def _images(folder: Path, files: Sequence[str]) -> Iterator[tuple[list[str], Vectors]]:
@@ -81,33 +89,31 @@ def _images(folder: Path, files: Sequence[str]) -> Iterator[tuple[list[str], Vec
         yield ids, np.concatenate([shard.vectors for shard in shards])
 
 
-def group_images(
-    ledger: Ledger, collection: VectorCollection, pairs: pa.Table, *, encoder_id: str, min_cosine: float
-) -> list[Row]:
+def group_images(ledger: Ledger, source: Source, pairs: pa.Table, *, encoder_id: str, min_cosine: float) -> list[Row]:
     """Members of groups to record: the images that have near-duplicates, in the ledger or among `pairs`, and no group.
 
-    collection: the vectors of the encoder. A leader whose vector is lost takes no new members.
+    source: of the vectors of the encoder. A leader whose vector is lost takes no new members.
     """
-    database = ledger.database
+    database, collection = ledger.database, source.collection
+    assert isinstance(collection, ImageCollection)
     with database.incoming(near_duplicate=pairs):
-        ungrouped = database.rows("list_ungrouped", encoder_id=encoder_id)
-    if not ungrouped:
+        ungrouped = database.table("list_ungrouped", encoder_id=encoder_id)
+    if not ungrouped.num_rows:
         return []
-    alone = [row["image_id"] for row in ungrouped if row["alone"]]
-    newcomers = _positions(collection, [row["image_id"] for row in ungrouped if not row["alone"]])
-    known = database.table("list_group_leaders", encoder_id=encoder_id)["image_id"].to_pylist()
-    leaders = collection.positions_of([*known, *alone])
-    chosen, cosines = assign_leaders(collection, newcomers, leaders, min_cosine=min_cosine)
-    joined = zip(collection.ids_at(newcomers), collection.ids_at(chosen), cosines.tolist(), strict=True)
-    rows = [(image_id, image_id, 1.0) for image_id in alone] + list(joined)
+    alone = ungrouped["alone"].to_numpy()
+    positions = _positions(collection, ungrouped)
+    known = _positions(collection, database.table("list_group_leaders", encoder_id=encoder_id))
+    leaders = np.sort(np.concatenate([known, positions[alone]]))
+    among = source.among(leaders) if isinstance(source, Partition) else Everything(collection, leaders)
+    chosen, cosines = assign_leaders(among, positions[~alone], min_cosine=min_cosine)
+    joined = zip(collection.ids_at(positions[~alone]), collection.ids_at(chosen), cosines.tolist(), strict=True)
+    rows = [(image_id, image_id, 1.0) for image_id in collection.ids_at(positions[alone])] + list(joined)
     return [
         {"image_id": image_id, "group_id": group_id, "encoder_id": encoder_id, "cosine": cosine}
         for image_id, group_id, cosine in rows
     ]
 
 
-def _positions(collection: VectorCollection, ids: Collection[str]) -> Positions:
-    """Where these ids are, in their order."""
-    found = collection.positions_of(ids)
-    place = {image_id: position for image_id, position in zip(collection.ids_at(found), found.tolist(), strict=True)}
-    return np.array([place[image_id] for image_id in ids if image_id in place], np.int64)
+def _positions(collection: ImageCollection, rows: pa.Table) -> Positions:
+    """Where these rows of vector files are in the collection, in their order."""
+    return collection.positions_in(rows["vector_file"].to_pylist(), rows["row_index"].to_numpy())
