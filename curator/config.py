@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from curator.errors import ConfigError
-from curator.ranges import BANK, TEXT, Form, Place, Range, hints_of, read_fields, read_value
+from curator.ranges import BANK, NAME, TEXT, Form, Place, Range, about, hints_of, read_fields, read_value
 
 CONFIG_NAME = "curator.toml"
 METHOD = Form(r"[A-Za-z][\w-]*(:.*|\(.*\))?", "a method, such as neglabel or neglabel:group_count=10")
@@ -170,6 +170,13 @@ class GeneratorsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class NightSection:
+    """What a night by make does."""
+
+    banks: Annotated[tuple[Annotated[str, NAME], ...], "built before each night, beside that of [scan]"] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerSection:
     """The live database."""
 
@@ -196,6 +203,7 @@ class Config:
     near_duplicates: NearDuplicatesSection = field(default_factory=NearDuplicatesSection)
     groups: GroupsSection = field(default_factory=GroupsSection)
     generators: GeneratorsSection = field(default_factory=GeneratorsSection)
+    night: NightSection = field(default_factory=NightSection)
     ledger: LedgerSection = field(default_factory=LedgerSection)
     publish: PublishSection = field(default_factory=PublishSection)
 
@@ -221,6 +229,12 @@ class Config:
         if unknown := values.keys() - hints.keys():
             raise ConfigError(f"options: unknown section {min(unknown)}", hint=f"known: {', '.join(hints)}")
         return cls(**{name: _section(name, hint, values.get(name, {})) for name, hint in hints.items()})
+
+    def line(self, name: str, key: str) -> str:
+        """An option as `curator config` shows it, with what it takes and is for."""
+        section = getattr(self, name)
+        value = repr(getattr(section, key)).replace("True", "true").replace("False", "false")
+        return f"{key} = {value}  # {about(hints_of(type(section))[key])}"
 
 
 def _section(name: str, hint: Any, given: Mapping[str, tuple[str, object]]) -> Any:

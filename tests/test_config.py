@@ -108,6 +108,7 @@ SENSIBLE = {
     "decode.scaled": {"0", "true"},
     "index.images": {"0", "nan", "inf", "1e308", "true"},
     "index.labels": {"0", "nan", "inf", "1e308", "true"},
+    "night.banks": {"0", "nan", "inf", "1e308", "", "true"},
     "near_duplicates.enabled": {"0", "true"},
     "near_duplicates.min_cosine": {"0"},
     "groups.min_cosine": {"0"},

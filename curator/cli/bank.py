@@ -222,15 +222,18 @@ def _echo_flag_changes(flags: FlagChanges, limit: int) -> None:
 
 
 @bank.command()
-@click.argument("name", default="base")
+@click.argument("name", required=False)
 @pass_app
-def deps(app: App, name: str) -> None:
+def deps(app: App, name: str | None) -> None:
     """Print which files and banks the spec of bank NAME reads, for make.
 
-    The Makefile of the workspace calls it.
+    Without NAME, for all banks of a night, which the variable BANKS names:
+    that of [scan] and those of [night] in curator.toml. The Makefile of the
+    workspace calls it.
 
     \b
     Example:
+      curator bank deps
       curator bank deps base
     """
     click.echo(app.open().bank_dependencies(name), nl=False)

@@ -67,6 +67,9 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
 @click.option("--by-class", is_flag=True, help="A cut for each class that has references enough.")
 @click.option("--class-minimum", type=WholeRange(min=1), help="How many are enough.  [default: for 5 below the cut]")
 @click.option("--name", metavar="NAME", help="Name of the policy.  [default: as keep-0.95]")
+@click.option(
+    "--unless-chosen", is_flag=True, help="For nights: by the rule of the policy chosen by hand last, if one was."
+)
 @bank_option
 @method_option
 @labels_map_option
@@ -85,6 +88,7 @@ def calibrate(
     by_class: bool,
     class_minimum: int | None,
     name: str | None,
+    unless_chosen: bool,
     bank: str | None,
     method: str | None,
     wait_seconds: float,
@@ -96,6 +100,11 @@ def calibrate(
     if context.invoked_subcommand is not None:
         return _refuse_options(context)
     workspace = app.open({**encoder, **naming})
+    chosen = workspace.policy_chosen() if unless_chosen else None
+    if chosen is not None and chosen.rule is None:
+        return say(
+            f"policy {chosen.name} was chosen by hand and rules on; `curator calibrate --keep 0.95` makes another"
+        )
     with ScanProgress(quiet=app.verbosity < 0) as progress:
         summary = workspace.calibrate(
             *sources,
@@ -104,7 +113,9 @@ def calibrate(
             fdr=fdr,
             by_class=by_class,
             minimum=class_minimum,
-            name=name,
+            rule=chosen.rule if chosen else None,
+            name=chosen.name if chosen else name,
+            for_night=unless_chosen,
             bank=bank,
             method=method,
             watcher=progress,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 
 import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
 from curator.cli.output import echo_json, say
-from curator.config import Config
 from curator.printable import printable
-from curator.ranges import about, hints_of
 
 
 @click.command()
@@ -95,13 +93,12 @@ def config(app: App, as_json: bool) -> None:
     Example:
       curator config
     """
-    sections = asdict(app.open().config)
+    found = app.open().config
     if as_json:
-        return echo_json(sections)
-    for name, section in sections.items():
+        return echo_json(asdict(found))
+    for name, section in asdict(found).items():
         say(f"[{name}]")
-        kind = hints_of(Config)[name]
+        is_plain = is_dataclass(getattr(found, name))
         for key, value in section.items():
-            note = f"  # {about(hints_of(kind)[key])}" if isinstance(kind, type) else ""
-            say(f"{key} = {value!r}".replace("True", "true").replace("False", "false") + note)
+            say(found.line(name, key) if is_plain else f"{key} = {value!r}")
     return None

@@ -29,6 +29,7 @@ from curator.workspace.judge.scoring import Scorer, bind_reference
 from curator.workspace.layout import Layout
 from curator.workspace.logs import log
 from curator.workspace.looking import Looker
+from curator.workspace.stamps import mark_built
 
 Refine: TypeAlias = Callable[[Bank, Sequence[str]], Bank]  # a bank without what goes; texts that stay
 NEAREST = "nearest"  # in place of a labels map: whatever images came with, each is of its nearest ID label
@@ -151,7 +152,7 @@ class Context:
                 f"bank {name} has no version yet, and a reasoner has to be asked for it",
                 hint=f"run `curator bank build {name}` first",
             )
-        started = time.perf_counter()
+        began, started = time.time_ns(), time.perf_counter()
         log.info("building bank %s", name)
         cache = TextCache(self.layout.text_cache)
         bank = build_bank(
@@ -177,7 +178,13 @@ class Context:
             negatives,
             time.perf_counter() - started,
         )
+        self.mark_built(name, began, spec.banks)
         return bank
+
+    def mark_built(self, name: str, began: int, parents: Sequence[str]) -> None:
+        """Tell make that a bank is made of what there was at `began`, in nanoseconds."""
+        encoder = f"{self.config.line('encoder', 'address')}\n"
+        mark_built(self.layout.root, name, began=began, parents=parents, encoder=encoder)
 
     def _mined_spec(self, name: str) -> BankSpec:
         """That of `banks/<name>.toml`; one that is known by name becomes a file first. Raises BankError where there is

@@ -23,7 +23,7 @@ from curator.store import ListingCounts
 from curator.types import Bank
 from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
-from curator.workspace.calibrate.run import CalibrationSummary, run_calibration
+from curator.workspace.calibrate.run import CalibrationRequest, CalibrationSummary, run_calibration
 from curator.workspace.calibrate.use import UseSummary, put_in_use
 from curator.workspace.create import create_workspace
 from curator.workspace.evaluate.plan import EvaluationRequest
@@ -161,7 +161,9 @@ class Workspace(Reader):
         fdr: float | None = None,
         by_class: bool = False,
         minimum: int | None = None,
+        rule: Rule | None = None,
         name: str | None = None,
+        for_night: bool = False,
         bank: str | None = None,
         method: str | None = None,
         watcher: ScanWatcher | None = None,
@@ -171,14 +173,13 @@ class Workspace(Reader):
 
         keep: the share of them to keep, 0.95 unless one of the other rules is given: `alpha`, the p-value at which to
         flag, `fdr`, the share of the flags of a night that may be false. by_class: within classes that have references
-        enough, `minimum` or more. name: of the policy. bank, method: of which it is made instead of those configured; a
-        policy of others than those that rule changes no flag until `use` puts it in force.
+        enough, `minimum` or more. rule: in place of all these. name: of the policy. for_night: it is not chosen by hand
+        (see `policy_chosen`). bank, method: of which it is made instead of those configured; a policy of others than
+        those that rule changes no flag until `use` puts it in force.
         """
-        rule = Rule.chosen(keep=keep, alpha=alpha, fdr=fdr, by_class=by_class, minimum=minimum)
-        sources, watcher = [*map(str, reference)], watcher or SilentWatcher()
-        return run_calibration(
-            self._context, sources, watcher, rule=rule, name=name, bank=bank, method=method, wait_seconds=wait_seconds
-        )
+        rule = rule or Rule.chosen(keep=keep, alpha=alpha, fdr=fdr, by_class=by_class, minimum=minimum)
+        asked, sources = CalibrationRequest(rule, name, bank, method, for_night, wait_seconds), [*map(str, reference)]
+        return run_calibration(self._context, sources, watcher or SilentWatcher(), asked)
 
     def check_calibration(
         self, *held_out: str | Path, alphas: Sequence[float] = ALPHAS, watcher: ScanWatcher | None = None

@@ -20,7 +20,7 @@ from curator.workspace.look.banks import AuditReport, DiffReport, page_of, repor
 from curator.workspace.look.explain import Explanation, explain_image
 from curator.workspace.look.export import ExportRequest, ExportSummary, run_export
 from curator.workspace.look.search import build_indexes, list_indexes, search_images, search_labels
-from curator.workspace.makefile import dependency_rules
+from curator.workspace.makefile import dependency_rules, night_rules
 from curator.workspace.night.baselines import pin_baseline
 from curator.workspace.night.report import NightReport, report_night
 from curator.workspace.results import Results
@@ -131,9 +131,10 @@ class Reader(Results):
         """What changed from one bank version to another: labels, spec and facts."""
         return report_diff(self._context, old, new)
 
-    def bank_dependencies(self, name: str = "base") -> str:
-        """The files and banks that the spec of a bank names, as rules for make. Reads nothing but the spec."""
-        return dependency_rules(self.layout, name)
+    def bank_dependencies(self, name: str | None = None) -> str:
+        """The files and banks that the spec of a bank names, as rules for make; without a name, those of all banks of a
+        night, and which they are. Reads nothing but specs."""
+        return night_rules(self.layout, self.config) if name is None else dependency_rules(self.layout, name)
 
     def report(self, night: str | None = None, *, fail_on: Sequence[str] = (), pictures: bool = True) -> NightReport:
         """The report of a night (date or run id, by default the last): as data and, with its pictures, as a page."""

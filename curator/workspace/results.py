@@ -10,7 +10,7 @@ import pyarrow as pa
 from curator.errors import UsageError
 from curator.store import CheckResult, run_checks
 from curator.store.queries import NamedQuery, user_queries
-from curator.workspace.judge.in_force import InForce
+from curator.workspace.judge.in_force import ChosenPolicy, InForce
 from curator.workspace.layout import Layout, find_workspace, refuse_remote
 from curator.workspace.published import reading, reading_or_empty
 
@@ -31,6 +31,11 @@ class Results:
         """What rules: the bank version, method and policy by which the report views judge; None before a first scan."""
         with reading_or_empty(self.layout) as database:
             return InForce.of(database)
+
+    def policy_chosen(self) -> ChosenPolicy | None:
+        """The policy that was put in force last by `use`, or by a calibration that was not for a night."""
+        with reading_or_empty(self.layout) as database:
+            return ChosenPolicy.of(database)
 
     def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run SQL on the published snapshot, read-only, without access to any file. Returns the last result."""

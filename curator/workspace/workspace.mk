@@ -1,20 +1,23 @@
 # Runs the nights of this workspace. `curator init` wrote it once; it is yours to change.
 #
-#   make banks                         build the banks whose spec or inputs changed since their last build
+#   make banks                         build the night's banks whose spec or inputs changed since they were made
 #   make scan SOURCES=/data/incoming
 #   make night SOURCES=/data/incoming REFERENCE=/data/known-id      for cron, Airflow, Slurm
 #   make -n night SOURCES=/data/incoming                            show what it would do
 #
-# Set SOURCES and REFERENCE below for good, and `make night` is all. Any target may run under -j: what writes waits for
-# what writes. Which images are new only curator knows, so `scan` always runs. All else is a file: a bank is as new as
-# its spec and what that names, the calibration as its banks, images and settings, report and export as the snapshot
-# that every writing command publishes. To make one again: delete its stamp, or make -B TARGET.
+# Set SOURCES and REFERENCE below for good, and `make night` is all. A night's banks are that of [scan] and those that
+# [night] names in curator.toml; others in banks/ are experiments, which `curator bank build NAME` builds. Any target may
+# run under -j: what writes waits for what writes. Which images are new only curator knows, so `scan` always runs. All
+# else is a file: a bank is as new as its spec and what that names, the calibration as its banks, images and settings,
+# report and export as the snapshot that every writing command publishes. To make one again: delete its stamp, or make
+# -B TARGET.
 
 CURATOR ?= curator
 # What is scanned, and images known to be ID, for the threshold; without them nothing is calibrated.
 SOURCES ?=
 REFERENCE ?=
-# The share of ID images to keep, or the p-value at which to flag; more options of scan, calibrate, report, export.
+# The share of ID images to keep, or the p-value at which to flag. A night goes by the rule of the policy that was chosen
+# by hand (`curator calibrate`, `curator use`) instead, where one was. More options of scan, calibrate, report, export.
 KEEP ?= 0.95
 ALPHA ?=
 SCAN_OPTIONS ?=
@@ -28,7 +31,10 @@ EXPORTS ?= exports/flagged
 WAIT ?= 3600
 
 STAMP := banks/.stamps
-BANKS := $(patsubst banks/%.toml,%,$(wildcard banks/*.toml))
+# BANKS, and which files and banks the spec of each names. Make has it made anew before it decides what to build.
+ifneq ($(filter-out help,$(MAKECMDGOALS)),)
+include $(STAMP)/night.d
+endif
 BUILT := $(BANKS:%=$(STAMP)/%.built)
 CALIBRATED := $(if $(strip $(REFERENCE)),$(STAMP)/calibrated)
 SCANNING := $(filter night scan,$(MAKECMDGOALS))
@@ -83,7 +89,7 @@ check: banks  ## Examine the machine and the workspace, and run all checks
 
 $(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference | $(SCANNING:night=scan)
 	@touch $@.begun
-	$(CURATOR) calibrate $(REFERENCE:%=--reference %) --wait $(WAIT) $(CALIBRATE_OPTIONS)
+	$(CURATOR) calibrate $(REFERENCE:%=--reference %) --wait $(WAIT) $(if $(SCANNING),--unless-chosen) $(CALIBRATE_OPTIONS)
 	@mv $@.begun $@
 
 # The snapshot is what every writing command leaves; those of this run go first.
@@ -100,13 +106,12 @@ $(STAMP)/exported: published/curator.duckdb
 	$(CURATOR) export flagged --to $(EXPORTS) $(EXPORT_OPTIONS)
 	@touch $@
 
-# The stamp bears the time at which the build began: what changes during a build is built again by the next make.
-# Exit code 4 says that a bank was not learnt from the lake, or that what was learnt is no better: the version there stays
-# and all goes on. The stamp is then older than everything, so that the next make tries again and nothing else follows.
+# Who makes a bank leaves its stamp, with the time at which the build began: what changes during a build is built again by
+# the next make. Exit code 4 says that a bank was not learnt from the lake, or that what was learnt is no better: the
+# version there stays and all goes on. The stamp is then older than everything, so that the next make tries again and
+# nothing else follows.
 $(STAMP)/%.built: banks/%.toml $(STAMP)/encoder
-	@touch $@.begun
-	$(CURATOR) bank build $* --wait $(WAIT) || { [ $$? = 4 ] && touch -t 197001020000 $@.begun; }
-	@mv $@.begun $@
+	$(CURATOR) bank build $* --wait $(WAIT) || { [ $$? = 4 ] && touch -t 197001020000 $@; }
 
 # These files change only when what they hold does, not with all of curator.toml. Another encoder means other vectors,
 # another method another threshold, and so do other reference images.
@@ -127,11 +132,6 @@ $(STAMP)/reference: always
 	+@find -L $(REFERENCE) -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort | cksum >>$@.new
 	+@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-# Which files and banks each spec names. Make reads these answers, and makes them anew, before it decides what to build.
-$(STAMP)/%.d: banks/%.toml
+$(STAMP)/night.d: curator.toml $(wildcard banks/*.toml)
 	@mkdir -p $(@D)
-	@$(CURATOR) bank deps $* >$@.new && mv $@.new $@
-
-ifneq ($(filter-out help,$(or $(MAKECMDGOALS),help)),)
--include $(BANKS:%=$(STAMP)/%.d)
-endif
+	@$(CURATOR) bank deps >$@.new && mv $@.new $@

@@ -137,6 +137,19 @@ where encoder_id = $encoder_id
 select encoder_id, bank_digest, method_id, policy_id
 from report.selection;
 
+-- name: find_policy_chosen
+-- The policy that was put in force by hand last: by `use`, or by a calibration other than that of a night.
+select policy.name, policy.provenance
+from selection
+inner join policy using (policy_id)
+inner join run on selection.run_id = run.run_id
+where run.command = 'use'
+    and run.arguments ->> 'policy' is not null
+    or run.command = 'calibrate'
+    and run.arguments ->> 'for_night' is distinct from 'true'
+order by selection.selection_number desc
+limit 1;
+
 -- name: insert_selection
 -- Change what the report views show.
 insert into selection

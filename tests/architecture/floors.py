@@ -59,7 +59,7 @@ FLOORS: Mapping[str, Floors] = {
         {"ants"},
     ],
     "workspace": [
-        {"judge", "layout", "logs", "looking", "mishaps", "names"},
+        {"judge", "layout", "logs", "looking", "mishaps", "names", "stamps"},
         {"config_file", "context", "lock", "makefile", "outputs", "stored"},
         {"create", "published", "session"},
         {"keep", "look", "reference_labels", "results"},

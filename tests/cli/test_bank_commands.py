@@ -179,7 +179,9 @@ def test_a_version_that_is_not_there_is_one_clear_line(folder, run_cli, command)
 
 def test_deps_are_rules_for_make_and_need_no_ledger(workspace, run_cli):
     folder = workspace.layout.root
-    assert run_cli("bank", "deps", folder=folder).stdout == "banks/.stamps/base.built: labels.txt\nlabels.txt:\n"
+    rules = "banks/.stamps/base.built: labels.txt\nlabels.txt:\n"
+    assert run_cli("bank", "deps", "base", folder=folder).stdout == rules
+    assert run_cli("bank", "deps", folder=folder).stdout == f"BANKS := base\n{rules}", "those of a night"
     assert not workspace.layout.ledger.exists()
     assert "no such bank spec" in run_cli("bank", "deps", "other", folder=folder, code=1).stderr
 

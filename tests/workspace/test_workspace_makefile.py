@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from curator.errors import BankError
 from curator.workspace import Workspace
 from curator.workspace.lock import hold_lock
 from tests.patience import BRAKE_SECONDS
@@ -32,10 +33,18 @@ limit = 0
 """
 
 
+def of_night(root, *banks):
+    """Let the night build these banks beside that of the scan."""
+    config = root / "curator.toml"
+    kept = config.read_text().partition("\n[night]")[0]
+    config.write_text(f"{kept}\n[night]\nbanks = {list(banks)}\n")
+
+
 @pytest.fixture
 def root(workspace):
-    """Three banks: `base` and `odd` read a file, `inline` reads none."""
+    """Three banks of the night: `base` and `odd` read a file, `inline` reads none."""
     folder = workspace.layout.root
+    of_night(folder, "odd", "inline")
     (folder / ODD_NAME).write_text("red\ngreen\n")
     for name, labels in (("base", '"labels.txt"'), ("odd", f'"{ODD_NAME}"'), ("inline", '["red", "green"]')):
         workspace.layout.bank_spec(name).write_text(SPEC.format(name=name, labels=labels))
@@ -43,6 +52,7 @@ def root(workspace):
 
 
 def keep_only(root, *names):
+    of_night(root, *names)
     for path in (root / "banks").glob("*.toml"):
         if path.stem not in names:
             path.unlink()
@@ -86,6 +96,33 @@ def test_only_what_changed_is_built_again(root):
     assert "Nothing to be done" in run_make(root, "banks").stdout
 
 
+def test_what_was_made_by_hand_is_not_made_again_and_an_experiment_joins_when_the_workspace_says_so(root, workspace):
+    of_night(root)
+    for name in ("base", "odd"):
+        workspace.build_bank(name)
+    change(root / "curator.toml")
+    assert built(run_make(root, "banks")) == []
+    change(root / "labels.txt")
+    (root / "banks" / "broken.toml").write_text("an experiment that is not even TOML")
+    assert built(run_make(root, "banks")) == ["base"]
+    of_night(root, "odd", "inline")
+    assert built(run_make(root, "banks")) == ["inline"], "odd was made by hand"
+
+
+def test_the_banks_of_a_night_are_those_named_and_all_that_they_take_labels_from(root, workspace):
+    taken = '[[negatives.banks]]\nbank = "inline"\nmine = false\n'
+    spec = 'name = "aaa"\nid.labels = ["red"]\n'
+    workspace.layout.bank_spec("aaa").write_text(spec + taken)
+    of_night(root, "aaa")
+    rules = Workspace.open(root).bank_dependencies().splitlines()
+    assert rules[0] == "BANKS := base aaa"
+    assert "banks/.stamps/aaa.built: banks/.stamps/inline.built" in rules and "banks/.stamps/inline.built: " in rules
+    pinned = Workspace.open(root, overrides={"scan.bank": "base@v1", "night.banks": ()})
+    assert pinned.bank_dependencies() == "BANKS := \n", "one version for good is never built"
+    with pytest.raises(BankError, match="no such bank spec"):
+        Workspace.open(root, overrides={"night.banks": ("missing",)}).bank_dependencies()
+
+
 @pytest.mark.slow
 def test_a_new_input_of_a_spec_counts_at_once_and_a_missing_one_is_told_by_the_build(root):
     keep_only(root, "inline")
@@ -121,6 +158,7 @@ def test_a_bank_is_built_after_the_bank_it_takes_labels_from(root):
     (root / "banks" / "base.toml").write_text(f'name = "base"\nid.labels = "labels.txt"\n{negatives}')
     taken = '[[negatives.banks]]\nbank = "base"\nmine = false\n'
     (root / "banks" / "aaa.toml").write_text(f'name = "aaa"\nid.labels = ["red"]\n{taken}')
+    of_night(root, "aaa")
     assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
     change(root / "banks" / "base.toml")
     assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
@@ -134,7 +172,8 @@ def test_a_bank_that_learns_is_made_after_its_parent(root, lake, workspace):
     (root / "banks" / "base.toml").write_text(SMALL_BANK)
     workspace.scan(lake)
     (root / "banks" / "aaa.toml").write_text('name = "aaa"\nparent = "base"\n[eoe]\nper_class = 3\n')
-    assert built(run_make(root, "-j4", "banks")) == ["base", "aaa"]
+    of_night(root, "aaa")
+    assert built(run_make(root, "-j4", "banks")) == ["aaa"], "the scan has made its parent"
     assert workspace.show_bank("aaa")[0]["negative_count"] > 0
     assert built(run_make(root, "banks")) == []
     change(root / "banks" / "base.toml")
@@ -174,7 +213,10 @@ STAND_IN = """#!/bin/sh
 echo "$@" >>calls.txt
 case "$1" in
   config) printf '[encoder]\\naddress = "x"\\n[scan]\\nbank = "base"\\nmethod = "%s"\\n' "${METHOD:-neglabel}" ;;
-  bank) [ "$2" = deps ] || exit "${BANK_CODE:-0}" ;;
+  bank)
+    [ "$2" = deps ] && echo "BANKS := base" && exit
+    [ "${BANK_CODE:-0}" = 0 ] || exit "$BANK_CODE"
+    touch "banks/.stamps/$3.built" ;;
   scan) mkdir -p published; touch published/curator.duckdb; exit "${SCAN_CODE:-0}" ;;
   calibrate) sleep 0.1; touch published/curator.duckdb ;;
   report) sleep 0.1 ;;
@@ -208,7 +250,7 @@ def calls_of(root, tmp_path, monkeypatch):
 def test_a_night_orders_its_steps_and_makes_again_what_changed(calls_of, root, tmp_path, jobs):
     night = (jobs, "night", "SOURCES=/a /b", f"REFERENCE={tmp_path}/known", "WAIT=9")
     scan = "scan /a /b --wait 9"
-    calibrate = f"calibrate --reference {tmp_path}/known --wait 9 --keep 0.95"
+    calibrate = f"calibrate --reference {tmp_path}/known --wait 9 --unless-chosen --keep 0.95"
     after = ["export flagged --to exports/flagged --format parquet --update", "report -o reports/"]
     first = calls_of(*night)
     assert first[:3] == ["bank build base --wait 9", scan, calibrate] and sorted(first[3:]) == after

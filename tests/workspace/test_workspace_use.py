@@ -61,6 +61,27 @@ def test_scores_change_nothing_and_use_is_for_good(scanned, first_night):
     assert all(result.healthy for result in scanned.check())
 
 
+def test_a_night_goes_by_the_rule_of_the_policy_that_was_chosen_by_hand(scanned, reference, run_cli):
+    def night(*options: object) -> str:
+        given = ("--reference", reference, "--unless-chosen", "--keep", 0.95, *options)
+        return run_cli("calibrate", *given, folder=scanned.layout.root).stdout
+
+    assert scanned.policy_chosen() is None, "the default rules by itself"
+    assert "policy keep-0.95: flag" in night() and scanned.policy_chosen() is None
+    assert ruling(scanned)[2] == "keep-0.95"
+    scanned.calibrate(alpha=0.5, name="mine")
+    reference.joinpath("red-00.png").unlink()
+    assert "policy mine: flag" in night()
+    columns = "policy_name, rule, level, reference_images"
+    (policy,) = scanned.sql(f"select {columns} from report.policies where selected").to_pylist()
+    assert policy == {"policy_name": "mine", "rule": "alpha", "level": 0.5, "reference_images": 2}
+    scanned.use(policy="default")
+    assert night() == "policy default was chosen by hand and rules on; `curator calibrate --keep 0.95` makes another\n"
+    assert ruling(scanned)[2] == "default"
+    scanned.use("other", "neglabel")
+    assert scanned.policy_chosen().name == "default", "a bank was chosen, and no policy"
+
+
 def test_a_version_that_is_used_stays_and_a_name_goes_on_with_the_newest_and_says_so(scanned, first_night, run_cli):
     def rebuild(corpus: str) -> None:
         spec = scanned.layout.bank_spec("base")

@@ -79,6 +79,19 @@ class CalibrationSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationRequest:
+    """Which policy is to be made. name: None for that of the rule. bank, method: None for those configured. for_night:
+    by the Makefile, so nobody has chosen it by hand."""
+
+    rule: Rule
+    name: str | None = None
+    bank: str | None = None
+    method: str | None = None
+    for_night: bool = False
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceScores:
     """What reference images scored under one bank and method, in the order of their ids; `id_labels`: the nearest."""
 
@@ -104,25 +117,17 @@ class ReferenceScores:
 
 
 def run_calibration(
-    context: Context,
-    sources: Sequence[str],
-    watcher: ScanWatcher,
-    *,
-    rule: Rule,
-    name: str | None,
-    bank: str | None = None,
-    method: str | None = None,
-    wait_seconds: float = 0.0,
+    context: Context, sources: Sequence[str], watcher: ScanWatcher, request: CalibrationRequest
 ) -> CalibrationSummary:
     """Score reference ID images, all that are there unless sources are named, and make a policy of the rule.
 
     It is in force at once where it is of the configured bank and method, or of those that rule. A policy of others
     changes nothing that anybody sees until it is put in use. Raises UsageError when there are no images.
     """
-    opened, asked = open_sources(sources, context.config.scan), (bank, method)
-    names = [item.name for item in opened]
-    arguments = {"sources": names, "rule": rule.as_json()}
-    with writing(context, "calibrate", arguments, wait_seconds=wait_seconds) as ledger:
+    opened, asked = open_sources(sources, context.config.scan), (request.bank, request.method)
+    names, rule = [item.name for item in opened], request.rule
+    arguments = {"sources": names, "rule": rule.as_json(), "for_night": request.for_night}
+    with writing(context, "calibrate", arguments, wait_seconds=request.wait_seconds) as ledger:
         scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference", asked=asked)
         values = sorted_scores(reference.log_odds)
         scoring = scored_by(scorer.bank, scorer.method)
@@ -133,7 +138,7 @@ def run_calibration(
             scorer.bank,
             scorer.method,
             measured,
-            name=name or rule.name,
+            name=request.name or rule.name,
             rule=rule,
             calibration_id=calibration_id,
             reference={"sources": names, "images": values.size, "run_id": ledger.run_id},

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from curator.policy import Policy
-from curator.policy.rule import rule_of
+from curator.policy.rule import Rule, rule_of
 from curator.store import Database, Ledger
 
 
@@ -60,6 +60,20 @@ class InForce:
 
     def as_json(self) -> dict[str, str | None]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenPolicy:
+    """The policy that was put in force by hand last, and its rule; None for a default, which has none."""
+
+    name: str
+    rule: Rule | None
+
+    @classmethod
+    def of(cls, database: Database) -> Self | None:
+        """None where none was chosen."""
+        row = database.row("find_policy_chosen")
+        return None if row is None else cls(row["name"], rule_of(json.loads(row["provenance"])))
 
 
 def ruled_lines(now: InForce, before: InForce | None) -> list[str]:

@@ -101,7 +101,7 @@ class LearnSummary:
 def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) -> LearnSummary:
     """Make a version of the bank. Raises UsageError or ConfigError before any work for a request that cannot be,
     BankRefused for a version that the guard refuses; what generators answered is kept in every case."""
-    started = time.perf_counter()
+    began, started = time.time_ns(), time.perf_counter()
     spec = spec_of(context, request)
     settings = spec.settings(request.settings)
     sources = open_sources(request.reference, context.config.scan)
@@ -114,6 +114,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
         budget = Budget(request.max_calls)
         parent = context.parent_bank(ledger, spec.parent, within=(spec.name,))
         summary = _learn(LedgerWorld(context, ledger.database, parent), ledger, spec, settings, budget, request.force)
+        context.mark_built(spec.name, max(began, write_spec(context.layout.bank_spec(spec.name), spec)), spec.banks)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
 
 
@@ -181,7 +182,6 @@ def _learn(
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
-    write_spec(context.layout.bank_spec(spec.name), spec)
     calls = ledger.database.rows("count_calls_of_run", run_id=ledger.run_id)
     return LearnSummary(
         run_id=ledger.run_id,
@@ -341,11 +341,14 @@ def assemble(
     )
 
 
-def write_spec(path: Path, spec: SystemSpec) -> None:
-    """A bank always has a spec, so that make can build it again: the first run writes it with every default."""
-    if not path.exists():
-        path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
-        log.info("wrote %s: its settings are there to be changed", path)
+def write_spec(path: Path, spec: SystemSpec) -> int:
+    """A bank always has a spec, so that make can build it again: the first run writes it with every default. Returns
+    when it did so, in nanoseconds; 0 where there was one."""
+    if path.exists():
+        return 0
+    path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
+    log.info("wrote %s: its settings are there to be changed", path)
+    return path.stat().st_mtime_ns
 
 
 class CallProgress:
