@@ -5,6 +5,7 @@ const byId = (id) => document.getElementById(id);
 const holder = byId("map-data");
 const map = holder ? unpacked(JSON.parse(holder.textContent)) : null;
 const cards = [...document.querySelectorAll("[data-gallery] > figure")];
+const addresses = new Map(map ? map.walked.places.map((i, place) => [i, map.walked.uris[place]]) : []); // by point
 let visible = null; // of the points: 1 where the filters let it through
 let walked = -1; // place among the flagged images that the keyboard walks through
 
@@ -145,9 +146,21 @@ function nearest(event) {
   return best;
 }
 
+// Of an image whose picture is in the page, the picture too.
+function show(i, before = "") {
+  const uri = addresses.get(i);
+  const picture = [...document.images].find((image) => uri !== undefined && image.alt === uri);
+  byId("map-point").replaceChildren(...(picture ? [picture.cloneNode()] : []), before + told(i));
+}
+
 function point(event) {
   const i = nearest(event);
-  if (i >= 0) byId("map-point").textContent = told(i);
+  if (i >= 0) show(i);
+}
+
+function open(event) {
+  const uri = addresses.get(nearest(event));
+  cards.find((card) => uri !== undefined && card.querySelector("img")?.alt === uri)?.querySelector("button").click();
 }
 
 function walk(event) {
@@ -160,7 +173,7 @@ function walk(event) {
   while (next >= 0 && next < places.length && !visible[places[next]]) next += step;
   if (next < 0 || next >= places.length) return;
   walked = next;
-  byId("map-point").textContent = `${walked + 1} of ${places.length}: ${map.walked.uris[walked]}: ${told(places[walked])}`;
+  show(places[walked], `${walked + 1} of ${places.length}: ${map.walked.uris[walked]}: `);
   draw();
 }
 
@@ -169,7 +182,7 @@ if (map) {
   byId("filters").addEventListener("reset", () => setTimeout(filter));
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   canvas.addEventListener("pointermove", point);
-  canvas.addEventListener("click", point);
+  canvas.addEventListener("click", open);
   canvas.addEventListener("keydown", walk);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   new ResizeObserver(draw).observe(canvas);

@@ -15,18 +15,18 @@ from curator.report.night_map import MapPoints, packed
 from curator.report.pages import Thumbnail, render
 from curator.report.words import NONE, moment, percent
 
-SECTIONS = {
-    "accounting": "Accounting",
-    "rates": "Flag rate",
+SECTIONS = {  # what does not belong first; how all of it adds up last
     "scores": "Scores",
-    "drift": "Drift",
-    "map": "Map",
-    "clusters": "Clusters of flagged images",
     "certain": "Most certain flags",
     "doubtful": "Most doubtful flags",
+    "clusters": "Clusters of flagged images",
+    "map": "Map",
+    "rates": "Flag rate",
+    "drift": "Drift",
     "rejects": "Rejects",
     "passed": "Passed over",
     "slowest": "What took long",
+    "accounting": "Accounting",
     "made": "How this was decided",
 }
 

@@ -78,6 +78,19 @@ def test_the_map_is_walked_by_keyboard_and_told_to_a_pointer(visit):
     visit(steps)
 
 
+def test_a_flagged_point_shows_its_picture_and_a_click_opens_it(visit):
+    async def steps(page):
+        at = "(() => { const f = canvas.getBoundingClientRect(), [x, y] = spot(0, size());"
+        x, y = await page.run(f"{at} return [f.left + x / devicePixelRatio, f.top + y / devicePixelRatio]; }})()")
+        where = f"clientX: {x}, clientY: {y}"
+        await page.run(f"canvas.dispatchEvent(new PointerEvent('pointermove', {{{where}}}))")
+        assert await page.run("document.querySelector('#map-point img').alt") == "/lake/fog-0.png"
+        await page.run(f"canvas.dispatchEvent(new MouseEvent('click', {{{where}}}))")
+        assert await page.run("document.querySelector('dialog[open] img').alt") == "/lake/fog-0.png"
+
+    visit(steps)
+
+
 def test_the_map_draws_what_the_filters_let_through(visit):
     painted = (
         "(() => { const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');"
@@ -139,6 +152,9 @@ def test_the_page_is_light_or_dark_and_fits_a_telephone(visit, tmp_path):
         await page.look(width=360, height=740)
         assert await page.run("document.documentElement.scrollWidth") <= 360
         await page.picture(tmp_path / "phone.png")
+        await page.look(width=390, height=844)
+        top = "document.querySelector('[data-gallery]').getBoundingClientRect().top + scrollY"
+        assert await page.run(top) < 3 * 844
 
     visit(steps)
     assert brightness("light.png") > 200 and brightness("dark.png") < 60
