@@ -185,9 +185,13 @@ class LedgerSection:
 
 @dataclass(frozen=True, slots=True)
 class PublishSection:
-    """Where the snapshot goes beside the workspace."""
+    """Where the snapshot goes beside the workspace, and how much of it is there as Parquet."""
 
     to: Annotated[str, DESTINATION, "every run copies the snapshot there, such as s3://bucket/curator.duckdb"] = ""
+    parquet: Annotated[
+        Literal["most", "all", "none"],
+        "report views in published/report/ as Parquet: most are all but those that take long of a large lake",
+    ] = "most"
 
 
 @dataclass(frozen=True, slots=True)

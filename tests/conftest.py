@@ -55,6 +55,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAKE_LEDGER = session.make_ledger
 START_PROCESS = decode_pool.start_process
 READ_BACK = publish.read_back
+COPY_REPORT = session.copy_report
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
 # A few dozen examples find what a hundred do, most of the time, and other ones are drawn at each run.
@@ -141,16 +142,20 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def trusted_copies() -> Iterator[None]:
-    """What is published is not read back, a fifth of a night's time, except where a test asks for `real_publishing`."""
+    """What is published is not read back and not copied as Parquet, a third of a night's time, except where a test asks
+    for `real_publishing`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "read_back", lambda _: None)
+        patch.setattr(session, "copy_report", lambda *_, **__: None)
         yield
 
 
 @pytest.fixture
 def real_publishing(trusted_copies: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block of a snapshot is read before it is published, as it is for users: of one first scan at least."""
+    """Each block of a snapshot is read before it is published, and its Parquet copy is made, as it is for users: of one
+    first scan at least."""
     monkeypatch.setattr(publish, "read_back", READ_BACK)
+    monkeypatch.setattr(session, "copy_report", COPY_REPORT)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,6 +41,12 @@ PLANNING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcept
 SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a scan must not end it
 
 
+def quoted(text: str) -> str:
+    """Text as SQL has it."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"
+
+
 def _sound(parameters: Mapping[str, object] | None) -> dict[str, object]:
     """As DuckDB takes them: names that a command line gives may be of other bytes than UTF-8."""
     given = dict(parameters or {})
@@ -74,6 +80,21 @@ class Database:
     def open_reader(cls, path: Path) -> Database:
         """Open a file for reading only, for the statements that ship: what is large may spill beside the file."""
         return cls._connect(path, read_only=True)
+
+    @classmethod
+    def open_beside(cls, path: Path, folder: Path) -> Database:
+        """A database in memory with a file as `published`, for reading only, whose statements, all ours, may read and
+        write files within `folder`, and spill there."""
+        database = cls(duckdb.connect(":memory:"))
+        file, within = quoted(str(path)), quoted(str(folder))
+        for statement in (
+            f"attach {file} as published (read_only)",
+            f"set temp_directory = {within}",
+            f"set allowed_directories = [{within}]",
+            *(f"set {name} = {value}" for name, value in CLOSED.items()),
+        ):
+            database.execute(statement)
+        return database
 
     @classmethod
     def open_sealed(cls, path: Path) -> Database:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 
 from curator.resources import read_folder
-from curator.store.database import Database
+from curator.store.database import Database, quoted
 
 _HEAD = re.compile(r"((?:^--[^\n]*\n)+)create (?:or replace )?(?:table|view) (?:report\.)?(\w+)", re.MULTILINE)
 
@@ -42,17 +42,12 @@ def _statements(columns: list[dict[str, str]]) -> Iterator[str]:
     relations, described = relations_described(), columns_described()
     for (schema, relation), kind in {(row["schema"], row["relation"]): row["kind"] for row in columns}.items():
         if relation in relations:
-            yield f"comment on {kind} {schema}.{relation} is {_quoted(relations[relation])}"
+            yield f"comment on {kind} {schema}.{relation} is {quoted(relations[relation])}"
     for row in columns:
         if meaning := meaning_of(row["relation"], row["name"], described):
-            yield f'comment on column {row["schema"]}.{row["relation"]}."{row["name"]}" is {_quoted(meaning)}'
+            yield f'comment on column {row["schema"]}.{row["relation"]}."{row["name"]}" is {quoted(meaning)}'
 
 
 def meaning_of(relation: str, column: str, described: Mapping[str, Mapping[str, str]]) -> str | None:
     """What a column holds; None where nobody said it."""
     return described.get(relation, {}).get(column) or described["columns"].get(column)
-
-
-def _quoted(text: str) -> str:
-    doubled = text.replace("'", "''")
-    return f"'{doubled}'"

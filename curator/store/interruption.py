@@ -20,6 +20,7 @@ import duckdb
 
 Result = TypeVar("Result")
 GRACE_SECONDS = 1.0  # for DuckDB to look up
+LOOK_SECONDS = 0.5  # handlers of other libraries (Polars) let a wait go on after a signal, without end if it has none
 
 
 def read(connection: duckdb.DuckDBPyConnection, query: Callable[[], Result]) -> Result:
@@ -29,6 +30,8 @@ def read(connection: duckdb.DuckDBPyConnection, query: Callable[[], Result]) -> 
     outcome: Future[Result] = Future()
     try:
         _beside().put(partial(_settle, outcome, query))
+        while wait([outcome], LOOK_SECONDS).not_done:
+            pass
         return outcome.result()
     except KeyboardInterrupt:
         connection.interrupt()

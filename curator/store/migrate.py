@@ -87,12 +87,12 @@ def pending_migrations(database: Database, migrations: list[Migration] | None = 
 def is_behind(database: Database) -> bool:
     """Whether a snapshot was published by an earlier release, so that what this one asks for may not be there."""
     try:
-        return bool(pending_migrations(database)) or _digest_of_views(database) != _shipped_views()[1]
+        return bool(pending_migrations(database)) or _digest_of_views(database) != shipped_views()[1]
     except StoreError:  # by a later one, or it cannot be read
         return False
 
 
-def _shipped_views() -> tuple[list[str], str]:
+def shipped_views() -> tuple[list[str], str]:
     """Macros and views in the order in which they are made, and the digest of all, with what is said of them."""
     texts = [
         *read_folder("curator.sql", "macros", suffix=".sql").values(),
@@ -103,7 +103,7 @@ def _shipped_views() -> tuple[list[str], str]:
 
 def _make_views(database: Database, *, anew: bool) -> None:
     """Making them takes a third of a run that finds nothing new, so a macro keeps the digest of what was made."""
-    texts, digest = _shipped_views()
+    texts, digest = shipped_views()
     if not anew and _digest_of_views(database) == digest:
         return
     with database.transaction():

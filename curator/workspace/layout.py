@@ -66,6 +66,11 @@ class Layout:
         return self.root / "published" / "curator.duckdb"
 
     @property
+    def report(self) -> Path:
+        """The report views as Parquet: a link to the files that were published last."""
+        return self.snapshot.parent / "report"
+
+    @property
     def queries(self) -> Path:
         """A folder of the user's own named queries."""
         return self.root / "queries"

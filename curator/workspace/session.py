@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from curator.config import Config
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted
 from curator.printable import said_by
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
+from curator.store.parquet_copy import copy_report
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
@@ -84,11 +86,16 @@ def writing(
         except BaseException:
             if is_ours:
                 with _said_only("the snapshot is not published"):
-                    publish_snapshot(layout.ledger, layout.snapshot)
-                    put_snapshot(layout, config, publish_to)
+                    _publish(layout, config, publish_to)
             raise
-        publish_snapshot(layout.ledger, layout.snapshot)
-        put_snapshot(layout, config, publish_to)
+        _publish(layout, config, publish_to)
+
+
+def _publish(layout: Layout, config: Config, to: str | None) -> None:
+    """The snapshot, its Parquet copy, and both where the configuration wants them."""
+    publish_snapshot(layout.ledger, layout.snapshot)
+    copy_report(layout.snapshot, layout.report, extent=config.publish.parquet)
+    put_snapshot(layout, config, to)
 
 
 def make_ledger(layout: Layout) -> None:
