@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
+from curator.decode import turbo
 from curator.decode.colour import shown
 from curator.decode.failures import DecodeFailure, failure_of, has_room, no_memory
-from curator.decode.fitting import Box, Reduced, Stored, fit
+from curator.decode.fitting import Reduced, Stored, fit
 from curator.decode.formats import open_image
 from curator.decode.jpeg_end import lacks_its_end_only
 from curator.decode.metadata import without_metadata
+from curator.decode.resizing import Box
 from curator.decode.tiff import SIGNATURES as TIFF_SIGNATURES
 from curator.decode.tiff import NoDirectory, read_bands
 from curator.decode.undecoded import what_is_not_decoded
@@ -73,7 +75,7 @@ def decode_image(
     """
     with failing():
         image, facts, _ = _decode(data, options, target_size)
-        return image, facts
+        return image if image.mode == "RGB" else image.convert("RGB"), facts
 
 
 def look(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
@@ -148,10 +150,11 @@ def _stored(data: bytes, options: DecodeOptions, target_size: int | None) -> Sto
         with suppress(DecodeFailure, NoDirectory):  # then as Pillow reads it
             return _stored_bands(data, options)
     try:
-        return _loaded(image, options, target_size)
+        return _loaded(data, image, options, target_size)
     except DecodeFailure as failure:
         if failure.reason == "truncated" and image.format == "JPEG" and lacks_its_end_only(data):
-            ended = _loaded(open_image(data + _END_OF_JPEG, max_pixels=options.max_pixels), options, target_size)
+            data += _END_OF_JPEG
+            ended = _loaded(data, open_image(data, max_pixels=options.max_pixels), options, target_size)
             return replace(ended, remark=_remarks("no end mark", ended.remark))
         raise (what_is_not_decoded(data) if failure.reason == "corrupt" else None) or failure from None
 
@@ -176,7 +179,7 @@ def _is_misread(image: ImageFile.ImageFile) -> bool:
     )
 
 
-def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int | None) -> Stored:
+def _loaded(data: bytes, image: ImageFile.ImageFile, options: DecodeOptions, target_size: int | None) -> Stored:
     size, mode, format_ = image.size, image.mode, str(image.format)
     animated = format_ in _ANIMATING and _has_frames(image)
     drafted = None
@@ -184,11 +187,13 @@ def _loaded(image: ImageFile.ImageFile, options: DecodeOptions, target_size: int
         side = int(options.scale_margin * target_size)
         drafted = image.draft(None, (side, side))
     try:
-        image.load()
+        fast = turbo.decoded(data, image)
+        if fast is None:
+            image.load()
     except Exception as fault:
         failure = failure_of(fault, format_=format_)
         raise (failure if has_room(*size) else no_memory(format_)) from fault
-    rgb, remark = shown(image)
+    rgb, remark = shown(image) if fast is None else (fast, "")
     remark = _remarks(_bands_left_out(image), remark)
     return Stored(rgb, size, format_, mode, animated, _orientation(image), drafted and drafted[1], remark)
 

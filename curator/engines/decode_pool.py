@@ -33,6 +33,7 @@ import numpy as np
 
 from curator.decode import DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS, no_memory
+from curator.decode.identity import require_known_pixels
 from curator.engines.decode_messages import (
     BadReply,
     DecodeFault,
@@ -127,6 +128,7 @@ class DecodePool:
         slots: int = 1,
         slot_images: int = SLOT_IMAGES,
     ) -> None:
+        require_known_pixels()
         self._job = DecodeJob(preprocess, options, task, memory_limit_bytes, cpu_seconds_per_image, yielding)
         self._slots, self._slot_images = slots, slot_images
         self._workers = [_Worker(self._job, idle_looks, slots, slot_images) for _ in range(workers)]

@@ -2,7 +2,7 @@
 
 It is started as a plain interpreter that imports this module, not through `multiprocessing`: that would run the
 caller's `__main__` again in every process, which breaks scripts without a guard, and costs start-up time. So what this
-module imports is all that a decode process holds: NumPy, Pillow and `curator.decode`.
+module imports is all that a decode process holds: NumPy, and `curator.decode` with the libraries that it names.
 """
 
 from __future__ import annotations

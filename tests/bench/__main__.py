@@ -23,6 +23,7 @@ yield_idle_cores()  # as the command does, before torch is imported
 
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
+from tests.bench.decoding import decode_speed  # noqa: E402
 from tests.bench.joins import join_speed  # noqa: E402
 from tests.bench.learning import learning_cost  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
@@ -49,6 +50,17 @@ def median_share(folder: Path, address: str, images: int) -> list[tuple[str, str
     )
     spread = f"{min(found.share for found in rounds):.2f} to {max(found.share for found in rounds):.2f}"
     return [(f"scan throughput, {address}, {images} JPEGs of 640 x 480", f"{value} (three rounds: {spread})")]
+
+
+def decoding(folder: Path) -> list[tuple[str, str]]:
+    return [
+        (
+            f"decode and resize a JPEG of {found.size} to 224, one core",
+            f"{found.pillow / found.ours:.1f} times Pillow alone: {found.ours:.2f} against {found.pillow:.2f} ms; "
+            f"peak memory {found.peak_bytes / 2**20:,.0f} MiB",
+        )
+        for found in decode_speed()
+    ]
 
 
 def precision(folder: Path) -> list[tuple[str, str]]:
@@ -148,6 +160,7 @@ def main(names: Sequence[str] = ()) -> None:
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
         "scan": lambda folder: median_share(folder, "mini", 2000),
         "scan-vit": lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
+        "decode": decoding,
         "precision": precision,
         "scoring": scoring,
         "mining": mining,

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from curator.types import Preprocess
+
 Encode = Callable[..., bytes]
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @pytest.fixture
@@ -53,3 +57,22 @@ def large_photograph() -> Image.Image:
 def strip_photograph() -> Image.Image:
     """The same at 2,709 x 301, beyond the extreme aspect."""
     return synthetic_photograph(2709, 301, seed=4)
+
+
+def fit_by_pillow(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """As torchvision does it, with Pillow told to go along rows first: its 13th version chooses by itself."""
+    size, side, filter_ = preprocess.size, preprocess.side, FILTERS[preprocess.interpolation]
+    (width, height), (short, long) = image.size, sorted(image.size)
+    scaled = int(side * long / short)
+    wide, high = (scaled, side) if width == long else (side, scaled)
+    if preprocess.resize == "squash":
+        wide = high = size
+    left, top = round((wide - size) / 2), round((high - size) / 2)
+    resized = image.resize((wide, height), filter_).resize((wide, high), filter_)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def drift(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> tuple[float, int]:
+    """Mean and largest absolute difference of pixels."""
+    difference = np.abs(ours.astype(int) - theirs)
+    return float(difference.mean()), int(difference.max())

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from curator.decode import FORMATS, REASONS, DecodeFailure, DecodeOptions, decode_image, prepare
+from curator.decode import FORMATS, REASONS, DecodeFailure, DecodeOptions, decode_image, fitting, prepare
 from curator.types import Preprocess
 
 OPTIONS = DecodeOptions()
@@ -186,7 +186,7 @@ def test_running_out_of_memory_is_the_end_of_the_image_only(encode, photograph, 
         raise MemoryError
 
     data = encode(photograph, "PNG")
-    monkeypatch.setattr(Image.Image, "resize", exhausted)
+    monkeypatch.setattr(fitting, "resized", exhausted)
     assert failure(data).reason == "out_of_memory"
 
 

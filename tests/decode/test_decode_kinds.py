@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from curator.decode import DecodeFailure, DecodeOptions, decode_image, prepare
+from curator.decode import DecodeFailure, DecodeOptions, decode_image, fitting, prepare
 from curator.types import Preprocess
 
 OPTIONS = DecodeOptions()
@@ -253,7 +253,7 @@ def test_a_library_that_says_it_got_no_memory_is_understood(encode, photograph, 
         raise OSError(words)
 
     data = encode(photograph, "PNG")
-    monkeypatch.setattr(Image.Image, "resize", exhausted)
+    monkeypatch.setattr(fitting, "resized", exhausted)
     fault = failure(data)
     assert fault.reason == "out_of_memory"
     assert "decode.memory_limit_bytes" in fault.detail

@@ -37,7 +37,17 @@ from curator.workspace.stored.presence import (
     rescan,
 )
 
-PACKAGES = ("torch", "faiss-gpu", "open_clip_torch", "transformers", "duckdb", "pyarrow", "pillow")
+PACKAGES = (
+    "torch",
+    "faiss-gpu",
+    "open_clip_torch",
+    "transformers",
+    "duckdb",
+    "pyarrow",
+    "pillow",
+    "simplejpeg",
+    "cykooz-resizer",
+)
 GENERATOR_PACKAGES = {"endpoint": ("openai", "endpoint"), "diffusers": ("diffusers", "diffusion")}
 LOW_DISK_BYTES = 2_000_000_000
 READABLE = "decisions wait in it: make it a file that you may read and write, or move it away"

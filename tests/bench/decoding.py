@@ -1,0 +1,75 @@
+"""Decoding and resizing of JPEGs against Pillow alone, on one core, side by side."""
+
+from __future__ import annotations
+
+import io
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from curator.decode import DecodeOptions, prepare
+from curator.types import Preprocess
+from tests.bench.measures import photographs
+
+PREPROCESS = Preprocess(224)
+SIZES = {"640 x 480": ((640, 480), 100), "4000 x 3000": ((4000, 3000), 4)}
+ROUNDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSpeed:
+    """Milliseconds an image, and the largest memory of the process."""
+
+    size: str
+    ours: float
+    pillow: float
+    peak_bytes: int
+
+
+def by_pillow(data: bytes) -> NDArray[np.uint8]:
+    """As before there was another way: reduced decoding, one resize of the whole, the middle of it."""
+    image = Image.open(io.BytesIO(data))
+    (width, height), side = image.size, PREPROCESS.side
+    drafted = image.draft(None, (2 * side, 2 * side))
+    wide = int(side * width / height)
+    whole = image.convert("RGB").resize((wide, side), Image.Resampling.BICUBIC, box=drafted[1] if drafted else None)
+    left = round((wide - side) / 2)
+    return np.array(whole.crop((left, 0, left + side, side)))
+
+
+def decode_speed() -> list[DecodeSpeed]:
+    """Medians over rounds that take turns: this machine's noise meets both."""
+    found = []
+    for name, (size, count) in SIZES.items():
+        contents = [enlarged(data, size) for data in photographs(count)]
+        rounds = [(_milliseconds(_ours, contents), _milliseconds(by_pillow, contents)) for _ in range(ROUNDS)]
+        ours, pillow = (statistics.median(times) for times in zip(*rounds, strict=True))
+        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found.append(DecodeSpeed(name, ours, pillow, peak))
+    return found
+
+
+def enlarged(data: bytes, size: tuple[int, int]) -> bytes:
+    image = Image.open(io.BytesIO(data))
+    if image.size == size:
+        return data
+    buffer = io.BytesIO()
+    image.resize(size, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def _ours(data: bytes) -> NDArray[np.uint8]:
+    return prepare(data, PREPROCESS, DecodeOptions())[0]
+
+
+def _milliseconds(make: Callable[[bytes], NDArray[np.uint8]], contents: Sequence[bytes]) -> float:
+    started = time.process_time()
+    for data in contents:
+        make(data)
+    return 1e3 * (time.process_time() - started) / len(contents)
