@@ -5,9 +5,12 @@ So a killed run leaves whole shards and nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from curator.store.database import Database
 from curator.store.ledger import Ledger, utc_now
@@ -18,10 +21,17 @@ FACTS = [item.name for item in fields(ImageFacts)]
 STALE = ("delete_stale_locations", "delete_stale_rejects", "delete_objects")  # of objects that are read anew
 
 
-def known_images(database: Database, encoder_id: str) -> pa.Buffer:
+def known_images(database: Database, encoder_id: str) -> NDArray[np.bytes_]:
     """Ids of the contents that have a vector of the encoder, 16 bytes each, sorted."""
     ids = database.table("list_known_images", encoder_id=encoder_id)["content"]
-    return ids.cast(pa.binary(16)).combine_chunks().buffers()[1] or pa.py_buffer(b"")
+    found = ids.cast(pa.binary(16)).combine_chunks().buffers()[1] or pa.py_buffer(b"")
+    return np.sort(np.frombuffer(found, "S16"))  # a quarter of the time that DuckDB takes to give them in order
+
+
+def has_other_images(database: Database, encoder_id: str) -> bool:
+    """Whether there are images without a vector of the encoder, embedded by another one."""
+    counted = database.row("count_other_images", encoder_id=encoder_id) or {}
+    return bool(counted["images"] != counted["vectors"])
 
 
 def commit_shard(
@@ -33,9 +43,11 @@ def commit_shard(
     vector_file: str | None,
     names: pa.Table | None,
     replaces: bool,
+    may_be_there: bool,
 ) -> None:
     """Write all rows of a shard and its completion. vector_file: the name of the file that holds its vectors, None
-    without any. names: of its images, where they are named. replaces: earlier rows of these data may exist."""
+    without any. names: of its images, where they are named. replaces: earlier rows of these data may exist.
+    may_be_there: images may, of another encoder, which takes a scan of all images to see."""
     database, shard = ledger.database, outcome.shard
     tables = _tables(ledger, outcome, role, encoder_id, vector_file)
     finished = object_table(shard.completes, role)
@@ -47,14 +59,24 @@ def commit_shard(
             for name in ("delete_replaced_rejects", "delete_replaced_locations", "delete_stale_passed_members"):
                 database.run(name)
             database.run("delete_shard", shard_id=shard.shard_id, encoder_id=encoder_id, role=role)
-        database.append("image_id", image=tables.pop("image"))
+        database.append("image_id" if may_be_there else None, image=tables.pop("image"))
         if names is not None:
             tables["image_name"] = names
         database.append(**tables)
         if shard.completes:
             for name in STALE if replaces else ():
                 database.run(name)
-            database.run("insert_objects", encoder_id=encoder_id, run_id=ledger.run_id)
+            counts = _data_counts(database, outcome, role)
+            read = {**finished.drop_columns("position").to_pydict(), "encoder_id": [encoder_id] * len(counts)}
+            database.append(source_object=ledger.columns_table("source_object", {**read, "data_count": counts}))
+
+
+def _data_counts(database: Database, outcome: ShardOutcome, role: str) -> list[int]:
+    """Data of each object that is done with the shard. Only a Parquet file has data in other shards too."""
+    if outcome.shard.kind == "parquet":
+        return [int(count) for count in database.table("count_data", role=role)["data_count"].to_pylist()]
+    found = Counter(item.object_uri for item in outcome.data)
+    return [found[item.uri] for item in outcome.shard.completes]
 
 
 def _tables(

@@ -1,3 +1,9 @@
+-- name: count_unnamed
+-- Vectors of an encoder and their names of a vocabulary. Where both are as many, none lacks a name.
+select
+    (select count(*) from vector where encoder_id = $encoder_id) as vectors,
+    (select count(*) from image_name where encoder_id = $encoder_id and vocabulary = $vocabulary) as names;
+
 -- name: list_unnamed
 -- Vectors of an encoder whose images have no name of a vocabulary, by file and row.
 select vector.vector_file, vector.row_index, vector.image_id

@@ -1,13 +1,18 @@
 -- name: list_new_files
 -- Vector files with images of the lake that have not been compared with the rest of it.
+with uncompared as (
+    select distinct vector.vector_file
+    from vector
+    anti join compared_file using (encoder_id, vector_file)
+    where vector.encoder_id = $encoder_id
+)
+
 select distinct vector.vector_file
 from vector
+semi join uncompared using (vector_file)
 semi join location
     on location.image_id = vector.image_id
     and location.role = 'lake'
-anti join compared_file
-    on compared_file.vector_file = vector.vector_file
-    and compared_file.encoder_id = vector.encoder_id
 where vector.encoder_id = $encoder_id
 order by vector.vector_file;
 

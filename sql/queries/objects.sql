@@ -54,26 +54,16 @@ using incoming_object as finished
 where source_object.object_uri = finished.object_uri
     and source_object.role = finished.role;
 
--- name: insert_objects
--- Objects that were read to their end, with the number of data found in them.
-insert into source_object
-select
-    finished.object_uri,
-    finished.role,
-    finished.kind,
-    finished.byte_size,
-    finished.version,
-    $encoder_id,
-    (
-        select count(*)
-        from location
-        where location.object_uri = finished.object_uri
-            and location.role = finished.role
-            and location.object_version = finished.version
-    ),
-    $run_id,
-    null
-from incoming_object as finished;
+-- name: count_data
+-- The data found in each of the objects that were read to their end, in their order.
+select count(location.uri) as data_count
+from incoming_object as finished
+left join location
+    on location.object_uri = finished.object_uri
+    and location.role = $role
+    and location.object_version = finished.version
+group by finished.position
+order by finished.position;
 
 -- name: delete_listing_rejects
 -- Rejects of earlier listings under a prefix; the present listing says anew what it could not list.

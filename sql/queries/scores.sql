@@ -1,3 +1,10 @@
+-- name: count_unscored
+-- Vectors of an encoder and their scores under a bank and method. Where both are as many, none lacks a score: an image
+-- has no score without a vector. Columns of one value are counted in no time, and to compare ids takes a while.
+select
+    (select count(*) from vector where encoder_id = $encoder_id) as vectors,
+    (select count(*) from scores_under($encoder_id, $bank_digest, $method_id)) as scores;
+
 -- name: list_unscored
 -- Vectors of an encoder that have no score under a bank and method, by file and row.
 select vector.vector_file, vector.row_index, vector.image_id
@@ -157,13 +164,31 @@ select coalesce(max(selection_number), 0) + 1, $encoder_id, $bank_digest, $metho
 from selection;
 
 -- name: count_flags
--- Scored and flagged images of the lake under the selection, and those of them that arrived in a run.
+-- Scored and flagged images of the lake under the selection, and those of them that arrived in a run: of report.scores,
+-- without the names and labels that nobody counts.
+with present as (
+    select location.image_id, min(run.run_number) as run_number
+    from present_locations() as location
+    join run using (run_id)
+    where location.role = 'lake'
+        and location.image_id is not null
+    group by location.image_id
+),
+
+scored as (
+    select run.run_id as night_run_id, score.id_label, score.log_odds, selection.policy_id
+    from present
+    join run using (run_number)
+    join score using (image_id)
+    join report.selection as selection using (encoder_id, bank_digest, method_id)
+)
+
 select
     count(*) as scored,
     count(*) filter (where flagged) as flagged,
-    count(*) filter (where first_run_id = $run_id) as new_scored,
-    count(*) filter (where first_run_id = $run_id and flagged) as new_flagged
-from report.scores;
+    count(*) filter (where night_run_id = $run_id) as new_scored,
+    count(*) filter (where night_run_id = $run_id and flagged) as new_flagged
+from judged('scored');
 
 -- name: list_reference_vectors
 -- Where the vectors of the reference images that are there now lie, by file and row.

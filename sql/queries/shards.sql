@@ -1,18 +1,23 @@
 -- name: list_finished_shards
--- Shards that were finished for an encoder and whose data are still in the state that was read then, in any order.
+-- Row groups that were finished for an encoder and whose data are still in the state that was read then, in any order.
 select shard.shard_id
 from shard
 semi join location
     on location.shard_id = shard.shard_id
     and location.role = shard.role
-where shard.encoder_id = $encoder_id and shard.role = $role;
+where shard.encoder_id = $encoder_id and shard.role = $role and shard.kind = 'parquet';
 
 -- name: list_known_images
--- Contents that have a vector of an encoder, as bytes, sorted.
+-- Contents that have a vector of an encoder, as bytes, in any order.
 select unhex(image_id) as content
 from vector
-where encoder_id = $encoder_id
-order by content;
+where encoder_id = $encoder_id;
+
+-- name: count_other_images
+-- Images, and those of them that have a vector of an encoder.
+select
+    (select count(*) from image) as images,
+    (select count(*) from vector where encoder_id = $encoder_id) as vectors;
 
 -- name: keep_first_runs
 -- Incoming locations; one that already led to the same content keeps the run that saw it first.

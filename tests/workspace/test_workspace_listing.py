@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curator.errors import SourceError
-from curator.store import Database
+from curator.store import Database, Ledger
 from curator.store.migrate import migrate
 from curator.store.tables import object_table
 from curator.types import Reject, SourceObject
@@ -55,8 +55,10 @@ def database(tmp_path_factory) -> Iterator[Database]:
 def know(database: Database, versions: dict[str, str]) -> None:
     """The ledger has read these objects of the lake, and no others."""
     database.execute("delete from source_object")
-    with database.incoming(object=object_table(objects(versions), "lake")):
-        database.run("insert_objects", encoder_id=ENCODER, run_id="run")
+    found = object_table(objects(versions), "lake").drop_columns("position").to_pylist()
+    Ledger(database, "run").add(
+        source_object=[row | {"encoder_id": ENCODER, "data_count": 1, "gone_run_id": None} for row in found]
+    )
 
 
 addresses = NAMES.map(lambda parts: "/lake/" + "".join(parts))

@@ -57,7 +57,11 @@ def name_stored(ledger: Ledger, namer: Namer, vector_folder: Path) -> int:
     """
     database, named = ledger.database, 0
     lacking: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for row in database.rows("list_unnamed", encoder_id=namer.bank.encoder_id, vocabulary=namer.digest):
+    named_by = {"encoder_id": namer.bank.encoder_id, "vocabulary": namer.digest}
+    counted = database.row("count_unnamed", **named_by) or {}
+    if counted["vectors"] == counted["names"]:
+        return 0
+    for row in database.rows("list_unnamed", **named_by):
         lacking[row["vector_file"]].append((row["row_index"], row["image_id"]))
     for name, rows in lacking.items():
         vectors = read_rows(vector_folder / f"{name}.safetensors", [row for row, _ in rows], verified=True)

@@ -142,7 +142,11 @@ def unscored_rows(
     lacking: dict[str, dict[tuple[int, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     among = None if only is None else frozenset(only)
     for method in scorer.methods:
-        for row in ledger.database.rows("list_unscored", **scored_by(scorer.bank, method)):
+        scoring = scored_by(scorer.bank, method)
+        counted = ledger.database.row("count_unscored", **scoring) or {}
+        if counted["vectors"] == counted["scores"]:
+            continue
+        for row in ledger.database.rows("list_unscored", **scoring):
             if among is None or row["image_id"] in among:
                 lacking[row["vector_file"]][row["row_index"], row["image_id"]].add(method.method_id)
     return lacking

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from curator.store import Ledger
-from curator.store.shards import commit_shard
+from curator.store.shards import commit_shard, has_other_images
 from curator.types import ShardOutcome
 from curator.vectors import at_rest, write_shard
 from curator.workspace.judge.naming import Namer
@@ -28,6 +28,10 @@ class ShardCommitter:
     role: str
     known_objects: frozenset[str]
     encoder_id: str
+    _others: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._others = has_other_images(self.ledger.database, self.encoder_id)
 
     def commit(self, outcome: ShardOutcome) -> int:
         """Returns how many objects are wholly done with it."""
@@ -52,6 +56,7 @@ class ShardCommitter:
             names=names,
             # Rows of an unfinished earlier state can exist only for objects of several shards.
             replaces=shard.kind == "parquet" or any(item.uri in self.known_objects for item in shard.objects),
+            may_be_there=self._others,
         )
         return len(shard.completes)
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
-import numpy as np
-
 from curator.engines.known import KnownContents
 from curator.lake import Source
 from curator.store import Ledger, ListingCounts
@@ -194,7 +192,7 @@ def _read_all(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
-    known = KnownContents(np.frombuffer(known_images(ledger.database, encoder.encoder_id), "S16"))
+    known = KnownContents(known_images(ledger.database, encoder.encoder_id))
     if namer is not None:
         _ = namer.vocabulary  # encoded before images are: the writing thread must not ask the encoder meanwhile
     with open_engine(context, scorer, run_id=ledger.run_id) as engine:
