@@ -6,20 +6,26 @@ file stays until the last reader closes it.
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 
-from curator.durable import durable, remove_leftovers
+import numpy as np
+
+from curator.durable import copy_file, durable, remove_leftovers
 from curator.errors import WorkspaceError
 from curator.store.checks import read_everything
 from curator.store.database import Database
 
-HEADERS = 3 * 4096  # bytes of a DuckDB file; each checkpoint is counted there
+MAIN_HEADER = 4096  # bytes
+HEADERS = 3 * MAIN_HEADER  # of a DuckDB file; each checkpoint is counted there
+BLOCK = 1 << 18  # bytes of a block, which begins with its checksum
+START, FACTOR = np.uint64(5381), np.uint64(0xBF58476D1CE4E5B9)  # of that checksum
 LATER = "the ledger itself is safe: free some space, then run `curator publish`"
 
 
-def publish_snapshot(ledger: Path, snapshot: Path) -> None:
-    """Copy a closed ledger file to `snapshot`, atomically, once every block of the copy has been read.
+def publish_snapshot(ledger: Path, snapshot: Path, *, anew: bool = False) -> None:
+    """Publish a closed ledger file as `snapshot`, atomically: what a run changed, once it was verified, upon the
+    snapshot there is; or all of it, read back. anew: all of it in any case, as where the snapshot may be damaged.
 
     Raises WorkspaceError when the disk refuses, StoreError for a damaged ledger.
     """
@@ -28,13 +34,49 @@ def publish_snapshot(ledger: Path, snapshot: Path) -> None:
     try:
         remove_leftovers(snapshot)
         with durable(snapshot) as temporary:
-            shutil.copyfile(ledger, temporary)
-            read_back(temporary)
+            if anew or not _renew(ledger, snapshot, temporary):
+                copy_file(ledger, temporary)
+                read_back(temporary)
     except OSError as fault:
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
             hint=LATER,
         ) from fault
+
+
+def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
+    """Make `copy` of a snapshot and the blocks of the ledger that differ from it, whose checksums are compared.
+
+    A block begins with the checksum of the rest, so eight bytes of each say which differ. Those that do not stay as
+    they were verified once, even where the ledger has lost them since. False where that cannot be done: without a
+    snapshot, for one of another form, and for a block that does not fit its checksum, which may be one that is free.
+    """
+    if not snapshot.is_file() or (ledger.stat().st_size - HEADERS) % BLOCK:
+        return False
+    with ledger.open("rb", buffering=0) as new, snapshot.open("rb", buffering=0) as old:
+        headers = os.pread(new.fileno(), HEADERS, 0)
+        if headers[:MAIN_HEADER] != os.pread(old.fileno(), MAIN_HEADER, 0):
+            return False
+        copy_file(snapshot, copy)
+        with copy.open("r+b", buffering=0) as written:
+            written.truncate(ledger.stat().st_size)
+            for start in range(HEADERS, ledger.stat().st_size, BLOCK):
+                if os.pread(new.fileno(), 8, start) == os.pread(old.fileno(), 8, start):
+                    continue
+                block = os.pread(new.fileno(), BLOCK, start)
+                if not _is_sound(block):
+                    return False
+                os.pwrite(written.fileno(), block, start)
+            os.pwrite(written.fileno(), headers, 0)
+    with Database.open_reader(copy) as database:
+        database.table("list_tables")
+    return True
+
+
+def _is_sound(block: bytes) -> bool:
+    """Whether a block of a DuckDB file is what was written: its first word is the checksum of all others."""
+    words = np.frombuffer(block, "<u8")
+    return bool(words[0] == np.bitwise_xor.reduce(words[1:] * FACTOR) ^ START)
 
 
 def is_unchanged(ledger: Path, snapshot: Path) -> bool:

@@ -322,7 +322,15 @@ class Workspace(Reader):
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
-        with writing(self._context, "publish", {"to": to}, publish_to=to, replaces=replace, needs_vectors=False):
+        with writing(
+            self._context,
+            "publish",
+            {"to": to},
+            publish_to=to,
+            publish_anew=True,
+            replaces=replace,
+            needs_vectors=False,
+        ):
             pass
         return self.layout.snapshot
 

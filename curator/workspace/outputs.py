@@ -8,14 +8,13 @@ would cost another pass and promise no more. Everywhere else it is written under
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from curator.config import Config
-from curator.durable import durable
+from curator.durable import copy_file, durable
 from curator.errors import OutputError, UsageError
 from curator.lake.files import connect, foreign_faults
 from curator.lake.patience import CutShort, patiently
@@ -90,7 +89,7 @@ def _put_file(file: Path, address: str) -> None:
     with _faults(address):
         if scheme_of(address) is None:
             with durable(expanded(address)) as temporary:
-                shutil.copyfile(file, temporary)
+                copy_file(file, temporary)
             return
         with foreign_faults():
             filesystem, inner = connect(address)

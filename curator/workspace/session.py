@@ -50,12 +50,14 @@ def writing(
     *,
     wait_seconds: float = 0.0,
     publish_to: str | None = None,
+    publish_anew: bool = False,
     replaces: bool = False,
     needs_vectors: bool = True,
 ) -> Iterator[Ledger]:
     """Hold the lock and the live ledger for one run of `command`; at its end, publish the snapshot.
 
-    publish_to: where a copy goes instead of where the configuration says. replaces: the snapshot may have runs that the
+    publish_to: where a copy goes instead of where the configuration says. publish_anew: the whole snapshot, whatever
+    the run changed. replaces: the snapshot may have runs that the
     ledger lacks, and they are given up. needs_vectors: false for what mends it, or does without, where all vectors are
     gone. Raises WorkspaceLocked when another run holds the workspace and goes on for `wait_seconds`, RunInterrupted on
     Ctrl-C, WorkspaceError where something is absent that a run cannot make (see presence.py).
@@ -86,14 +88,14 @@ def writing(
         except BaseException:
             if is_ours:
                 with _said_only("the snapshot is not published"):
-                    _publish(layout, config, publish_to)
+                    _publish(layout, config, publish_to, anew=publish_anew)
             raise
-        _publish(layout, config, publish_to)
+        _publish(layout, config, publish_to, anew=publish_anew)
 
 
-def _publish(layout: Layout, config: Config, to: str | None) -> None:
+def _publish(layout: Layout, config: Config, to: str | None, *, anew: bool) -> None:
     """The snapshot, its Parquet copy, and both where the configuration wants them."""
-    publish_snapshot(layout.ledger, layout.snapshot)
+    publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
     copy_report(layout.snapshot, layout.report, extent=config.publish.parquet)
     put_snapshot(layout, config, to)
 

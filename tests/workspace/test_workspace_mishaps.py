@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from curator.durable import copy_file
 from curator.errors import StoreError, WorkspaceError
-from curator.store import Database, publish_snapshot
+from curator.store import Database, publish, publish_snapshot
 from curator.store.checks import read_everything
 from curator.store.faults import kind_of
+from curator.store.publish import BLOCK, HEADERS
 from curator.workspace.mishaps import damage, exhaustion
 
 WORDS = [
@@ -74,17 +77,56 @@ def test_damage_of_a_file_is_told_as_that(harm, first_night):
     assert caught.value.hint == "mend it"
 
 
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 255
+    path.write_bytes(data)
+
+
 @pytest.mark.usefixtures("real_publishing")
 def test_a_damaged_ledger_does_not_take_the_place_of_its_snapshot(first_night):
-    layout = first_night[0].layout
-    published = layout.snapshot.read_bytes()
-    data = bytearray(layout.ledger.read_bytes())
-    data[len(data) // 2] ^= 255
-    layout.ledger.write_bytes(data)
-    with pytest.raises(StoreError):
-        publish_snapshot(layout.ledger, layout.snapshot)
-    assert layout.snapshot.read_bytes() == published
-    assert [path.name for path in layout.snapshot.parent.iterdir()] == [layout.snapshot.name]
+    """Published are blocks that changed, and all of them on demand; neither is done with what is damaged."""
+    workspace, lake = first_night
+    layout = workspace.layout
+    before = layout.snapshot.read_bytes()
+    workspace.scan(lake)  # finds nothing new, and says so
+    after = layout.snapshot.read_bytes()
+    assert after == layout.ledger.read_bytes() != before
+    changed = next(
+        place for place in range(HEADERS + 100, len(before), BLOCK) if before[place:][:BLOCK] != after[place:][:BLOCK]
+    )
+    layout.snapshot.write_bytes(before)
+    flip(layout.ledger, changed)
+    for anew in (False, True):
+        with pytest.raises(StoreError):
+            publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
+        assert layout.snapshot.read_bytes() == before
+    layout.snapshot.write_bytes(after)
+    publish_snapshot(layout.ledger, layout.snapshot)
+    assert layout.snapshot.read_bytes() == after, "a block that was verified once outlives that of the ledger"
+    flip(layout.ledger, changed)
+    flip(layout.snapshot, changed)
+    publish_snapshot(layout.ledger, layout.snapshot, anew=True)
+    assert layout.snapshot.read_bytes() == after
+    assert not list(layout.snapshot.parent.glob(".curator*"))
+
+
+def test_a_block_of_the_ledger_begins_with_the_checksum_that_is_computed_here(first_night):
+    data = first_night[0].layout.ledger.read_bytes()
+    blocks = [data[start : start + BLOCK] for start in range(HEADERS, len(data), BLOCK)]
+    assert len(blocks) > 3 and all(map(publish._is_sound, blocks))
+    assert not publish._is_sound(blocks[0][:-1] + bytes([blocks[0][-1] ^ 1]))
+
+
+def test_a_file_is_copied_where_the_kernel_cannot(tmp_path, monkeypatch):
+    def refusing(*_):
+        raise OSError(errno.EXDEV, "over file systems")
+
+    (tmp_path / "one").write_bytes(b"content")
+    for name in ("by the kernel", "by Python"):
+        copy_file(tmp_path / "one", tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"content"
+        monkeypatch.setattr("os.copy_file_range", refusing)
 
 
 @pytest.mark.parametrize(
