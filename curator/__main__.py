@@ -25,9 +25,10 @@ def main() -> None:
 def yield_idle_cores() -> None:
     """Let threads of a matrix product that have nothing to do sleep instead of spin: decoding wants their cores.
 
-    Read once by OpenMP, so it is set before torch is imported; what the user has set stays.
+    Read once, by OpenMP and by NumPy's OpenBLAS, so it is set before they are imported; what the user has set stays.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # in powers of two of cycles; else it spins for 20 ms
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ ORDER_BYTES = 65_536
 def serve(descriptor: int) -> None:
     """Fork decode processes, and wait for them, until the socket closes."""
     from curator.decode.formats import plugins
-    from curator.engines import decode_worker
+    from curator.engines import decode_worker, read_worker
+
+    serving = {"decode_worker": decode_worker.serve, "read_worker": read_worker.serve}
 
     plugins()
     orders = socket.socket(fileno=descriptor)
@@ -40,7 +42,8 @@ def serve(descriptor: int) -> None:
                     os.setpgid(0, 0)
                     os.chdir(order["folder"])
                     sys.path[:] = order["path"]
-                    decode_worker.serve(given[0])
+                    os.environ.update(order["environment"])
+                    serving[order["module"]](given[0])
                 finally:
                     os._exit(0 if sys.exc_info()[0] is None else 1)
             os.close(given[0])
@@ -66,9 +69,14 @@ class Zygote:
             self._orders.close()
             self._process.wait()
 
-    def start(self, channel: socket.socket) -> Forked:
+    def start(self, channel: socket.socket, module: str = "decode_worker") -> Forked:
         """A decode process at the other end of this channel: in place of `decode_pool.start_process`."""
-        order = {"folder": str(Path.cwd()), "path": [str(Path(entry).absolute()) for entry in sys.path]}
+        order = {
+            "folder": str(Path.cwd()),
+            "path": [str(Path(entry).absolute()) for entry in sys.path],
+            "environment": dict(os.environ),
+            "module": module,
+        }
         return Forked(self, self.ask(order, channel.fileno()))
 
     def ask(self, order: dict[str, Any], *descriptors: int) -> Any:

@@ -22,15 +22,15 @@ CHUNK_BYTES = 8 << 20
 
 @dataclass(slots=True)
 class ReadChunk:
-    """A run of data of one shard as they were read, one value a datum in each column; `rejects` stand between them.
+    """A run of data of one shard as they were read, one value a datum in each column; rejects stand between them.
 
-    rejects: by their place among all. parcel: the bytes of all data. last: it closes the shard, and may be empty.
-    passed: what was passed over in the shard; all of it comes with the last chunk.
+    begin: how many data of the shard come before. members, byte_offsets, source_labels: as a Datum has them. rejects:
+    by their place in the run. parcel: the bytes of all data. last: it closes the shard, and may be empty. passed: what
+    was passed over in the shard; all of it comes with the last chunk.
     """
 
+    begin: int = 0
     image_ids: list[str] = field(default_factory=list)
-    uris: list[str] = field(default_factory=list)
-    object_uris: list[str] = field(default_factory=list)
     members: list[str | None] = field(default_factory=list)
     byte_offsets: list[int | None] = field(default_factory=list)
     source_labels: list[str | None] = field(default_factory=list)
@@ -48,18 +48,18 @@ class ReadChunk:
             self.rejects[len(self)] = item
             return
         self.image_ids.append(content_id(item.data))
-        self.uris.append(item.uri)
-        self.object_uris.append(item.object_uri)
         self.members.append(item.member)
         self.byte_offsets.append(item.byte_offset)
         self.source_labels.append(item.source_label)
 
 
-def read_chunks(shard: Shard, options: ReadOptions) -> Iterator[ReadChunk]:
-    """Read a shard; the last chunk closes it."""
+def read_chunks(shard: Shard, options: ReadOptions, *, after: int = 0) -> Iterator[ReadChunk]:
+    """Read a shard; the last chunk closes it. after: so many data are passed over, as they were read before."""
     passed = PassedOver()
-    chunk, contents, size = ReadChunk(), list[bytes](), 0
-    for item in read_shard(shard, options=options, passed=passed):
+    chunk, contents, size = ReadChunk(after), list[bytes](), 0
+    for number, item in enumerate(read_shard(shard, options=options, passed=passed)):
+        if number < after:
+            continue
         chunk.take(item)
         if isinstance(item, Datum):
             contents.append(item.data)
@@ -67,7 +67,7 @@ def read_chunks(shard: Shard, options: ReadOptions) -> Iterator[ReadChunk]:
         if len(chunk) >= CHUNK_IMAGES or size >= CHUNK_BYTES:
             chunk.parcel = Parcel.of(contents)
             yield chunk
-            chunk, contents, size = ReadChunk(), [], 0
+            chunk, contents, size = ReadChunk(number + 1), [], 0
     chunk.parcel, chunk.last, chunk.passed = Parcel.of(contents), True, passed
     yield chunk
 
@@ -90,36 +90,43 @@ class Recognition:
     def __init__(self, shard: Shard, known: KnownContents) -> None:
         """known: contents that have a vector, and those that the run met; gets those that it meets here."""
         self._shard = shard
-        self._here = KnownContents()
+        self._here: set[str] = set()
         self._known = known
 
     def __call__(self, read: ReadChunk) -> Chunk:
+        firsts = [image_id for image_id in dict.fromkeys(read.image_ids) if image_id not in self._here]
+        new = {image_id for image_id, is_new in zip(firsts, self._known.add_all(firsts), strict=True) if is_new}
+        self._here.update(firsts)
+        left = set(firsts)
         data: list[Seen | Reject] = []
         fresh: list[tuple[int, int]] = []
         columns = zip(
-            read.uris,
-            read.object_uris,
-            read.members,
-            read.byte_offsets,
-            read.parcel.sizes,
-            read.source_labels,
-            read.image_ids,
-            read.parcel.places,
-            strict=True,
+            read.image_ids, read.members, read.byte_offsets, read.source_labels, read.parcel.places, strict=True
         )
-        for uri, object_uri, member, offset, size, label, image_id, place in columns:
-            while len(data) in read.rejects:
-                data.append(read.rejects[len(data)])
-            first = self._here.add(image_id)
-            new = first and self._known.add(image_id)
-            data.append(Seen(uri, object_uri, member, offset, size, label, image_id, first, new))
-            if new:
-                fresh.append(place)
-        data += [reject for number, reject in read.rejects.items() if number >= len(data)]
+        for image_id, member, offset, label, place in columns:
+            self._pass_rejects(read, data)
+            is_first, is_fresh = image_id in left, False
+            if is_first:
+                left.remove(image_id)
+                if is_fresh := image_id in new:
+                    fresh.append(place)
+            uri, object_uri = self._address(read.begin + len(data), member)
+            data.append(Seen(uri, object_uri, member, offset, place[1], label, image_id, is_first, is_fresh))
+        self._pass_rejects(read, data)
         return Chunk(self._shard, data, fresh, read.parcel, read.last, read.passed)
+
+    def _pass_rejects(self, read: ReadChunk, data: list[Seen | Reject]) -> None:
+        while len(data) in read.rejects:
+            data.append(read.rejects[len(data)])
+
+    def _address(self, number: int, member: str | None) -> tuple[str, str]:
+        """Of a datum and of its object. Each loose file is one datum, in order."""
+        objects = self._shard.objects
+        if self._shard.kind == "file":
+            return objects[number].uri, objects[number].uri
+        return f"{objects[0].uri}#{member}", objects[0].uri
 
 
 def shard_chunks(shard: Shard, known: KnownContents, options: ReadOptions) -> Iterator[Chunk]:
     """Read a shard and recognise its contents."""
-    recognise = Recognition(shard, known)
-    return map(recognise, read_chunks(shard, options))
+    return map(Recognition(shard, known), read_chunks(shard, options))

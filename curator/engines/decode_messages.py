@@ -1,19 +1,16 @@
 """Messages between the decode pool and a decode process, over a Unix socket.
 
-A message is JSON; facts and faults of many images are columns of it. Bytes and pixels are in shared memory (see
-`parcels`), whose descriptors travel beside a message, from the parent only. Nothing is pickled, and a reply must fit
-what was asked before anything is made of it: a decoder that a hostile image has taken over can send wrong pixels or
-none, but cannot make its parent run code, hold more than those pixels, or wait for good (see `Patience`).
+Facts and faults of many images are columns of a message. Bytes and pixels are in shared memory (see `parcels`), whose
+descriptors come from the parent only. A reply must fit what was asked before anything is made of it: a decoder that a
+hostile image has taken over can send wrong pixels or none, but cannot make its parent run code, hold more than those
+pixels, or wait for good (see `Patience`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import select
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -25,6 +22,7 @@ from numpy.typing import NDArray
 from curator.decode import REASONS, DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS
 from curator.engines.decode_patience import Patience
+from curator.engines.messages import TRACE_CHARACTERS, BadReply, receive, receive_with, send
 from curator.engines.parcels import Parcel, PixelSlots, mapped
 from curator.types import ImageFacts, Pixels, Preprocess
 
@@ -32,9 +30,7 @@ Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, 
 
 NAME_CHARACTERS = 40  # of a format or a mode
 OUTCOME_BYTES = 4096  # of JSON, for one image: its detail may be all escapes
-TRACE_CHARACTERS = 8_000
 HEADER_BYTES = 16 * TRACE_CHARACTERS
-LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class DecodeJob:
     @classmethod
     def receive(cls, channel: socket.socket) -> tuple[DecodeJob, NDArray[np.uint8]]:
         """The job, and the slots for pixels, (slots, images, size, size, 3)."""
-        fields, descriptor = receive_with(channel)
+        fields, (descriptor,) = receive_with(channel)
         lists = {name: tuple(value) for name, value in fields["preprocess"].items() if isinstance(value, list)}
         module, name = fields["task"]
         task: Prepare = getattr(import_module(module), name)
@@ -98,7 +94,7 @@ class DecodeRequest:
     @classmethod
     def receive(cls, channel: socket.socket) -> tuple[DecodeRequest, int]:
         """The request, and the descriptor of its parcel."""
-        (places, slot), descriptor = receive_with(channel)
+        (places, slot), (descriptor,) = receive_with(channel)
         return cls(places, slot), descriptor
 
 
@@ -151,10 +147,6 @@ class TaskBroken(RuntimeError):
     """The decode task raised something else than DecodeFailure. The message is the traceback."""
 
 
-class BadReply(Exception):
-    """A decode process sent something that is no reply to what it was asked."""
-
-
 def _outcomes(count: int, fields: Any) -> tuple[ImageFacts | DecodeFault, ...]:
     """Facts and faults of `count` images, in order, of columns that are as they must be."""
     faults = {place: DecodeFault(reason, detail) for place, reason, detail in fields["faults"]}
@@ -185,63 +177,3 @@ def _is_kind(format_: Any, mode: Any, animated: Any, remark: Any) -> bool:
 def _is_line(text: Any, limit: int) -> bool:
     """Whether it is a text that may stand in the ledger as it is."""
     return isinstance(text, str) and len(text) <= limit and text.isprintable()
-
-
-def send(
-    channel: socket.socket, content: object, descriptor: int | None = None, *, waiting: Patience | None = None
-) -> None:
-    """Write one message, and hand over a descriptor beside it: its length in bytes, then JSON."""
-    text = json.dumps(content).encode()
-    length = LENGTH.pack(len(text))
-    if waiting is not None:
-        waiting.until(channel, select.POLLOUT)
-    if descriptor is None:
-        channel.sendall(length)  # a few bytes into an empty buffer
-    else:
-        socket.send_fds(channel, [length], [descriptor])
-    rest = memoryview(text)
-    while rest:
-        if waiting is not None:
-            waiting.until(channel, select.POLLOUT)
-        rest = rest[channel.send(rest) :]
-
-
-def receive(channel: socket.socket, *, most: int | None = None, waiting: Patience | None = None) -> Any:
-    """Read one message. Raises EOFError or ConnectionError when the other side is gone.
-
-    most: how many bytes it may have; BadReply, with nothing read of it, for more, and for what is not JSON. Descriptors
-    that come with it are dropped.
-    """
-    return _content(channel, _read(channel, LENGTH.size, waiting), most, waiting)
-
-
-def receive_with(channel: socket.socket) -> tuple[Any, int]:
-    """Read one message of somebody who is trusted, and the descriptor beside it."""
-    length, descriptors, _, _ = socket.recv_fds(channel, LENGTH.size, 1)
-    if not length:
-        raise EOFError
-    length += _read(channel, LENGTH.size - len(length), None)
-    return _content(channel, length, None, None), descriptors[0]
-
-
-def _content(channel: socket.socket, length: bytes | bytearray, most: int | None, waiting: Patience | None) -> Any:
-    (size,) = LENGTH.unpack(length)
-    if most is not None and size > most:
-        raise BadReply(f"a message of {size} bytes")
-    try:
-        return json.loads(_read(channel, size, waiting))
-    except (ValueError, RecursionError) as fault:
-        raise BadReply("not JSON") from fault
-
-
-def _read(channel: socket.socket, size: int, waiting: Patience | None) -> bytearray:
-    data = bytearray(size)
-    rest = memoryview(data)
-    while rest:
-        if waiting is not None:
-            waiting.until(channel, select.POLLIN)
-        count = channel.recv_into(rest)
-        if not count:
-            raise EOFError
-        rest = rest[count:]
-    return data

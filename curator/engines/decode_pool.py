@@ -35,17 +35,16 @@ from curator.decode import DecodeOptions, prepare
 from curator.decode.failures import DETAIL_CHARACTERS, no_memory
 from curator.decode.identity import require_known_pixels
 from curator.engines.decode_messages import (
-    BadReply,
     DecodeFault,
     DecodeJob,
     DecodeReply,
     DecodeRequest,
     Prepare,
     TaskBroken,
-    receive,
 )
 from curator.engines.decode_patience import IDLE_LOOKS, Hanging, Patience
 from curator.engines.decode_worker import OUT_OF_MEMORY, decode_batch
+from curator.engines.messages import BadReply, receive
 from curator.engines.parcels import Parcel, PixelSlots, read_place
 from curator.errors import CuratorError
 from curator.printable import one_line
@@ -143,6 +142,11 @@ class DecodePool:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it has processes."""
+        return bool(self._workers)
 
     @property
     def room(self) -> int:
@@ -368,9 +372,9 @@ class _Worker:
         return self._slots
 
 
-def start_process(channel: socket.socket) -> subprocess.Popen[bytes]:
-    """A decode process that listens at `channel`, which the caller may close."""
-    code = f"from curator.engines.decode_worker import serve; serve({channel.fileno()})"
+def start_process(channel: socket.socket, module: str = "decode_worker") -> subprocess.Popen[bytes]:
+    """A decode process, or one of another module with `serve`, that listens at `channel`, which may be closed."""
+    code = f"from curator.engines.{module} import serve; serve({channel.fileno()})"
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P: a `PIL` in the current folder is data, not code
         pass_fds=[channel.fileno()],

@@ -23,14 +23,13 @@ from PIL import AvifImagePlugin
 from curator.decode import DecodeFailure, DecodeOptions
 from curator.decode.formats import plugins
 from curator.engines.decode_messages import (
-    TRACE_CHARACTERS,
     DecodeFault,
     DecodeJob,
     DecodeReply,
     DecodeRequest,
     Prepare,
-    send,
 )
+from curator.engines.messages import TRACE_CHARACTERS, send
 from curator.engines.parcels import read_place
 from curator.types import ImageFacts, Pixels, Preprocess
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IdTable: TypeAlias = NDArray[np.bytes_]  # (n,) S16, sorted
+ID_BYTES = 16
 
 
 def id_table(image_ids: Iterable[str]) -> IdTable:
@@ -26,14 +27,26 @@ class KnownContents:
 
     def add(self, image_id: str) -> bool:
         """Note a content. Whether it was new."""
-        key = bytes.fromhex(image_id)
-        if key in self._met or self._was_before(key):
-            return False
-        self._met.add(key)
-        return True
+        return self.add_all([image_id])[0]
 
-    def _was_before(self, key: bytes) -> bool:
-        wanted = np.frombuffer(key, "S16")
-        place = int(np.searchsorted(self.before, wanted)[0])
+    def add_all(self, image_ids: Sequence[str]) -> list[bool]:
+        """Note contents, in order. Which of them were new."""
+        text = bytes.fromhex("".join(image_ids))
+        keys = [text[start : start + ID_BYTES] for start in range(0, len(text), ID_BYTES)]
+        new = [
+            key not in self._met and not was_before
+            for key, was_before in zip(keys, self._were_before(np.frombuffer(text, "S16")), strict=True)
+        ]
+        if len(set(keys)) < len(keys):
+            seen: set[bytes] = set()
+            new = [is_new and not (key in seen or seen.add(key)) for key, is_new in zip(keys, new, strict=True)]
+        self._met.update(key for key, is_new in zip(keys, new, strict=True) if is_new)
+        return new
+
+    def _were_before(self, wanted: NDArray[np.bytes_]) -> list[bool]:
+        if not len(self.before):
+            return [False] * len(wanted)
+        places = np.searchsorted(self.before, wanted).clip(max=len(self.before) - 1)
         # NumPy takes no notice of trailing zeros on either side, so equal here is equal.
-        return place < len(self.before) and bool(self.before[place] == wanted[0])
+        found: list[bool] = (self.before[places] == wanted).tolist()
+        return found

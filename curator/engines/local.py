@@ -1,6 +1,6 @@
-"""The local engine: a reading thread, decode processes, the encoder's thread, and the calling thread that gathers.
+"""The local engine: a reading process, decode processes, the encoder's thread, and the calling thread that gathers.
 
-    reader thread ── parcels ──▶ decode pool ── squares ──▶ gathered ── batches ──▶ encoder ── vectors ──▶ ShardOutcome
+    reader ── parcels ──▶ decode pool ── squares ──▶ gathered ── batches ──▶ encoder ── vectors ──▶ ShardOutcome
 
 All of it goes on side by side, over the ends of shards: while a batch is encoded the next one is gathered, and what was
 encoded is settled and written. What is under way is bounded, in chunks; memory does not grow with the lake.
@@ -12,11 +12,14 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
 
 from curator.engines.batches import Encoding
-from curator.engines.chunks import Chunk, shard_chunks
+from curator.engines.chunks import Chunk, Recognition, read_chunks
 from curator.engines.decode_pool import DecodedBatch, DecodePool, PendingBatch
 from curator.engines.known import KnownContents
+from curator.engines.read_process import ReadProcess
 from curator.engines.stages import Fault, Progress, ShardBuilder, settle
 from curator.lake import ReadOptions
 from curator.types import Encoder, Shard, ShardOutcome
@@ -32,6 +35,7 @@ class LocalEngine:
         self._encoder = encoder
         self._pool = pool
         self._read = read
+        self._reader: ReadProcess | None = None
 
     def run(
         self, shards: Iterable[Shard], *, known: KnownContents, progress: Progress | None = None
@@ -72,7 +76,8 @@ class LocalEngine:
             yield chunk, pending.result()
 
     def _chunks(self, shards: Iterable[Shard], known: KnownContents) -> Iterator[Chunk]:
-        """Chunks in order, read ahead by a thread. Closing the generator stops the thread."""
+        """Chunks in order, read ahead by a thread, and by a process for it where there is more than a shard to read.
+        Closing the generator stops both."""
         chunks: queue.Queue[Chunk | BaseException | None] = queue.Queue(READ_AHEAD)
         stop = threading.Event()
         reader = threading.Thread(
@@ -87,6 +92,8 @@ class LocalEngine:
         finally:
             stop.set()
             while reader.is_alive():  # a reader that waits for room in the queue sees `stop` once there is some
+                if self._reader is not None:
+                    self._reader.kill()
                 try:
                     chunks.get(timeout=0.05)
                 except queue.Empty:
@@ -100,11 +107,17 @@ class LocalEngine:
         stop: threading.Event,
     ) -> None:
         try:
-            for shard in shards:
-                for chunk in shard_chunks(shard, known, self._read):
-                    if stop.is_set():
-                        return
-                    chunks.put(chunk)
+            with ExitStack() as leaving:
+                rest = iter(shards)
+                first = [*islice(rest, 2)]
+                if len(first) > 1 and self._pool.is_apart:
+                    self._reader = leaving.enter_context(ReadProcess(self._read))
+                for shard in chain(first, rest):
+                    read = self._reader.chunks(shard) if self._reader else read_chunks(shard, self._read)
+                    for chunk in map(Recognition(shard, known), read):
+                        if stop.is_set():
+                            return
+                        chunks.put(chunk)
             chunks.put(None)
         except BaseException as fault:  # carried to the consumer, which raises it
             chunks.put(fault)

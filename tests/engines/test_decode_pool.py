@@ -23,8 +23,9 @@ from PIL import Image
 
 from curator.decode import REASONS, DecodeOptions, prepare
 from curator.engines import decode_patience
-from curator.engines.decode_messages import BadReply, DecodeReply
+from curator.engines.decode_messages import DecodeReply
 from curator.engines.decode_pool import Decoded, DecodeFault, DecodePool
+from curator.engines.messages import BadReply
 from curator.errors import CuratorError
 from curator.types import Preprocess
 from tests.patience import BRAKE_SECONDS, wait_for

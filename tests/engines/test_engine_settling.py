@@ -65,7 +65,11 @@ def reading(lake: list[list[int]]):  # type: ignore[no-untyped-def]
         name = shard.objects[0].uri
         for place, content in enumerate(lake[int(name[1:])]):
             uri = f"{name}#{place}"
-            yield Reject(uri, name, "read", "read_failed", "no") if content == 9 else Datum(uri, name, bytes([content]))
+            yield (
+                Reject(uri, name, "read", "read_failed", "no")
+                if content == 9
+                else Datum(uri, name, bytes([content]), str(place))
+            )
 
     return mock.patch.object(chunks, "read_shard", read)
 

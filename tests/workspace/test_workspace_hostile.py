@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from curator.cli import cli
+from curator.engines.decode_pool import DecodePool
 from curator.lake import ReadOptions, encodings, read_shard
 from curator.lake.parquet import pages as parquet_pages
 from curator.types import Reject, Shard, SourceObject
@@ -302,6 +303,7 @@ def night(tmp_path_factory) -> Night:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encodings, "EXPANSION_FREE", 32 << 20)  # the real ones are for real images
         patch.setattr(parquet_pages, "MAX_PAGE_BYTES", 32 << 20)
+        patch.setattr(DecodePool, "is_apart", False)  # read in this process, whose limits and memory these are
         result = CliRunner().invoke(cli, ["-w", str(folder.parent / "workspace"), "scan", str(folder)])
     assert result.exit_code == 0, result.output
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
