@@ -22,8 +22,20 @@ if TYPE_CHECKING:
 
     from curator.workspace import Workspace
 
-__all__ = ["CuratorError", "__version__", "create", "open"]
+__all__ = ["CuratorError", "Workspace", "__version__", "create", "open"]
 __version__ = VERSION
+
+
+def __getattr__(name: str) -> object:
+    if name == "Workspace":
+        from curator.workspace import Workspace
+
+        return Workspace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def create(folder: Path | str, *, labels: Path | str | Sequence[str], encoder: str = "mini") -> Workspace:

@@ -130,12 +130,12 @@ class BudgetSpent(GeneratorError):
 
 
 class MissingExtra(CuratorError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed: one of an extra, or one that is nobody's but the caller's."""
 
-    def __init__(self, package: str, *, extra: str, needed_for: str) -> None:
+    def __init__(self, package: str, *, extra: str | None = None, needed_for: str) -> None:
         super().__init__(
             f"{needed_for} needs the package {package!r}, which is not installed",
-            hint=f"pip install 'ood-curator[{extra}]'",
+            hint=f"pip install 'ood-curator[{extra}]'" if extra else f"pip install {package}",
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from curator.evaluation.protocol import Protocol, PublishedRow
 from curator.evaluation.summary import EvaluationSummary, Row
+from curator.report.notebook import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Reproduced:
     why_not: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reproduction(Shown):
     """A table and its rows, in the order in which they are printed."""
 
     protocol: Protocol
@@ -34,6 +35,11 @@ class Reproduction:
         """Those of all evaluations, each once."""
         every = (warning for item in self.results if item.summary for warning in item.summary.warnings)
         return tuple(dict.fromkeys(every))
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        shown = ("method", "ood", "auroc", "auroc_published", "fpr95", "fpr95_published", "not_measured")
+        rows = [{name: row[name] for name in shown} for row in self.rows()]
+        return {"protocol": self.protocol.name, "encoder": self.encoder}, rows
 
     def rows(self) -> list[Row]:
         """A row for each published row and list, or mean over lists. Figures in percent, as printed."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from curator.evaluation.figures import Estimate, Figures, Group
 from curator.evaluation.formats import Form, SameFormat
 from curator.evaluation.protocol import PublishedRow
 from curator.metrics import METRICS, Positive
+from curator.report.notebook import Shown
 
 Row = dict[str, object]
+SHOWN = ("bank", "method", "ood", "auroc", "auroc_low", "auroc_high", "fpr95_id_positive", "fpr95_ood_positive")
 WITH_INTERVAL = ("auroc", "fpr95_id_positive", "fpr95_ood_positive")
 
 
@@ -52,8 +54,8 @@ class Measured:
         return self.correct / self.labelled if self.labelled else None
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class EvaluationSummary(Shown):
     """What one evaluation measured. Figures are 0–1. `positive` is the positive class of the headline figures. stored:
     they were in the ledger already, from the run `run_id`."""
 
@@ -70,6 +72,12 @@ class EvaluationSummary:
     same_format: SameFormat | None = None
     warnings: tuple[str, ...] = ()
     stored: bool = False
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        """In short: the figures that are published most."""
+        facts = Shown.shown(self)[0]  # no super() in a dataclass with slots
+        rows = [{name: row[name] for name in SHOWN} for row in self.rows()]
+        return {name: value for name, value in facts.items() if name != "same_format"}, rows
 
     def rows(self) -> list[Row]:
         """One row for each bank, method, form and OOD set or mean, then the published ones of the same sets.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -35,6 +36,19 @@ VARIABLES = {
     BASELINE: "var(--baseline)",
     CUT: "var(--cut)",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of a chart: of the night that it is about, of what it is compared with, and of the cut."""
+
+    tonight: str = TONIGHT
+    reference: str = REFERENCE
+    baseline: str = BASELINE
+    cut: str = CUT
+
+
+PAGE = Palette()
 SETTINGS: Any = {  # matplotlib types each name
     "svg.fonttype": "none",  # text stays text: it is read aloud, found, and in the page's own font
     "svg.hashsalt": "curator",
@@ -52,50 +66,67 @@ SETTINGS: Any = {  # matplotlib types each name
     "legend.frameon": False,
 }
 MOST_NAMES = 5  # of nights along the axis, the last among them
-LINES = {"tonight": (TONIGHT, "solid"), "reference": (REFERENCE, "dashed"), "baseline": (BASELINE, "dashdot")}
+STYLES = {"tonight": "solid", "reference": "dashed", "baseline": "dashdot"}
 
 
 def rate_chart(nights: Sequence[Row], description: str) -> Markup:
     """Flag rates with their intervals, the last night emphasised. nights: name, flag_rate, low, high."""
+    return _chart("rates", "Flag rate of the nights", description, lambda axes: draw_rates(axes, nights, PAGE))
 
-    def draw(axes: Axes) -> None:
-        places = np.arange(len(nights))
-        rates, low, high = (np.array([night[key] for night in nights], float) for key in ("flag_rate", "low", "high"))
-        for chosen, colour, size in ((places[:-1], BASELINE, 5), (places[-1:], TONIGHT, 8)):
-            axes.errorbar(
-                places[chosen],
-                100 * rates[chosen],
-                yerr=100 * np.maximum(np.stack([rates - low, high - rates])[:, chosen], 0),
-                fmt="o",
-                color=colour,
-                markersize=size,
-                capsize=3,
-            )
-        shown = places[:: -math.ceil(len(places) / MOST_NAMES)][::-1]
-        axes.set_xticks(shown, [str(nights[place]["name"]).replace(" ", "\n") for place in shown])
-        axes.set_xlim(-0.5, len(nights) - 0.5)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel("flagged, %")
 
-    return _chart("rates", "Flag rate of the nights", description, draw)
+def draw_rates(axes: Axes, nights: Sequence[Row], palette: Palette) -> None:
+    places = np.arange(len(nights))
+    rates, low, high = (np.array([night[key] for night in nights], float) for key in ("flag_rate", "low", "high"))
+    for chosen, colour, size in ((places[:-1], palette.baseline, 5), (places[-1:], palette.tonight, 8)):
+        axes.errorbar(
+            places[chosen],
+            100 * rates[chosen],
+            yerr=100 * np.maximum(np.stack([rates - low, high - rates])[:, chosen], 0),
+            fmt="o",
+            color=colour,
+            markersize=size,
+            capsize=3,
+        )
+    shown = places[:: -math.ceil(len(places) / MOST_NAMES)][::-1]
+    axes.set_xticks(shown, [str(nights[place]["name"]).replace(" ", "\n") for place in shown])
+    axes.set_xlim(-0.5, len(nights) - 0.5)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("flagged, %")
 
 
 def score_chart(
     edges: Sequence[float], shares: Mapping[str, Sequence[float]], cut: float | None, description: str
 ) -> Markup:
     """Distributions of log-odds by side: the share of images in each bin between the edges."""
+    title = "Distribution of the scores"
+    return _chart("scores", title, description, lambda axes: draw_scores(axes, edges, shares, cut, PAGE))
 
-    def draw(axes: Axes) -> None:
-        for side, values in shares.items():
-            colour, style = LINES[side]
-            axes.stairs(100 * np.asarray(values), edges, color=colour, linestyle=style, linewidth=2, label=side)
-        if cut is not None:
-            axes.axvline(cut, color=CUT, linewidth=1.5, linestyle="dotted", label="flagged below")
-        axes.set_xlabel("log-odds: the further right, the more ID")
-        axes.set_ylabel("images, %")
-        axes.legend()
 
-    return _chart("scores", "Distribution of the scores", description, draw)
+def draw_scores(
+    axes: Axes, edges: Sequence[float], shares: Mapping[str, Sequence[float]], cut: float | None, palette: Palette
+) -> None:
+    for side, values in shares.items():
+        style = {"color": getattr(palette, side), "linestyle": STYLES[side], "linewidth": 2}
+        axes.stairs(100 * np.asarray(values), edges, label=side, **style)
+    if cut is not None:
+        axes.axvline(cut, color=palette.cut, linewidth=1.5, linestyle="dotted", label="flagged below")
+    axes.set_xlabel("log-odds: the further right, the more ID")
+    axes.set_ylabel("images, %")
+    axes.legend()
+
+
+def draw_auroc(axes: Axes, rows: Sequence[Row], palette: Palette) -> None:
+    """AUROC with its interval, the first row on top. rows: of an evaluation; bank is None for a published figure."""
+    for place, row in enumerate(reversed(rows)):
+        value, low, high = (row[name] for name in ("auroc", "auroc_low", "auroc_high"))
+        error = None if low is None else [[value - low], [high - value]]
+        colour = palette.baseline if row["bank"] is None else palette.tonight
+        axes.errorbar(value, place, xerr=error, fmt="o", color=colour, capsize=3)
+    names = [f"{row['bank'] or 'published'} {row['method']}\n{row['ood']}" for row in reversed(rows)]
+    axes.set_yticks(range(len(rows)), names)
+    axes.axvline(0.5, color=palette.cut, linewidth=1, linestyle="dotted")
+    axes.set_xlim(right=1)
+    axes.set_xlabel("AUROC; 0.5 is chance")
 
 
 def _chart(name: str, title: str, description: str, draw: Callable[[Axes], None]) -> Markup:

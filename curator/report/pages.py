@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from curator.report.words import NONE, Row, brief, moment, origin_facts, p_value, percent, text
+from curator.report.words import NONE, Row, brief, cell, moment, origin_facts, p_value, percent, setting
 from curator.resources import read_folder
 
 if TYPE_CHECKING:
@@ -78,11 +78,6 @@ def content_policy(style: str, script: str | None = None) -> str:
 # The filters of the templates.
 
 
-def cell(value: object) -> str:
-    """A value as a cell of a table."""
-    return f"{value:.3f}" if isinstance(value, float) else text(value)
-
-
 def data_url(data: bytes) -> str:
     """A picture as an address, by its bytes."""
     return f"data:{KINDS.get(data[:4], 'image/jpeg')};base64,{base64.b64encode(data).decode()}"
@@ -103,11 +98,6 @@ def _is_number(value: object) -> bool:
     if isinstance(value, str):
         return PERCENT.fullmatch(value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def setting(name: str) -> str:
-    """A name in words; one with a dot is a setting, as it is written."""
-    return name if "." in name else name.replace("_", " ")
 
 
 def thousands(number: int) -> str:

@@ -22,12 +22,24 @@ def brief(value: object) -> str:
     if isinstance(value, list | tuple):
         more = f" … and {len(value) - 20} more" if len(value) > 20 else ""
         return ", ".join(map(str, value[:20])) + more
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {brief(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else text(value)
 
 
 def text(value: object) -> str:
     """A value in full."""
     return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def cell(value: object) -> str:
+    """A value as a cell of a table."""
+    return f"{value:.3f}" if isinstance(value, float) else text(value)
+
+
+def setting(name: str) -> str:
+    """A name in words; one with a dot is a setting, as it is written."""
+    return name if "." in name else name.replace("_", " ")
 
 
 def moment(time: str) -> str:

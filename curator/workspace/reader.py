@@ -12,17 +12,22 @@ from curator.config import Config
 from curator.errors import UsageError
 from curator.export.parts import TAR_BYTES
 from curator.export.run import Replace
+from curator.report.notebook import in_notebook
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.keep.doctor import examine
 from curator.workspace.keep.integrity import Finding
 from curator.workspace.layout import Layout
 from curator.workspace.look.banks import AuditReport, DiffReport, page_of, report_audit, report_diff, show_bank
 from curator.workspace.look.explain import Explanation, explain_image
 from curator.workspace.look.export import ExportRequest, ExportSummary, run_export
+from curator.workspace.look.images import ImageTable, with_pictures
 from curator.workspace.look.search import build_indexes, list_indexes, search_images, search_labels
 from curator.workspace.makefile import dependency_rules, night_rules
 from curator.workspace.night.baselines import pin_baseline
+from curator.workspace.night.plots import Plots
 from curator.workspace.night.report import NightReport, report_night
+from curator.workspace.published import reading_or_empty
 from curator.workspace.results import Results
 
 
@@ -33,10 +38,34 @@ class Reader(Results):
         super().__init__(layout)
         self._context = Context(layout, config)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.layout.root)!r})"
+
+    def _repr_html_(self) -> str:
+        with reading_or_empty(self.layout) as database:
+            ruling, lake = InForce.of(database), database.row("accounting", limit=1) or {}
+            flags = database.row("count_flags", run_id="") or {}
+        ruled = {"ruled by": str(ruling) if ruling else "nothing yet: nothing was scanned"}
+        known = {name: flags[name] for name in ("scored", "flagged")}
+        return in_notebook("notebook", "summary", title=repr(self), facts=ruled | lake | known, rows=(), count=0)
+
     @property
     def config(self) -> Config:
         """The options in force."""
         return self._context.config
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the nights, on matplotlib axes."""
+        return Plots(self._context)
+
+    def images(self, rows: str | pa.Table = "flagged", *, limit: int = 20, **parameters: object) -> ImageTable:
+        """Rows with a small picture beside each of the first: of a named query, of SQL, or of a table that another
+        method gave, such as `search`."""
+        if isinstance(rows, str):
+            is_sql = " " in rows.strip()
+            rows = self.sql(rows, parameters) if is_sql else self.query(rows, limit=limit, **parameters)
+        return with_pictures(self._context, rows)
 
     def search(
         self,

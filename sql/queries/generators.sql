@@ -132,6 +132,14 @@ join present_locations() as location using (image_id)
 qualify row_number() over (partition by image.image_id order by location.uri, location.role) = 1
 order by image.image_id;
 
+-- name: list_images_at
+-- The image at each of some addresses that are there now. In any order.
+select location.uri, min(location.image_id) as image_id
+from present_locations() as location
+semi join incoming_address as address on address.uri = location.uri
+where location.image_id is not null
+group by location.uri;
+
 -- name: list_lake_sample
 -- The images that are in the lake now and have a vector, the first so many by id.
 select vector.image_id

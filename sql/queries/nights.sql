@@ -1,3 +1,12 @@
+-- name: find_last_arrivals
+-- The newest scan in which an image arrived.
+select night.night, night.run_id, run.run_number
+from report.night as night
+join run on run.run_id = night.run_id
+where night.images > 0
+order by run.run_number desc
+limit 1;
+
 -- name: find_night
 -- The newest scan of a date, by its id, or by how its id begins; without any, the newest of all that listed something.
 select

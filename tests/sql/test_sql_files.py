@@ -26,6 +26,7 @@ INCOMING = {
     "0::bigint as byte_size, '' as version",
     "incoming_gone": "select '' as object_uri",
     "incoming_wanted": "select 0::bigint as position, '' as image_id, 0::float as cosine",
+    "incoming_address": "select '' as uri",
     "incoming_call": "select '' as call_id",
     "incoming_lost": "select '' as vector_file",
     "incoming_lost_image": "select '' as image_id",

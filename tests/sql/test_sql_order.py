@@ -124,6 +124,7 @@ GIVEN = {
     "from source_object where role = 'lake'",
     "lost": "select distinct vector_file from vector",
     "lost_image": "select image_id from image",
+    "address": "select uri from location",
     "call": "select call_id from generator_call",
     "location": "from location where role = 'lake'",
     "near_duplicate": "from near_duplicate",

@@ -14,7 +14,7 @@ is not called drift: `SMALLEST_DRIFT`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,8 +26,10 @@ from curator.policy import Policy, Rule
 from curator.policy.classes import POOLED, categories, own_classes
 from curator.policy.conformal import Scores, sorted_scores
 from curator.policy.coverage import Coverage, coverage
+from curator.report.notebook import Shown
 from curator.report.statistics import kolmogorov_smirnov
 from curator.store import Database
+from curator.store.tables import Row
 from curator.workspace.calibrate.run import ReferenceScores, reference_scores
 from curator.workspace.context import Context
 from curator.workspace.judge.night_cuts import scores_by_class
@@ -101,8 +103,8 @@ class Drift:
         return self.p_value < UNLIKELY and self.statistic >= SMALLEST_DRIFT
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationCheck:
+@dataclass(frozen=True, slots=True, repr=False)
+class CalibrationCheck(Shown):
     """What a check found. `held_out`: `named`, images that were given, or `half`, every second of the reference."""
 
     policy: str
@@ -119,6 +121,10 @@ class CalibrationCheck:
         """What may be asked to fail on: `coverage`, `drift`."""
         found = {"coverage"} if any(rule.fails for rule in self.rules) else set()
         return frozenset(found | ({"drift"} if self.drift and self.drift.drifted else set()))
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        facts = {name: value for name, value in Shown.shown(self)[0].items() if name != "drift"}
+        return facts | {"drifted": self.drift and self.drift.drifted}, [rule.row() for rule in self.rules]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"tripped": sorted(self.tripped)}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curator.errors import UsageError
+from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.context import Context
@@ -33,8 +34,8 @@ class Scoring:
     policy_note: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ScoreSummary(Shown):
     """What a rescoring did. `ruled_by`: what rules, as before."""
 
     run_id: str

@@ -22,6 +22,7 @@ from curator.methods import Method
 from curator.policy import Calibration, Policy, Rule, calibrated_policy
 from curator.policy.classes import POOLED, own_classes
 from curator.policy.conformal import Scores, sorted_scores
+from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.store.ledger import utc_now
 from curator.store.tables import uri_table
@@ -39,8 +40,8 @@ from curator.workspace.scan.run import take_in
 from curator.workspace.session import writing
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class CalibrationSummary(Shown):
     """A threshold and where it comes from. `min_id_score` and `min_log_odds` are None where nothing can be flagged, and
     for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own.
     `flagged`, `scored`: images of the lake under it. `ruled_by`: what rules now; `ruled_before`: what did before, where

@@ -15,6 +15,7 @@ from curator.errors import ConfigError, UsageError
 from curator.methods import Method, resolve_method
 from curator.policy import Policy
 from curator.policy.default import default_policy
+from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.config_file import write_options
@@ -35,8 +36,8 @@ from curator.workspace.judge.scoring import score_stored
 from curator.workspace.session import writing
 
 
-@dataclass(frozen=True, slots=True)
-class UseSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class UseSummary(Shown):
     """What rules now; `ruled_before`: what did before, where that was something else. `rescored`: images of the lake
     that had no score under it yet. `scored`, `flagged`: images of the lake."""
 

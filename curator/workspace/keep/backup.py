@@ -20,6 +20,7 @@ from pathlib import Path
 from curator.durable import sync
 from curator.errors import BackupError, CuratorError, UsageError, WorkspaceError
 from curator.paths import expanded
+from curator.report.notebook import Shown
 from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
 from curator.workspace.context import Context
@@ -45,8 +46,8 @@ from curator.workspace.stored.losses import all_kept
 from curator.workspace.stored.presence import has_ledger, referred_files, require_presence
 
 
-@dataclass(frozen=True, slots=True)
-class BackupSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class BackupSummary(Shown):
     """A backup that was made. `linked` of its files were in the one before; `renewed` ones were damaged there, and
     copied afresh; `lost` ones the workspace itself does not have any more."""
 

@@ -20,6 +20,7 @@ from curator.banks import TextCache
 from curator.config import Config
 from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER as JOURNAL
+from curator.report.notebook import Shown
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout, slug
 from curator.workspace.lock import hold_lock
@@ -41,8 +42,8 @@ class Kind:
     byte_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Leftovers:
+@dataclass(frozen=True, slots=True, repr=False)
+class Leftovers(Shown):
     """What nobody refers to, by kind; `removed`: it is gone now."""
 
     kinds: tuple[Kind, ...]

@@ -19,6 +19,7 @@ from curator.banks.spec import MiningSpec
 from curator.errors import UsageError
 from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
+from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.store.generated import record_origin
 from curator.systems.negrefine.judging import refine_negatives
@@ -67,8 +68,8 @@ class LearnRequest:
     wait_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LearnSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class LearnSummary(Shown):
     """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
 
     excess: what the lake holds to learn from, excess_note a line about it. guard: the figures of the bank before and

@@ -20,7 +20,9 @@ from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.exact_pass import LayerCosines
 from curator.paths import expanded
 from curator.printable import readable
-from curator.report.explain_page import explain_page
+from curator.report.explain_page import explain_page, explained
+from curator.report.notebook import Shown, in_notebook
+from curator.report.words import label_row, summary_of
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank, Vectors
@@ -56,8 +58,8 @@ class ExplainedLabel:
     made_by: LabelOrigin | None
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(Shown):
     """One image under one bank and method. `flagged` is None where no policy rules, or none can judge the image.
 
     `state`: in the lake now, gone from it, of the reference or an evaluation, or a file that was never scanned.
@@ -107,6 +109,15 @@ class Explanation:
     def as_html(self) -> str:
         """One page without network."""
         return explain_page(asdict(self), self.verdict())
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        found = asdict(self)
+        judged = {None: "not judged", True: "flagged", False: "kept"}[self.flagged]
+        facts = {"uri": self.uri, "judged": f"{judged}; {self.verdict()}", **summary_of(found)}
+        return facts, [label_row(label) for label in found["labels"]]
+
+    def _repr_html_(self) -> str:
+        return in_notebook("explanation", "explanation", **explained(asdict(self), self.verdict()))
 
     def verdict(self) -> str:
         """What decides, in one sentence."""

@@ -22,6 +22,7 @@ from curator.export.rows import as_exported
 from curator.export.run import FORMATS, ExportOutcome, Replace, export_into
 from curator.lake.files import connect, foreign_faults
 from curator.paths import expanded
+from curator.report.notebook import Shown
 from curator.store.queries import NamedQuery
 from curator.urls import scheme_of
 from curator.workspace.context import Context
@@ -57,8 +58,8 @@ class ExportRequest:
         return dict(json.loads(json.dumps(facts, default=str)))
 
 
-@dataclass(frozen=True, slots=True)
-class ExportSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ExportSummary(Shown):
     """What an export did. parts_kept: what was there already from a run before. ruled_by: the bank, method and policy
     that judged the images, as of when the export began."""
 

@@ -30,7 +30,8 @@ from curator.report.night_data import (
     StageTime,
 )
 from curator.report.night_map import MapPoints
-from curator.report.night_page import NightView, night_page
+from curator.report.night_page import NightView, night_page, ruled_by
+from curator.report.notebook import Shown
 from curator.report.pages import Thumbnail
 from curator.report.statistics import wilson
 from curator.store import Database
@@ -52,8 +53,8 @@ GALLERY = 24
 SHARDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class NightReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class NightReport(Shown):
     """A night as data, and what its page shows besides."""
 
     data: NightData
@@ -64,6 +65,16 @@ class NightReport:
     def broken_limits(self) -> tuple[str, ...]:
         """A line for each condition that held."""
         return tuple(self.data["broken_limits"])
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        """The night in figures."""
+        night, figures = self.data["night"], self.data["figures"]
+        facts = {
+            "night": night["night"],
+            "run": night["run_id"],
+            "ruled by": ruled_by(self.data).removeprefix("Ruled by "),
+        }
+        return facts | {name: value for name, value in figures.items() if value is not None}, ()
 
     def as_json(self) -> NightData:
         return self.data
@@ -112,7 +123,7 @@ def _gather(
         "accounting": cast(Accounting, {key: plain[key] for key in Accounting.__annotations__}),
         "lake": plain_row(database.row("accounting", limit=1) or {}),
         "flags": _rate(int(arrivals.flagged.sum()), len(arrivals)),
-        "nights": _nights(database, night["run_number"]),
+        "nights": night_rates(database, night["run_number"]),
         "rejects": cast(list[RejectCount], database.rows("list_reject_reasons", run_id=run_id)),
         "passed_over": cast(list[PassedFiles], database.rows("list_passed_over", run_id=run_id)),
         "stages": cast(list[StageTime], database.rows("list_stages", run_id=run_id)),
@@ -128,7 +139,8 @@ def _gather(
     }
 
 
-def _nights(database: Database, run_number: int) -> list[NightRate]:
+def night_rates(database: Database, run_number: int) -> list[NightRate]:
+    """The last nights up to a run, the oldest first, with their flag rates."""
     rows = database.rows("list_night_rates", run_number=run_number, nights=NIGHTS)
     names = distinct_names([row["started_at"] for row in rows])
     told = (

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from curator.endings import Ending
+from curator.report.notebook import Shown
 from curator.store import ListingCounts
 from curator.workspace.judge.in_force import InForce
 
@@ -46,8 +47,8 @@ class ScanRequest:
     include: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScanSummary:
+@dataclass(frozen=True, slots=True, repr=False)
+class ScanSummary(Shown):
     """What a scan did. `data_read` = images + duplicates + rejects.
 
     passed_over: members of archives that were read, as `ignored` of the listings has files.
