@@ -10,6 +10,7 @@ from curator.printable import printable
 from curator.report.words import Row, brief, setting
 
 MOST_ROWS = 20
+FRAME = ("notebook", "frame")
 
 
 class Shown:
@@ -44,7 +45,8 @@ def in_notebook(template: str, macro: str, **values: object) -> str:
     """A piece of a notebook: a macro of a template."""
     from curator.report.pages import templates
 
-    return str(getattr(templates().get_template(template).module, macro)(**values))
+    content, frame = (getattr(templates().get_template(name).module, of) for name, of in ((template, macro), FRAME))
+    return str(frame(content(**values)))
 
 
 def _pairs(facts: Mapping[str, object]) -> list[str]:
