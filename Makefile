@@ -7,7 +7,7 @@ CONSTRAINTS := .ci/constraints.txt
 WHEEL_VENV := build/wheel-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow torture sweep fuzz soak test-gpu format format-check lint types sql docs bench evaluation wheel-test check audit clean
+.PHONY: help install demo test test-slow torture sweep fuzz soak test-gpu format format-check lint types sql docs readme bench evaluation wheel-test check audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -68,19 +68,22 @@ sql: $(STAMP)  ## Check the SQL: migrations, bound queries, views, checks
 docs: $(STAMP)  ## Check that help texts, README and SQL agree
 	@$(BIN)/python -m pytest tests/docs tests/cli/test_help.py
 
-bench: $(STAMP)  ## Measure speed on this machine and print the README's table
+bench: $(STAMP)  ## Measure speed on this machine and print the table of docs/performance.md
 	@$(BIN)/python -m tests.bench
 
 evaluation: $(STAMP)  ## Measure how ID and OOD are told apart, print the tables of docs/evaluation.md: make evaluation DATA=folder [WRITE=1]
 	@WRITE=$(WRITE) FOLDER=$(FOLDER) $(BIN)/python -m tests.bench.evaluation $(DATA)
 
-wheel-test: $(STAMP)  ## Build the wheel and try it in an environment without the tools of development
+wheel-test: $(STAMP)  ## Build the wheel, install it without extras and run the commands of the README in that environment
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
 	@$(PYTHON) -m venv $(WHEEL_VENV)
-	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) "$$(echo dist/*.whl)[demo]"
-	@cd $(WHEEL_VENV) && ./bin/curator demo --folder demo >demo.txt && ./bin/curator -w demo/workspace bank ants --force >ants.txt && ./bin/curator -w demo/workspace report -o night.html \
-	  && ./bin/curator -w demo/workspace doctor --check
+	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
+	@$(BIN)/python -m tests.docs.printed --folder $(WHEEL_VENV)/demo $(WHEEL_VENV)/bin/curator
+	@cd $(WHEEL_VENV) && ./bin/curator -w demo/my-lake bank ants --force >ants.txt && ./bin/curator -w demo/my-lake doctor --check
 	@rm -rf $(WHEEL_VENV)
+
+readme: $(STAMP)  ## Write into the README what its commands print now, and make its pictures
+	@$(BIN)/python -m tests.docs.printed --write --pictures
 
 audit: $(STAMP)  ## Look for known vulnerabilities of the pinned versions
 	@$(BIN)/python -m pip --disable-pip-version-check check

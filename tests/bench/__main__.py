@@ -1,6 +1,6 @@
 """`make bench`: speed on this machine, each claim as a ratio or a rate measured in this one run.
 
-Prints the table that the README holds and writes the figures to bench/latest.json. Nothing here is asserted: a busy
+Prints the table of docs/performance.md and writes the figures to bench/latest.json. Nothing here is asserted: a busy
 machine gives other figures, and a test that fails on a busy machine teaches nobody anything.
 """
 

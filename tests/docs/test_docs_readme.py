@@ -1,4 +1,4 @@
-"""The README says what is: its commands, views, options and paths exist, and its first steps work as they stand."""
+"""The README is short and says what is: its commands, links, pictures and targets; the guides name every command."""
 
 from __future__ import annotations
 
@@ -6,75 +6,74 @@ import re
 import shlex
 from pathlib import Path
 
-import click
-import pytest
-
 from curator.cli import cli
-from curator.encoders import check_address
+from curator.methods import METHODS
 from curator.resources import read_folder
+from tests.docs import printed
+from tests.docs.test_docs_guides import FOUND, arguments_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CODE = re.findall(r"`([^`\n]+)`", README) + [
-    line for block in re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()
-]
-COMMANDS = sorted({line.partition("#")[0].strip() for line in CODE if line.startswith("curator ")})
+(SESSION,) = printed.BLOCK.findall(README)
+COMMANDS = [shlex.split(line)[1:] for line in re.findall(r"^\$ (curator .*)", SESSION, re.MULTILINE)]
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_command_in_the_readme_parses(line):
-    words = shlex.split(line)[1:]
-    if words[0].startswith("-"):
-        return
-    command: click.Command = cli
-    while isinstance(command, click.Group) and not ends_here(command, words):
-        assert words, f"{line} ends before its command"
-        command = command.commands[words.pop(0)]
-    options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
-    used = {word.partition("=")[0] for word in words if word.startswith("-") and not word.lstrip("-").isdigit()}
-    assert used <= options | {"--help"}, f"{line}: unknown {used - options}"
+def test_the_readme_is_short_and_shows_six_commands():
+    """Here they parse; `python -m tests.docs.printed` runs them, where nothing but the wheel is installed."""
+    assert len(README.replace(SESSION, "").split()) <= 600
+    assert len(COMMANDS) == 6
+    for words in COMMANDS:
+        arguments_of(cli.commands[words[0]], words[1:])
 
 
-def ends_here(group: click.Group, words: list[str]) -> bool:
-    """Whether a line is of the group itself, which does something without a command: `curator calibrate --keep 0.9`."""
-    return group.invoke_without_command and not (words and words[0] in group.commands)
+def test_a_difference_that_only_the_machine_makes_is_none():
+    told = printed.facts("/tmp/demo/lake: 16 objects\n  2 rejected: decode in 3.5 s, digest 9b509289ec40\n ─────── ")
+    assert told == printed.facts("/x/lake: 7 objects\n  11 rejected: decode in 12 s, digest 0011223344ff\n ── ")
+    assert told != printed.facts(
+        "/tmp/demo/lake: 16 objects\n  2 rejected: read in 3.5 s, digest 9b509289ec40\n ─────── "
+    )
 
 
-def test_views_in_the_readme_exist_and_all_views_are_there():
+def test_long_answers_are_cut_at_a_paragraph():
+    assert printed.shortened(["a", "", "b"]) == ["a", "b"]
+    lines = [*"abcdefgh", "", *"ijklmnop"]
+    assert printed.shortened(lines) == [*"abcdefgh", "…"]
+    assert printed.shortened([*"abcdefghijklmnop"]) == [*"abcdefghijkl", "…"]
+
+
+def test_pictures_are_small():
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert len(shown) == 2 and all(0 < (ROOT / path).stat().st_size < 200_000 for path in shown)
+
+
+def test_every_view_has_its_row_in_the_cookbook():
+    cookbook = (ROOT / "docs" / "sql-cookbook.md").read_text(encoding="utf-8")
+    table = cookbook.partition("## What is in SQL")[2].partition("\n## ")[0]
     shipped = {f"report.{name[3:]}" for name in read_folder("curator.sql", "views", suffix=".sql")}
-    assert set(re.findall(r"(?<!-)report\.[a-z_]+", README)) == shipped
+    assert set(re.findall(r"`(report\.[a-z_]+)`", table)) == shipped
 
 
-def test_every_command_is_named_in_the_readme():
-    named = {line.split()[1] for line in COMMANDS}
-    assert set(cli.commands) - named <= {"publish", "config", "demo"}
+def test_every_method_has_its_row():
+    guide = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`.*?) \|", guide, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(METHODS.names())
 
 
-def test_encoder_addresses_in_the_readme_are_valid():
-    for address in re.findall(r"(?:open_clip|transformers):[\w./-]+", README):
-        check_address(address)
+def test_every_command_is_named_in_the_guides():
+    named = {words.split()[0] for _, words in FOUND}
+    assert set(cli.commands) - named <= {"demo"}
 
 
-def test_links_in_the_readme_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_links_of_the_readme_lead_somewhere_and_to_every_guide():
+    links = re.findall(r"\]\((?!http)([^)#]+)", README)
+    assert [target for target in links if not (ROOT / target).exists()] == []
+    guides = {f"docs/{path.name}" for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
+    assert guides <= set(links)
 
 
-def test_make_targets_in_the_readme_exist():
+def test_make_targets_of_the_readme_exist():
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    used = {match for line in CODE for match in re.findall(r"^make ([a-z-]+)", line)}
-    assert {"demo", "test"} <= used <= targets
-
-
-@pytest.mark.slow
-def test_first_steps_of_the_readme_work_as_they_stand(tmp_path, lake, monkeypatch, run_cli):
-    monkeypatch.chdir(tmp_path)
-    Path("labels.txt").write_text("red\ngreen\n")
-    run_cli("init", "my-lake", "--labels", "labels.txt", "--encoder", "fake")
-    monkeypatch.chdir(tmp_path / "my-lake")
-    run_cli("scan", str(lake))
-    statement = next(shlex.split(line)[2] for line in COMMANDS if line.startswith("curator sql "))
-    assert "uri" in run_cli("sql", statement).stdout
+    assert {"demo"} <= set(re.findall(r"`make ([a-z-]+)", README)) <= targets
 
 
 def test_changelog_has_a_section_for_what_comes_next():

@@ -1,0 +1,153 @@
+"""`python -m tests.docs.printed [PROGRAM]`: the commands of the README, run as they stand, print what it says.
+
+They run on the sample lake of `curator demo`, each in a terminal of its own of 100 columns. --write puts what they
+print now into the README, --pictures makes the pictures anew from the page of that night. PROGRAM: the `curator` of an
+environment, by default of the one that runs this. What was made stays where --folder names a new one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import difflib
+import errno
+import fcntl
+import os
+import pty
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+from curator.demo import make_sample_lake
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+PICTURES = ROOT / "docs" / "pictures"
+BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
+COLUMNS, LINES_SHOWN = 100, 12
+FLAG_SHOWN = 5
+
+
+def in_terminal(words: list[str], folder: Path) -> str:
+    """What a command prints on a terminal of COLUMNS columns. Raises SystemExit with it where the command fails."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    environment = os.environ | {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    process = subprocess.Popen(words, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    found = b"".join(chunks(ours))
+    os.close(ours)
+    lines = [line.rstrip() for line in found.decode().replace("\r\n", "\n").split("\n")]
+    text = "\n".join(lines).strip("\n")
+    if process.wait() != 0:
+        raise SystemExit(f"{shlex.join(words)} exits with {process.returncode}:\n{text}")
+    return text
+
+
+def chunks(terminal: int) -> Iterator[bytes]:
+    """What comes through a terminal, until the last process has left it."""
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError as fault:
+            if fault.errno != errno.EIO:
+                raise
+            return
+        if not data:
+            return
+        yield data
+
+
+def printed(text: str, program: Path, folder: Path) -> str:
+    """The lines of a block with `$` in front, run in their order, each with what it prints; long answers are cut."""
+    shown: list[str] = []
+    for line in re.findall(r"^\$ .*", text, re.MULTILINE):
+        shown.append(line)
+        words = shlex.split(line[2:])
+        if words[0] == "cd":
+            folder = folder / words[1]
+            continue
+        assert words[0] == "curator", line
+        shown += shortened(in_terminal([str(program), *words[1:]], folder).split("\n"))
+    return "\n".join(shown) + "\n"
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """An answer without its empty lines; of one longer than LINES_SHOWN, its first paragraph or so, and an ellipsis."""
+    if sum(map(bool, lines)) <= LINES_SHOWN:
+        return [line for line in lines if line]
+    ends = [number for number, line in enumerate(lines[: LINES_SHOWN + 1]) if not line and number > LINES_SHOWN // 2]
+    return [*(line for line in lines[: min(ends, default=LINES_SHOWN)] if line), "…"]
+
+
+@contextlib.contextmanager
+def site(kept: Path | None) -> Iterator[Path]:
+    """A folder with a sample lake, its labels and its reference; of a short name, since tables are as wide as names."""
+    with contextlib.ExitStack() as stack:
+        folder = kept or Path(tempfile.gettempdir()) / "demo"
+        if kept is None and folder.exists():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
+        elif kept is None:
+            stack.callback(shutil.rmtree, folder)
+        make_sample_lake(folder)
+        yield folder
+
+
+def facts(text: str) -> list[str]:
+    """The lines of a block without what is another one on another machine: numbers, names of folders, spaces."""
+    told = re.sub(r"(?<!\S)[/…]\S*|[0-9a-f]{12,}|-?\d[\d.,:e-]*", "#", text)
+    return [re.sub(r"[\s─━]+", " ", line).strip() for line in told.splitlines()]
+
+
+def take_pictures(night: Path) -> None:
+    """The report's flags, and its map with the picture of a flagged point, as JPEGs of 1,000 x 1,240 pixels."""
+    from tests.report.browser import Page, visit_page
+
+    async def shoot(page: Page) -> None:
+        await page.look(width=1000, height=1240)
+        for name, section in (("night", "main"), ("map", "map")):
+            if section == "map":
+                await page.run("document.getElementById('map-canvas').focus()")
+                for _ in range(FLAG_SHOWN):
+                    await page.press("ArrowRight")
+            await page.run(f"(document.getElementById('{section}') || document.body).scrollIntoView()")
+            await page.settle()
+            found = await page.call("Page.captureScreenshot", format="jpeg", quality=75)
+            (PICTURES / f"{name}.jpg").write_bytes(base64.b64decode(found["data"]))
+
+    PICTURES.mkdir(exist_ok=True)
+    visit_page(night, shoot)
+
+
+def main() -> int:
+    """0 where the README says what is printed, 1 with the difference where it does not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program", nargs="?", type=Path, default=Path(sys.executable).with_name("curator"))
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    readme = README.read_text(encoding="utf-8")
+    (block,) = BLOCK.findall(readme)
+    with site(given.folder) as folder:
+        now = printed(block, given.program.absolute(), folder.absolute())
+        if given.pictures:
+            take_pictures(folder.absolute() / "my-lake" / "night.html")
+    if given.write:
+        README.write_text(readme.replace(block, now), encoding="utf-8")
+        return 0
+    differences = list(difflib.unified_diff(facts(block), facts(now), "README.md", "printed", lineterm="", n=1))
+    print("\n".join(differences) or f"{README.name}: {block.count('$ curator')} commands print what it says")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
