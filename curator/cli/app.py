@@ -85,10 +85,12 @@ class App:
 
         return Results.of(self.folder)
 
-    def say_ruling(self, workspace: Results) -> None:
-        """On a terminal, by what the images are judged that are shown next; never where output is read by programs."""
-        if on_terminal() and self.verbosity >= 0 and (ruling := workspace.in_force()):
-            click.echo(printable(f"ruled by {ruling}"), err=True)
+    def ruling(self, results: Results) -> dict[str, str | None] | None:
+        """By what the images are judged that are shown next, for rows of JSON; on a terminal it is said, too."""
+        ruling = results.in_force()
+        if ruling and on_terminal() and self.verbosity >= 0:
+            click.echo(printable(f"ruled by {ruling.said}"), err=True)
+        return ruling and ruling.as_json()
 
 
 class ErrorGroup(click.Group):

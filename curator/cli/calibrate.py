@@ -13,14 +13,15 @@ from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import (
     FiniteRange,
     Overrides,
+    Show,
     WholeRange,
     encoder_options,
-    format_option,
     json_option,
     labels_map_option,
+    row_options,
     wait_option,
 )
-from curator.cli.output import echo_json, echo_records, echo_rows, say, say_ruling
+from curator.cli.output import echo_json, echo_records, say, say_ruling
 from curator.cli.progress import ScanProgress
 from curator.cli.use import echo_use
 
@@ -154,17 +155,16 @@ def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") ->
 
 
 @calibrate.command("list")
-@format_option
-@json_option
+@row_options
 @pass_app
-def list_policies(app: App, style: str | None, as_json: bool) -> None:
+def list_policies(app: App, show: Show) -> None:
     """List the policies: their rules, their cuts, and which one decides.
 
     \b
     Example:
       curator calibrate list
     """
-    echo_rows(app.results().query("policies", limit=1000), style="json" if as_json else style)
+    show(app.results().query("policies", limit=1000))
 
 
 @calibrate.command("use")
@@ -293,5 +293,5 @@ def score(
         say(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
         say(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
     if summary.ruled_by:
-        say(f"ruled by {summary.ruled_by}, as before: `curator use BANK METHOD` changes it")
+        say(f"ruled by {summary.ruled_by.said}, as before: `curator use BANK METHOD` changes it")
     return None

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import Overrides, WholeRange, encoder_options, format_option, json_option, output_option
+from curator.cli.options import (
+    Overrides,
+    WholeRange,
+    encoder_options,
+    format_option,
+    json_option,
+    look_options,
+    output_option,
+)
 from curator.cli.output import echo_json, echo_records, say
 from curator.cli.progress import ScanProgress
+from curator.cli.tables import Look
 from curator.errors import UsageError
 from curator.printable import printable
 
@@ -66,6 +75,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @format_option
 @output_option
 @json_option
+@look_options
 @pass_app
 def evaluate(
     app: App,
@@ -75,6 +85,7 @@ def evaluate(
     style: str | None,
     output: str | None,
     as_json: bool,
+    look: Look,
     encoder: Overrides,
     **given: Any,
 ) -> None:
@@ -114,7 +125,7 @@ def evaluate(
     rows = (
         _side_by_side(summary) if summary.same_format else (_readable(row, summary.positive) for row in summary.rows())
     )
-    return echo_records(rows, style=style)
+    return echo_records(rows, style=style, look=look)
 
 
 def _named(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -68,9 +68,11 @@ def explain(
 
 def echo_explanation(found: Explanation) -> None:
     """An explanation for a person's eye."""
+    from curator.methods.spec import short_forms
     from curator.report.words import label_row, origin_facts, summary_of
 
     values = asdict(found)
+    values["method_id"] = short_forms([found.method_id])[found.method_id]
     state = {None: "not judged", True: "FLAGGED", False: "kept"}[found.flagged]
     say(f"{printable(found.uri)}: {state}; {found.verdict()}")
     echo_pairs({name: _text(value) for name, value in summary_of(values).items() if value})

@@ -7,8 +7,7 @@ from typing import Literal
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import Show, WholeRange, json_option, row_options
-from curator.cli.output import echo_rows
+from curator.cli.options import Show, WholeRange, row_options
 
 
 @click.group()
@@ -17,9 +16,9 @@ def index() -> None:
 
 
 @index.command()
-@json_option
+@row_options
 @pass_app
-def build(app: App, as_json: bool) -> None:
+def build(app: App, show: Show) -> None:
     """Build or update the image and label indexes.
 
     Searching does this by itself when an index is stale.
@@ -28,20 +27,20 @@ def build(app: App, as_json: bool) -> None:
     Example:
       curator index build
     """
-    echo_rows(app.open().build_indexes(), style="json" if as_json else None)
+    show(app.open().build_indexes())
 
 
 @index.command("list")
-@json_option
+@row_options
 @pass_app
-def list_(app: App, as_json: bool) -> None:
+def list_(app: App, show: Show) -> None:
     """List indexes and recipes, and say what is stale.
 
     \b
     Example:
       curator index list
     """
-    echo_rows(app.open().indexes(), style="json" if as_json else None)
+    show(app.open().indexes())
 
 
 @index.command()
@@ -76,5 +75,4 @@ def search(
     """
     workspace = app.open()
     found = workspace.search(text=text, image=image, label=label, k=k, among=among)
-    app.say_ruling(workspace)
-    show(found)
+    show(found, ruled_by=app.ruling(workspace))

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from curator.cli.output import echo_rows
+from curator.cli.tables import Look
 from curator.config import EncoderSection
 from curator.ranges import choices
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 Command: TypeAlias = Callable[..., None]
 Overrides: TypeAlias = Mapping[str, object]  # of the configuration, by dotted name; None: as it is
-Show: TypeAlias = "Callable[[pa.Table], None]"
+Show: TypeAlias = "Callable[..., None]"  # of a table, and with what it is `ruled_by`
 
 LARGEST = 10**12  # of any number on the command line: more is a slip, and too large for what counts in 64 bits
 
@@ -64,11 +65,26 @@ def wait_option(said: str = "Wait so long for another run.") -> Callable[[Comman
 def row_options(command: Command) -> Command:
     """How rows are printed. The command gets `show`, which prints a table so."""
 
+    @look_options
     @wraps(command)
-    def with_show(*args: object, style: str | None, output: str | None, as_json: bool, **given: object) -> None:
-        command(*args, show=partial(echo_rows, style="json" if as_json else style, output=output), **given)
+    def with_show(
+        *args: object, style: str | None, output: str | None, as_json: bool, look: Look, **given: object
+    ) -> None:
+        style = "json" if as_json else style
+        command(*args, show=partial(echo_rows, style=style, output=output, look=look), **given)
 
     return format_option(output_option(json_option(with_show)))
+
+
+def look_options(command: Command) -> Command:
+    """How a table looks on a terminal. The command gets `look`."""
+
+    @wraps(command)
+    def with_look(*args: object, blocks: bool, wide: bool, **given: object) -> None:
+        command(*args, look="wide" if wide else "blocks" if blocks else "chosen", **given)
+
+    one = click.option("-x", "--expanded", "blocks", is_flag=True, help="On a terminal: one record a block of lines.")
+    return one(click.option("--wide", is_flag=True, help="On a terminal: every column, however wide.")(with_look))
 
 
 def labels_map_option(command: Command) -> Command:

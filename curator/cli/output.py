@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from curator.cli.rows import cell, encode, json_text, row_values
+from curator.cli.rows import cell, encode, json_text
+from curator.cli.tables import Look, table_text
 from curator.errors import UsageError
 from curator.printable import printable, printable_lines, said_by
 
@@ -43,32 +45,44 @@ def echo_json(value: object) -> None:
     click.echo(json_text(value))
 
 
-def echo_rows(table: pa.Table, *, style: str | None = None, output: str | None = None) -> None:
-    """Rows on stdout or into a file, as table, csv, json or parquet."""
+def echo_rows(
+    table: pa.Table,
+    *,
+    style: str | None = None,
+    output: str | None = None,
+    look: Look = "fitted",
+    ruled_by: Mapping[str, object] | None = None,
+) -> None:
+    """Rows on stdout or into a file, as table, csv, json or parquet; JSON rows say what they are `ruled_by`. look: of a
+    table on a terminal, see tables.py."""
     style = style or (SUFFIXES.get(Path(output).suffix.lower()) if output else "table")
     if style is None:
         raise UsageError(f"{output}: no format has this suffix", hint="give --format table|csv|json|parquet")
     if output is not None:
-        write_file(output, encode(table, style))
+        write_file(output, encode(table, style, ruled_by=ruled_by))
     elif style == "csv" and sys.stdout.isatty():  # as it is in a file or a pipe, it could steer the terminal
         say(encode(table, style).decode(), nl=False)
     elif style == "table" and sys.stdout.isatty():
-        _print_rich(table)
+        say(table_text(table, shutil.get_terminal_size().columns, look), nl=False)
     elif style == "parquet" and sys.stdout.isatty():
         raise UsageError("parquet is no text", hint="add -o FILE.parquet or redirect the output")
     else:
         sys.stdout.flush()
-        sys.stdout.buffer.write(encode(table, style))
+        sys.stdout.buffer.write(encode(table, style, ruled_by=ruled_by))
         sys.stdout.buffer.flush()
 
 
 def echo_records(
-    records: Iterable[Mapping[str, object]], *, style: str | None = None, output: str | None = None
+    records: Iterable[Mapping[str, object]],
+    *,
+    style: str | None = None,
+    output: str | None = None,
+    look: Look = "fitted",
 ) -> None:
     """The same of mappings with the same keys."""
     import pyarrow as pa
 
-    echo_rows(pa.Table.from_pylist([dict(record) for record in records]), style=style, output=output)
+    echo_rows(pa.Table.from_pylist([dict(record) for record in records]), style=style, output=output, look=look)
 
 
 def write_file(path: str, data: bytes | str) -> None:
@@ -85,24 +99,6 @@ def make_folder(path: str) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as fault:
         raise UsageError(f"{path}: cannot be made: {said_by(fault)}") from fault
-
-
-def _print_rich(table: pa.Table) -> None:
-    import pyarrow as pa
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        number = column.type in (pa.int32(), pa.int64(), pa.float32(), pa.float64())
-        shown.add_column(Text(printable(name)), justify="right" if number else "left", overflow="fold", no_wrap=number)
-    for row in row_values(table):
-        shown.add_row(*(Text(cell(value)) for value in row))
-    Console().print(shown)
-    if table.num_rows == 0:
-        say("(no rows)")
 
 
 def say_ruling(summary: Ruled) -> None:

@@ -10,9 +10,18 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.evaluate import FILE, FOLDER
-from curator.cli.options import Overrides, WholeRange, encoder_options, format_option, json_option, output_option
+from curator.cli.options import (
+    Overrides,
+    WholeRange,
+    encoder_options,
+    format_option,
+    json_option,
+    look_options,
+    output_option,
+)
 from curator.cli.output import echo_json, echo_records, say
 from curator.cli.progress import ScanProgress
+from curator.cli.tables import Look
 from curator.printable import printable
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 @format_option
 @output_option
 @json_option
+@look_options
 @pass_app
 def reproduce(
     app: App,
@@ -44,6 +54,7 @@ def reproduce(
     style: str | None,
     output: str | None,
     as_json: bool,
+    look: Look,
     encoder: Overrides,
     **given: Any,
 ) -> None:
@@ -72,7 +83,7 @@ def reproduce(
     if style not in (None, "table") or output is not None:
         return echo_records(found.rows(), style=style, output=output)
     _echo_head(found, folder)
-    return echo_records(map(_readable, found.rows()), style=style)
+    return echo_records(map(_readable, found.rows()), style=style, look=look)
 
 
 def _echo_head(found: Reproduction, folder: Path) -> None:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def encode(table: pa.Table, style: str) -> bytes:
-    """The rows in one of the formats of `--format`."""
+def encode(table: pa.Table, style: str, *, ruled_by: Mapping[str, object] | None = None) -> bytes:
+    """The rows in one of the formats of `--format`; as JSON with what they are `ruled_by`."""
     if style == "table":
         return _aligned(table).encode()
     if style == "json":
-        names = unique_names(table.column_names)
-        rows = [dict(zip(names, values, strict=True)) for values in row_values(table)]
+        more = {} if ruled_by is None else {"ruled_by": ruled_by}
+        names = unique_names([*table.column_names, *more])
+        rows = [dict(zip(names, (*values, *more.values()), strict=True)) for values in row_values(table)]
         return (json_text(rows) + "\n").encode()
     import pyarrow as pa
 

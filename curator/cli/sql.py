@@ -22,18 +22,23 @@ from curator.errors import UsageError
 def sql(app: App, statement: str | None, file: str | None, show: Show) -> None:
     """Run SQL over the results, read-only.
 
-    Takes STATEMENT, a file, or standard input. Works while a scan writes.
-    It reaches no other file, and spills to none; a DuckDB client of your own
-    can: open published/curator.duckdb read-only. Ctrl-C ends it at once.
+    Takes STATEMENT, a file, or standard input; on a terminal without any of
+    them opens a prompt, with history and completion. Works while a scan
+    writes. It reaches no other file, and spills to none; a DuckDB client of
+    your own can: open published/curator.duckdb read-only. Ctrl-C ends it.
 
     \b
     Example:
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
+    if statement is None and file is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from curator.cli.prompt import Prompt
+
+        return Prompt(app, app.results(), show).run()
     text = sql_text(statement, file)
     results = app.results()
-    app.say_ruling(results)
-    show(results.sql(text))
+    show(results.sql(text), ruled_by=app.ruling(results))
+    return None
 
 
 def sql_text(statement: str | None, file: str | None) -> str:
@@ -86,8 +91,7 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, d
     values = dict(parameter_pair(text) for text in parameters)
     if name in results.queries() and "limit" in results.queries()[name].parameters:
         values.setdefault("limit", str(limit))
-    app.say_ruling(results)
-    show(results.query(name, **values))
+    show(results.query(name, **values), ruled_by=app.ruling(results))
 
 
 def parameter_pair(text: str) -> tuple[str, str]:

@@ -42,7 +42,7 @@ def use(app: App, bank: str | None, method: str | None, policy: str | None, wait
         ruling = workspace.in_force()
         if as_json:
             return echo_json(ruling and ruling.as_json())
-        return say(f"ruled by {ruling}" if ruling else "nothing rules yet: nothing was scanned")
+        return say(f"ruled by {ruling.said}" if ruling else "nothing rules yet: nothing was scanned")
     summary = workspace.use(bank, method, policy=policy, wait_seconds=wait_seconds)
     return echo_use(summary, as_json=as_json)
 

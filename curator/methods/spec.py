@@ -7,11 +7,13 @@ The id names every parameter, defaults included, so that scores in the store sta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from curator.errors import BankError, UsageError
+from curator.methods.grouping import DEFAULT_GROUP_COUNT
 from curator.methods.layers import WHOLE, Layer
 from curator.methods.maths import Scores, sigmoid
 from curator.methods.measures import KnownImages
@@ -204,6 +206,32 @@ class MethodSpec:
         listed = match["closed"] or match["open"] or ""
         pairs = [item.partition("=") for item in listed.split(",") if item.strip()]
         return cls(match["name"], {key.strip(): value.strip() for key, _, value in pairs})
+
+
+def short_forms(method_ids: Iterable[str]) -> dict[str, str]:
+    """Canonical ids as people write them, without what goes without saying: `neglabel:temperature=0.5`. Where two of
+    them would read the same, both stay as they are."""
+    found = {method_id: _short_form(method_id) for method_id in method_ids}
+    often = Counter(found.values())
+    return {method_id: short if often[short] == 1 else method_id for method_id, short in found.items()}
+
+
+def _short_form(method_id: str) -> str:
+    try:
+        spec = MethodSpec.parse(method_id)
+        kind: type[Any] = METHODS.get(spec.name)
+        known = {field.name: field for field in fields(kind)}
+        required = {name for name, field in known.items() if field.default is MISSING}  # what the bank says
+        default = kind(**{name: float(spec.parameters[name]) for name in required})
+    except (UsageError, KeyError, ValueError):
+        return method_id  # of another release
+    unsaid = {"group_count": DEFAULT_GROUP_COUNT, **MethodSpec.of(default).parameters}
+    said = {
+        name: value
+        for name, value in spec.parameters.items()
+        if name not in {*required, *getattr(kind, "measured", ())} and format_parameter(unsaid.get(name, "")) != value
+    }
+    return spec.name + (":" if said else "") + ",".join(f"{name}={value}" for name, value in said.items())
 
 
 def resolve_method(method: str | MethodSpec, bank: Bank) -> Method:

@@ -19,6 +19,11 @@ def ask(first_night, run_cli):
     return lambda *words, **how: run_cli("sql", *words, folder=first_night[0].layout.root, **how)
 
 
+def rows_of(text: str):
+    """The rows of an answer, and not by what they are judged."""
+    return [{name: value for name, value in row.items() if name != "ruled_by"} for row in strictly(text)]
+
+
 def strictly(text: str):
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
@@ -52,7 +57,7 @@ def test_sql_that_is_no_text_is_one_line(ask, tmp_path, data):
 
 def test_sql_comes_from_a_file_with_a_mark_of_its_encoding(ask, tmp_path):
     (tmp_path / "query.sql").write_bytes("\ufeffselect 'é' as a".encode())
-    assert ask("-i", tmp_path / "query.sql", "--json").stdout.split() == ["[", "{", '"a":', '"é"', "}", "]"]
+    assert ask("-i", tmp_path / "query.sql", "--json").stdout.split()[:4] == ["[", "{", '"a":', '"é",']
 
 
 def test_own_query_that_is_no_text_is_one_line(first_night, run_cli):
@@ -84,7 +89,7 @@ VALUES = (
 
 
 def test_json_is_strict_and_exact(ask):
-    assert strictly(ask(VALUES, "--json").stdout) == [
+    assert rows_of(ask(VALUES, "--json").stdout) == [
         {
             "x": None, "l": [1.5, None, None], "s": {"a": "infinity"}, "m": [["k", 1]], "i": "P1M2DT3.5S",
             "b": "\\x00ab", "h": 5, "d": "1.50", "z": "2020-01-01T00:00:00+00:00", "t": "-infinity", "e": "e",
@@ -101,7 +106,9 @@ def test_csv_has_lists_as_json_and_dates_beyond_python_as_text(ask):
 
 
 def test_columns_of_one_name_are_kept_apart(ask, tmp_path):
-    assert strictly(ask("select 1 as a, 2 as a, 3 as A", "--json").stdout) == [{"a": 1, "a_1": 2, "A_2": 3}]
+    assert rows_of(ask("select 1 as a, 2 as a, 3 as A", "--json").stdout) == [{"a": 1, "a_1": 2, "A_2": 3}]
+    (row,) = strictly(ask("select 'mine' as ruled_by", "--json").stdout)
+    assert row["ruled_by"] == "mine" and row["ruled_by_1"]["bank"] == "base@v1"
     ask("select 1 as a, 2 as a", "-o", tmp_path / "two.parquet")
     assert pq.read_table(tmp_path / "two.parquet").to_pydict() == {"a": [1], "a_1": [2]}
     assert ask("select 1 as a, 2 as a", "-f", "csv").stdout == '"a","a"\n1,2\n'

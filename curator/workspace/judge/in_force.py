@@ -58,6 +58,18 @@ class InForce:
     def __str__(self) -> str:
         return f"bank {self.bank}, method {self.method_id}, policy {self.policy or 'none'}"
 
+    @property
+    def method(self) -> str:
+        """The method as people write it, without what goes without saying."""
+        from curator.methods.spec import short_forms
+
+        return short_forms([self.method_id])[self.method_id]
+
+    @property
+    def said(self) -> str:
+        """As people read it on a terminal."""
+        return f"bank {self.bank}, method {self.method}, policy {self.policy or 'none'}"
+
     def as_json(self) -> dict[str, str | None]:
         return asdict(self)
 
@@ -80,10 +92,10 @@ def ruled_lines(now: InForce, before: InForce | None) -> list[str]:
     """One line that says what rules, and what ruled before where that was something else; and where a calibrated policy
     was left behind, how to make another."""
     if before is None:
-        return [f"ruled by {now}"]
-    said = [f"ruled by {now} now; before: {_differing(before, now)}"]
+        return [f"ruled by {now.said}"]
+    said = [f"ruled by {now.said} now; before: {_differing(before, now)}"]
     if before.calibrated and not now.calibrated and before.scoring != now.scoring:
-        what = f"bank {before.bank}" if before.bank_digest != now.bank_digest else f"method {before.method_id}"
+        what = f"bank {before.bank}" if before.bank_digest != now.bank_digest else f"method {before.method}"
         again = "" if before.encoder_id == now.encoder_id else "--reference SRC "  # embedded by the other encoder
         said.append(
             f"policy {before.policy} is of {what} and judges nothing else: "
@@ -96,7 +108,7 @@ def _differing(before: InForce, now: InForce) -> str:
     """The parts of what ruled before that are others now."""
     parts = {
         f"bank {before.bank}": before.bank_digest != now.bank_digest,
-        f"method {before.method_id}": before.method_id != now.method_id,
+        f"method {before.method}": before.method_id != now.method_id,
         f"policy {before.policy or 'none'}": before.policy != now.policy,
     }
     return ", ".join(name for name, differs in parts.items() if differs) or f"an earlier policy {before.policy}"

@@ -291,13 +291,13 @@ def _ruling(context: Context) -> Iterator[Finding]:
         found = load_bank(context.layout.bank_versions(name) / ruling.bank_digest)
         wanted = resolve_method(context.method_spec(None), found).method_id
         if without_measured(wanted) == without_measured(ruling.method_id):
-            yield Finding("ruling", "ok", f"ruled by {ruling}")
+            yield Finding("ruling", "ok", f"ruled by {ruling.said}")
             return
     keep = f"{ruling.bank} {without_measured(ruling.method_id)}"
     yield Finding(
         "ruling",
         "warning",
-        f"ruled by {ruling}, and the next scan puts bank {named}, method {method} in force, as the configuration says",
+        f"ruled by {ruling.said}, and the next scan puts bank {named}, method {method} in force, as configured",
         f"leave it so, or keep what rules by `curator use {keep}`",
     )
 
