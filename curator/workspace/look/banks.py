@@ -21,6 +21,8 @@ from curator.errors import BankError
 from curator.generators.painter_settings import ZERO_SHOT
 from curator.methods.kernels.cosines import on_grid
 from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
+from curator.report.notebook import Shown
+from curator.report.words import brief
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank, LabelRole
@@ -65,8 +67,8 @@ EVIDENCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AuditReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class AuditReport(Shown):
     """The doubts as rows, one for each label and reason, and their sums: distinct labels in doubt of how many.
 
     `same_names` are the negatives that are equal or synonymous to an ID label. `min_cosine` is from where a negative
@@ -85,15 +87,23 @@ class AuditReport:
     left_out: pa.Table
     remark: str = ""
 
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        facts = Shown.shown(self)[0]
+        return {name: facts[name] for name in facts if name not in ("table", "left_out")}, self.table.to_pylist()
 
-@dataclass(frozen=True, slots=True)
-class DiffReport:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DiffReport(Shown):
     """Two versions by their facts, how many labels changed in which way, the changes themselves, and the flags."""
 
     old: Row
     new: Row
     diff: BankDiff
     flags: FlagChanges
+
+    def shown(self) -> tuple[Mapping[str, object], Sequence[Row]]:
+        both = [{"": key, "old": brief(self.old[key]), "new": brief(self.new[key])} for key in self.old]
+        return self.counts(), both
 
     def counts(self) -> dict[str, object]:
         """Changes by kind and role, and how many labels only changed place."""
