@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from curator.engines.cost_model import ScanCost
     from curator.workspace import ScanPlan
 
-LAKES = (10_000_000, 1_000_000_000)
+LAKES = (10_000_000, 100_000_000, 1_000_000_000)
 UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -25,8 +26,12 @@ UNITS = (("days", 86_400), ("h", 3_600), ("min", 60))
 @click.option("--gpus", type=WholeRange(min=0), default=0, show_default=True, help="Of each machine.")
 @click.option("--gpu-rate", type=FiniteRange(min=0, min_open=True), help="Images/s of one GPU, not measured here.")
 @click.option(
-    "--images", type=WholeRange(min=1), multiple=True, help="Size of a lake; repeatable.  [10 million, 1 billion]"
+    "--images",
+    type=WholeRange(min=1),
+    multiple=True,
+    help="Of a lake; repeatable.  [10 and 100 million, 1 billion]",
 )
+@click.option("--night", type=WholeRange(min=1), default=10_000, show_default=True, help="New images of a night.")
 @click.option("--sample", type=WholeRange(min=1), default=256, show_default=True, help="Images to measure with.")
 @encoder_options
 @json_option
@@ -39,6 +44,7 @@ def plan(
     gpus: int,
     gpu_rate: float | None,
     images: tuple[int, ...],
+    night: int,
     sample: int,
     as_json: bool,
     encoder: Overrides,
@@ -47,14 +53,23 @@ def plan(
 
     Measures each stage here on a sample, and works out from that the time, the
     storage and the stage that limits, for the sources as they are and for
-    larger lakes. A lower bound: starting up and uneven work are left out.
+    larger lakes; and what a night costs in this lake and in larger ones. A
+    lower bound: starting up and uneven work are left out. What grows with the
+    lake is as it was measured once, see docs/scaling-out.md.
 
     \b
     Example:
       curator plan /data/incoming --nodes 4 --cores 16
     """
     found = app.open(encoder).plan(
-        *sources, nodes=nodes, cores=cores, gpus=gpus, images=images or LAKES, sample=sample, gpu_rate=gpu_rate
+        *sources,
+        nodes=nodes,
+        cores=cores,
+        gpus=gpus,
+        images=images or LAKES,
+        night=night,
+        sample=sample,
+        gpu_rate=gpu_rate,
     )
     echo_json(found.as_json()) if as_json else _echo(found)
 
@@ -65,7 +80,7 @@ def _echo(plan: ScanPlan) -> None:
     say(f"measured here on {plan.sampled} data, encoder {plan.encoder_id} on {plan.device}:")
     say(
         f"  read {_ms(costs.read)}, decode {_ms(costs.decode)}, score {_ms(costs.score)} of one core; "
-        f"encode {_ms(costs.encode)} of {where}; commit {_ms(costs.commit)}"
+        f"encode {_ms(costs.encode)} of {where}; hand on {_ms(costs.hand_on)} and commit {_ms(costs.commit)}"
     )
     say(f"fleet: {fleet.nodes} x {fleet.cores} cores and {fleet.gpus} GPUs")
     for number, item in enumerate(plan.estimates):
@@ -73,6 +88,7 @@ def _echo(plan: ScanPlan) -> None:
         say()
         say(f"{name}, {item.images:,} images: {duration(item.seconds)}, {item.images / item.seconds:,.0f} images/s")
         _echo_stages(item)
+    _echo_nights(plan.nights)
 
 
 def _echo_stages(item: ScanCost) -> None:
@@ -84,9 +100,20 @@ def _echo_stages(item: ScanCost) -> None:
         f"  storage: vectors {_bytes(item.vector_bytes)}, ledger {_bytes(item.ledger_bytes)}, its snapshot as much "
         f"again; memory of the driver: {_bytes(item.driver_bytes)}"
     )
-    if item.bottleneck.name.startswith("near-duplicates"):
-        say('  exact near-duplicates grow with the square: index.images = "ivf_pq" searches a part of the lake,')
-        say("  near_duplicates.enabled = false leaves them out")
+
+
+def _echo_nights(nights: Sequence[ScanCost]) -> None:
+    """A row a stage, a column a lake; the stage that takes longest in each is marked."""
+    say()
+    say(f"a night of {nights[0].images:,} new images in this lake, and in larger ones; * is what limits:")
+    say("  ".join(["".ljust(34), *(f"{item.lake:,}".rjust(14) for item in nights)]))
+    for stages in zip(*(item.stages for item in nights), strict=True):
+        cells = (
+            f"{duration(stage.seconds)}{' *' if stage is item.bottleneck else '  '}".rjust(14)
+            for item, stage in zip(nights, stages, strict=True)
+        )
+        say("  ".join([f"  {stages[0].name}".ljust(34), *cells]))
+    say("  ".join(["  in all".ljust(34), *(f"{duration(item.seconds)}  ".rjust(14) for item in nights)]))
 
 
 def _bytes(count: float) -> str:

@@ -1,14 +1,17 @@
 """The time of a scan in seconds, the bytes that it leaves on disk, and the stage that limits it, from measured costs.
 
 Reading, decoding and encoding are spread over a cluster and go on side by side, so the slowest of them sets the pace;
-one writer commits what they give. Listing goes before, the search for near-duplicates and the publication come after,
-all three on the driver. The model assumes that work divides evenly, that storage gives every node what one node had
-when it was measured, and nothing for starting up; so it is a lower bound, and names the stage that sets it.
+one process hands on and commits what they give. Listing goes before, the search for near-duplicates, the counts and the
+publication come after, all on the driver; what of that grows with the lake stands in growth.py. The model assumes that
+work divides evenly, that storage gives every node what one node had when it was measured, and nothing for starting up;
+so it is a lower bound, and names the stage that sets it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from curator.engines.growth import MEASURED
 
 ID_BYTES = 16  # of a known image, in the memory of the driver
 OBJECT_BYTES = 700  # of a listed object, in the memory of the driver: two texts, a version, and what holds them
@@ -18,8 +21,9 @@ OBJECT_BYTES = 700  # of a listed object, in the memory of the driver: two texts
 class StageCosts:
     """Seconds of one core unless said, for one image unless said; bytes at rest for one image.
 
-    encode: of one device, a GPU or all cores of the machine that was measured. compare: for one pair of images, on all
-    cores of the driver. publish: for one byte of the ledger. reject_share: of the data; they are only read and decoded.
+    encode: of one device, a GPU or all cores of the machine that was measured. hand_on: of the process that leads,
+    which passes images from reading to encoding. publish: for one byte of the ledger. reject_share: of the data; they
+    are only read and decoded.
     """
 
     list_object: float
@@ -29,7 +33,7 @@ class StageCosts:
     encode_cores: int  # 0: a GPU
     score: float
     commit: float
-    compare: float
+    hand_on: float
     publish: float
     object_images: float
     source_bytes: float
@@ -58,9 +62,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class ScanCost:
-    """A scan of so many new images, into a lake that has none yet."""
+    """A scan of so many new images, into a lake that has so many already."""
 
     images: int
+    lake: int
     stages: tuple[Stage, ...]
     vector_bytes: float
     ledger_bytes: float
@@ -77,11 +82,14 @@ class ScanCost:
         return max(self.stages, key=lambda stage: stage.seconds)
 
 
-def estimate(costs: StageCosts, fleet: Fleet, images: int, *, near_duplicates: bool = True) -> ScanCost:
-    """A scan of `images` new images on the fleet."""
+def estimate(
+    costs: StageCosts, fleet: Fleet, images: int, *, lake: int = 0, near_duplicates: bool = True, copied: bool = True
+) -> ScanCost:
+    """A scan of `images` new images on the fleet, into a lake of so many. near_duplicates, copied: whether they are
+    looked for, and whether the report is copied as Parquet."""
     cores, gpus = fleet.nodes * fleet.cores, fleet.nodes * fleet.gpus
-    good = images * (1 - costs.reject_share)
-    objects = images / costs.object_images
+    good, whole = images * (1 - costs.reject_share), lake + images
+    objects = whole / costs.object_images
     reading = images * (costs.read + costs.decode)
     if gpus:
         workers: tuple[Stage, ...] = (
@@ -92,11 +100,15 @@ def estimate(costs: StageCosts, fleet: Fleet, images: int, *, near_duplicates: b
         encoding = good * (costs.encode * costs.encode_cores + costs.score)
         workers = (Stage("read, decode, encode and score", (reading + encoding) / cores, True),)
     ledger_bytes = images * costs.ledger_bytes
+    near = good / MEASURED.new * MEASURED.of("near_duplicates", lake + images / 2)  # half of them are there on average
     stages = (
         Stage("list", objects * costs.list_object, False),
         *workers,
-        Stage("commit (one writer)", images * costs.commit, True),
-        Stage("near-duplicates (driver)", good * good * costs.compare if near_duplicates else 0.0, False),
-        Stage("publish", ledger_bytes * costs.publish, False),
+        Stage("hand on and commit (one process)", images * (costs.hand_on + costs.commit), True),
+        Stage("near-duplicates (driver)", near if near_duplicates else 0.0, False),
+        Stage("look through the lake", sum(MEASURED.of(name, whole) for name in ("known", "count", "rest")), False),
+        Stage("publish", ledger_bytes * costs.publish + MEASURED.of("publish", lake), False),
+        Stage("copy as Parquet", MEASURED.of("copy", whole) if copied else 0.0, False),
     )
-    return ScanCost(images, stages, good * costs.vector_bytes, ledger_bytes, images * ID_BYTES + objects * OBJECT_BYTES)
+    driver_bytes = whole * ID_BYTES + objects * OBJECT_BYTES
+    return ScanCost(images, lake, stages, good * costs.vector_bytes, ledger_bytes, driver_bytes)

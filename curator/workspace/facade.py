@@ -369,19 +369,20 @@ class Workspace(Reader):
         cores: int | None = None,
         gpus: int = 0,
         images: Sequence[int] = (),
+        night: int = 10_000,
         sample: int = 256,
         gpu_rate: float | None = None,
     ) -> ScanPlan:
         """What a scan would cost on a fleet of machines: stages measured here, time, storage and bottleneck by a model.
 
         nodes: machines; cores, gpus: of each, by default as many cores as this one has. images: further sizes of the
-        lake. sample: data to measure with. gpu_rate: images/s of one GPU, where it is known.
+        lake. night: new images of one. sample: data to measure with. gpu_rate: images/s of one GPU, where it is known.
 
         Builds the bank where it has no version yet; otherwise leaves nothing behind.
         """
         fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)
         addresses = _addresses(sources)
-        return plan_scan(self._context, addresses, fleet, images=images, sample=sample, gpu_rate=gpu_rate)
+        return plan_scan(self._context, addresses, fleet, images=images, night=night, sample=sample, gpu_rate=gpu_rate)
 
 
 def _addresses(sources: Sequence[str | Path]) -> tuple[str, ...]:

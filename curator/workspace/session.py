@@ -25,7 +25,7 @@ from curator.store.parquet_copy import copy_report
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.lock import hold_lock
-from curator.workspace.logs import log, run_context
+from curator.workspace.logs import log, run_context, stage
 from curator.workspace.mishaps import damage, exhaustion
 from curator.workspace.outputs import check_destination, configured_destination, put_snapshot
 from curator.workspace.stored.presence import (
@@ -95,8 +95,10 @@ def writing(
 
 def _publish(layout: Layout, config: Config, to: str | None, *, anew: bool) -> None:
     """The snapshot, its Parquet copy, and both where the configuration wants them."""
-    publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
-    copy_report(layout.snapshot, layout.report, extent=config.publish.parquet)
+    with stage("publish"):
+        publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
+    with stage("copy"):
+        copy_report(layout.snapshot, layout.report, extent=config.publish.parquet)
     put_snapshot(layout, config, to)
 
 

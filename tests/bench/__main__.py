@@ -18,12 +18,14 @@ from datetime import date
 from pathlib import Path
 
 from curator.__main__ import yield_idle_cores
+from curator.engines.growth import WHY, Growth
 
 yield_idle_cores()  # as the command does, before torch is imported
 
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
 from tests.bench.decoding import decode_speed  # noqa: E402
+from tests.bench.growth import night_costs, table  # noqa: E402
 from tests.bench.joins import join_speed  # noqa: E402
 from tests.bench.learning import learning_cost  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
@@ -101,6 +103,20 @@ def near_duplicates(folder: Path) -> list[tuple[str, str]]:
     return [("near-duplicates of 10,000 new images, 1,000,000 x 512 in the lake against 100,000", value)]
 
 
+def growth(folder: Path) -> list[tuple[str, str]]:
+    """What curator/engines/growth.py and docs/scaling-out.md hold is printed besides."""
+    sizes, new = (100_000, 1_000_000), 10_000
+    small, large = night_costs(folder, sizes=sizes, new=new, dimension=512)
+    seconds = {name: (round(small.stages[name], 2), round(large.stages[name], 2)) for name in WHY}
+    print(f"\nseconds={seconds}\n")
+    print("\n".join(table(Growth(machine(), sizes, new, seconds))), flush=True)
+    value = (
+        f"{large.seconds:.1f} s against {small.seconds:.1f} s: {large.seconds / small.seconds:.2f} times; peak memory "
+        f"{large.peak_bytes / 2**20:,.0f} and {small.peak_bytes / 2**20:,.0f} MiB"
+    )
+    return [("a night of 10,000 new images, 1,000,000 in the lake against 100,000, fake:512, end to end", value)]
+
+
 def scoring(folder: Path) -> list[tuple[str, str]]:
     rows = []
     for precision, images in (("fast", 1_000_000), ("full", 200_000)):
@@ -169,6 +185,7 @@ def main(names: Sequence[str] = ()) -> None:
         "listing": listing,
         "neighbours": neighbours,
         "near-duplicates": near_duplicates,
+        "growth": growth,
         "learning": learning,
         "cluster": cluster,
         "starting": starting,

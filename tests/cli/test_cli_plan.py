@@ -27,11 +27,12 @@ def test_plan_measures_works_out_and_leaves_nothing_behind(planned, workspace):
     assert larger["images"] == 1_000_000
     assert larger["seconds"] > here["seconds"] > 0
     assert all(value >= 0 for value in found["costs"].values())
-    for name in ("read", "decode", "encode", "score", "commit", "compare", "publish", "ledger_bytes"):
+    for name in ("read", "decode", "encode", "score", "commit", "hand_on", "publish", "ledger_bytes"):
         assert found["costs"][name] > 0, name
     assert 2 * 16 < found["costs"]["vector_bytes"] < 100  # 16 half-precision components, an id, a share of the head
     assert found["costs"]["reject_share"] > 0
     assert larger["bottleneck"] in [stage["name"] for stage in larger["stages"]]
+    assert [(night["images"], night["lake"]) for night in found["nights"]] == [(10_000, 0), (10_000, 1_000_000)]
     assert sorted(workspace.layout.root.rglob("*")) == before
 
 
@@ -46,8 +47,12 @@ def test_gpus_that_cannot_be_measured_need_a_rate(planned, workspace, lake, run_
 def test_people_get_a_table_that_names_the_bottleneck(workspace, lake, run_cli):
     shown = run_cli("plan", lake, "--nodes", "3", folder=workspace.layout.root).stdout
     assert "a lake, 1,000,000,000 images: " in shown
-    assert shown.count("<- limits") == 3
-    assert "near_duplicates.enabled = false" in shown
+    assert shown.count("<- limits") == 4
+    assert "a night of 10,000 new images in this lake, and in larger ones; * is what limits:" in shown
+    (head, *rows) = shown.partition("what limits:")[2].strip("\n").splitlines()
+    assert head.split() == ["0", "10,000,000", "100,000,000", "1,000,000,000"]
+    assert [row[:12].strip() for row in rows][-3:] == ["publish", "copy as Pa", "in all"]
+    assert sum(row.count("*") for row in rows) == 4
 
 
 def test_a_source_without_images_is_one_line(workspace, tmp_path, run_cli):

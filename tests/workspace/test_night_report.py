@@ -84,7 +84,7 @@ def test_a_report_says_what_the_ledger_says(workspace):
     assert (data["flags"]["scored"], data["flags"]["flagged"]) == (12, night["flagged"])
     assert [(row["rejects"], row["stage"]) for row in data["rejects"]] == [(1, "decode")]
     assert data["flags"]["low"] < data["flags"]["flag_rate"] == night["flag_rate"] < data["flags"]["high"]
-    assert {row["stage"] for row in data["stages"]} == {"list", "read", "score", "near_duplicates"}
+    assert {row["stage"] for row in data["stages"]} == {"list", "known", "read", "score", "near_duplicates", "count"}
     flagged = workspace.sql("select uri, log_odds from report.flagged").to_pylist()
     shown = [*data["certain"], *data["doubtful"]]
     assert {item["uri"] for item in shown} <= {row["uri"] for row in flagged} and shown

@@ -66,7 +66,7 @@ def test_file_has_the_figures_of_the_night(watched, lake, metrics_file):
     assert found["curator_scan_arrived_images"] == found["curator_lake_images"] == {"": 14}
     assert found["curator_scan_flagged_images"] == {"": summary.flagged}
     assert set(found["curator_scan_stage_seconds"]) == {
-        f'stage="{name}"' for name in ("list", "read", "score", "near_duplicates")
+        f'stage="{name}"' for name in ("list", "known", "read", "score", "near_duplicates", "count")
     }
     assert found["curator_scan_condition_tripped"] == {'condition="images<1"': 0, 'condition="rejects>1"': 1}
     assert (found["curator_scan_success"], found["curator_scan_exit_status"]) == ({"": 1}, {"": 4})

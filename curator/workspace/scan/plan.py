@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from curator.engines.cost_model import Fleet, ScanCost, StageCosts, estimate
@@ -19,7 +20,8 @@ from curator.workspace.session import writing
 
 @dataclass(frozen=True, slots=True)
 class ScanPlan:
-    """Measured costs and what they come to: first for the sources as they are, then for lakes of other sizes."""
+    """Measured costs and what they come to: for the sources as they are, then for lakes of other sizes, both from
+    nothing; and a night of new images, in the lake of this workspace and in lakes of those sizes."""
 
     fleet: Fleet
     costs: StageCosts
@@ -27,19 +29,28 @@ class ScanPlan:
     encoder_id: str
     device: str
     estimates: tuple[ScanCost, ...]
+    nights: tuple[ScanCost, ...]
 
     def as_json(self) -> dict[str, Any]:
         plain = asdict(self)
-        for item, found in zip(plain["estimates"], self.estimates, strict=True):
-            item |= {"seconds": found.seconds, "bottleneck": found.bottleneck.name}
+        for name, costs in (("estimates", self.estimates), ("nights", self.nights)):
+            for item, found in zip(plain[name], costs, strict=True):
+                item |= {"seconds": found.seconds, "bottleneck": found.bottleneck.name}
         return plain
 
 
 def plan_scan(
-    context: Context, names: Sequence[str], fleet: Fleet, *, images: Sequence[int], sample: int, gpu_rate: float | None
+    context: Context,
+    names: Sequence[str],
+    fleet: Fleet,
+    *,
+    images: Sequence[int],
+    night: int,
+    sample: int,
+    gpu_rate: float | None,
 ) -> ScanPlan:
-    """Measure the stages on `sample` data of the sources and estimate. images: further sizes of the lake. gpu_rate:
-    images/s of one GPU, where it is known.
+    """Measure the stages on `sample` data of the sources and estimate. images: further sizes of the lake. night: new
+    images of one. gpu_rate: images/s of one GPU, where it is known.
 
     Raises UsageError where nothing says how fast a device of the fleet encodes, SourceError without any image.
     """
@@ -57,11 +68,19 @@ def plan_scan(
     with reading_or_empty(context.layout) as database:
         scorer = context.scorer(bank, database=database)
         costs = measure_costs(context, scorer, measured, list_object=list_object, images=here / len(objects))
+        lake = int((database.row("accounting", limit=1) or {"images": 0})["images"])
     if gpu_rate is not None:
         costs = replace(costs, encode=1 / gpu_rate, encode_cores=0)
-    near_duplicates = context.config.near_duplicates.enabled
-    estimates = tuple(estimate(costs, fleet, size, near_duplicates=near_duplicates) for size in (here, *images))
-    return ScanPlan(fleet, costs, measured.count, context.encoder.encoder_id, device, estimates)
+    expected = partial(
+        estimate,
+        costs,
+        fleet,
+        near_duplicates=context.config.near_duplicates.enabled,
+        copied=context.config.publish.parquet != "none",
+    )
+    estimates = tuple(expected(size) for size in (here, *images))
+    nights = tuple(expected(night, lake=size) for size in (lake, *images))
+    return ScanPlan(fleet, costs, measured.count, context.encoder.encoder_id, device, estimates, nights)
 
 
 def _check_device(device: str, fleet: Fleet, gpu_rate: float | None) -> None:

@@ -90,8 +90,9 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
             done["rescored"] = rescored
         with stage("near_duplicates") as done:
             done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
-        summary = _summarise(ledger, scorer, listed)
-        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+        with stage("count"):
+            summary = _summarise(ledger, scorer, listed)
+            counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
         stages = stage_seconds()
         ledger.add(run_stage=[{"stage": name, "seconds": spent} for name, spent in stages.items()])
     return replace(
@@ -143,8 +144,11 @@ def take_in(
             source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
         )
     if any(source.to_read for source in listed):
+        with stage("known") as found:
+            known = KnownContents(known_images(ledger.database, encoder_id))
+            found["images"] = len(known.before)
         with stage("read") as done:
-            _read_all(context, ledger, scorer, namer, listed, request, watcher)
+            _read_all(context, ledger, scorer, namer, listed, request, watcher, known)
             done.update(ledger.database.row("summarise_run", run_id=ledger.run_id) or {})
     return chosen, listed
 
@@ -169,6 +173,7 @@ def _read_all(
     listed: Sequence[ListedSource],
     request: ScanRequest,
     watcher: ScanWatcher,
+    known: KnownContents,
 ) -> None:
     encoder = context.encoder
     ledger.record_encoder(encoder, context.config.encoder.address)
@@ -192,7 +197,6 @@ def _read_all(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
-    known = KnownContents(known_images(ledger.database, encoder.encoder_id))
     if namer is not None:
         _ = namer.vocabulary  # encoded before images are: the writing thread must not ask the encoder meanwhile
     with open_engine(context, scorer, run_id=ledger.run_id) as engine:

@@ -5,7 +5,6 @@ Writes nothing but a folder of its own inside the workspace, which is gone at th
 
 from __future__ import annotations
 
-import math
 import statistics
 import tempfile
 import time
@@ -13,26 +12,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from curator.config import NearDuplicatesSection
 from curator.engines.cost_model import StageCosts
 from curator.engines.decode_pool import Decoded, DecodePool
-from curator.lake import content_id, plan_shards, read_shard
+from curator.engines.known import KnownContents
+from curator.engines.local import LocalEngine
+from curator.lake import content_id, open_source, plan_shards, read_shard
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.migrate import migrate
-from curator.types import Datum, ImageFacts, NewImage, Pixels, Seen, Shard, ShardOutcome, SourceObject, Vectors
-from curator.vectors import LabelCollection, Neighbours, at_rest
+from curator.types import Datum, Encoder, ImageFacts, NewImage, Pixels, Seen, Shard, ShardOutcome, SourceObject, Vectors
+from curator.vectors import at_rest
 from curator.workspace.context import Context
 from curator.workspace.judge.scoring import Scorer
 from curator.workspace.scan.commit import ShardCommitter
-from curator.workspace.scan.engine import decode_workers
+from curator.workspace.scan.engine import decode_workers, open_pool
 
 PLACES = 8  # of the lake that the sample is taken from
 SHARD_IMAGES = 1024  # of the shards whose commit is measured
 SHARDS = 4
-COMPARED = (2048, 65_536)  # images against images
 ROUNDS = 3
 
 
@@ -45,6 +45,7 @@ class Sample:
     facts: tuple[ImageFacts, ...]
     read: float
     decode: float
+    hand_on: float
     mean_bytes: float
 
     @property
@@ -75,8 +76,36 @@ def take_sample(context: Context, objects: Sequence[SourceObject], wanted: int) 
         facts=tuple(item.facts for item in good),
         read=read / max(count, 1),
         decode=batch.cpu_seconds / max(count, 1),
+        hand_on=_hand_on(context, data),
         mean_bytes=sum(map(len, data)) / max(len(data), 1),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _FreeEncoder:
+    """Costs nothing, so that what is left is the process that leads."""
+
+    of: Encoder
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.of, name)
+
+    def encode_images(self, pixels: Pixels) -> Vectors:
+        return np.zeros((len(pixels), self.of.dimension), np.float32)
+
+
+def _hand_on(context: Context, data: Sequence[bytes]) -> float:
+    """Processor seconds of this process for an image that others read and decode, from loose files to a shard."""
+    with tempfile.TemporaryDirectory(prefix=".plan-", dir=context.layout.root) as folder:
+        for number, content in enumerate(data):
+            (Path(folder) / f"{number:06d}.png").write_bytes(content)
+        found = [item for item in open_source(folder).list() if isinstance(item, SourceObject)]
+        with open_pool(context, context.encoder.preprocess) as pool:
+            engine = LocalEngine(cast(Encoder, _FreeEncoder(context.encoder)), pool, read=context.read_options)
+            shards = plan_shards(found, files_per_shard=SHARD_IMAGES)
+            started = time.process_time()
+            count = sum(len(outcome.data) for outcome in engine.run(shards, known=KnownContents()))
+            return (time.process_time() - started) / max(count, 1)
 
 
 def _sample_shards(objects: Sequence[SourceObject], wanted: int) -> Iterator[Shard]:
@@ -109,7 +138,7 @@ def measure_costs(context: Context, scorer: Scorer, sample: Sample, *, list_obje
         encode_cores=0 if on_gpu else decode_workers(-1),
         score=_median(lambda: scorer.score([""] * len(vectors), vectors)) * decode_workers(-1) / len(vectors),
         commit=commit,
-        compare=_compare(vectors.shape[1]),
+        hand_on=sample.hand_on,
         publish=publish,
         object_images=images,
         source_bytes=sample.mean_bytes,
@@ -167,17 +196,6 @@ def _outcome(number: int, sample: Sample, scorer: Scorer, vectors: Vectors) -> S
     outcome.vectors = vectors
     outcome.scores = scorer.score_rows(ids, at_rest(vectors), run_id="plan")
     return outcome
-
-
-def _compare(dimension: int) -> float:
-    """Seconds for one pair of vectors, in the exact join with all cores."""
-    generator = np.random.default_rng(0)
-    vectors = generator.standard_normal((COMPARED[1], dimension), np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    collection = LabelCollection(vectors, "plan", name="plan")
-    neighbours, defaults = Neighbours(collection), NearDuplicatesSection()
-    k, min_cosine = defaults.neighbours + 1, defaults.min_cosine
-    return _median(lambda: neighbours.within(vectors[: COMPARED[0]], k, min_cosine=min_cosine)) / math.prod(COMPARED)
 
 
 def _median(work: Callable[[], object]) -> float:
