@@ -21,7 +21,7 @@ from curator.cli.operations import config, doctor, init, publish
 from curator.cli.plan import plan
 from curator.cli.report import baseline, report
 from curator.cli.reproduce import reproduce
-from curator.cli.review import propose, review
+from curator.cli.review import app_, propose, review
 from curator.cli.scan import scan
 from curator.cli.sql import query, sql
 from curator.cli.use import use
@@ -72,6 +72,7 @@ for command in (
     use,
     explain,
     export,
+    app_,
     review,
     evaluate,
     reproduce,

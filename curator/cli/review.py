@@ -1,4 +1,4 @@
-"""`curator review`: decisions of people about flagged images, made here or elsewhere."""
+"""`curator app` and `curator review`: the lake to look at, and decisions of people, made here or elsewhere."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 REFUSED_SHOWN = 10
 STYLES = ("csv", "jsonl", "fiftyone", "label-studio")
 
-format_of_files = click.option(
-    "--format", "style", type=click.Choice(STYLES), help="Of the file.  [default: by its suffix]"
-)
 reviewer_option = click.option("--reviewer", metavar="NAME", help="Who decides.  [default: the user]")
-limit_option = click.option(
-    "-n", "--limit", type=WholeRange(min=1), default=200, show_default=True, help="So many groups, the first."
-)
 
 
 def user_name() -> str:
@@ -36,6 +30,14 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unnamed"
+
+
+format_of_files = click.option(
+    "--format", "style", type=click.Choice(STYLES), help="Of the file.  [default: by its suffix]"
+)
+limit_option = click.option(
+    "-n", "--limit", type=WholeRange(min=1), default=200, show_default=True, help="So many groups, the first."
+)
 
 
 @click.group()
@@ -99,36 +101,43 @@ def import_(app: App, file: str, style: str | None, reviewer: str | None, as_jso
         sys.exit(EXIT_CODES["rejects"])
 
 
-@review.command()
+@click.command("app")
 @click.option("--port", type=WholeRange(0, 65535), default=0, help="On this port.  [default: a free one]")
-@limit_option
 @reviewer_option
 @pass_app
-def serve(app: App, port: int, limit: int, reviewer: str | None) -> None:
-    """Review on a page of this machine, with keys.
+def app_(app: App, port: int, reviewer: str | None) -> None:
+    """Look at the images in a browser of this machine, and decide.
 
-    i = ID, o = OOD, u = unsure, b = bad image, w = this label is wrong,
-    arrows = previous and next, z = undo. Open the address that is printed;
-    nobody else can. Ctrl-C ends it, and nothing that was decided is lost.
+    A grid of all images, or of what is to be reviewed; filters, also in SQL;
+    i = ID, o = OOD, u = unsure, b = bad image, z = undo, ? = all keys. Open
+    the address that is printed; nobody else can. It follows what scans find.
+    Ctrl-C ends it, and nothing that was decided is lost.
 
     \b
     Example:
-      curator review serve
+      curator app
     """
     ended = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
     workspace = app.open()
     try:
-        made, recorded = workspace.reviews.serve(
-            reviewer=reviewer or user_name(), port=port, limit=limit, ready=_ready, ended=ended
-        )
+        made, recorded = workspace.serve_app(reviewer=reviewer or user_name(), port=port, ready=_ready, ended=ended)
     finally:
         signal.signal(signal.SIGTERM, before)
     say(f"{made} decisions" + ("" if recorded else "; another run writes: the next command about reviews records them"))
 
 
-def _ready(address: str, groups: int) -> None:
-    say(f"{groups} groups to review at {address}  (Ctrl-C ends)")
+def _ready(address: str, images: int) -> None:
+    say(f"{images} images at {address}  (Ctrl-C ends)")
+
+
+OTHER_NAME = """The app for people who look, as `curator app` has it.
+
+\b
+Example:
+  curator review serve
+"""
+review.add_command(click.Command("serve", params=app_.params, callback=app_.callback, help=OTHER_NAME))
 
 
 @click.command()

@@ -36,13 +36,13 @@ class Thumbnail:
 
 
 @cache
-def templates() -> Environment:
-    """The templates of this package. What they are given is escaped unless it is Markup, which text from elsewhere
+def templates(package: str = "curator.report") -> Environment:
+    """The templates of a package. What they are given is escaped unless it is Markup, which text from elsewhere
     never is; a name that they are not given is an error."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     made = Environment(
-        loader=DictLoader(read_folder("curator.report", suffix=".html")),
+        loader=DictLoader(read_folder(package, suffix=".html")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

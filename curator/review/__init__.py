@@ -1,1 +1,1 @@
-"""Decisions of people about images: what one is, the files they travel in, and the page they are made on."""
+"""Decisions of people about images: what one is, the files they travel in, and the journal in which they wait."""

@@ -54,14 +54,14 @@ class DecisionJournal:
         except OSError as fault:
             raise WorkspaceError(f"{self.path}: cannot be written: {fault.strerror}") from fault
 
-    def append(self, review: Review) -> None:
-        """On the disk when this returns. Raises OSError, and then leaves nothing of it behind."""
-        line = (json.dumps(review.as_json()) + "\n").encode()
+    def append(self, *reviews: Review) -> None:
+        """All on the disk when this returns. Raises OSError, and then leaves nothing of them behind."""
+        lines = "".join(json.dumps(review.as_json()) + "\n" for review in reviews).encode()
         with self._lock:
             size = os.fstat(self._descriptor).st_size
             try:
-                if os.write(self._descriptor, line) < len(line):
-                    raise OSError("the disk took only a part of the line")
+                if os.write(self._descriptor, lines) < len(lines):
+                    raise OSError("the disk took only a part of the lines")
                 os.fsync(self._descriptor)
             except OSError:
                 os.ftruncate(self._descriptor, size)

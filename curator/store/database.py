@@ -131,6 +131,10 @@ class Database:
         with suppress(duckdb.ResourceInUseException):  # a query was left behind; it closes what it used
             self._connection.close()
 
+    def interrupt(self) -> None:
+        """End the statement that another thread runs on this connection; it raises StoreError."""
+        self._connection.interrupt()
+
     def __enter__(self) -> Database:
         return self
 

@@ -37,10 +37,14 @@ NEAREST = "nearest"  # in place of a labels map: whatever images came with, each
 
 @dataclass(slots=True)
 class Context:
-    """A workspace's paths and options, and the encoder once it is loaded."""
+    """A workspace's paths and options, and the encoder once it is loaded.
+
+    looker_processes: how many decode single images.
+    """
 
     layout: Layout
     config: Config
+    looker_processes: int = 1
     _encoder: Encoder | None = field(default=None, repr=False)
     _looker: Looker | None = field(default=None, repr=False)
 
@@ -113,7 +117,11 @@ class Context:
     def looker(self) -> Looker:
         """Decodes single images in processes of their own."""
         if self._looker is None:
-            self._looker = Looker(self.decode_options, memory_limit_bytes=self.config.decode.memory_limit_bytes)
+            self._looker = Looker(
+                self.decode_options,
+                memory_limit_bytes=self.config.decode.memory_limit_bytes,
+                processes=self.looker_processes,
+            )
         return self._looker
 
     @property

@@ -7,6 +7,7 @@ Reading (`sql`, `query`, `search`, `check`) uses the published snapshot and neve
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from curator.metrics import Positive
 from curator.policy import Rule
 from curator.store import ListingCounts
 from curator.types import Bank
+from curator.workspace.app.serve import Ready, serve_app
 from curator.workspace.calibrate.check import ALPHAS, CalibrationCheck, check_calibration
 from curator.workspace.calibrate.rescoring import ScoreSummary, run_scoring
 from curator.workspace.calibrate.run import CalibrationRequest, CalibrationSummary, run_calibration
@@ -88,7 +90,6 @@ class Workspace(Reader):
     @classmethod
     def create(cls, folder: Path | str, *, labels: Path | str | Sequence[str], encoder: str = "mini") -> Workspace:
         """Make a workspace for the ID labels given (a file, one label a line, or a sequence).
-
         Raises UsageError when the folder is a workspace already or a label is bad.
         """
         refuse_remote(folder)
@@ -98,7 +99,6 @@ class Workspace(Reader):
     @classmethod
     def open(cls, folder: Path | str = ".", *, overrides: Mapping[str, object] | None = None) -> Workspace:
         """Open the workspace at `folder` or above it. `overrides` are options keyed `section.key` (see config.py).
-
         Raises WorkspaceError when there is none, ConfigError for a bad option.
         """
         refuse_remote(folder)
@@ -131,7 +131,6 @@ class Workspace(Reader):
         are what is read) and `fail_on` (`flag_rate>0.2`: see night/conditions.py) say when the night is not all right:
         the results are kept, and the summary has its `ending` and the `broken_limits`. exit_codes: those of a program
         that ends so, for the metrics file.
-
         Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
         `wait_seconds`.
         """
@@ -197,7 +196,6 @@ class Workspace(Reader):
     ) -> UseSummary:
         """Let a bank (`name`, or one version of it as `name@v2`) and a method rule: the report views judge every image
         by them, and so does each later scan, since `curator.toml` names them from now on.
-
         policy: of this bank and method, by name or id; else the one chosen or calibrated last for them rules. Without
         a bank and a method: another policy of those that rule. Embeds no image. Raises UsageError for a policy of
         another bank or method.
@@ -288,7 +286,6 @@ class Workspace(Reader):
 
         settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no
         limit. force: learn also where the lake holds no clear excess of OOD images, and keep a version that is worse.
-
         Every generator call is a row, and an identical one is answered from there: the same call goes on where a
         run stopped. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn, and for a worse bank.
         """
@@ -310,9 +307,8 @@ class Workspace(Reader):
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
         """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.
 
-        The spec of a system (ants, mmood, …) is run as `learn_bank` does.
-
-        Raises WorkspaceLocked when another run still holds the workspace after `wait_seconds`.
+        The spec of a system (ants, mmood, …) is run as `learn_bank` does. Raises WorkspaceLocked when another
+        run still holds the workspace after `wait_seconds`.
         """
         return build_bank(self._context, name, wait_seconds=wait_seconds)
 
@@ -336,8 +332,15 @@ class Workspace(Reader):
 
     @property
     def reviews(self) -> Reviews:
-        """Decisions of people about flagged images: export, import, the review page, and what they say about a bank."""
+        """Decisions of people about flagged images: export, import, and what they say about a bank."""
         return Reviews(self._context)
+
+    def serve_app(
+        self, *, reviewer: str, port: int = 0, ready: Ready | None = None, ended: threading.Event | None = None
+    ) -> tuple[int, bool]:
+        """Serve the app until `ended` or Ctrl-C; `ready(address, images)` says where. Returns how many decisions were
+        made, and whether all are recorded: if not, another run writes, and the next command about reviews does it."""
+        return serve_app(self._context, port=port, reviewer=reviewer, ready=ready, ended=ended or threading.Event())
 
     # Keeping
 
@@ -354,7 +357,6 @@ class Workspace(Reader):
     @classmethod
     def restore(cls, backup: Path | str, folder: Path | str) -> Workspace:
         """Make the workspace of a backup, or of the newest of a folder of backups, at `folder`, which must be new.
-
         Raises BackupError when a file is not the one that was backed up.
         """
         refuse_remote_backup(backup)
@@ -377,7 +379,6 @@ class Workspace(Reader):
 
         nodes: machines; cores, gpus: of each, by default as many cores as this one has. images: further sizes of the
         lake. night: new images of one. sample: data to measure with. gpu_rate: images/s of one GPU, where it is known.
-
         Builds the bank where it has no version yet; otherwise leaves nothing behind.
         """
         fleet = Fleet(nodes, cores or len(os.sched_getaffinity(0)), gpus)

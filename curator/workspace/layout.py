@@ -95,6 +95,11 @@ class Layout:
         return self.root / "cache" / "painted"
 
     @property
+    def thumbnails(self) -> Path:
+        """Small pictures that the app has shown, by content id."""
+        return self.root / "cache" / "thumbnails"
+
+    @property
     def resaved(self) -> Path:
         """Vectors of images that evaluations saved alike, a folder an encoder."""
         return self.root / "cache" / "resaved"

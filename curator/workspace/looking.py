@@ -1,8 +1,8 @@
 """Single images to look at or to ask about, decoded as a scan does it: in a process of its own, with its limits.
 
 Whatever an image does to such a process costs that image. A process is started when the first image is asked for, one
-for each kind of answer, and ends with the `Looker`; starting takes about a third of a second beside what the command
-does meanwhile.
+(or as many as asked for) for each kind of answer, and ends with the `Looker`; starting takes about a third of a second
+beside what the command does meanwhile.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ class Looker:
         options: DecodeOptions,
         *,
         memory_limit_bytes: int,
+        processes: int = 1,
         cpu_seconds_per_image: float = CPU_SECONDS_PER_IMAGE,
     ) -> None:
         self._options = options
         self._memory_limit_bytes = memory_limit_bytes
+        self._processes = processes
         self._cpu_seconds_per_image = cpu_seconds_per_image
         self._pools: dict[tuple[Prepare, Preprocess], DecodePool] = {}
         self._one = threading.Lock()
@@ -54,7 +56,7 @@ class Looker:
         with self._one:
             if (task, preprocess) not in self._pools:
                 self._pools[task, preprocess] = DecodePool(
-                    workers=1,
+                    workers=self._processes,
                     preprocess=preprocess,
                     options=self._options,
                     memory_limit_bytes=self._memory_limit_bytes,

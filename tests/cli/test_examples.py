@@ -23,9 +23,9 @@ def examples(group: click.Group, path: tuple[str, ...] = ()) -> list[str]:
 
 
 # `curator demo` is run by `make demo` and by the test of the wheel: it mines all of WordNet, which takes its time.
-# `curator review serve` goes on until it is stopped; tests/review does that. `curator reproduce` needs the images of a
+# `curator app` goes on until it is stopped; tests/app does that. `curator reproduce` needs the images of a
 # table: tests/workspace/test_workspace_reproduce.py has made-up ones.
-ELSEWHERE = ("curator demo", "curator review serve", "curator reproduce")
+ELSEWHERE = ("curator demo", "curator app", "curator review serve", "curator reproduce")
 EXAMPLES = [line for line in examples(cli) if not line.startswith(ELSEWHERE)]
 
 

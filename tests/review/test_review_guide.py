@@ -18,9 +18,9 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_the_guide_works_as_it_stands(workspace, lake, run_cli, monkeypatch):
-    """All but `serve`, which goes on until it is stopped; between export and import somebody decides."""
+    """All but `app`, which goes on until it is stopped; between export and import somebody decides."""
     monkeypatch.chdir(workspace.layout.root)
-    lines = [line for block in blocks("sh") for line in block.splitlines() if " serve" not in line]
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line != "curator app"]
     assert len(lines) >= 12
     for line in lines:
         words = shlex.split(line.replace("/data/known-id", str(lake / "red-*.png")))

@@ -15,9 +15,9 @@ from curator.errors import UsageError
 from curator.generators.pictures import PictureFault, open_picture
 from curator.generators.requests import Picture
 from curator.workspace import Workspace, looking
+from curator.workspace.app.desk import AppDesk
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.published import reading
-from curator.workspace.review.desk import ReviewDesk
 from tests.conftest import SMALL_BANK
 
 MAGIC = {b"KILL": "decoder_crashed", b"SEGV": "decoder_crashed", b"EXIT": "decoder_crashed", b"SPIN": "decoder_timeout"}
@@ -92,11 +92,11 @@ def test_a_file_that_brings_its_decoder_down_is_one_line(workspace, tmp_path, ma
             ask()
 
 
-def test_the_review_desk_goes_on(workspace):
-    desk = ReviewDesk(workspace._context, reviewer="ann", limit=10)
-    desk._shown = set(ids(workspace).values())
-    assert desk.picture(ids(workspace)["KILL"]) is None
-    assert desk.picture(ids(workspace)["good"])
+def test_the_app_goes_on(workspace):
+    desk = AppDesk(workspace._context, reviewer="ann")
+    assert desk.picture(ids(workspace)["KILL"], large=True) is None
+    assert desk.picture(ids(workspace)["good"], large=False)
+    desk.close()
 
 
 def test_a_picture_for_a_model_is_a_fault_that_stays(workspace):

@@ -74,9 +74,7 @@ def _on_fusion(context: Context, database: Database, scorer: Scorer) -> str | No
     rows = database.rows("list_reviewed_vectors", encoder_id=scorer.bank.encoder_id)
     ids, oods = ([row for row in rows if row["decision"] == decision] for decision in ("id", "ood"))
     if len(oods) < FEWEST:
-        return (
-            f"{spoken} can be compared when {FEWEST} images are decided OOD: curator review serve, then calibrate again"
-        )
+        return f"{spoken} can be compared when {FEWEST} images are decided OOD: curator app, then calibrate again"
     known = set(reference.image_ids)
     fresh = [row for row in ids if row["image_id"] not in known]
     members = ReferenceSet(reference.image_ids, reference.vectors)

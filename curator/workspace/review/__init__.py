@@ -1,1 +1,1 @@
-"""Decisions of people: the queue, the desk, the record, and banks proposed from them."""
+"""Decisions of people: what is exported and recorded, and banks proposed from them."""

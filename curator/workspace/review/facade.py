@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from curator.workspace.context import Context
-from curator.workspace.review.desk import serve_review
 from curator.workspace.review.export import ReviewExport, export_reviews
 from curator.workspace.review.propose import BankProposal, propose_bank
 from curator.workspace.review.record import ImportSummary, collect_if_free, import_reviews, style_of
@@ -40,23 +37,6 @@ class Reviews:
         Raises UsageError for a file that is not of the format at all; a bad line is a fault in the summary.
         """
         return import_reviews(self._context, Path(path), style=style, reviewer=reviewer, wait_seconds=wait_seconds)
-
-    def serve(
-        self,
-        *,
-        reviewer: str,
-        port: int = 0,
-        limit: int = 200,
-        ready: Callable[[str, int], None] = lambda address, groups: None,
-        ended: threading.Event | None = None,
-    ) -> tuple[int, bool]:
-        """Serve the review page on this machine until `ended` is set or Ctrl-C; `ready(address, groups)` says where.
-
-        Returns how many decisions were made, and whether all are recorded: if not, another run held the workspace, and
-        the next command about reviews records them.
-        """
-        ended = ended or threading.Event()
-        return serve_review(self._context, port=port, reviewer=reviewer, limit=limit, ready=ready, ended=ended)
 
     def propose(
         self,

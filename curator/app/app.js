@@ -1,0 +1,231 @@
+// The page: its parts, and what keys and buttons do. Everything shown comes in as text (textContent), never as markup.
+
+import { get, getPacked } from "./api.js";
+import { Decisions } from "./decisions.js";
+import { Filters } from "./filters.js";
+import { Grid } from "./grid.js";
+import { Images } from "./images.js";
+import { One } from "./one.js";
+
+const FOLLOW = 3000; // milliseconds between looks for a new snapshot
+const find = (id) => document.getElementById(id);
+const whole = (number) => number.toLocaleString("en");
+
+const images = new Images();
+const decisions = new Decisions(images);
+const grid = new Grid(find("grid"), images);
+const one = new One(images);
+const filters = new Filters(find("filters"), () => show());
+let state = {};
+
+function complain(text) {
+  if (find("message").textContent !== text) find("message").textContent = text;
+  find("message").hidden = !text;
+}
+
+// The view that the filters ask for; of several that were asked for one after another, the last.
+async function show() {
+  try {
+    if (await images.show(filters.view)) complain("");
+  } catch (fault) {
+    complain(fault.message);
+  }
+}
+
+function tell() {
+  const count = images.order.length;
+  const what = images.grouped ? "groups" : "images";
+  find("count").textContent = `${whole(count)} ${what}${images.grouped ? "" : `, ${whole(images.shownFlagged ?? 0)} flagged`}; ${whole(state.images ?? 0)} images in the lake`;
+  find("nothing").hidden = count > 0;
+  one.show(grid.activeNumber);
+}
+
+function tellSelected() {
+  const count = images.selectedCount;
+  find("selected").textContent = count ? `${whole(count)} selected` : "Nothing selected";
+}
+
+function tellSaved() {
+  const open = decisions.open;
+  find("undo").disabled = decisions.done.length === 0;
+  const saved = decisions.done.length ? `All ${whole(decisions.done.length)} saved` : "";
+  find("saved").textContent = open ? `${whole(open)} on their way` : saved;
+  if (decisions.fault) complain(`Not saved${open ? " yet" : ""}: ${decisions.fault}`);
+  else if (find("message").textContent.startsWith("Not saved")) complain("");
+}
+
+// A decision about what is selected, else about the active image.
+function decide(decision) {
+  const isSelection = images.selectedCount > 0;
+  const numbers = isSelection ? images.chosen() : [grid.activeNumber];
+  if (numbers[0] === undefined) return;
+  decisions.decide(numbers, decision, { note: one.note, wrongLabel: one.wrong });
+  one.shown = undefined; // note and wrong label are said
+  find("note").value = "";
+  if (isSelection) images.select([]);
+  else if (grid.active < images.order.length - 1) return grid.go(grid.active + 1);
+  one.show(grid.activeNumber);
+  return undefined;
+}
+
+function undo() {
+  const place = images.order.indexOf(decisions.undo());
+  if (place >= 0) grid.go(place);
+}
+
+function selectAlike(column) {
+  const number = grid.activeNumber;
+  if (number === undefined) return;
+  if (column !== "name") images.select(images.alike(column, number));
+  else if (images.cards.has(number)) {
+    filters.set("name", images.cards.get(number).name);
+    show().then(() => images.select(images.order));
+  }
+}
+
+const isNarrow = matchMedia("(max-width: 46rem)"); // one thing at a time fits
+
+function toggle(id) {
+  const opened = find(id).hidden;
+  for (const other of isNarrow.matches ? ["filters", "one"] : [id]) {
+    find(other).hidden = !(opened && other === id);
+    find(`show-${other}`).setAttribute("aria-expanded", opened && other === id);
+  }
+}
+
+const arrows = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -grid.columns, ArrowDown: () => grid.columns,
+  PageUp: () => -grid.page, PageDown: () => grid.page, Home: () => -grid.active, End: () => images.order.length };
+
+const keys = [
+  ["i", "ID: it belongs", () => decide("id")],
+  ["o", "OOD: it does not belong", () => decide("ood")],
+  ["u", "unsure", () => decide("unsure")],
+  ["b", "bad image: no usable picture", () => decide("bad_image")],
+  ["w", "a label is wrong: the nearest negative, once more the nearest ID label, once more neither", () => one.cycleWrong()],
+  ["z", "undo: take the last decision back", undo],
+  [" ", "select the active image, or let go of it", () => grid.activeNumber !== undefined && images.toggle(grid.activeNumber)],
+  ["Control+a", "select all that is shown", () => images.select(images.order)],
+  ["g", "select the group of the active image", () => selectAlike("group")],
+  ["c", "select its cluster", () => selectAlike("cluster")],
+  ["n", "show and select what has its name", () => selectAlike("name")],
+  ["Escape", "select nothing; leave a field", () => images.select([])],
+  ["l", "lasso: draw around images", () => {
+    grid.setLasso(!grid.lasso);
+    find("lasso").setAttribute("aria-pressed", grid.lasso);
+  }],
+  ["f", "filters, shown or hidden", () => toggle("filters")],
+  ["p", "the active image at the side, shown or hidden", () => toggle("one")],
+  ["/", "write an SQL condition", () => {
+    if (find("filters").hidden) toggle("filters");
+    find("filters").elements.where.focus();
+  }],
+  ["m", "write a note for the next decision", () => {
+    if (find("one").hidden) toggle("one");
+    find("note").focus();
+  }],
+  ["+", "larger pictures", () => resize(16)],
+  ["-", "smaller pictures", () => resize(-16)],
+  ["?", "these keys", () => find("help").showModal()],
+];
+const acts = new Map(keys.map(([key, , act]) => [key, act]));
+const named = { " ": "Space", "Control+a": "Ctrl A", Escape: "Esc" };
+
+function resize(step) {
+  const field = find("size");
+  field.value = Number(field.value) + step;
+  grid.resize(Number(field.value));
+}
+
+function isField(target) {
+  return target.matches("textarea, select, input:not([type=checkbox]):not([type=range])");
+}
+
+document.addEventListener("keydown", (event) => {
+  const { target } = event;
+  if (find("help").open) return;
+  if (isField(target)) {
+    if (event.key === "Escape" || (event.key === "Enter" && target.id === "note")) {
+      event.preventDefault();
+      find("grid").focus();
+    }
+    return;
+  }
+  const isButton = target.matches("button, input, summary");
+  if (isButton && (event.key === " " || event.key === "Enter" || event.key.startsWith("Arrow"))) return;
+  const control = event.ctrlKey || event.metaKey;
+  if (event.altKey || (control && event.key !== "a")) return;
+  const step = arrows[event.key];
+  const act = step ? () => grid.go(grid.active + step(), { extend: event.shiftKey }) : acts.get(control ? "Control+a" : event.key);
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+for (const button of document.querySelectorAll("[data-key]")) {
+  const key = button.dataset.key;
+  button.setAttribute("aria-keyshortcuts", key);
+  button.addEventListener("click", () => acts.get(key)());
+}
+for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click", () => toggle(id));
+find("show-help").addEventListener("click", () => find("help").showModal());
+find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));
+for (const [key, text] of [["← → ↑ ↓", "another image; with Shift, select up to it"], ["Home End Page", "far away"], ...keys]) {
+  const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
+  term.append(Object.assign(document.createElement("kbd"), { textContent: named[key] ?? key }));
+  meaning.textContent = text;
+  find("keys").append(term, meaning);
+}
+if (isNarrow.matches) toggle("filters");
+
+images.addEventListener("order", tell);
+images.addEventListener("cards", () => one.show(grid.activeNumber));
+images.addEventListener("decision", () => one.show(grid.activeNumber));
+images.addEventListener("selection", tellSelected);
+images.addEventListener("fault", (event) => complain(event.detail.message));
+find("grid").addEventListener("active", () => one.show(grid.activeNumber));
+decisions.addEventListener("change", tellSaved);
+
+// Clusters come once they are made, which takes a moment after each new image.
+async function lookAround() {
+  const found = await getPacked("landscape");
+  const counts = new Array(found.names.length).fill(0);
+  for (const cluster of found.cluster) if (cluster < counts.length) counts[cluster] += 1;
+  Object.assign(images, { cluster: found.cluster, x: found.x, y: found.y, landscape: state.generation });
+  filters.offerClusters(found.names, counts);
+}
+
+// What is shown after a new snapshot: the same view of it, where the user was.
+async function load() {
+  const active = grid.activeNumber;
+  await images.load();
+  decisions.reapply();
+  filters.offer(await get("facets"));
+  find("ruling").textContent = state.ruling;
+  await show();
+  const place = active === undefined ? -1 : images.order.indexOf(active);
+  if (place > 0) grid.go(place);
+}
+
+async function follow() {
+  try {
+    const before = state.generation;
+    state = await get("state");
+    if (state.generation !== before) await load();
+    if (state.landscape && images.landscape !== state.generation) await lookAround();
+    if (find("message").textContent.startsWith("Not followed")) complain("");
+  } catch (fault) {
+    complain(`Not followed: ${fault.message}`);
+  }
+  setTimeout(follow, FOLLOW);
+}
+
+async function start() {
+  state = await get("state");
+  if (!state.queued) filters.set("sort", "score");
+  await load();
+  find("grid").focus();
+  document.documentElement.dataset.ready = "yes";
+  follow();
+}
+
+start().catch((fault) => complain(`The images could not be loaded: ${fault.message}`));

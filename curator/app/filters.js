@@ -1,0 +1,82 @@
+// The form of filters and order: what it says as a view, and the choices that a snapshot offers.
+
+const CHOICES = ["night", "source", "label", "name"];
+
+export class Filters {
+  among = null; // numbers of images that a search or a map has found, in their order
+  clusters = [];
+
+  constructor(form, changed) {
+    this.form = form;
+    const soon = (wait) => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(changed, wait);
+    };
+    form.addEventListener("change", (event) => {
+      if (event.target.name && event.target.name !== "where") soon(0);
+    });
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      changed();
+    });
+    form.addEventListener("reset", () => {
+      this.among = null;
+      soon(0);
+    });
+    form.elements.where.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey) {
+        event.preventDefault();
+        changed();
+      }
+    });
+  }
+
+  value(name) {
+    return this.form.elements[name].value;
+  }
+
+  set(name, value) {
+    const field = this.form.elements[name];
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = value;
+  }
+
+  get view() {
+    const { elements } = this.form;
+    const flagged = { yes: true, no: false }[this.value("flagged")] ?? null;
+    const chosen = CHOICES.filter((name) => elements[name].selectedIndex > 0).map((name) => [name, this.value(name)]);
+    const cluster = this.value("cluster");
+    return {
+      ...Object.fromEntries(chosen),
+      sort: this.among && this.value("sort") === "queue" ? "given" : this.value("sort"),
+      descending: elements.descending.checked,
+      groups: elements.groups.checked,
+      flagged,
+      reviewed: this.value("reviewed") || null,
+      cluster: cluster === "" ? null : Number(cluster),
+      where: this.value("where"),
+      among: this.among && [...this.among],
+    };
+  }
+
+  offer(facets) {
+    for (const name of CHOICES) {
+      const rows = name === "night" ? facets.night.map(([id, day, count]) => [id, `${day}, ${id}`, count]) : facets[name].map(([text, count]) => [text, text || "none", count]);
+      this.fill(name, rows);
+    }
+  }
+
+  offerClusters(names, counts) {
+    this.clusters = names;
+    this.fill("cluster", names.map((name, place) => [String(place), `${place + 1}: ${name}`, counts[place]]));
+  }
+
+  fill(name, rows) {
+    const select = this.form.elements[name];
+    const before = select.selectedIndex > 0 ? select.value : null;
+    const options = rows.map(([value, text, count]) => new Option(`${text} (${count.toLocaleString("en")})`, value));
+    select.replaceChildren(select.options[0], ...options);
+    const place = options.findIndex((option) => option.value === before);
+    select.selectedIndex = before === null ? 0 : place + 1;
+  }
+}

@@ -1,0 +1,122 @@
+// What the page knows of the images: columns by number, the order that is shown, what is selected, and cards.
+
+import { ask, askPacked, getPacked } from "./api.js";
+
+export const DECISIONS = ["", "id", "ood", "unsure", "bad_image", "disputed"];
+export const SAID = ["", "ID", "OOD", "unsure", "bad image", "disputed"];
+const MOST_CARDS = 5000; // that are kept
+
+export class Images extends EventTarget {
+  order = new Uint32Array();
+  selected = new Uint8Array();
+  selectedCount = 0;
+  decision = new Uint8Array();
+  grouped = false;
+  cards = new Map();
+  wanted = new Set();
+  turns = 0;
+
+  changed(name) {
+    this.dispatchEvent(new Event(name));
+  }
+
+  // Columns of a snapshot. Decisions that are on their way are put over them again by whoever sends them.
+  async load() {
+    const found = await getPacked("columns");
+    const selected = new Uint8Array(found.decision.length);
+    selected.set(this.selected.subarray(0, selected.length));
+    Object.assign(this, found, { selected });
+    this.cards.clear();
+    this.changed("decision");
+  }
+
+  // Show a view; false where another was asked for meanwhile.
+  async show(view) {
+    const turn = (this.turns += 1);
+    const found = await askPacked("view", view).catch((fault) => {
+      if (turn === this.turns) throw fault;
+    });
+    if (turn !== this.turns) return false;
+    this.order = found.numbers;
+    this.grouped = Boolean(view.groups);
+    this.shownFlagged = found.flagged;
+    const kept = new Uint8Array(this.selected.length);
+    let count = 0;
+    for (const number of this.order) if (this.selected[number]) count += (kept[number] = 1);
+    this.selected = kept;
+    this.selectedCount = count;
+    this.changed("order");
+    this.changed("selection");
+    return true;
+  }
+
+  // Numbers to be selected in place of, or beside, what is.
+  select(numbers, { add = false } = {}) {
+    if (!add) this.selected.fill(0);
+    for (const number of numbers) this.selected[number] = 1;
+    this.recount();
+  }
+
+  toggle(number) {
+    this.selected[number] ^= 1;
+    this.recount();
+  }
+
+  recount() {
+    let count = 0;
+    for (const one of this.selected) count += one;
+    this.selectedCount = count;
+    this.changed("selection");
+  }
+
+  chosen() {
+    const found = [];
+    for (const number of this.order) if (this.selected[number]) found.push(number);
+    return found;
+  }
+
+  // Those of the order that have the same value in a column as one image.
+  alike(column, number) {
+    const values = this[column];
+    return values ? this.order.filter((other) => values[other] === values[number]) : [];
+  }
+
+  // All images that a decision about these would be about.
+  touched(numbers, byGroup) {
+    if (!byGroup) return Uint32Array.from(numbers);
+    const groups = new Set(numbers.map((number) => this.group[number]));
+    const found = [];
+    for (let number = 0; number < this.group.length; number += 1) if (groups.has(this.group[number])) found.push(number);
+    return Uint32Array.from(found);
+  }
+
+  decide(numbers, codes) {
+    for (let place = 0; place < numbers.length; place += 1) {
+      this.decision[numbers[place]] = typeof codes === "number" ? codes : codes[place];
+    }
+    this.changed("decision");
+  }
+
+  // The card of an image if it is here; else it comes, and `cards` is said.
+  card(number) {
+    const found = this.cards.get(number);
+    if (!found) {
+      if (!this.wanted.size) setTimeout(() => this.fetchCards(), 8);
+      this.wanted.add(number);
+    }
+    return found;
+  }
+
+  async fetchCards() {
+    const numbers = [...this.wanted].slice(-600); // what was asked for last is what is in sight
+    this.wanted.clear();
+    try {
+      const { cards } = await ask("cards", { numbers });
+      if (this.cards.size > MOST_CARDS) this.cards.clear();
+      for (const card of cards) this.cards.set(card.number, card);
+      this.changed("cards");
+    } catch (fault) {
+      this.dispatchEvent(new CustomEvent("fault", { detail: fault }));
+    }
+  }
+}

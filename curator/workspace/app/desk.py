@@ -1,0 +1,166 @@
+"""The desk behind the app: the frame of the newest snapshot, and what the page asks of it, by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curator.app.guard import BadRequest
+from curator.app.server import Answer, Said
+from curator.errors import CuratorError
+from curator.review.reviews import checked_reviewer
+from curator.workspace.app.decisions import Decisions
+from curator.workspace.app.frame import Numbers, load_frame, packed
+from curator.workspace.app.landscape import Landscape, make_landscape
+from curator.workspace.app.thumbnails import Thumbnails
+from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
+from curator.workspace.context import Context
+from curator.workspace.logs import log
+from curator.workspace.review.record import collect_if_free
+
+MOST_CARDS = 1000  # of one request
+CARD = ("image_id", "uri", "width", "height", "id_score", "log_odds", "cut", "flagged", "name", "top_id",
+        "top_negative", "source_label", "first_seen", "p_value", "group_id")  # fmt: skip
+
+
+class AppDesk:
+    """One workspace, for one reviewer. Implements `Desk`; close it."""
+
+    def __init__(self, context: Context, *, reviewer: str) -> None:
+        """Raises UsageError for a reviewer who has no name, WorkspaceError where nothing was scanned yet."""
+        self.reviewer = checked_reviewer(reviewer)
+        collect_if_free(context)
+        self._context = context
+        self._numbers = Numbers()
+        self._reading = threading.Lock()  # connections to one file share their settings, and a file that was replaced
+        self._seen = _state_of(context.layout.snapshot)
+        self._frame = load_frame(context, self._numbers, generation=1, reviewer=self.reviewer)
+        self._landscape: Landscape | None = None
+        self._thumbnails = Thumbnails(context)
+        self.decisions = Decisions(context, self.reviewer)
+        self.shown: Mapping[str, Callable[[], Answer]] = {
+            "state": self.state,
+            "columns": self.columns,
+            "facets": lambda: facets(self._frame),
+            "landscape": self.landscape,
+        }
+        self.asked: Mapping[str, Callable[[Said], Answer]] = {
+            "view": self.view,
+            "cards": self.cards,
+            "decisions": lambda said: self.decisions.act(self._frame, said),
+        }
+        self.sent: Mapping[str, Callable[[bytes], Answer]] = {}
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def follow(self) -> bool:
+        """Load the snapshot again if another was published. Whether it was."""
+        if (now := _state_of(self._context.layout.snapshot)) == self._seen:
+            return False
+        settled = self.decisions.settled()
+        with self._reading:
+            generation = self._frame.generation + 1
+            frame = load_frame(self._context, self._numbers, generation=generation, reviewer=self.reviewer)
+        self._frame, self._seen = frame, now
+        self.decisions.forget(settled)
+        return True
+
+    def state(self) -> Mapping[str, object]:
+        frame = self._frame
+        return {
+            "generation": frame.generation,
+            "images": len(frame),
+            "flagged": int(frame.flagged.sum()),
+            "queued": int((frame.queue < np.iinfo(np.int32).max).sum()),
+            "reviewer": self.reviewer,
+            "ruling": f"Ruled by {frame.ruling}" if frame.ruling else "",
+            "saved": self.decisions.taken_down,
+            "landscape": self._landscape is not None and self._landscape.covers(frame),
+        }
+
+    def columns(self) -> bytes:
+        """What the page holds of every image, by number."""
+        frame = self._frame
+        groups = frame.texts["group_id"].codes
+        arrays = {
+            "flagged": frame.by_number(frame.flagged.astype(np.uint8)),
+            "decision": frame.by_number(self.decisions.codes(frame)),
+            "logOdds": frame.by_number(frame.log_odds.astype(np.float32), missing=np.nan),
+            "group": frame.by_number(groups.astype(np.uint32), missing=2**32 - 1),
+            "groupSize": frame.by_number(frame.group_sizes[groups].astype(np.uint32)),
+        }
+        return packed({"generation": frame.generation}, arrays)
+
+    def look_around(self) -> None:
+        """Make the landscape of the frame where there is none that has all its images."""
+        frame = self._frame
+        if self._landscape is None or not self._landscape.covers(frame):
+            self._landscape = make_landscape(self._context, frame, self._reading)
+
+    def landscape(self) -> bytes:
+        """Where images lie, and in which clusters, by number. Raises BadRequest while it is not made."""
+        if (found := self._landscape) is None:
+            raise BadRequest(404, "the map is not made yet")
+        x, y = (np.ascontiguousarray(found.places[:, axis]) for axis in (0, 1))
+        facts = {"names": found.names, "explained": found.explained}
+        return packed(facts, {"cluster": found.clusters, "x": x, "y": y})
+
+    def view(self, said: Said) -> bytes:
+        """The numbers of the images to show, in their order."""
+        frame, view = self._frame, GridView.of(said)
+        met = None
+        if view.where.strip():
+            with self._reading:
+                met = met_by(self._context.layout, frame, self._numbers, view.where)
+        clusters = None if self._landscape is None else self._landscape.of_rows(frame)
+        rows = shown(frame, view, decisions=self.decisions.codes(frame), clusters=clusters, met=met)
+        facts = {"generation": frame.generation, "flagged": int(frame.flagged[rows].sum())}
+        return packed(facts, {"numbers": frame.numbers[rows].astype(np.uint32)})
+
+    def cards(self, said: Said) -> Mapping[str, object]:
+        """What is said of some images, in order; those that are gone are left out."""
+        frame, numbers = self._frame, numbers_in(said.get("numbers"))
+        if numbers.size > MOST_CARDS:
+            raise BadRequest(400, f"at most {MOST_CARDS} images at a time")
+        rows = rows_of(frame, numbers)
+        found: list[dict[str, Any]] = frame.table.select(CARD).take(rows).to_pylist()
+        for row, card in zip(rows.tolist(), found, strict=True):
+            card["number"] = int(frame.numbers[row])
+        return {"generation": frame.generation, "cards": found}
+
+    def picture(self, image_id: str, *, large: bool) -> bytes | None:
+        number = self._numbers.of.get(image_id)
+        place = None if number is None else self._frame.place_of(number)
+        if place is None:
+            return None
+        return self._thumbnails.large(place) if large else self._thumbnails.small(place)
+
+    def close(self) -> bool:
+        """Record the last decisions. False when they are left to the next command, because another run writes."""
+        return self.decisions.close()
+
+
+def _state_of(snapshot: Path) -> tuple[int, int, int] | None:
+    """What changes when another snapshot is put in place."""
+    try:
+        found = snapshot.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def keep_up(desk: AppDesk, *, is_time_to_record: bool) -> None:
+    """Follow the snapshot, and record what waits. A fault of the disk must not end the app: decisions are in the
+    journal, and what was loaded stays."""
+    try:
+        if is_time_to_record:
+            desk.decisions.record()
+        desk.follow()
+        desk.look_around()
+    except CuratorError as fault:
+        log.warning("%s", fault.message)

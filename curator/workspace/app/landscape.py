@@ -1,0 +1,86 @@
+"""The lake from above: every image on the plane of the two principal axes, and clusters of images that lie together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curator.report.atlas import FIT_SAMPLE, Plane, called, k_means
+from curator.vectors.collections import BLOCK_ROWS, unit
+from curator.workspace.app.frame import LakeFrame
+from curator.workspace.context import Context
+from curator.workspace.look.neighbours import image_collection
+from curator.workspace.published import reading
+
+CLUSTERS = 24
+ALONE = 8  # images that a cluster should have at least, on average
+NO_CLUSTER = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """By number: the cluster (NO_CLUSTER: none), and the place (n, 2) in [-1, 1], NaN where an image has no vector.
+
+    names: what the images of each cluster are called together. explained: the share of the variance that each axis has.
+    """
+
+    clusters: NDArray[np.uint8]
+    places: NDArray[np.float32]
+    names: Sequence[str]
+    explained: tuple[float, float]
+
+    def covers(self, frame: LakeFrame) -> bool:
+        """Whether every image of the frame was there when it was made."""
+        size = len(self.clusters)
+        return bool((frame.numbers < size).all()) and bool((self.clusters[frame.numbers] != NO_CLUSTER).all())
+
+    def of_rows(self, frame: LakeFrame) -> NDArray[np.uint8]:
+        """The clusters by row."""
+        found = np.full(len(frame), NO_CLUSTER, np.uint8)
+        known = frame.numbers < len(self.clusters)
+        found[known] = self.clusters[frame.numbers[known]]
+        return found
+
+
+def make_landscape(context: Context, frame: LakeFrame, lock: threading.Lock) -> Landscape | None:
+    """The landscape of a frame; None without any vector. lock: held while the snapshot is open."""
+    if frame.ruling is None or not len(frame):
+        return None
+    with lock, reading(context.layout) as database:
+        collection = image_collection(context, database, frame.ruling.encoder_id)
+    positions = collection.places_of(frame.table["image_id"].to_pylist())
+    rows = np.flatnonzero(positions >= 0)
+    if not rows.size:
+        return None
+    sample = rows if rows.size <= FIT_SAMPLE else rows[np.linspace(0, rows.size - 1, FIT_SAMPLE).astype(int)]
+    vectors = unit(collection.vectors_at(positions[sample]))
+    plane = Plane.fit(vectors)
+    centres = k_means(vectors, max(1, min(CLUSTERS, rows.size // ALONE)))[0]
+    places = np.full((len(frame.rows), 2), np.nan, np.float32)
+    clusters = np.full(len(frame.rows), NO_CLUSTER, np.uint8)
+    for start in range(0, rows.size, BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        vectors = unit(collection.vectors_at(positions[block]))
+        places[frame.numbers[block]] = plane.place(vectors)
+        clusters[frame.numbers[block]] = (vectors @ centres.T).argmax(axis=1)
+    return Landscape(clusters, _fitted(places), _names(frame, clusters, len(centres)), plane.explained)
+
+
+def _fitted(places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same in [-1, 1], both axes by one scale."""
+    low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
+    half = max(float((high - low).max()) / 2, 1e-9)
+    return np.asarray((places - (low + high) / 2) / half, np.float32)
+
+
+def _names(frame: LakeFrame, clusters: NDArray[np.uint8], count: int) -> list[str]:
+    names, found = frame.texts["name"], []
+    of_rows = clusters[frame.numbers]
+    for cluster in range(count):
+        codes = names.codes[of_rows == cluster]
+        found.append(called([names.known[code] for code in codes]) if codes.size else "")
+    return found

@@ -1,0 +1,256 @@
+"""The app in a real browser: keys, mouse, filters, undo, what it says, and how it looks."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+from tests.app.serving import serving
+
+SPEC = importlib.util.spec_from_file_location(
+    "curator_browser_for_the_app", Path(__file__).parents[1] / "report" / "browser.py"
+)
+assert SPEC is not None and SPEC.loader is not None
+browser = importlib.util.module_from_spec(SPEC)
+sys.modules[SPEC.name] = browser
+SPEC.loader.exec_module(browser)
+
+pytestmark = browser.needs_browser
+
+
+async def until(page, condition: str) -> None:
+    """Wait until an expression holds in the page."""
+    for _ in range(600):
+        if await page.run(condition):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never: {condition}; shown: {await page.run('document.body.innerText')}; said: {page.said}")
+
+
+async def ready(page, address: str) -> None:
+    await page.look()
+    await page.open(address)
+    await until(page, "document.documentElement.dataset.ready === 'yes'")
+    await until(page, "[...document.querySelectorAll('.cell img')].filter(i => i.naturalWidth > 0).length >= 5")
+
+
+async def mouse(page, kind: str, x: float, y: float, **more) -> None:
+    buttons = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
+    await page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **buttons, **more)
+
+
+async def click(page, index: int, *, modifiers: int = 0) -> None:
+    """Click the image at a place of the order. modifiers: 8 is Shift, 2 is Control."""
+    x, y = await centre(page, index)
+    for kind in ("mousePressed", "mouseReleased"):
+        await mouse(page, kind, x, y, modifiers=modifiers)
+    await page.settle()
+
+
+async def centre(page, index: int) -> tuple[float, float]:
+    box = await page.run(
+        f"(b => [b.x + b.width / 2, b.y + b.height / 2])"
+        f"(document.querySelector('.cell[aria-posinset=\"{index + 1}\"]').getBoundingClientRect())"
+    )
+    return box[0], box[1]
+
+
+async def drag(page, points) -> None:
+    await mouse(page, "mousePressed", *points[0])
+    for point in points[1:]:
+        await mouse(page, "mouseMoved", *point)
+    await mouse(page, "mouseReleased", *points[-1])
+    await page.settle()
+
+
+async def choose(page, name: str, value: str) -> None:
+    """Choose in the form of filters."""
+    said = json.dumps(value)
+    await page.run(
+        f"(f => {{ if (f.type === 'checkbox') f.checked = {said} !== ''; else f.value = {said};"
+        "f.dispatchEvent(new Event('change', {bubbles: true})); })"
+        f"(document.querySelector('#filters').elements[{json.dumps(name)}])"
+    )
+
+
+def selected(count: int) -> str:
+    said = f"{count} selected" if count else "Nothing selected"
+    return f"document.getElementById('selected').textContent === '{said}'"
+
+
+def saved(count: int) -> str:
+    return f"document.getElementById('saved').textContent === 'All {count} saved'"
+
+
+def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            assert await page.run("document.activeElement.id") == "grid"
+            said = await page.run("document.getElementById('ruling').innerText")
+            assert said == f"Ruled by {workspace.in_force()}" and said.startswith("Ruled by bank base@v1, method ")
+            await page.press("o")
+            await page.press("w")  # the nearest negative of the second is wrong
+            await until(page, "document.getElementById('one-state').textContent.startsWith('Wrong label: ')")
+            await page.press("i")
+            await page.press("b")
+            await page.press("z")
+            await until(page, saved(2))
+            await page.press("ArrowRight")
+            # By keyboard alone, without the shortcuts: focus the button, press Enter.
+            await page.run("document.querySelector('[data-key=u]').focus()")
+            await page.press("Enter")
+            await until(page, saved(3))
+            # Typing a note is no shortcut.
+            await page.run("document.getElementById('note').focus()")
+            await page.press("o")
+            await page.type(" it is <b>sky</b>")
+            await page.press("Escape")
+            await page.press("o")
+            await until(page, saved(4))
+            await page.look(width=390, height=844)
+            assert await page.run("document.documentElement.scrollWidth <= 390"), "fits a phone"
+            await page.look(dark=True)
+            await page.picture(tmp_path / "page.png")
+            names = await page.run(
+                "[...document.querySelectorAll('button, input, select, textarea')].map("
+                "e => e.textContent + (e.labels?.[0]?.textContent ?? ''))"
+            )
+            assert all(name.strip() for name in names)
+            options = await page.run("[...document.querySelectorAll('[role=option]')].map(e => e.ariaLabel)")
+            assert all("flagged OOD" in name or "kept as ID" in name for name in options if name)
+            assert page.said == []
+            own = address.rpartition("/")[0].rpartition("/")[0]
+            assert {url for url in page.requests if not url.startswith((own, "about:"))} == set()
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        browser.browse(steps(server.address))
+    found = {row["image_id"]: row for row in workspace.sql("select * from report.reviews").to_pylist()}
+    said = [found.get(card["image_id"], {}).get("decision") for card in cards]
+    assert said == ["ood", "id", None, "unsure", "ood"], "undo went back to the third"
+    assert {row["wrong_label"] for row in found.values()} == {None, cards[1]["top_negative"]}
+    assert {row["note"] for row in found.values()} == {None, "o it is <b>sky</b>"}
+
+
+def test_images_are_selected_by_click_shift_drag_and_lasso_and_decided_at_once(workspace, tmp_path):
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await choose(page, "groups", "")
+            await choose(page, "sort", "score")
+            await until(page, "document.querySelector('[aria-setsize=\"10\"]') !== null")
+            await click(page, 1)
+            assert await page.run(selected(1))
+            await click(page, 4, modifiers=8)
+            assert await page.run(selected(4))
+            await click(page, 0, modifiers=2)
+            assert await page.run(selected(5))
+            await page.press("Escape")
+            assert await page.run(selected(0))
+            first, third = await centre(page, 0), await centre(page, 2)
+            await drag(page, [first, ((first[0] + third[0]) / 2, first[1] + 4), (third[0], third[1] + 9)])
+            assert await page.run(selected(3))
+            await page.press("l")
+            x, y = await centre(page, 1)
+            around = [(x - 30, y - 30), (x + 30, y - 30), (x + 30, y + 30), (x - 30, y + 30), (x - 30, y - 25)]
+            await drag(page, around)
+            assert await page.run(selected(1))
+            await page.press("l")
+            await page.press("g")
+            assert await page.run(selected(2)), "the two that look alike"
+            await page.press("o")
+            await until(page, saved(1))
+            await page.call("Input.dispatchKeyEvent", type="keyDown", key="a", code="KeyA", modifiers=2)
+            assert await page.run(selected(10))
+            await page.press("u")
+            await page.press("z")
+            await until(page, saved(1))
+            await choose(page, "reviewed", "ood")
+            await until(page, "document.querySelector('[aria-setsize=\"2\"]') !== null")
+            await choose(page, "reviewed", "")
+            await page.press("/")
+            await page.type("uri like '%blue%'")
+            await page.press("Enter")
+            await until(page, "document.getElementById('count').textContent.startsWith('2 images')")
+            await page.press("n")
+            await page.run("document.querySelector('#filters').elements.where.value = 'nonsense'")
+            await page.run("document.querySelector('#filters').requestSubmit()")
+            await until(page, "document.getElementById('message').textContent.includes('nonsense')")
+            await page.run("document.getElementById('grid').focus()")
+            await page.press("?")
+            assert await page.run("document.getElementById('help').open")
+            assert page.said == ["Failed to load resource: the server responded with a status of 400 (Bad Request)"]
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+    counted = workspace.sql("select decision, count(*) as n from report.reviews group by all").to_pylist()
+    assert counted == [{"decision": "ood", "n": 2}], "what was undone for ten images is as it was before"
+
+
+def test_no_key_is_lost_that_is_pressed_faster_than_the_disk_writes(workspace, tmp_path, monkeypatch):
+    import time
+
+    from curator.review.journal import DecisionJournal
+
+    append = DecisionJournal.append
+    monkeypatch.setattr(DecisionJournal, "append", lambda *given: (time.sleep(0.2), append(*given))[1])
+    pressed = "oiub" * 7 + "oi"
+
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await page.run(
+                f"(async () => {{ for (const key of '{pressed}') {{"
+                "document.getElementById('grid').dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));"
+                "await new Promise(done => setTimeout(done, 30)); } })()"
+            )
+            await until(page, saved(30))
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+        assert server.desk.decisions.taken_down == 30
+    rows = workspace.sql("select decision from review order by review_number")["decision"].to_pylist()
+    names = {"o": "ood", "i": "id", "u": "unsure", "b": "bad_image"}
+    assert rows == [names[key] for key in pressed]
+
+
+def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path):
+    async def steps(server) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, server.address)
+            await page.run("document.getElementById('note').value = 'so \\ud83d'")
+            await page.run("document.querySelector('[data-key=o]').click()")
+            refused = r"Not saved: note is no UTF-8 text: 'so \ud83d'"
+            await until(page, f"document.getElementById('message').textContent === String.raw`{refused}`")
+            assert await page.run("document.querySelector('.cell').dataset.decision") == "0", "it is as it was"
+            token, server.guard.token = server.guard.token, "another"  # as after a restart of the server
+            await page.press("o")
+            await until(page, "document.getElementById('message').textContent.includes('wrong address')")
+            server.guard.token = token
+            await until(page, saved(1))
+            await until(page, "document.getElementById('message').hidden")
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
+    assert workspace.sql("select count(*) as n from review")["n"].to_pylist() == [1]
+
+
+def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
+    async def steps(server) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, server.address)
+            await page.press("ArrowRight")
+            decide({"image_id": images["blue-2"], "decision": "ood"}, reviewer="bob")
+            assert server.desk.follow()
+            await choose(page, "sort", "score")
+            await choose(page, "reviewed", "ood")
+            await until(page, "document.getElementById('count').textContent.startsWith('1 groups')")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))

@@ -1,0 +1,116 @@
+"""What the app shows of a snapshot: filters, orders, groups and clusters; and the thumbnails that it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curator.app.guard import BadRequest
+from curator.workspace import Workspace
+from curator.workspace.app import views
+from curator.workspace.app.desk import AppDesk
+from curator.workspace.app.frame import LakeFrame, Numbers, load_frame
+from curator.workspace.app.landscape import NO_CLUSTER, make_landscape
+from curator.workspace.app.thumbnails import Thumbnails
+from curator.workspace.app.views import GridView, shown
+from curator.workspace.context import Context
+
+
+@pytest.fixture(scope="module")
+def context(scanned) -> Context:
+    """Of the workspace that is shared: nothing is written."""
+    workspace = Workspace.open(scanned / "workspace")
+    return Context(workspace.layout, workspace.config)
+
+
+@pytest.fixture(scope="module")
+def frame(context) -> LakeFrame:
+    return load_frame(context, Numbers(), generation=1, reviewer="ann")
+
+
+def stems(frame: LakeFrame, **said: object) -> list[str]:
+    """The images of a view by what they are called in the lake."""
+    view = GridView.of({"sort": "score", **said})
+    rows = shown(frame, view, decisions=frame.decisions, clusters=None, met=None)
+    return [Path(uri).stem for uri in frame.table["uri"].take(rows).to_pylist()]
+
+
+def test_orders_and_filters(frame):
+    by_score = stems(frame)
+    assert len(by_score) == 10 and by_score[0].startswith("yellow")
+    assert stems(frame, descending=True) == by_score[::-1]
+    assert set(stems(frame, flagged=True)) | set(stems(frame, flagged=False)) == set(by_score)
+    assert len(stems(frame, groups=True)) == 5 == len(stems(frame, sort="queue"))
+    assert stems(frame, reviewed="decided") == [] and len(stems(frame, reviewed="open")) == 10
+    night, source = frame.nights[0]["run_id"], frame.texts["source"].known[0]
+    assert len(stems(frame, night=night)) == len(stems(frame, source=source)) == 10
+    assert stems(frame, night="another") == [] == stems(frame, label="cat")
+    chosen = [int(number) for number in frame.numbers[[7, 2, 5]]]
+    given = [Path(frame.row(number)["uri"]).stem for number in chosen]  # type: ignore[index]
+    assert stems(frame, among=[*chosen, 99], sort="given") == given
+    assert sorted(stems(frame, among=chosen)) == sorted(given)
+    assert sorted(stems(frame, sort="name")) == sorted(stems(frame, sort="time")) == sorted(by_score)
+
+
+def test_what_can_be_chosen_is_counted(frame):
+    found = views.facets(frame)
+    for name in ("night", "source", "label", "name"):
+        assert sum(row[-1] for row in found[name]) == 10, name  # type: ignore[attr-defined]
+
+
+def test_a_condition_in_sql_holds_for_the_images_that_it_finds(context, frame):
+    numbers = Numbers({name: place for place, name in enumerate(frame.table["image_id"].to_pylist())})
+    met = views.met_by(context.layout, frame, numbers, "uri like '%blue%' or top_id = 'no such label'")
+    assert [Path(uri).stem[:4] for uri in frame.table["uri"].filter(met).to_pylist()] == ["blue", "blue"]
+
+
+def test_a_condition_in_sql_that_takes_for_ever_is_ended(context, frame, monkeypatch):
+    monkeypatch.setattr(views, "SQL_SECONDS", 0.2)
+    endless = "(select count(*) from range(100000000) a, range(100000000) b where a.range % 7 = b.range % 5) > 0"
+    with pytest.raises(BadRequest, match="took more than"):
+        views.met_by(context.layout, frame, Numbers(), endless)
+
+
+def test_every_image_has_a_place_and_a_cluster(context, frame):
+    import threading
+
+    found = make_landscape(context, frame, threading.Lock())
+    assert found is not None and found.covers(frame)
+    assert np.isfinite(found.places).all() and np.abs(found.places).max() == pytest.approx(1)
+    assert NO_CLUSTER not in found.clusters and len(found.names) == found.clusters.max() + 1 == 1
+
+
+def test_thumbnails_are_kept_by_content_and_the_oldest_leave_first(workspace, frame):
+    made = Thumbnails(Context(workspace.layout, workspace.config))
+    places = [frame.place_of(int(number)) for number in frame.numbers]
+    sizes = [len(made.small(place) or b"") for place in places]
+    folder = workspace.layout.thumbnails
+    assert sorted(path.stem for path in folder.glob("*/*.webp")) == frame.table["image_id"].to_pylist()
+    (folder / places[0].image_id[:2] / f"{places[0].image_id}.webp").write_bytes(b"kept")
+    assert made.small(places[0]) == b"kept", "not made again"
+    few = Thumbnails(Context(workspace.layout, workspace.config), most_bytes=sum(sizes) // 2)
+    (folder / places[1].image_id[:2] / f"{places[1].image_id}.webp").unlink()
+    assert few.small(places[1])
+    left = list(folder.glob("*/*"))
+    assert 0 < sum(path.stat().st_size for path in left) <= sum(sizes) // 2
+    assert (folder / places[1].image_id[:2] / f"{places[1].image_id}.webp") in left
+
+
+def test_an_image_that_is_gone_has_no_picture_and_stops_nothing(workspace, tmp_path, scanned):
+    import shutil
+
+    lake = tmp_path / "lake"
+    shutil.copytree(scanned / "lake", lake)
+    workspace.scan(lake)
+    desk = AppDesk(Context(workspace.layout, workspace.config), reviewer="ann")
+    try:
+        row = desk._frame.table.select(["image_id", "uri"]).to_pylist()[0]
+        assert desk.picture(row["image_id"], large=True)
+        desk._thumbnails.large.cache_clear()
+        Path(row["uri"]).unlink()
+        assert desk.picture(row["image_id"], large=True) is None
+        assert desk.picture("0" * 32, large=False) is None
+    finally:
+        desk.close()
