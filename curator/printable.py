@@ -54,6 +54,8 @@ def _is_surrogate(sign: str) -> bool:
 
 def readable(name: str) -> str:
     """`name` as text that UTF-8 can encode: what it cannot becomes backslash escapes, such as `\\xff`."""
+    if name.isascii():
+        return name
     try:
         name.encode()
     except UnicodeEncodeError:

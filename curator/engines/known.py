@@ -33,14 +33,11 @@ class KnownContents:
         """Note contents, in order. Which of them were new."""
         text = bytes.fromhex("".join(image_ids))
         keys = [text[start : start + ID_BYTES] for start in range(0, len(text), ID_BYTES)]
-        new = [
-            key not in self._met and not was_before
-            for key, was_before in zip(keys, self._were_before(np.frombuffer(text, "S16")), strict=True)
-        ]
-        if len(set(keys)) < len(keys):
-            seen: set[bytes] = set()
-            new = [is_new and not (key in seen or seen.add(key)) for key, is_new in zip(keys, new, strict=True)]
-        self._met.update(key for key, is_new in zip(keys, new, strict=True) if is_new)
+        new: list[bool] = []
+        for key, was_before in zip(keys, self._were_before(np.frombuffer(text, "S16")), strict=True):
+            new.append(not was_before and key not in self._met)
+            if new[-1]:
+                self._met.add(key)
         return new
 
     def _were_before(self, wanted: NDArray[np.bytes_]) -> list[bool]:

@@ -53,7 +53,11 @@ def chunk_content(chunk: ReadChunk) -> dict[str, Any]:
         "last": chunk.last,
         "passed": chunk.passed,
     }
-    columns = {"members": chunk.members, "offsets": chunk.byte_offsets, "labels": chunk.source_labels}
+    columns: dict[str, Sequence[str | int | None]] = {
+        "members": chunk.members,
+        "offsets": chunk.byte_offsets,
+        "labels": chunk.source_labels,
+    }
     return content | {name: column for name, column in columns.items() if any(item is not None for item in column)}
 
 

@@ -15,7 +15,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import fsspec
@@ -70,10 +69,7 @@ def read_bytes(path: str, *, limit: int, expected: int = 0, version: str = "") -
     expected: its size where that is known; it saves a request.
     """
     if scheme_of(path) is None:
-        with _open_local(path) as file:
-            size = min(os.fstat(file.fileno()).st_size, limit) + 1
-            data = file.read(size)
-            return data if len(data) < size else data + _read_at_most(file, limit + 1 - size)
+        return _read_local(path, limit)
     with foreign_faults():
         filesystem, inner = connect(path)
         if is_s3(path):
@@ -113,16 +109,35 @@ def read_no_further(file: BinaryIO, end: int) -> None:
         raw.read_no_further(end)
 
 
-def _open_local(path: str) -> io.BufferedReader:
-    """A regular file. What took its place since the listing is not waited for: opening a pipe may take for ever."""
+def _read_local(path: str, limit: int) -> bytes:
+    """Without a file object, which costs more than to read a small file."""
+    descriptor, size = _opened_local(path)
+    try:
+        parts, left = [], limit + 1
+        while left > 0 and (part := os.read(descriptor, min(size + 1, left))):  # the whole, and then nothing
+            parts.append(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _opened_local(path: str) -> tuple[int, int]:
+    """The descriptor and size of a regular file. What took its place since the listing is not waited for: opening a
+    pipe may take for ever."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "a folder, a pipe, a socket or a device, never read")
-        return os.fdopen(descriptor, "rb")
+        return descriptor, status.st_size
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _open_local(path: str) -> io.BufferedReader:
+    return os.fdopen(_opened_local(path)[0], "rb")
 
 
 def _open(path: str, version: str) -> io.BufferedReader:
@@ -167,7 +182,7 @@ def confirm_unchanged(path: str, *, version: str) -> None:
     version differently, so they are not compared: if the bytes are newer than their version, the next listing shows it.
     """
     if version and scheme_of(path) is None:
-        confirm_version(version, local_version(Path(path).stat()))
+        confirm_version(version, local_version(os.stat(path)))  # noqa: PTH116  # a Path costs more than the look
 
 
 @contextmanager

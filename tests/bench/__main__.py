@@ -18,10 +18,10 @@ from datetime import date
 from pathlib import Path
 
 from curator.__main__ import yield_idle_cores
-from curator.engines.growth import WHY, Growth
 
 yield_idle_cores()  # as the command does, before torch is imported
 
+from curator.engines.growth import WHY, Growth  # noqa: E402
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
 from tests.bench.decoding import decode_speed  # noqa: E402
@@ -38,6 +38,7 @@ from tests.bench.measures import (  # noqa: E402  # after the line above
 from tests.bench.mining import mining_speed  # noqa: E402
 from tests.bench.scoring import scoring_speed  # noqa: E402
 from tests.bench.starting import starting_seconds  # noqa: E402
+from tests.bench.transport import busy_share, engine_rates, parent_cost  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -171,6 +172,34 @@ def starting(folder: Path) -> list[tuple[str, str]]:
     return [("processor time of the smallest run", ", ".join(f"{name} {taken:.2f} s" for name, taken in found.items()))]
 
 
+def parent(folder: Path) -> list[tuple[str, str]]:
+    rows = []
+    for address in ("free:16", "free:512"):
+        found = parent_cost(folder / address, address, 6000)
+        value = (
+            f"{found.parent_ms:.2f} ms of processor time in the scan's own process; {found.scanned:.0f} images/s, "
+            f"{found.share:.2f} of decoding alone ({found.decode_ms:.2f} ms a core); peak memory "
+            f"+{found.peaks.parent / 2**20:.0f} MiB, of a worker {found.peaks.worker / 2**20:.0f} MiB"
+        )
+        dimensions = address.partition(":")[2]
+        rows.append((f"an image of a scan with an encoder of no cost, 224 px, {dimensions} dimensions", value))
+    return rows
+
+
+def device(folder: Path) -> list[tuple[str, str]]:
+    rows = []
+    for rate in (2000, 6000):
+        share, reached = busy_share(folder / str(rate), rate, 4 * rate)
+        rows.append((f"busy share of a pretended device of {rate:,} images/s", f"{share:.2f}: {reached:,.0f} images/s"))
+    return rows
+
+
+def engines(folder: Path) -> list[tuple[str, str]]:
+    rates = engine_rates(folder, "mini", 4000)
+    value = f"{rates['ray'] / rates['local']:.2f}: {rates['ray']:.0f} against {rates['local']:.0f} images/s"
+    return [("throughput by `--engine ray` against the local engine, mini, two decode workers, once started", value)]
+
+
 def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
@@ -188,6 +217,9 @@ def main(names: Sequence[str] = ()) -> None:
         "growth": growth,
         "learning": learning,
         "cluster": cluster,
+        "parent": parent,
+        "device": device,
+        "engines": engines,
         "starting": starting,
     }
     rows: list[tuple[str, str]] = []

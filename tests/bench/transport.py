@@ -1,0 +1,176 @@
+"""What a scan costs around its decoders and its encoder: with encoders and decoders that cost nothing, or pretend to.
+
+Processor time of the scan's own process is counted over a whole scan, less that of a scan of ten images: what a night
+costs whatever it brings. Peaks of memory are of resident sets: of the scan's process above what it had before, and of
+the largest of its decode and reading processes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+from curator.workspace import Workspace
+from curator.workspace.scan import engine
+from curator.workspace.scan.request import SilentWatcher
+from tests.bench.measures import BANK, decode_seconds, photographs
+from tests.bench.pretended import DeviceEncoder, pretend_to_decode, register
+
+FEW = 10  # images of a night that has next to none
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """Bytes: of the scan's process above what it had, and of the largest of the processes that it started."""
+
+    parent: int
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParentCost:
+    """Milliseconds of processors an image: of the scan's process, and of all of them. share: of the throughput that
+    decoding alone has with all cores."""
+
+    parent_ms: float
+    decode_ms: float
+    scanned: float  # images/s
+    share: float
+    peaks: Peaks
+
+
+def parent_cost(folder: Path, address: str, images: int) -> ParentCost:
+    register()
+    lake = folder / "lake"
+    contents = list(photographs(images + FEW + 1))
+    fill(lake, contents[: -FEW - 1])
+    fill(folder / "few", contents[-FEW - 1 : -1])
+    fill(folder / "one", contents[-1:])
+    workspace = made(folder / "workspace", address, folder / "one")
+    few = _processor_seconds(workspace, folder / "few")[0]
+    before = decode_seconds(contents[:256], workspace._context.encoder)
+    del contents[256:]
+    with watched() as peaks:
+        seconds, wall, count = _processor_seconds(workspace, lake)
+    after = decode_seconds(contents, workspace._context.encoder)
+    decode = (before + after) / 2
+    ideal = decode / len(os.sched_getaffinity(0))
+    return ParentCost(1e3 * (seconds - few) / count, 1e3 * decode, count / wall, ideal * count / wall, peaks())
+
+
+def busy_share(folder: Path, rate: int, images: int) -> tuple[float, float]:
+    """How much of its time a device of so many images a second is busy while decoding is pretended; and images/s."""
+    register()
+    fill(folder / "lake", (b"image %d" % number for number in range(images)))
+    fill(folder / "one", [b"one"])
+    pretending = partial(engine.open_pool, task=pretend_to_decode)
+    with mock.patch.object(engine, "open_pool", pretending):
+        workspace = made(folder / "workspace", f"device:{rate}", folder / "one")
+        device = workspace._context.encoder
+        assert isinstance(device, DeviceEncoder)
+        device.restart()
+        workspace.scan(folder / "lake")
+    return device.busy_share, images / (device.ended - device.begun)
+
+
+class Paced(SilentWatcher):
+    """Knows when the first and the last data came, and how many after the first."""
+
+    def __init__(self) -> None:
+        self.count, self.first, self.last = 0, 0.0, 0.0
+
+    def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
+        if data:
+            self.last = time.perf_counter()
+            self.count += data if self.first else 0
+            self.first = self.first or self.last
+
+    @property
+    def rate(self) -> float:
+        """Images a second, once all is at work."""
+        return self.count / (self.last - self.first)
+
+
+def engine_rates(folder: Path, address: str, images: int) -> dict[str, float]:
+    """Images a second by engine, with two decode processes and one encoder, once their workers have started."""
+    import ray
+
+    fill(folder / "lake", photographs(images))
+    fill(folder / "one", photographs(1, size=(320, 240)))
+    rates = {}
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        for name in ("local", "ray"):
+            workspace = made(folder / name, address, folder / "one")
+            options = {"ray.encoders": 1, "ray.decoders": 2, "ray.encoder_cpus": 1, "scan.decode_workers": 2}
+            overrides = {"scan.engine": name, "scan.files_per_shard": 128, **options}
+            pace = Paced()
+            Workspace.open(workspace.layout.root, overrides=overrides).scan(folder / "lake", watcher=pace)
+            rates[name] = pace.rate
+    finally:
+        ray.shutdown()
+    return rates
+
+
+def fill(folder: Path, contents: Iterator[bytes] | list[bytes]) -> None:
+    folder.mkdir(parents=True)
+    for number, data in enumerate(contents):
+        (folder / f"{number:06d}.jpg").write_bytes(data)
+
+
+def made(folder: Path, address: str, first: Path) -> Workspace:
+    """With its bank built and its encoder loaded: a night does that once."""
+    workspace = Workspace.create(folder, labels=["cat", "cup of coffee", "person"], encoder=address)
+    workspace.layout.bank_spec("base").write_text(BANK)
+    workspace.scan(first)
+    return workspace
+
+
+def _processor_seconds(workspace: Workspace, lake: Path) -> tuple[float, float, int]:
+    """Of this process, and seconds, and images."""
+    processor, wall = time.process_time(), time.perf_counter()
+    count = workspace.scan(lake).data_read
+    return time.process_time() - processor, time.perf_counter() - wall, count
+
+
+@contextmanager
+def watched() -> Iterator[partial[Peaks]]:
+    """Looks at resident sets ten times a second; the peaks are known at the end."""
+    before, seen, over = _resident(os.getpid()), {"parent": 0, "worker": 0}, threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            seen["parent"] = max(seen["parent"], _resident(os.getpid()) - before)
+            seen["worker"] = max(seen["worker"], *map(_resident, _children()), 0)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield partial(lambda: Peaks(seen["parent"], seen["worker"]))
+    finally:
+        over.set()
+        thread.join()
+
+
+def _resident(process: int) -> int:
+    """Bytes of memory of its own that a process has: what it shares is in files."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()
+    except OSError:
+        return 0
+    return int(pages[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _children() -> list[int]:
+    try:
+        tasks = list(Path("/proc/self/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:  # a thread that has ended meanwhile
+        return []
