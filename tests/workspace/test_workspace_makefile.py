@@ -96,6 +96,20 @@ def test_only_what_changed_is_built_again(root):
     assert "Nothing to be done" in run_make(root, "banks").stdout
 
 
+def test_who_makes_a_bank_leaves_its_stamp_with_the_time_at_which_the_build_began(root, workspace):
+    def time_of(path):
+        return (root / path).stat().st_mtime_ns
+
+    base, odd, encoder = (f"banks/.stamps/{name}" for name in ("base.built", "odd.built", "encoder"))
+    workspace.build_bank("base")
+    assert max(map(time_of, ("banks/base.toml", "labels.txt"))) <= time_of(base) == time_of(encoder)
+    assert (root / encoder).read_text() == workspace.config.line("encoder", "address") + "\n", "as make reads it"
+    change(root / encoder, "address = 'another'\n")
+    workspace.build_bank("odd")
+    assert time_of(base) < time_of(odd) == time_of(encoder), "what another encoder made is older than what says so"
+
+
+@pytest.mark.slow
 def test_what_was_made_by_hand_is_not_made_again_and_an_experiment_joins_when_the_workspace_says_so(root, workspace):
     of_night(root)
     for name in ("base", "odd"):
