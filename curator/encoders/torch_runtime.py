@@ -67,6 +67,12 @@ class TorchEncoder:
         self._scale, self._shift = _normalisation(towers.preprocess, self.device)
         self.dimension = int(self._encode_window(["a"]).shape[1])
 
+    def pixel_buffer(self, count: int) -> Pixels:
+        """Memory for images, (count, size, size, 3) uint8, that a GPU reads without another copy."""
+        shape = (count, self.preprocess.size, self.preprocess.size, 3)
+        buffer: Pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda").numpy()
+        return buffer
+
     def encode_images(self, pixels: Pixels) -> Vectors:
         size = self.preprocess.size
         if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3) or pixels.dtype != np.uint8:
@@ -135,7 +141,8 @@ class TorchEncoder:
     def _to_device(self, part: Tensor) -> Tensor:
         if self.device.type != "cuda":
             return part.to(self.device)
-        return part.pin_memory().to(self.device, non_blocking=True)
+        pinned = part if part.is_pinned() else part.pin_memory()
+        return pinned.to(self.device, non_blocking=True)
 
     def _to_host(self, batches: list[Tensor]) -> Vectors:
         """One transfer, and so one wait for the device, however many batches there are."""

@@ -264,8 +264,9 @@ def test_node_that_is_lost_costs_nothing_but_time(copies, tmp_path):
     """In a process of its own: one process can join one cluster only."""
     command = [sys.executable, "-m", "tests.engines.test_ray_engine", str(copies)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, cwd=ROOT)
-    assert result.returncode == 0, result.stderr
-    assert "the outcomes are the same" in result.stdout.splitlines()
+    said = f"status {result.returncode}\n--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
+    assert "the outcomes are the same" in result.stdout.splitlines(), said
+    assert result.returncode == 0, said
 
 
 def lose_a_node(lake: Path) -> None:
