@@ -21,6 +21,7 @@ from curator.banks.spec import BankSpec, MiningSpec
 from curator.banks.text_cache import TextCache
 from curator.banks.wordnet.lexicon import word_key
 from curator.errors import BankError, ConfigError
+from curator.progress import step
 from curator.types import Bank, Encoder, Label, Vectors
 
 
@@ -42,7 +43,8 @@ def build_bank(
     inputs = Inputs(root, find_bank)
     id_side = read_id_side(spec, inputs)
     id_texts = [label.text for label in id_side.labels]
-    corpus = Corpus.of(spec, id_texts, id_side.synonyms, inputs)
+    with step("collect candidates"):
+        corpus = Corpus.of(spec, id_texts, id_side.synonyms, inputs)
     id_vectors = text_cache.encode(encoder, [label.prompt or "" for label in id_side.labels])
 
     def encode(labels: Sequence[SourceLabel]) -> Vectors:

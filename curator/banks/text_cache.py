@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save
 from curator.banks.prompts import lines_of
 from curator.durable import write_durably
 from curator.errors import EncoderError
+from curator.progress import step
 from curator.types import Encoder, Vectors
 
 FILE_TEXTS = 4096
@@ -43,11 +44,14 @@ class TextCache:
         folder = self.encoder_folder(encoder.encoder_id)
         known = dict(read_folder(folder, encoder.dimension))
         missing = sorted(set(texts) - known.keys(), key=lambda text: (text.count("\n"), text))
-        for start in range(0, len(missing), FILE_TEXTS):
-            part = missing[start : start + FILE_TEXTS]
-            vectors = np.concatenate([encode_prompts(encoder, batch) for batch in split_by_lines(part)])
-            write_file(folder, part, vectors)
-            known.update(zip(part, vectors, strict=True))
+        with step("encode labels", len(missing), "texts") as encoding:
+            for start in range(0, len(missing), FILE_TEXTS):
+                part, vectors = missing[start : start + FILE_TEXTS], []
+                for batch in split_by_lines(part):
+                    vectors.append(encode_prompts(encoder, batch))
+                    encoding.advance(len(batch))
+                write_file(folder, part, joined := np.concatenate(vectors))
+                known.update(zip(part, joined, strict=True))
         return np.stack([known[text] for text in texts])
 
     def damaged_files(self) -> list[Path]:

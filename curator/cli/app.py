@@ -122,9 +122,12 @@ def pass_app(command: Callable[Concatenate[App, Given], Result]) -> Callable[Giv
     """Gives the App to a command, with its log open; its options then stand in what the library says of parameters."""
 
     def run(app: App, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        from curator.cli.progress import Display
+
         app.start_logs()
         try:
-            return command(app, *args, **kwargs)
+            with Display(quiet=app.verbosity < 0, plain=app.log_format == "json"):
+                return command(app, *args, **kwargs)
         except CuratorError as fault:
             fault.message, fault.hint = in_options(fault.message), fault.hint and in_options(fault.hint)
             raise

@@ -283,7 +283,7 @@ def learn(
     if dry_run:
         plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked, force=given["force"])
         return echo_plan(plan, as_json=as_json)
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
     return echo_json(summary.as_json()) if as_json else echo_summary(summary)
 

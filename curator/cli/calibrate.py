@@ -106,7 +106,7 @@ def calibrate(
         return say(
             f"policy {chosen.name} was chosen by hand and rules on; `curator calibrate --keep 0.95` makes another"
         )
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         summary = workspace.calibrate(
             *sources,
             keep=keep,
@@ -226,7 +226,7 @@ def check(
     """
     workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
     chosen = {"alphas": alphas} if alphas else {}
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         found = workspace.check_calibration(*sources, watcher=progress, **chosen)
     echo_json(found.as_json()) if as_json else echo_check(found)
     broken = sorted(found.tripped & set(fail_on))

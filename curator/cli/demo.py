@@ -64,10 +64,10 @@ def demo(app: App, folder: str) -> None:
     labels = ", ".join(sample.labels.read_text(encoding="utf-8").split("\n")[:-1])
     say(f"A lake of photographs is in {sample.lake}. ID labels, what belongs in it: {labels}.\n")
     workspace = Workspace.create(Path(folder) / "workspace", labels=sample.labels)
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         echo_summary(workspace.scan(sample.lake, watcher=progress))
     say("\nThe threshold, from 24 mirrored and cropped copies of three ID photographs (real work takes hundreds):")
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         echo_calibration(workspace.calibrate(sample.reference, keep=0.95, watcher=progress))
     for title, statement in QUESTIONS.items():
         indented = statement.replace("\n", "\n  ")

@@ -113,7 +113,7 @@ def evaluate(
     """
     sets, near_sets = _named(ood_sources), tuple(filter(None, near.split(",")))
     workspace = app.open(encoder)
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         summary = workspace.evaluate(ood_sources=sets, near=near_sets, **given, watcher=progress)
     for warning in summary.warnings:
         say(f"warning: {printable(warning)}", err=True)

@@ -74,7 +74,7 @@ def reproduce(
 
     folder = into or Path(Path(table).name.removesuffix(".toml"))
     request = ReproductionRequest(table=table, encoder=address, overrides=encoder, **given)
-    with ScanProgress(quiet=app.verbosity < 0) as progress:
+    with ScanProgress() as progress:
         found = Workspace.reproduce(folder, request, watcher=progress)
     for warning in found.warnings:
         say(f"warning: {printable(warning)}", err=True)

@@ -111,7 +111,7 @@ def scan(
         counts = workspace.preview(*sources, **which)
         echo_json([asdict(item) for item in counts]) if as_json else _echo_listings(counts)
         return
-    with ScanProgress(quiet=app.verbosity < 0, plain=app.log_format == "json") as progress:
+    with ScanProgress() as progress:
         summary = workspace.scan(
             *sources,
             **which,

@@ -18,6 +18,7 @@ from curator.errors import BudgetSpent
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
 from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
+from curator.progress import step
 
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
@@ -131,14 +132,13 @@ def call_id_of(role: Role, model: str, revision: str, request: Request) -> str:
 class Asker:
     """Asks the generators of a workspace. `generator` gives the one behind a role; it is made once and loads on demand.
 
-    `progress(prompt, done, total)` is told of every call that is finished. `behind` gives the role under which a role
-    is asked and its calls are kept: where one address serves two, both are one.
+    `behind` gives the role under which a role is asked and its calls are kept: where one address serves two, both are
+    one.
     """
 
     generator: Callable[[Role], Generator]
     store: CallStore
     budget: Budget = field(default_factory=Budget)
-    progress: Callable[[str, int, int], None] = lambda prompt, done, total: None
     behind: Callable[[Role], Role] = lambda role: role
     _generators: dict[Role, Generator] = field(default_factory=dict)
 
@@ -207,20 +207,21 @@ class Asker:
             others: tuple[Role, ...] = tuple(other for other in self._generators if other != role)
             if others:
                 self.release(*others)
-            known |= self._send(role, generator, {call_id: asked[call_id] for call_id in missing}, len(known))
+            known |= self._send(role, generator, {call_id: asked[call_id] for call_id in missing})
         return [replace(known[call_id], request=request) for call_id, request in zip(ids, requests, strict=True)]
 
-    def _send(self, role: Role, generator: Generator, asked: Mapping[str, Request], before: int) -> dict[str, Call]:
+    def _send(self, role: Role, generator: Generator, asked: Mapping[str, Request]) -> dict[str, Call]:
         """Send what is not known. Each call is stored as soon as it is finished, or together with a few cheap ones."""
         ids, requests = list(asked), list(asked.values())
         done: dict[str, Call] = {}
-        with Pending(self.store) as pending:
+        name = f"ask the {role}: {requests[0].prompt.name}"
+        with Pending(self.store) as pending, step(name, len(ids), "calls") as asking:
             for reply in generator.replies(requests, allow=self.budget.take):
                 call_id, request = ids[reply.position], requests[reply.position]
                 call = self._finished(call_id, role, generator, request, reply)
                 done[call_id] = call
                 pending.add(call)
-                self.progress(request.prompt.name, before + len(done), before + len(ids))
+                asking.advance()
         if self.budget.refused:
             left = len(ids) - sum(call.status == "answered" for call in done.values())
             raise BudgetSpent(

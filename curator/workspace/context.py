@@ -19,6 +19,7 @@ from curator.evaluation.classes import class_list
 from curator.evaluation.labels import LabelMap, read_label_map
 from curator.lake import ColumnNames, ReadOptions
 from curator.methods import MethodSpec, resolve_method
+from curator.progress import step
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
@@ -53,7 +54,8 @@ class Context:
         """The workspace's encoder; the first use loads its weights."""
         if self._encoder is None:
             started = time.perf_counter()
-            self._encoder = load_encoder(self.encoder_options)
+            with step(f"load encoder {self.config.encoder.address}"):
+                self._encoder = load_encoder(self.encoder_options)
             seconds = time.perf_counter() - started
             log.info("encoder %s is ready (%.1f s)", self._encoder.encoder_id, seconds)
         return self._encoder

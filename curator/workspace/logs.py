@@ -13,15 +13,24 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from curator.printable import finite, printable
+from curator.progress import step
 
 log = logging.getLogger("curator")
+STEPS = {  # of stages, for people
+    "list": "list the sources",
+    "score": "score what is stored",
+    "near_duplicates": "find near-duplicates",
+    "same_format": "save all images alike",
+    "publish": "publish the snapshot",
+    "copy": "copy the report views as Parquet",
+}
 _run_id: ContextVar[str | None] = ContextVar("run_id", default=None)
 _stage_seconds: ContextVar[dict[str, float] | None] = ContextVar("stage_seconds", default=None)
 
@@ -47,7 +56,8 @@ def stage(name: str) -> Iterator[MutableMapping[str, Any]]:
     """Time a stage of the run and log its end, with the fields that the block puts into what it is given."""
     fields: dict[str, Any] = {}
     started = time.perf_counter()
-    yield fields
+    with step(STEPS.get(name, name)) if name != "read" else nullcontext():  # which says itself how far it is
+        yield fields
     seconds = round(time.perf_counter() - started, 3)
     taken = _stage_seconds.get()
     if taken is not None:
@@ -87,9 +97,20 @@ class HumanFormatter(logging.Formatter):
         return f"{run}{level}{printable(record.getMessage())}"
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is by then: while bars are shown, to what puts lines above them."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute that is set once, of others
+        return sys.stderr
+
+
 def configure_logs(*, style: Literal["human", "json"] = "human", verbosity: int = 0) -> None:
     """Send curator's log to stderr. verbosity: -1 warnings only, 0 information, 1 debug. Call once, from the CLI."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else HumanFormatter(verbose=verbosity > 0))
     if style == "human" and verbosity <= 0:
         handler.addFilter(lambda record: not getattr(record, "for_programs", False))

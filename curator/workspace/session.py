@@ -18,6 +18,7 @@ from curator.config import Config
 from curator.durable import durable, remove_leftovers
 from curator.errors import CuratorError, RunInterrupted
 from curator.printable import said_by
+from curator.progress import step
 from curator.store import Database, Ledger, publish_snapshot
 from curator.store.ledger import utc_now
 from curator.store.migrate import migrate
@@ -70,6 +71,7 @@ def writing(
         exhaustion(layout.root),
         damage(layout.ledger, remedy=RECOVER),
         lock,
+        step(command),
         temporary_files(layout.temporary),
         run_context(run_id),
     ):

@@ -16,7 +16,7 @@ Floors = Sequence[set[str]]
 FLOORS: Mapping[str, Floors] = {
     # Foundations; stores and readers; what a domain knows; what works on it; the workspace; its first user.
     ".": [
-        {"durable", "errors", "printable", "protocols", "resources", "types", "version"},
+        {"durable", "errors", "printable", "progress", "protocols", "resources", "types", "version"},
         {"endings", "metrics", "paths", "registry", "store", "urls"},
         {"decode", "demo", "encoders", "ranges"},
         {"config", "lake", "methods", "review", "vectors"},

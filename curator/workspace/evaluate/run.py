@@ -17,6 +17,7 @@ from curator.evaluation.labels import label_of
 from curator.evaluation.sets import EvaluationSets, Found, choose_sets
 from curator.evaluation.summary import EvaluationSummary, Measured, SetCounts
 from curator.lake import Source
+from curator.progress import step
 from curator.store import Ledger
 from curator.store.tables import uri_table
 from curator.workspace.context import Context
@@ -61,10 +62,12 @@ def run_evaluation(context: Context, request: EvaluationRequest, watcher: ScanWa
         if request.same_format is not None:
             alike = SavedAlike.make(context, ledger, request.same_format, sets, field, watcher)
         measured: list[Measured] = []
-        for contender in field.contenders:
-            measured += measure_as_is(context, ledger, plan, sets, contender)
-            measured += measure_alike(plan, alike, contender) if alike else ()
-            measured += measure_streams(context, ledger, plan, sets, contender)
+        with step("measure", len(field.contenders), "banks with methods") as measuring:
+            for contender in field.contenders:
+                measured += measure_as_is(context, ledger, plan, sets, contender)
+                measured += measure_alike(plan, alike, contender) if alike else ()
+                measured += measure_streams(context, ledger, plan, sets, contender)
+                measuring.advance()
         summary = _summary(ledger, plan, sets, field, measured, alike=alike, also=also)
         record_evaluation(ledger, summary, digest)
     return summary

@@ -17,6 +17,7 @@ from curator.methods.measures import Measure
 from curator.methods.members.fusion import Fusion
 from curator.methods.members.knn import KNN
 from curator.methods.spec import ReferenceMethod
+from curator.progress import step
 from curator.store import Ledger
 from curator.store.tables import score_table
 from curator.types import Bank, Vectors
@@ -122,16 +123,18 @@ def score_stored(
     """
     lacking = unscored_rows(ledger, scorer, only)
     counts = {method.method_id: 0 for method in scorer.methods}
-    for name, methods_of in lacking.items():
-        rows = sorted(methods_of)
-        vectors = read_rows(vector_folder / f"{name}.safetensors", [row for row, _ in rows], verified=True)
-        tables = scorer.score_tables([image_id for _, image_id in rows], vectors, run_id=ledger.run_id)
-        with ledger.database.transaction():
-            for method, table in zip(scorer.methods, tables, strict=True):
-                wanted = np.array([method.method_id in methods_of[row] for row in rows])
-                if wanted.any():
-                    ledger.database.append(score=table.filter(pa.array(wanted)))
-                counts[method.method_id] += int(wanted.sum())
+    with step("score stored vectors", sum(map(len, lacking.values())), "images") as scoring:
+        for name, methods_of in lacking.items():
+            rows = sorted(methods_of)
+            vectors = read_rows(vector_folder / f"{name}.safetensors", [row for row, _ in rows], verified=True)
+            tables = scorer.score_tables([image_id for _, image_id in rows], vectors, run_id=ledger.run_id)
+            with ledger.database.transaction():
+                for method, table in zip(scorer.methods, tables, strict=True):
+                    wanted = np.array([method.method_id in methods_of[row] for row in rows])
+                    if wanted.any():
+                        ledger.database.append(score=table.filter(pa.array(wanted)))
+                    counts[method.method_id] += int(wanted.sum())
+            scoring.advance(len(rows))
     return counts
 
 

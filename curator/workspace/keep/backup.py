@@ -20,6 +20,7 @@ from pathlib import Path
 from curator.durable import sync
 from curator.errors import BackupError, CuratorError, UsageError, WorkspaceError
 from curator.paths import expanded
+from curator.progress import step
 from curator.report.notebook import Shown
 from curator.store import Database, publish_snapshot
 from curator.store.checks import read_everything
@@ -96,6 +97,7 @@ def refuse_remote_backup(place: Path | str) -> None:
     )
 
 
+@step("back up")
 def make_backup(
     context: Context, destination: Path, *, keep: int | None = None, without_lost: bool = False
 ) -> BackupSummary:
@@ -127,6 +129,7 @@ def make_backup(
             return _thin_out(destination, replace(summary, path=str(destination / name)), keep=keep)
 
 
+@step("restore")
 def restore_backup(backup: Path, folder: Path) -> Layout:
     """Make the workspace of a backup (or of the newest one in a folder of backups) at `folder`, which must be new.
 
@@ -164,6 +167,7 @@ def lacking_files(layout: Layout, manifest: BackupManifest) -> list[str]:
         return sorted(referred_files(layout, database) - manifest.files.keys() | set(manifest.lost))
 
 
+@step("read the backups")
 def verify_backups(place: Path | str) -> list[BackupCheck]:
     """Read every file of a backup, or of all backups of a folder, and compare it with the manifest.
 

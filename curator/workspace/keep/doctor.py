@@ -16,6 +16,7 @@ from curator.errors import CuratorError, EncoderError, WorkspaceError
 from curator.generators import check_address, role_behind
 from curator.generators.requests import Role
 from curator.methods import resolve_method
+from curator.progress import step
 from curator.review.journal import ASIDE, PATTERN, kept_aside, read_journal
 from curator.store import Database, run_checks
 from curator.workspace.context import Context
@@ -53,6 +54,7 @@ LOW_DISK_BYTES = 2_000_000_000
 READABLE = "decisions wait in it: make it a file that you may read and write, or move it away"
 
 
+@step("examine the workspace")
 def examine(context: Context, *, check: bool = False) -> list[Finding]:
     """Examine everything; what fails does not stop the rest.
 

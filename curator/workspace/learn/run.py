@@ -138,7 +138,7 @@ def refine_bank(context: Context, ledger: Ledger, bank: Bank, keep: Sequence[str
     """A mined bank without the negatives that a reasoner takes for names or for kinds of its ID labels."""
     world = LedgerWorld(context, ledger.database, bank)
     store = LedgerCalls(ledger, context.layout.generated)
-    asker = Asker(world.generator, store, progress=CallProgress().say)
+    asker = Asker(world.generator, store)
     try:
         refined, account = refine_negatives(world, asker, keep=[*keep, *named_negatives(bank)])
     finally:
@@ -231,7 +231,7 @@ def put_to_work(
     """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
     it. The counts of every step go to the log."""
     store = LedgerCalls(ledger, world.context.layout.generated)
-    asker = Asker(world.generator, store, budget, progress=CallProgress().say, behind=world.role_behind)
+    asker = Asker(world.generator, store, budget, behind=world.role_behind)
     try:
         asker.prepare(*settings.roles)
         learned = system.learn(world, asker, settings)
@@ -350,17 +350,3 @@ def write_spec(path: Path, spec: SystemSpec) -> int:
     path.write_text(spec_text(spec.name, spec.system, spec.parent), encoding="utf-8")
     log.info("wrote %s: its settings are there to be changed", path)
     return path.stat().st_mtime_ns
-
-
-class CallProgress:
-    """Says every few seconds how many calls are done."""
-
-    SECONDS = 10.0
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def say(self, prompt: str, done: int, total: int) -> None:
-        if time.monotonic() - self._last >= self.SECONDS:
-            self._last = time.monotonic()
-            log.info("%s: %d of %d calls", prompt, done, total)

@@ -20,6 +20,7 @@ from curator.decode import DecodeFailure
 from curator.errors import BankError
 from curator.generators.painter_settings import ZERO_SHOT
 from curator.methods.kernels.cosines import on_grid
+from curator.progress import step
 from curator.report.bank_page import MOST_PICTURES, PagePicture, bank_page
 from curator.report.notebook import Shown
 from curator.report.words import brief
@@ -140,6 +141,7 @@ def show_bank(
     return {**facts, **parsed, "doubtful": doubtful}, labels
 
 
+@step("audit the bank")
 def report_audit(context: Context, address: str, *, min_cosine: float | None) -> AuditReport:
     """The doubtful labels of a bank version."""
     with reading(context.layout) as database:
@@ -171,6 +173,7 @@ def _guide_remark(bank: Bank) -> str:
     )
 
 
+@step("compare the banks")
 def report_diff(context: Context, old: str, new: str) -> DiffReport:
     """What changed between two bank versions, which need not share name or encoder."""
     with reading(context.layout) as database:

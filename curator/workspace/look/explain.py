@@ -20,6 +20,7 @@ from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.methods.kernels.exact_pass import LayerCosines
 from curator.paths import expanded
 from curator.printable import readable
+from curator.progress import step
 from curator.report.explain_page import explain_page, explained
 from curator.report.notebook import Shown, in_notebook
 from curator.report.words import label_row, summary_of
@@ -139,6 +140,7 @@ THUMBNAIL = 256
 ONLINE = re.compile(r"(\w+)-online\(.*\)")
 
 
+@step("explain")
 def explain_image(
     context: Context,
     image: str,

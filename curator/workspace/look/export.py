@@ -22,6 +22,7 @@ from curator.export.rows import as_exported
 from curator.export.run import FORMATS, ExportOutcome, Replace, export_into
 from curator.lake.files import connect, foreign_faults
 from curator.paths import expanded
+from curator.progress import step
 from curator.report.notebook import Shown
 from curator.store.queries import NamedQuery
 from curator.urls import scheme_of
@@ -76,6 +77,7 @@ class ExportSummary(Shown):
         return asdict(self)
 
 
+@step("export")
 def run_export(context: Context, queries: Mapping[str, NamedQuery], request: ExportRequest) -> ExportSummary:
     """Export, or go on with the same export where it was killed.
 

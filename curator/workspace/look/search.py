@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from curator.errors import BankError, UsageError
+from curator.progress import step
 from curator.store import Database
 from curator.types import Bank, Vectors
 from curator.vectors import (
@@ -27,6 +28,7 @@ from curator.workspace.look.neighbours import (
 from curator.workspace.published import reading
 
 
+@step("search")
 def search_images(context: Context, *, text: str | None, image: str | None, label: str | None, k: int) -> pa.Table:
     """The k lake images nearest to the query, with their scores."""
     with reading(context.layout) as database:
@@ -35,6 +37,7 @@ def search_images(context: Context, *, text: str | None, image: str | None, labe
         return nearest_images(context, database, encoder_id, query, k)
 
 
+@step("search")
 def search_labels(context: Context, *, text: str | None, image: str | None, label: str | None, k: int) -> pa.Table:
     """The k labels of the bank nearest to the query."""
     with reading(context.layout) as database:
@@ -52,6 +55,7 @@ def search_labels(context: Context, *, text: str | None, image: str | None, labe
     )
 
 
+@step("build indexes")
 def build_indexes(context: Context) -> pa.Table:
     """Bring the image and label indexes up to date."""
     with reading(context.layout) as database:

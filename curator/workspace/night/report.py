@@ -16,6 +16,7 @@ from typing import cast
 
 import numpy as np
 
+from curator.progress import step
 from curator.report.night_data import (
     Accounting,
     ClusterData,
@@ -84,6 +85,7 @@ class NightReport(Shown):
         return night_page(NightView(self.data, self.points, self.thumbnails))
 
 
+@step("make the report")
 def report_night(context: Context, night: str | None, *, fail_on: Sequence[str], pictures: bool) -> NightReport:
     """Gather the report of a night. pictures: for a page too, so thumbnails are read.
 
