@@ -122,7 +122,7 @@ def pass_app(command: Callable[Concatenate[App, Given], Result]) -> Callable[Giv
     """Gives the App to a command, with its log open; its options then stand in what the library says of parameters."""
 
     def run(app: App, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        from curator.cli.progress import Display
+        from curator.cli.terminal.progress import Display
 
         app.start_logs()
         try:

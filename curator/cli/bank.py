@@ -24,8 +24,8 @@ from curator.cli.options import (
     wait_option,
 )
 from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, say, write_file
-from curator.cli.progress import ScanProgress
-from curator.cli.rows import cell
+from curator.cli.terminal.progress import ScanProgress
+from curator.cli.terminal.rows import cell
 from curator.errors import UsageError
 from curator.printable import printable
 from curator.systems.registry import SYSTEMS, System, find_system

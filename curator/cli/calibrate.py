@@ -22,7 +22,7 @@ from curator.cli.options import (
     wait_option,
 )
 from curator.cli.output import echo_json, echo_records, say, say_ruling
-from curator.cli.progress import ScanProgress
+from curator.cli.terminal.progress import ScanProgress
 from curator.cli.use import echo_use
 
 if TYPE_CHECKING:

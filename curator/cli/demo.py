@@ -9,8 +9,8 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.calibrate import echo_calibration
 from curator.cli.output import echo_rows, say
-from curator.cli.progress import ScanProgress
 from curator.cli.scan import echo_summary
+from curator.cli.terminal.progress import ScanProgress
 
 QUESTIONS = {
     "What does not belong? The least ID first; name is the common word that fits best.": """\

@@ -6,8 +6,9 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import WholeRange, json_option
-from curator.cli.output import bytes_text, echo_json, say
+from curator.cli.output import echo_json, say
 from curator.cli.sql import parameter_pair
+from curator.cli.terminal.rows import bytes_text
 from curator.errors import UsageError
 
 FORMATS = ("parquet", "csv", "jsonl", "files", "webdataset", "symlinks", "fiftyone", "huggingface")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from curator.cli.output import echo_rows
-from curator.cli.tables import Look
+from curator.cli.terminal.tables import Look
 from curator.config import EncoderSection
 from curator.ranges import choices
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from curator.cli.rows import cell, encode, json_text
-from curator.cli.tables import Look, table_text
+from curator.cli.terminal.rows import cell, encode, json_text
+from curator.cli.terminal.tables import Look, table_text
 from curator.errors import UsageError
 from curator.printable import printable, printable_lines, said_by
 
@@ -114,16 +114,6 @@ def echo_pairs(pairs: Mapping[str, object]) -> None:
     width = max(len(name) for name in pairs)
     for name, value in pairs.items():
         say(f"{name.ljust(width)}  {cell(value)}")
-
-
-def bytes_text(count: int) -> str:
-    """A number of bytes for a person's eye: `3.4 MB`."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError(count)
 
 
 def passed_over_text(counts: Mapping[str, int]) -> str:

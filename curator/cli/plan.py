@@ -9,7 +9,8 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import FiniteRange, Overrides, WholeRange, encoder_options, json_option
-from curator.cli.output import bytes_text, echo_json, say
+from curator.cli.output import echo_json, say
+from curator.cli.terminal.rows import bytes_text
 
 if TYPE_CHECKING:
     from curator.engines.cost_model import ScanCost

@@ -45,7 +45,7 @@ AFTER_RELATION = re.compile(r"\b(from|join|describe)\s+[\w.]*$", re.IGNORECASE)
 
 
 @dataclass
-class Prompt:
+class SqlPrompt:
     """A session at the prompt. show: prints rows."""
 
     app: App
@@ -152,27 +152,27 @@ def make_completer(results: Results) -> Completer:
     from prompt_toolkit.completion import Completer, Completion
     from prompt_toolkit.document import Document
 
-    known = Vocabulary.of(results)
+    known = KnownNames.of(results)
 
-    class Words(Completer):
+    class NamesCompleter(Completer):
         def get_completions(self, document: Document, complete_event: object) -> Iterator[Completion]:
             before = document.text_before_cursor
             start = -len(WORD.search(before)[0])  # type: ignore[index]  # it matches nothing, too
             for word, kind in known.completions(before, document.text):
                 yield Completion(word, start_position=start, display_meta=kind)
 
-    return Words()
+    return NamesCompleter()
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class KnownNames:
     """What can be typed: relations with their columns, and SQL's own words."""
 
     columns: dict[str, list[str]]
     keywords: list[str]
 
     @classmethod
-    def of(cls, results: Results) -> Vocabulary:
+    def of(cls, results: Results) -> KnownNames:
         found: dict[str, list[str]] = {}
         for row in results.sql(
             "select if(schema_name = 'report', 'report.', '') || table_name as relation, column_name as name "

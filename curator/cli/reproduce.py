@@ -20,8 +20,8 @@ from curator.cli.options import (
     output_option,
 )
 from curator.cli.output import echo_json, echo_records, say
-from curator.cli.progress import ScanProgress
-from curator.cli.tables import Look
+from curator.cli.terminal.progress import ScanProgress
+from curator.cli.terminal.tables import Look
 from curator.printable import printable
 
 if TYPE_CHECKING:

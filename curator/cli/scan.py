@@ -20,8 +20,9 @@ from curator.cli.options import (
     json_option,
     wait_option,
 )
-from curator.cli.output import bytes_text, echo_json, passed_over_text, say, say_ruling
-from curator.cli.progress import ScanProgress
+from curator.cli.output import echo_json, passed_over_text, say, say_ruling
+from curator.cli.terminal.progress import ScanProgress
+from curator.cli.terminal.rows import bytes_text
 from curator.config import ScanSection
 from curator.printable import printable
 from curator.ranges import choices

@@ -32,9 +32,9 @@ def sql(app: App, statement: str | None, file: str | None, show: Show) -> None:
       curator sql "select uri, id_score from report.flagged order by id_score"
     """
     if statement is None and file is None and sys.stdin.isatty() and sys.stdout.isatty():
-        from curator.cli.prompt import Prompt
+        from curator.cli.prompt import SqlPrompt
 
-        return Prompt(app, app.results(), show).run()
+        return SqlPrompt(app, app.results(), show).run()
     text = sql_text(statement, file)
     results = app.results()
     show(results.sql(text), ruled_by=app.ruling(results))

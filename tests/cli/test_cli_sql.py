@@ -11,7 +11,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from curator.cli.rows import unique_names
+from curator.cli.terminal.rows import unique_names
 
 
 @pytest.fixture

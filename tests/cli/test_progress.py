@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from curator.cli import progress
-from curator.cli.progress import Display, ScanProgress
+from curator.cli.terminal import progress
+from curator.cli.terminal.progress import Display, ScanProgress
 from curator.progress import step, steps
 
 

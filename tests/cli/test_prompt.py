@@ -34,7 +34,7 @@ def typed(results, tmp_path, monkeypatch, capsys):
     def session(keys: str):
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
             pipe.send_text(keys)
-            prompt.Prompt(App(".", log_format="human", verbosity=0), results, echo_rows).run()
+            prompt.SqlPrompt(App(".", log_format="human", verbosity=0), results, echo_rows).run()
         return capsys.readouterr()
 
     return session

@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 import pytest
 
-from curator.cli.tables import cells_wide, in_the_middle, table_text
+from curator.cli.terminal.tables import cells_wide, in_the_middle, table_text
 from curator.methods.spec import short_forms
 
 DEFAULT = "neglabel(group_count=100,remainder=drop,scale=30,seed=0,temperature=1)"

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from curator.banks.labels import read_labels
 from curator.banks.spec import parse_spec
-from curator.cli.rows import encode
+from curator.cli.terminal.rows import encode
 from curator.errors import CuratorError
 from curator.evaluation.labels import read_label_map
 from curator.lake import ReadOptions, plan_shards, read_shard

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curator.cli import output
-from curator.cli.rows import encode
+from curator.cli.terminal.rows import encode
 from curator.printable import printable, printable_json, printable_lines
 from curator.workspace import Workspace
 from curator.workspace.logs import HumanFormatter

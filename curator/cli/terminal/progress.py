@@ -8,7 +8,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from curator.cli.output import bytes_text
+from curator.cli.terminal.rows import bytes_text
 from curator.progress import Step, steps
 
 if TYPE_CHECKING:

@@ -62,6 +62,16 @@ def cell(value: object) -> str:
     return printable(str(value))
 
 
+def bytes_text(count: int) -> str:
+    """A number of bytes for a person's eye: `3.4 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError(count)
+
+
 def row_values(table: pa.Table) -> Iterator[tuple[object, ...]]:
     """Row by row, also where columns share a name."""
     columns = [_values(column) for column in table.columns]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal
 
-from curator.cli.rows import cell, row_values
+from curator.cli.terminal.rows import cell, row_values
 from curator.printable import printable
 
 if TYPE_CHECKING:
