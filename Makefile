@@ -74,12 +74,12 @@ bench: $(STAMP)  ## Measure speed on this machine and print the table of docs/pe
 evaluation: $(STAMP)  ## Measure how ID and OOD are told apart, print the tables of docs/evaluation.md: make evaluation DATA=folder [WRITE=1]
 	@WRITE=$(WRITE) FOLDER=$(FOLDER) $(BIN)/python -m tests.bench.evaluation $(DATA)
 
-wheel-test: $(STAMP)  ## Build the wheel, install it without extras and run the commands of the README in that environment
+wheel-test: $(STAMP)  ## Build the wheel, install it without extras and run every command of the README and the guides
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
 	@$(PYTHON) -m venv $(WHEEL_VENV)
 	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
 	@$(BIN)/python -m tests.docs.printed --folder $(WHEEL_VENV)/demo $(WHEEL_VENV)/bin/curator
-	@cd $(WHEEL_VENV) && ./bin/curator -w demo/my-lake bank ants --force >ants.txt && ./bin/curator -w demo/my-lake doctor --check
+	@cp -r docs tests $(WHEEL_VENV) && cd $(WHEEL_VENV) && ./bin/python -m tests.docs.running
 	@rm -rf $(WHEEL_VENV)
 
 readme: $(STAMP)  ## Write into the README what its commands print now, and make its pictures

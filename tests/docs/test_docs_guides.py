@@ -14,24 +14,12 @@ import pytest
 
 from curator.cli import cli
 from curator.workspace.night.conditions import Condition
+from tests.docs.running import commands_of
 from tests.patience import BRAKE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-CALL = re.compile(r"(?:^|[\s`/])curator (?=[-a-z])(.+)")
-
-
-def commands_of(text: str) -> list[str]:
-    """What stands after `curator` in code: in back-quotes, and in lines of blocks (with continuations, of cron, of
-    units)."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    code = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
-    for block in blocks:
-        code += [line.partition(" #")[0] for line in block.replace("\\\n", " ").splitlines() if line[:1] != "#"]
-    return [match[1] for line in code if "description" not in line.lower() and (match := CALL.search(line))]
-
-
 FOUND = [(path.name, command) for path in GUIDES for command in commands_of(path.read_text(encoding="utf-8"))]
 
 

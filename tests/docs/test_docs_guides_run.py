@@ -1,8 +1,4 @@
-"""The guides to first scans, encoders and banks: their commands run in order, their TOML is read, their Python works.
-
-A small lake and the fake encoder stand in for the reader's; what needs a model or a service that is not here is only
-parsed (test_docs_guides.py).
-"""
+"""The guides work as they are told: their commands run in order, their TOML is read, their Python works."""
 
 from __future__ import annotations
 
@@ -13,111 +9,81 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 import curator
 from curator.banks import read_spec
-from curator.cli import cli
 from curator.config import Config
 from curator.encoders import ENCODERS, EncoderOptions, check_address, load_encoder
 from curator.errors import EncoderError
 from curator.systems.registry import SYSTEMS
 from curator.systems.spec import read_system_spec
 from tests.conftest import SMALL_BANK
-from tests.docs.test_docs_guides import commands_of
+from tests.docs import running
+from tests.docs.running import specs
+from tests.docs.test_docs_guides import FOUND, GUIDES
 from tests.patience import BRAKE_SECONDS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
 FIRST, ENCODERS_GUIDE, BANKS, LEARN = (
-    (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    (running.DOCS / f"{name}.md").read_text(encoding="utf-8")
     for name in ("first-scan", "encoders", "banks", "banks-that-learn")
 )
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-ELSEWHERE = ("endpoint:", "transformers:", "diffusers:", "open_clip:")
-# Mining all of WordNet takes the fake encoder half a minute.
-SMALL = 'include = ["noun.shape", "noun.motive"]'
+# So many commands at least are found in the longest guides.
+FEWEST = {"banks": 16, "banks-that-learn": 18, "commands": 40, "operations": 20, "review": 12}
 
 
 def blocks(guide: str, kind: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(guide) if found == kind]
+    return [text for found, text in running.BLOCK.findall(guide) if found == kind]
 
 
-def commands(guide: str) -> list[list[str]]:
-    """Those of blocks in their order, then those inside sentences that say more than a command's name, each as words;
-    without what needs models, and without what has a NAME to be filled in."""
-    in_order = [shlex.split(line) for line in commands_of("\n".join(match[0] for match in BLOCK.finditer(guide)))]
-    inside = [words for words in map(shlex.split, commands_of(guide)) if words not in in_order and not is_name(words)]
-    return [words for words in in_order + inside if not any(address in str(words) for address in ELSEWHERE)]
-
-
-def is_name(words: list[str]) -> bool:
-    """Whether they only name a command, as `bank audit` does, or are to be filled in."""
-    command: click.Command | None = cli
-    for word in words:
-        command = command.commands.get(word) if isinstance(command, click.Group) else None
-    return command is not None or "NAME" in words or words[0] == "-w"
-
-
-def specs(guide: str) -> dict[str, str]:
-    """The specs of a guide by the name in them, so written that they build at once."""
-    found = {}
-    for text in blocks(guide, "toml"):
-        if (name := re.search(r'^name = "(\w+)"', text, re.MULTILINE)) is not None:
-            small = re.sub(r"^exclude = .*", SMALL, text.replace("tram =", "red ="), flags=re.MULTILINE)
-            found[name[1]] = small if "parent" in text or SMALL in small else f"{text}[negatives.wordnet]\n{SMALL}\n"
-    return found
+@pytest.fixture(scope="module")
+def made_site():
+    with running.site() as found:
+        yield found
 
 
 @pytest.fixture
-def known(lake, tmp_path):
-    """Two images that are known to be ID, apart from the lake."""
-    folder = tmp_path / "known-id"
-    folder.mkdir()
-    for number in (0, 4):
-        (folder / f"red-{number:02d}.png").write_bytes((lake / f"red-{number:02d}.png").read_bytes()[:-1] + b"\x82")
-    return folder
+def read_guide(made_site, tmp_path):
+    """Go through a guide, in a workspace of its own."""
+
+    def go_through(name: str) -> tuple[list[str], Path]:
+        _, data, made = made_site
+        return running.go_through(name, tmp_path, data, made)
+
+    return go_through
 
 
-@pytest.fixture
-def run_line(run_cli, lake, known):
-    """Run the words of a command with the lake and images that are here."""
-    here = {"/data/incoming": lake, "/data/known-id": known, "cat-0042.jpg": "blue-02.png"}
-
-    def run(words: list[str]):
-        replaced = words
-        for there, place in here.items():
-            replaced = [word.replace(there, str(place)) for word in replaced]
-        return run_cli(*replaced)
-
-    return run
-
-
-@pytest.fixture
-def scanned(first_night, monkeypatch):
-    workspace, _ = first_night
-    (workspace.layout.root / "words.txt").write_text("graffiti\nscreenshot\n", encoding="utf-8")
-    monkeypatch.chdir(workspace.layout.root)
-    return workspace
-
-
-def test_the_first_scan_works_as_it_is_told(run_line, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("labels.txt").write_text("# labels.txt\nred\ngreen\n", encoding="utf-8")
-    first, *others = commands(FIRST)
-    assert first == ["init", "my-lake", "--labels", "labels.txt"] and len(others) >= 12
-    run_line([*first, "--encoder", "fake"])
-    monkeypatch.chdir(tmp_path / "my-lake")
-    Path("banks/base.toml").write_text(SMALL_BANK, encoding="utf-8")
-    for words in others:
-        assert run_line(words).output, words
-    assert Path("why.html").is_file() and Path("night.html").is_file()
-    workspace = curator.open()
-    assert workspace.sql("select count(*) as n from report.flagged")["n"][0].as_py() > 0
+def test_the_first_scan_works_as_it_is_told(read_guide):
+    commands, root = read_guide("first-scan")
+    assert commands[0] == "init my-lake --labels labels.txt" and len(commands) >= 12
+    assert curator.open(root).sql("select count(*) as n from report.flagged")["n"][0].as_py() > 0
     named = re.findall(r"^\| (`.*?) \|", FIRST, re.MULTILINE)
     for path in re.findall(r"`([^`]+)`", " ".join(named)):
         if path not in ("queries/*.sql", "generated/"):  # a user's own; only painters make the other
-            assert list(Path().glob(path)), path
+            assert list(root.glob(path)), path
+
+
+@pytest.mark.slow  # keeps the default run short: `make wheel-test` runs them all
+@pytest.mark.parametrize("name", [path.stem for path in GUIDES if path.stem != "first-scan"])
+def test_every_command_of_a_guide_works(read_guide, name):
+    commands, root = read_guide(name)
+    assert len(commands) >= FEWEST.get(name, 0)
+    if name == "banks":
+        labels = curator.open(root).sql("select name, text from bank join label using (bank_digest)").to_pylist()
+        of_site = {row["text"] for row in labels if row["name"] == "site"}
+        assert "lens cap" in of_site and "perimeter" not in of_site
+        assert "perimeter" in {row["text"] for row in labels if row["name"] == "base"}
+    if name == "banks-that-learn":
+        learnt = curator.open(root).sql("select name from bank")["name"].to_pylist()
+        assert set(SYSTEMS.names()) <= set(learnt) and (root / "ants.html").is_file()
+
+
+def test_what_is_not_run_is_in_a_guide_with_its_reason():
+    lines = [f"{line} " for _, line in FOUND]
+    assert [part for part in running.ELSEWHERE if not any(part in line for line in lines)] == []
+    for reason in running.ELSEWHERE.values():
+        assert all((ROOT / path).exists() for path in re.findall(r"tests/[\w/.]+", reason)), reason
 
 
 def test_every_spec_of_the_guide_to_banks_is_read(tmp_path):
@@ -127,37 +93,6 @@ def test_every_spec_of_the_guide_to_banks_is_read(tmp_path):
         path = tmp_path / "bank.toml"
         path.write_text(text, encoding="utf-8")
         assert read_spec(path).name
-
-
-@pytest.mark.slow  # keeps the default run short: three banks, built, shown and measured
-def test_every_command_of_the_guide_to_banks_works(scanned, run_line):
-    for name, text in specs(BANKS).items():
-        scanned.layout.bank_spec(name).write_text(text, encoding="utf-8")
-    ran = commands(BANKS)
-    assert len(ran) >= 16
-    for words in ran:
-        assert run_line(words).output, words
-    labels = scanned.sql("select name, text from bank join label using (bank_digest)").to_pylist()
-    assert {row["name"] for row in labels} == {"base", "site", "csp"}
-    of_site = {row["text"] for row in labels if row["name"] == "site"}
-    assert "lens cap" in of_site and "perimeter" not in of_site
-    assert "perimeter" in {row["text"] for row in labels if row["name"] == "base"}
-
-
-@pytest.mark.slow  # half a minute: all six systems
-def test_every_command_of_the_guide_to_banks_that_learn_works(scanned, run_line, monkeypatch):
-    """Two reference images judge nothing, so that here nothing is refused."""
-    for rule in ("refuse_without_excess", "refuse_without_judges", "refuse_if_worse"):
-        monkeypatch.setattr(f"curator.workspace.learn.run.{rule}", lambda *given: None)
-    ran = commands(LEARN)
-    assert len(ran) >= 18
-    for words in ran:
-        assert run_line(words).output, words
-        if words[:2] == ["bank", "ants"] and "--max-calls" in words:  # the spec of the guide, from now on
-            scanned.layout.bank_spec("ants").write_text(specs(LEARN)["ants"], encoding="utf-8")
-    made = set(scanned.sql("select name from bank")["name"].to_pylist())
-    assert set(SYSTEMS.names()) <= made
-    assert Path("ants.html").is_file()
 
 
 def test_the_guide_to_banks_that_learn_has_every_system_and_its_spec_is_read(tmp_path):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from curator.banks import TextCache
 from curator.banks.wordnet import load_wordnet
-from curator.errors import UsageError
+from curator.errors import BankError, UsageError
 from curator.generators import GeneratorOptions, make_generator, role_behind
 from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
@@ -109,9 +109,13 @@ class LedgerWorld:
 
     @property
     def base_method(self) -> str:
-        """By which the parent is judged: the configured method, or NegLabel where that compares with images."""
+        """By which the parent is judged: the configured method, or NegLabel where that compares with images, or wants
+        of a bank what the parent has not, as the method of another system does."""
         configured = self.context.config.scan.method
-        method = resolve_method(self.context.method_spec(configured), self.parent)
+        try:
+            method = resolve_method(self.context.method_spec(configured), self.parent)
+        except BankError:
+            return "neglabel"
         return "neglabel" if method.needs.of_reference else configured
 
     def method_of(self, system: System) -> str:
