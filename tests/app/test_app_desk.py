@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from curator.app.guard import BadRequest
+from curator.errors import CuratorError, WorkspaceError
 from curator.workspace import Workspace
-from curator.workspace.app import views
+from curator.workspace.app import apart, views
 from curator.workspace.app.desk import AppDesk
-from curator.workspace.app.frame import LakeFrame, Numbers, load_frame
+from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, read_rows
 from curator.workspace.app.landscape import NO_CLUSTER, make_landscape
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, shown
 from curator.workspace.context import Context
+from curator.workspace.layout import Layout
+from curator.workspace.look.neighbours import image_collection
+from curator.workspace.published import reading
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def context(scanned) -> Context:
 
 @pytest.fixture(scope="module")
 def frame(context) -> LakeFrame:
-    return load_frame(context, Numbers(), generation=1, reviewer="ann")
+    return make_frame(read_rows(context.layout, "ann"), Numbers(), generation=1)
 
 
 def stems(frame: LakeFrame, **said: object) -> list[str]:
@@ -73,13 +78,27 @@ def test_a_condition_in_sql_that_takes_for_ever_is_ended(context, frame, monkeyp
         views.met_by(context.layout, frame, Numbers(), endless)
 
 
-def test_every_image_has_a_place_and_a_cluster(context, frame):
-    import threading
-
-    found = make_landscape(context, frame, threading.Lock())
+@pytest.mark.parametrize("large", [False, True], ids=["here", "apart"])
+def test_every_image_has_a_place_and_a_cluster(context, frame, monkeypatch, large):
+    monkeypatch.setattr(apart, "LARGE_BYTES", 0 if large else 1 << 40)
+    with reading(context.layout) as database:
+        collection = image_collection(context, database, frame.ruling.encoder_id)
+    found = make_landscape(context.layout, collection, frame)
     assert found is not None and found.covers(frame)
     assert np.isfinite(found.places).all() and np.abs(found.places).max() == pytest.approx(1)
     assert NO_CLUSTER not in found.clusters and len(found.names) == found.clusters.max() + 1 == 1
+
+
+def test_what_a_process_of_its_own_complains_of_is_raised_here(tmp_path, monkeypatch):
+    layout = Layout(tmp_path)
+    layout.snapshot.parent.mkdir()
+    layout.snapshot.write_bytes(b"no ledger")
+    monkeypatch.setattr(apart, "LARGE_BYTES", 0)
+    with pytest.raises(CuratorError, match=r"curator\.duckdb") as caught:
+        apart.apart(layout, read_rows, layout, "ann")
+    assert caught.value.hint
+    with pytest.raises(WorkspaceError, match="was ended"):
+        apart.apart(layout, os._exit, 1)
 
 
 def test_thumbnails_are_kept_by_content_and_the_oldest_leave_first(workspace, frame):

@@ -22,6 +22,7 @@ from curator.__main__ import yield_idle_cores
 yield_idle_cores()  # as the command does, before torch is imported
 
 from curator.engines.growth import WHY, Growth  # noqa: E402
+from tests.bench.app import app_speed, large_workspace  # noqa: E402
 from tests.bench.banks import imagenet_bank  # noqa: E402
 from tests.bench.cluster import scan_times  # noqa: E402
 from tests.bench.decoding import decode_speed  # noqa: E402
@@ -200,6 +201,20 @@ def engines(folder: Path) -> list[tuple[str, str]]:
     return [("throughput by `--engine ray` against the local engine, mini, two decode workers, once started", value)]
 
 
+def app(folder: Path) -> list[tuple[str, str]]:
+    found = app_speed(large_workspace(folder, 100_000))
+    what = f"curator app, {found.images:,} images, in Chromium"
+    return [
+        (
+            f"{what}: all pictures of the first grid; with thumbnails kept",
+            f"{found.grid_cold:.2f}; {found.grid:.2f} s",
+        ),
+        (f"{what}: scrolling", f"{found.frames_per_second:.0f} frames/s, 95 % within {found.slowest:.0f} ms"),
+        (f"{what}: a drag over {found.selected:,} has selected them", f"{found.select_milliseconds:.0f} ms"),
+        (f"{what}: memory of the server; at most", f"{found.memory:,.0f}; {found.peak_memory:,.0f} MiB"),
+    ]
+
+
 def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
@@ -221,6 +236,7 @@ def main(names: Sequence[str] = ()) -> None:
         "device": device,
         "engines": engines,
         "starting": starting,
+        "app": app,
     }
     rows: list[tuple[str, str]] = []
     print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
 from curator.errors import CuratorError
 from curator.review.reviews import checked_reviewer
+from curator.vectors import ImageCollection
+from curator.workspace.app.apart import apart
 from curator.workspace.app.decisions import Decisions
-from curator.workspace.app.frame import Numbers, load_frame, packed
+from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.logs import log
+from curator.workspace.look.neighbours import image_collection
+from curator.workspace.published import reading
 from curator.workspace.review.record import collect_if_free
 
+FIRST = 96  # images that the page begins with, on a large screen
 MOST_CARDS = 1000  # of one request
 CARD = ("image_id", "uri", "width", "height", "id_score", "log_odds", "cut", "flagged", "name", "top_id",
         "top_negative", "source_label", "first_seen", "p_value", "group_id")  # fmt: skip
@@ -38,7 +45,7 @@ class AppDesk:
         self._numbers = Numbers()
         self._reading = threading.Lock()  # connections to one file share their settings, and a file that was replaced
         self._seen = _state_of(context.layout.snapshot)
-        self._frame = load_frame(context, self._numbers, generation=1, reviewer=self.reviewer)
+        self._frame = self._loaded(1)
         self._landscape: Landscape | None = None
         self._thumbnails = Thumbnails(context)
         self.decisions = Decisions(context, self.reviewer)
@@ -64,11 +71,14 @@ class AppDesk:
             return False
         settled = self.decisions.settled()
         with self._reading:
-            generation = self._frame.generation + 1
-            frame = load_frame(self._context, self._numbers, generation=generation, reviewer=self.reviewer)
+            frame = self._loaded(self._frame.generation + 1)
         self._frame, self._seen = frame, now
         self.decisions.forget(settled)
         return True
+
+    def _loaded(self, generation: int) -> LakeFrame:
+        layout = self._context.layout
+        return make_frame(apart(layout, read_rows, layout, self.reviewer), self._numbers, generation=generation)
 
     def state(self) -> Mapping[str, object]:
         frame = self._frame
@@ -99,8 +109,14 @@ class AppDesk:
     def look_around(self) -> None:
         """Make the landscape of the frame where there is none that has all its images."""
         frame = self._frame
-        if self._landscape is None or not self._landscape.covers(frame):
-            self._landscape = make_landscape(self._context, frame, self._reading)
+        if frame.ruling is None or (self._landscape is not None and self._landscape.covers(frame)):
+            return
+        self._landscape = make_landscape(self._context.layout, self._collection(frame.ruling), frame)
+
+    def _collection(self, ruling: InForce) -> ImageCollection:
+        """All stored vectors of the encoder that rules."""
+        with self._reading, reading(self._context.layout) as database:
+            return image_collection(self._context, database, ruling.encoder_id)
 
     def landscape(self) -> bytes:
         """Where images lie, and in which clusters, by number. Raises BadRequest while it is not made."""
@@ -132,6 +148,14 @@ class AppDesk:
         for row, card in zip(rows.tolist(), found, strict=True):
             card["number"] = int(frame.numbers[row])
         return {"generation": frame.generation, "cards": found}
+
+    def make_ready(self) -> None:
+        """Make the thumbnails that the page begins with, so that it need not wait for them."""
+        frame, view = self._frame, GridView.of({"sort": "queue", "groups": True})
+        rows = shown(frame, view, decisions=frame.decisions, clusters=None, met=None)[:FIRST]
+        places = [frame.place_of(number) for number in frame.numbers[rows].tolist()]
+        with ThreadPoolExecutor(max(1, self._context.looker_processes)) as threads:
+            list(threads.map(self._thumbnails.small, [place for place in places if place is not None]))
 
     def picture(self, image_id: str, *, large: bool) -> bytes | None:
         number = self._numbers.of.get(image_id)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from curator.lake import ImagePlace
 from curator.review.reviews import DECISIONS
-from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce
+from curator.workspace.layout import Layout
 from curator.workspace.published import reading
 
 CODES = {name: code for code, name in enumerate(("", *DECISIONS, "disputed"))}  # of decisions, as the page has them
@@ -145,24 +145,43 @@ class LakeFrame:
         return found
 
 
-def load_frame(context: Context, numbers: Numbers, *, generation: int, reviewer: str) -> LakeFrame:
-    """The frame of the snapshot as it is now."""
-    with reading(context.layout) as database:
-        table = database.table("app_images")
-        queue = database.table("app_queue")["image_id"]
-        nights = database.rows("app_nights")
-        own = database.rows("app_own_reviews", reviewer=reviewer)
-        ruling = InForce.of(database)
-    ids = table["image_id"].to_pylist()
+@dataclass(frozen=True, slots=True)
+class SnapshotRows:
+    """What a frame is made of, as it was read."""
+
+    table: pa.Table
+    queue: pa.ChunkedArray
+    nights: Sequence[Mapping[str, Any]]
+    own: Sequence[Mapping[str, Any]]
+    ruling: InForce | None
+
+
+def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
+    """All that the app reads of the snapshot as it is now."""
+    with reading(layout) as database:
+        database.execute("set enable_progress_bar = false")  # which DuckDB shows in a process that was spawned
+        return SnapshotRows(
+            database.table("app_images"),
+            database.table("app_queue")["image_id"],
+            database.rows("app_nights"),
+            database.rows("app_own_reviews", reviewer=reviewer),
+            InForce.of(database),
+        )
+
+
+def make_frame(read: SnapshotRows, numbers: Numbers, *, generation: int) -> LakeFrame:
+    """The frame of what was read."""
+    ids = read.table["image_id"].to_pylist()
     taken = numbers.take(ids)
     rows = np.full(len(numbers), -1, np.int64)
     rows[taken] = np.arange(len(ids))
+    table = read.table
     texts = {name: Texts.of(_source(table) if name == "source" else table[name]) for name in NAMED}
     places = np.full(len(ids), NOWHERE, np.int32)
-    queued = pc.index_in(queue, value_set=table["image_id"].combine_chunks()).to_numpy(zero_copy_only=False)
+    queued = pc.index_in(read.queue, value_set=table["image_id"].combine_chunks()).to_numpy()
     places[queued.astype(np.int64)] = np.arange(len(queued), dtype=np.int32)
-    said = {subject_of(row["image_id"], row["group_id"]): row for row in own}
-    return LakeFrame(generation, table, taken, rows, texts, places, nights, ruling, said)
+    said = {subject_of(row["image_id"], row["group_id"]): row for row in read.own}
+    return LakeFrame(generation, table, taken, rows, texts, places, read.nights, read.ruling, said)
 
 
 def _source(table: pa.Table) -> pa.ChunkedArray:

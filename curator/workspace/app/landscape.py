@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.report.atlas import FIT_SAMPLE, Plane, called, k_means
+from curator.vectors import ImageCollection
 from curator.vectors.collections import BLOCK_ROWS, unit
+from curator.workspace.app.apart import apart
 from curator.workspace.app.frame import LakeFrame
-from curator.workspace.context import Context
-from curator.workspace.look.neighbours import image_collection
-from curator.workspace.published import reading
+from curator.workspace.layout import Layout
 
 CLUSTERS = 24
 ALONE = 8  # images that a cluster should have at least, on average
@@ -46,13 +46,24 @@ class Landscape:
         return found
 
 
-def make_landscape(context: Context, frame: LakeFrame, lock: threading.Lock) -> Landscape | None:
-    """The landscape of a frame; None without any vector. lock: held while the snapshot is open."""
-    if frame.ruling is None or not len(frame):
+def make_landscape(layout: Layout, collection: ImageCollection, frame: LakeFrame) -> Landscape | None:
+    """The landscape of a frame; None without any vector."""
+    stored = collection.folder, collection.files, collection.dimension
+    found = apart(layout, _laid_out, stored, frame.table["image_id"].to_pylist())
+    if found is None:
         return None
-    with lock, reading(context.layout) as database:
-        collection = image_collection(context, database, frame.ruling.encoder_id)
-    positions = collection.places_of(frame.table["image_id"].to_pylist())
+    placed, owners, explained = found
+    clusters = frame.by_number(owners, missing=NO_CLUSTER)
+    x, y = (frame.by_number(placed[:, axis], missing=np.nan) for axis in (0, 1))
+    return Landscape(clusters, np.stack([x, y], axis=1), _names(frame, owners), explained)
+
+
+def _laid_out(
+    stored: tuple[Path, Sequence[str], int], image_ids: Sequence[str]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[float, float]] | None:
+    """Places (n, 2) and clusters of images; and what share of the variance the axes show."""
+    collection = ImageCollection(*stored)
+    positions = collection.places_of(image_ids)
     rows = np.flatnonzero(positions >= 0)
     if not rows.size:
         return None
@@ -60,14 +71,14 @@ def make_landscape(context: Context, frame: LakeFrame, lock: threading.Lock) -> 
     vectors = unit(collection.vectors_at(positions[sample]))
     plane = Plane.fit(vectors)
     centres = k_means(vectors, max(1, min(CLUSTERS, rows.size // ALONE)))[0]
-    places = np.full((len(frame.rows), 2), np.nan, np.float32)
-    clusters = np.full(len(frame.rows), NO_CLUSTER, np.uint8)
+    places = np.full((len(image_ids), 2), np.nan, np.float32)
+    owners = np.full(len(image_ids), NO_CLUSTER, np.uint8)
     for start in range(0, rows.size, BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]
         vectors = unit(collection.vectors_at(positions[block]))
-        places[frame.numbers[block]] = plane.place(vectors)
-        clusters[frame.numbers[block]] = (vectors @ centres.T).argmax(axis=1)
-    return Landscape(clusters, _fitted(places), _names(frame, clusters, len(centres)), plane.explained)
+        places[block] = plane.place(vectors)
+        owners[block] = (vectors @ centres.T).argmax(axis=1)
+    return _fitted(places), owners, plane.explained
 
 
 def _fitted(places: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,10 +88,10 @@ def _fitted(places: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((places - (low + high) / 2) / half, np.float32)
 
 
-def _names(frame: LakeFrame, clusters: NDArray[np.uint8], count: int) -> list[str]:
+def _names(frame: LakeFrame, owners: NDArray[np.uint8]) -> list[str]:
+    """What the images of each cluster are called together."""
     names, found = frame.texts["name"], []
-    of_rows = clusters[frame.numbers]
-    for cluster in range(count):
-        codes = names.codes[of_rows == cluster]
+    for cluster in range(int(owners[owners != NO_CLUSTER].max()) + 1):
+        codes = names.codes[owners == cluster]
         found.append(called([names.known[code] for code in codes]) if codes.size else "")
     return found

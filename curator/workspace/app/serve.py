@@ -31,6 +31,7 @@ def serve_app(
     context.looker_processes = len(os.sched_getaffinity(0))
     desk = AppDesk(context, reviewer=reviewer)
     try:
+        desk.make_ready()
         with AppServer(desk, port=port) as server, suppress(KeyboardInterrupt):  # how people end it
             if ready is not None:
                 ready(server.address, len(desk))

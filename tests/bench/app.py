@@ -1,0 +1,163 @@
+"""The app on a large lake, measured in a real browser: how soon the grid is there, how smoothly it scrolls, how soon a
+drag over 20,000 images has selected them, and what the server takes of memory. `python -m tests.bench app`.
+
+The lake is that of the soak. `python -m tests.bench.app WORKSPACE` measures with a workspace that is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curator.workspace import Workspace
+from tests.report.browser import CHROMIUM, browsing
+from tests.soak.__main__ import BANK
+from tests.soak.lake import LivingLake
+
+SELECTED = 20_000
+# Runs before the page: notes when all that is in sight has its picture, and how long what follows a release takes.
+WATCH = """
+(() => {
+  const look = () => {
+    const shown = [...document.querySelectorAll('.cell:not([hidden]) img')];
+    if (shown.length > 20 && shown.every(one => one.naturalWidth > 0)) window.gridAt = performance.now();
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+  addEventListener('pointerup', () => {
+    const at = performance.now();
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.tookFor = performance.now() - at; }));
+  }, true);
+})()
+"""
+SCROLL = """
+new Promise(done => {
+  const grid = document.getElementById('grid');
+  const times = [performance.now()];
+  const step = now => {
+    times.push(performance.now());
+    grid.scrollTop += 40;
+    if (times.length < 150) requestAnimationFrame(step);
+    else {
+      const gaps = times.slice(1).map((time, at) => time - times[at]).sort((a, b) => a - b);
+      done([1000 * gaps.length / (times.at(-1) - times[0]), gaps[Math.floor(gaps.length * 0.95)]]);
+    }
+  };
+  requestAnimationFrame(step);
+})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AppFigures:
+    """grid: seconds from the page's start to all pictures in sight, cold and with kept thumbnails. slowest: the 95th
+    percentile of frames, milliseconds. memory: of the server, now and at most, MiB."""
+
+    images: int
+    grid_cold: float
+    grid: float
+    frames_per_second: float
+    slowest: float
+    selected: int
+    select_milliseconds: float
+    memory: float
+    peak_memory: float
+
+
+def large_workspace(folder: Path, images: int) -> Path:
+    """A workspace with a lake of the soak, scanned in one night."""
+    workspace = Workspace.create(folder / "workspace", labels=["red", "green"], encoder="fake:256")
+    workspace.layout.bank_spec("base").write_text(BANK, encoding="utf-8")
+    lake = LivingLake(folder / "lake")
+    for night in range(1, 6):
+        lake.night(night, images // 5)
+    command = [sys.executable, "-m", "curator", "-q", "-w", str(workspace.layout.root), "scan", str(lake.folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return workspace.layout.root
+
+
+def app_speed(workspace: Path) -> AppFigures:
+    """Of one server and one browser. Raises SystemExit without a browser."""
+    if CHROMIUM is None:
+        raise SystemExit("no chromium on this machine")
+    command = [sys.executable, "-m", "curator", "-w", str(workspace), "app"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        return asyncio.run(_measured(line.split(" at ")[1].split()[0], process.pid))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+async def _measured(address: str, pid: int) -> AppFigures:
+    async with _tab() as page:
+        cold = await _opened(page, address)
+        # The clusters are made once the page is there; what is measured is the page, not that.
+        while not await page.run("fetch('state').then(answer => answer.json()).then(state => state.landscape)"):
+            await asyncio.sleep(0.5)
+        warm = await _opened(page, address)
+        images = await page.run("fetch('state').then(answer => answer.json()).then(state => state.images)")
+        frames, slowest = await page.run(SCROLL)
+        selected, milliseconds = await _select_many(page)
+        memory = _memory_mib(pid, "VmRSS"), _memory_mib(pid, "VmHWM")
+        return AppFigures(images, cold, warm, frames, slowest, selected, milliseconds, *memory)
+
+
+@asynccontextmanager
+async def _tab() -> AsyncIterator[Any]:
+    with tempfile.TemporaryDirectory(prefix="curator-browser-", ignore_cleanup_errors=True) as folder:
+        async with browsing(Path(folder)) as page:
+            await page.look()
+            await page.call("Page.enable")
+            await page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+            yield page
+
+
+async def _opened(page: Any, address: str) -> float:
+    await page.open(address)
+    while (found := await page.run("window.gridAt")) is None:
+        await asyncio.sleep(0.05)
+    return float(found) / 1000
+
+
+async def _select_many(page: Any) -> tuple[int, float]:
+    """A drag from the first image over so many; how many are selected, and milliseconds from the release to the frame
+    that shows it."""
+    await page.run("document.getElementById('grid').scrollTop = 0")
+    await page.settle()
+    left, top, width, height = await page.run(
+        "(b => [b.left, b.top, b.width, b.height])(document.getElementById('grid').getBoundingClientRect())"
+    )
+    columns = await page.run(
+        "Math.round(document.getElementById('grid').clientWidth / document.querySelector('.cell').offsetWidth)"
+    )
+    cell = await page.run("document.querySelector('.cell').offsetHeight")
+    mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+    await page.call("Input.dispatchMouseEvent", type="mousePressed", x=left + 5, y=top + 5, **mouse)
+    await page.run(f"document.getElementById('grid').scrollTop = {SELECTED / columns * cell - height / 2}")
+    at = {"x": left + width - 9, "y": top + height / 2}
+    await page.call("Input.dispatchMouseEvent", type="mouseMoved", buttons=1, **at)
+    await page.call("Input.dispatchMouseEvent", type="mouseReleased", **mouse, **at)
+    while (took := await page.run("window.tookFor")) is None:
+        await asyncio.sleep(0.05)
+    said = await page.run("document.getElementById('selected').textContent")
+    return int(said.split()[0].replace(",", "")), float(took)
+
+
+def _memory_mib(pid: int, name: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    print(app_speed(Path(sys.argv[1])))
