@@ -16,7 +16,7 @@ from curator.errors import WorkspaceError
 from curator.store.checks import read_everything
 from curator.store.database import Database
 
-MAIN_HEADER = 4096  # bytes
+PAGE = MAIN_HEADER = 4096  # bytes
 HEADERS = 3 * MAIN_HEADER  # of a DuckDB file; each checkpoint is counted there
 BLOCK = 1 << 18  # bytes of a block, which begins with its checksum
 START, FACTOR = np.uint64(5381), np.uint64(0xBF58476D1CE4E5B9)  # of that checksum
@@ -47,9 +47,10 @@ def publish_snapshot(ledger: Path, snapshot: Path, *, anew: bool = False) -> Non
 def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
     """Make `copy` of a snapshot and the blocks of the ledger that differ from it, whose checksums are compared.
 
-    A block begins with the checksum of the rest, so eight bytes of each say which differ. Those that do not stay as
-    they were verified once, even where the ledger has lost them since. False where that cannot be done: without a
-    snapshot, for one of another form, and for a block that does not fit its checksum, which may be one that is free.
+    A block begins with the checksum of the rest, which says what is in it and not in which order; its first and its
+    last page say that too, so these three tell which blocks differ. Those that do not stay as they were verified once,
+    even where the ledger has lost them since. False where that cannot be done: without a snapshot, for one of another
+    form, and for a block that does not fit its checksum, which may be one that is free.
     """
     if not snapshot.is_file() or (ledger.stat().st_size - HEADERS) % BLOCK:
         return False
@@ -61,7 +62,7 @@ def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
         with copy.open("r+b", buffering=0) as written:
             written.truncate(ledger.stat().st_size)
             for start in range(HEADERS, ledger.stat().st_size, BLOCK):
-                if os.pread(new.fileno(), 8, start) == os.pread(old.fileno(), 8, start):
+                if _ends(new.fileno(), start) == _ends(old.fileno(), start):
                     continue
                 block = os.pread(new.fileno(), BLOCK, start)
                 if not _is_sound(block):
@@ -71,6 +72,11 @@ def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
     with Database.open_reader(copy) as database:
         database.table("list_tables")
     return True
+
+
+def _ends(descriptor: int, start: int) -> tuple[bytes, bytes]:
+    """The first page of a block, with its checksum, and the last."""
+    return os.pread(descriptor, PAGE, start), os.pread(descriptor, PAGE, start + BLOCK - PAGE)
 
 
 def _is_sound(block: bytes) -> bool:

@@ -7,9 +7,9 @@ compared in full. With 32 directions it passes of 20,000 random images and of 2,
 pairs at 0.98; more of them tell images apart that lie in dense clusters. Where much passes (all images look alike), it
 comes to comparing everything, as an index does that is exact.
 
-What is searched is a `Source`: all vectors at some positions, or a partition of them (partition.py), which looks only
-where near vectors may be. Nothing is held but a block of queries, a block of what they are compared with, and what was
-found.
+What is searched is a `NearSource`: all vectors at some positions, or a partition of them (partition.py), which looks
+only where near vectors may be. Nothing is held but a block of queries, a block of what they are compared with, and what
+was found.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Candidates(NamedTuple):
     bounds: Vectors
 
 
-class Source(Protocol):
+class NearSource(Protocol):
     """What is searched. slack: how much a product of its bounds may fall short of a cosine."""
 
     @property
@@ -165,7 +165,7 @@ class _Comparison:
             self._hits[:] = [_Hits.joined(self._hits).best(self.k)]
 
 
-def nearest_within(source: Source, queries: Vectors, k: int, *, min_cosine: float) -> Found:
+def nearest_within(source: NearSource, queries: Vectors, k: int, *, min_cosine: float) -> Found:
     """The k nearest in a source whose cosine is at least `min_cosine`, by cosine and then by id.
 
     queries: (n, d) unit norm. Returns positions and cosines, both (n, k); where there are fewer, -1 and minus infinity.
@@ -185,7 +185,7 @@ def nearest_within(source: Source, queries: Vectors, k: int, *, min_cosine: floa
 
 
 def near_duplicates(
-    source: Source, ids: Sequence[str], vectors: Vectors, *, min_cosine: float, k: int
+    source: NearSource, ids: Sequence[str], vectors: Vectors, *, min_cosine: float, k: int
 ) -> list[tuple[str, str, float]]:
     """Pairs (id, neighbour, cosine) of at least `min_cosine`, each once, smaller id first, in order of the ids.
 
@@ -205,7 +205,7 @@ def near_duplicates(
     return [(first, second, cosine) for (first, second), cosine in sorted(pairs.items())]
 
 
-def _near(source: Source, queries: Vectors, k: int, min_cosine: float) -> _Hits:
+def _near(source: NearSource, queries: Vectors, k: int, min_cosine: float) -> _Hits:
     """Near pairs of a block of queries and all of a source, the k best of each query."""
     bounds = bounds_of(queries, source.directions)
     compared = _Comparison(source.collection, queries, k, min_cosine - TIE)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from curator.vectors.collections import Positions, VectorCollection, unit
 from curator.vectors.exact import Found
-from curator.vectors.joining import QUERIES, Everything, Source, nearest_within
+from curator.vectors.joining import QUERIES, Everything, NearSource, nearest_within
 
 BATCH = 1024  # vectors compared with leaders at a time
 
 
-def assign_leaders(leaders: Source, newcomers: Positions, *, min_cosine: float) -> Found:
+def assign_leaders(leaders: NearSource, newcomers: Positions, *, min_cosine: float) -> Found:
     """The leader of each newcomer (n,): its position, the newcomer's own where it leads, and the cosine to it.
 
     newcomers: positions in the collection of the leaders, none of which is one. A newcomer joins the nearest leader
@@ -57,7 +57,7 @@ def _lead_within(collection: VectorCollection, block: Positions, min_cosine: flo
     return leading
 
 
-def _join(leaders: Source, asked: Positions, min_cosine: float) -> Found:
+def _join(leaders: NearSource, asked: Positions, min_cosine: float) -> Found:
     """For each position asked about the nearest leader and its cosine; -1 and minus infinity where none is near."""
     chosen = np.full(len(asked), -1, np.int64)
     cosines: NDArray[np.float32] = np.full(len(asked), -np.inf, np.float32)

@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,11 @@ from curator.durable import durable
 from curator.errors import IndexFault
 from curator.types import Vectors
 from curator.vectors.collections import BLOCK_ROWS, ImageCollection, Positions, unit
-from curator.vectors.joining import SLACK, Candidates, Everything, Source, bounds_of, principal_directions
+from curator.vectors.joining import SLACK, Candidates, Everything, NearSource, bounds_of, principal_directions
 
 log = logging.getLogger(__name__)
+
+Number = TypeVar("Number", bound=np.generic)
 
 FORMAT = 1
 MIN_VECTORS = 1 << 15  # fewer are compared one by one
@@ -98,7 +101,7 @@ class Manifest:
         ]
 
 
-def near_source(collection: ImageCollection, folder: Path, fresh: Collection[str]) -> Source:
+def near_source(collection: ImageCollection, folder: Path, fresh: Collection[str]) -> NearSource:
     """What a search for near vectors in the whole collection goes by: its partition in `folder`, brought up to date;
     all vectors of a small one. fresh: the files that are new in the ledger. Raises VectorFault.
 
@@ -136,16 +139,15 @@ def _unfit(manifest: Manifest, collection: ImageCollection, folder: Path, fresh:
     others before, and were embedded again."""
     counts = dict(zip(collection.files, collection.counts, strict=True))
     had = {name: mark for name, _, mark in manifest.members}
-    reasons = {
-        "the dimension has changed": lambda: manifest.dimension != collection.dimension,
-        "vector files have gone": lambda: any(counts.get(name) != count for name, count, _ in manifest.members),
-        "it has outgrown its centres": lambda: len(collection) > GROWTH * manifest.trained_on,
-        "vector files have changed": lambda: any(
-            collection.fingerprint(name) != had[name] for name in fresh if name in had
-        ),
-        "a file of it is missing": lambda: not all((folder / name).is_file() for name in manifest.files),
-    }
-    return next((reason for reason, holds in reasons.items() if holds()), "")
+    if manifest.dimension != collection.dimension:
+        return "the dimension has changed"
+    if any(counts.get(name) != count for name, count, _ in manifest.members):
+        return "vector files have gone"
+    if len(collection) > GROWTH * manifest.trained_on:
+        return "it has outgrown its centres"
+    if any(collection.fingerprint(name) != had[name] for name in fresh if name in had):
+        return "vector files have changed"
+    return "" if all((folder / name).is_file() for name in manifest.files) else "a file of it is missing"
 
 
 def _new(collection: ImageCollection, folder: Path) -> Manifest:
@@ -176,8 +178,8 @@ class Partition:
         self.collection = collection.in_order([name for name, _, _ in manifest.members])
         self.folder = folder
         self.manifest = manifest
-        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy")
-        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy")
+        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy", np.float32)
+        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32)
         self._segments = [SegmentCells(folder, item) for item in manifest.segments]
         self._among: NDArray[np.bool_] | None = None
 
@@ -275,7 +277,7 @@ class SegmentCells:
         self.first = segment.first
         self._path = folder / f"{segment.name}.rows.npy"
         self._count = segment.count
-        self.table: NDArray[np.void] = _load(folder / f"{segment.name}.cells.npy")
+        self.table: NDArray[np.void] = _load(folder / f"{segment.name}.cells.npy", np.void)
         self._ends: list[int] = [0, *self.table["end"].tolist()]
 
     def rows_of(self, cell: int) -> NDArray[np.void]:
@@ -294,7 +296,7 @@ class SegmentCells:
 
     @cached_property
     def _rows(self) -> NDArray[np.void]:
-        rows = _load(self._path, mapped=True)
+        rows = _load(self._path, np.void, mapped=True)
         if len(rows) != self._count:
             raise IndexFault(f"{self._path} is damaged: it has {len(rows)} rows, not {self._count}")
         return np.asarray(rows)
@@ -328,9 +330,12 @@ def _save(path: Path, array: NDArray[np.generic]) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def _load(path: Path, *, mapped: bool = False) -> NDArray[np.generic]:
-    """Raises IndexFault for what is no array."""
+def _load(path: Path, kind: type[Number], *, mapped: bool = False) -> NDArray[Number]:
+    """Raises IndexFault for what is no array, or one of another kind."""
     try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found: NDArray[Number] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as fault:
         raise IndexFault(f"{path} cannot be read: {fault}") from fault
+    if not issubclass(found.dtype.type, kind):
+        raise IndexFault(f"{path} is damaged: it holds {found.dtype}")
+    return found

@@ -187,7 +187,7 @@ class Records:
             "name": [f"thing {number}" for number in generator.integers(0, 500, count).tolist()],
             "margin": generator.random(count).tolist(),
         }
-        log_odds = generator.standard_normal(count)
+        log_odds = 2 + generator.standard_normal(count)  # one in fifty is flagged
         columns = {
             "id_score": 1 / (1 + np.exp(-log_odds)),
             "log_odds": log_odds,

@@ -15,7 +15,7 @@ import numpy as np
 from curator.config import NearDuplicatesSection
 from curator.types import Vectors
 from curator.vectors import ImageCollection, near_duplicates, near_source, write_shard
-from curator.vectors.joining import Everything, Source
+from curator.vectors.joining import Everything, NearSource
 from tests.bench.measures import mixture
 
 ROWS = 1000  # of a vector file
@@ -86,7 +86,7 @@ def _collection(folder: Path, files: list[str], dimension: int) -> ImageCollecti
     return ImageCollection(folder, files, dimension, counts=[ROWS] * len(files))
 
 
-def _pairs(source: Source, folder: Path, fresh: list[str]) -> list[tuple[str, str, float]]:
+def _pairs(source: NearSource, folder: Path, fresh: list[str]) -> list[tuple[str, str, float]]:
     section = NearDuplicatesSection()
     asked = ImageCollection(folder, fresh, source.collection.dimension)
     every = np.arange(len(asked))

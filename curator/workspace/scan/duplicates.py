@@ -24,7 +24,7 @@ from curator.store.tables import Columns, Row
 from curator.types import Vectors
 from curator.vectors import ImageCollection, near_duplicates, near_source, read_shard
 from curator.vectors.collections import Positions
-from curator.vectors.joining import Everything, Source
+from curator.vectors.joining import Everything, NearSource
 from curator.vectors.leaders import assign_leaders
 from curator.vectors.partition import Partition
 from curator.workspace.context import Context
@@ -89,7 +89,9 @@ def _images(folder: Path, files: Sequence[str]) -> Iterator[tuple[list[str], Vec
         yield ids, np.concatenate([shard.vectors for shard in shards])
 
 
-def group_images(ledger: Ledger, source: Source, pairs: pa.Table, *, encoder_id: str, min_cosine: float) -> list[Row]:
+def group_images(
+    ledger: Ledger, source: NearSource, pairs: pa.Table, *, encoder_id: str, min_cosine: float
+) -> list[Row]:
     """Members of groups to record: the images that have near-duplicates, in the ledger or among `pairs`, and no group.
 
     source: of the vectors of the encoder. A leader whose vector is lost takes no new members.
