@@ -6,6 +6,7 @@ import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Images } from "./images.js";
 import { One } from "./one.js";
+import { Search } from "./search.js";
 
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
@@ -16,6 +17,7 @@ const decisions = new Decisions(images);
 const grid = new Grid(find("grid"), images);
 const one = new One(images);
 const filters = new Filters(find("filters"), () => show());
+const search = new Search({ filters, images, grid, show, complain });
 let state = {};
 
 function complain(text) {
@@ -115,7 +117,9 @@ const keys = [
   }],
   ["f", "filters, shown or hidden", () => toggle("filters")],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
-  ["/", "write an SQL condition", () => {
+  ["/", "search by words", () => find("words").focus()],
+  ["k", "more like what is selected, else like the active image", () => search.alike()],
+  ["s", "write an SQL condition", () => {
     if (find("filters").hidden) toggle("filters");
     find("filters").elements.where.focus();
   }],
@@ -137,7 +141,7 @@ function resize(step) {
 }
 
 function isField(target) {
-  return target.matches("textarea, select, input:not([type=checkbox]):not([type=range])");
+  return target.matches("textarea, select, input:not([type=checkbox], [type=range], [type=file])");
 }
 
 document.addEventListener("keydown", (event) => {
@@ -201,6 +205,7 @@ async function load() {
   decisions.reapply();
   filters.offer(await get("facets"));
   find("ruling").textContent = state.ruling;
+  find("ruling").title = state.ruling;
   await show();
   const place = active === undefined ? -1 : images.order.indexOf(active);
   if (place > 0) grid.go(place);

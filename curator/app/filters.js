@@ -20,7 +20,7 @@ export class Filters {
       changed();
     });
     form.addEventListener("reset", () => {
-      this.among = null;
+      this.find(null, "");
       soon(0);
     });
     form.elements.where.addEventListener("keydown", (event) => {
@@ -48,7 +48,7 @@ export class Filters {
     const cluster = this.value("cluster");
     return {
       ...Object.fromEntries(chosen),
-      sort: this.among && this.value("sort") === "queue" ? "given" : this.value("sort"),
+      sort: this.value("sort"),
       descending: elements.descending.checked,
       groups: elements.groups.checked,
       flagged,
@@ -57,6 +57,19 @@ export class Filters {
       where: this.value("where"),
       among: this.among && [...this.among],
     };
+  }
+
+  // Choose among images that were found, in their order; null for all.
+  find(numbers, said) {
+    const { sort } = this.form.elements;
+    const given = sort.querySelector("[value=given]");
+    this.among = numbers;
+    given.disabled = numbers === null;
+    if (numbers) sort.value = "given";
+    else if (sort.value === "given") sort.value = "queue";
+    const note = document.getElementById("found");
+    note.hidden = numbers === null;
+    note.textContent = said;
   }
 
   offer(facets) {

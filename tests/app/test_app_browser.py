@@ -117,7 +117,7 @@ def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
             await page.picture(tmp_path / "page.png")
             names = await page.run(
                 "[...document.querySelectorAll('button, input, select, textarea')].map("
-                "e => e.textContent + (e.labels?.[0]?.textContent ?? ''))"
+                "e => e.textContent + (e.ariaLabel ?? '') + (e.labels?.[0]?.textContent ?? ''))"
             )
             assert all(name.strip() for name in names)
             options = await page.run("[...document.querySelectorAll('[role=option]')].map(e => e.ariaLabel)")
@@ -172,7 +172,7 @@ def test_images_are_selected_by_click_shift_drag_and_lasso_and_decided_at_once(w
             await choose(page, "reviewed", "ood")
             await until(page, "document.querySelector('[aria-setsize=\"2\"]') !== null")
             await choose(page, "reviewed", "")
-            await page.press("/")
+            await page.press("s")
             await page.type("uri like '%blue%'")
             await page.press("Enter")
             await until(page, "document.getElementById('count').textContent.startsWith('2 images')")
@@ -254,3 +254,44 @@ def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
 
     with serving(workspace) as server:
         browser.browse(steps(server))
+
+
+def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(call, workspace, scanned, tmp_path):
+    async def first(page) -> str:
+        await until(page, "document.querySelector('.cell img').complete")
+        return await page.run("document.getElementById('one-address').textContent")
+
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await choose(page, "groups", "")
+            await page.press("/")
+            await page.type("blue")
+            await page.press("Enter")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
+            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+            await until(page, "document.getElementById('one-address').textContent.includes('/blue-')")
+            node = await page.call("Runtime.evaluate", expression="document.getElementById('file')")
+            await page.call(
+                "DOM.setFileInputFiles",
+                files=[str(scanned / "lake" / "magenta-4.png")], objectId=node["result"]["objectId"],
+            )  # fmt: skip
+            await until(page, "document.getElementById('found').textContent === 'Nearest to the image magenta-4.png'")
+            await until(page, "document.getElementById('one-address').textContent.includes('/magenta-4')")
+            await page.run("document.getElementById('grid').focus()")
+            await choose(page, "sort", "score")
+            await until(page, "document.getElementById('one-address').textContent.includes('/yellow-')")
+            await page.press("k")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to an image'")
+            await until(page, "document.getElementById('one-address').textContent.includes('/yellow-')")
+            await page.run("document.querySelector('#filters [type=reset]').click()")
+            await until(page, "document.getElementById('found').hidden")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+        for said in ({}, {"text": " "}, {"text": "\ud83d"}, {"numbers": [99]}, {"text": "cat", "count": 0}):
+            assert server.ask("search", said)[0] == 400, said
+        sent = {"Content_Type": "application/octet-stream", "X_Curator_Token": server.token}
+        status, said, _ = call(f"{server.address}search", data=b"GIF87a", **sent)
+        assert status == 400 and b"this is no image" in said

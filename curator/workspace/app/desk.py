@@ -19,6 +19,7 @@ from curator.workspace.app.apart import apart
 from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
+from curator.workspace.app.search import Search, ruling_of
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
 from curator.workspace.context import Context
@@ -58,9 +59,11 @@ class AppDesk:
         self.asked: Mapping[str, Callable[[Said], Answer]] = {
             "view": self.view,
             "cards": self.cards,
+            "search": self.search,
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
-        self.sent: Mapping[str, Callable[[bytes], Answer]] = {}
+        self._search = Search(context, self._numbers)
+        self.sent: Mapping[str, Callable[[bytes], Answer]] = {"search": self.search_image}
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -148,6 +151,16 @@ class AppDesk:
         for row, card in zip(rows.tolist(), found, strict=True):
             card["number"] = int(frame.numbers[row])
         return {"generation": frame.generation, "cards": found}
+
+    def search(self, said: Said) -> Mapping[str, object]:
+        """The images nearest to words or to images: their numbers and cosines, the nearest first."""
+        frame = self._frame
+        return self._search.asked(frame, self._collection(ruling_of(frame)), said)
+
+    def search_image(self, data: bytes) -> Mapping[str, object]:
+        """The same of an image that is no part of the lake."""
+        frame = self._frame
+        return self._search.sent(frame, self._collection(ruling_of(frame)), data)
 
     def make_ready(self) -> None:
         """Make the thumbnails that the page begins with, so that it need not wait for them."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from curator.errors import StoreError
 from curator.lake import ImagePlace
 from curator.review.reviews import DECISIONS
 from curator.workspace.judge.in_force import InForce
@@ -159,7 +161,8 @@ class SnapshotRows:
 def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
     """All that the app reads of the snapshot as it is now."""
     with reading(layout) as database:
-        database.execute("set enable_progress_bar = false")  # which DuckDB shows in a process that was spawned
+        with suppress(StoreError):  # a sealed connection of this process may have locked the settings
+            database.execute("set enable_progress_bar = false")  # which DuckDB shows in a process that was spawned
         return SnapshotRows(
             database.table("app_images"),
             database.table("app_queue")["image_id"],

@@ -36,15 +36,20 @@ def image_collection(context: Context, database: Database, encoder_id: str) -> I
 
 def image_neighbours(context: Context, database: Database, encoder_id: str) -> Neighbours:
     """The door to the image index, brought up to date."""
-    return _open(context, image_collection(context, database, encoder_id), context.config.index.images, encoder_id)
+    return open_neighbours(
+        context, image_collection(context, database, encoder_id), context.config.index.images, encoder_id
+    )
 
 
 def label_neighbours(context: Context, bank: Bank) -> Neighbours:
     """The door to the index of a bank's labels."""
-    return _open(context, LabelCollection(bank.vectors, bank.digest), context.config.index.labels, bank.encoder_id)
+    return open_neighbours(
+        context, LabelCollection(bank.vectors, bank.digest), context.config.index.labels, bank.encoder_id
+    )
 
 
-def _open(context: Context, collection: VectorCollection, recipe_name: str, encoder_id: str) -> Neighbours:
+def open_neighbours(context: Context, collection: VectorCollection, recipe_name: str, encoder_id: str) -> Neighbours:
+    """The door to the index of a collection, brought up to date."""
     folder = context.layout.index(encoder_id, collection.name, recipe_name)
     return Neighbours.open(collection, load_recipe(recipe_name), folder)
 
