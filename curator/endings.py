@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from curator.errors import BankRefused, RunInterrupted, UsageError, WorkspaceLocked
+from curator.errors import BankRefused, NoWorkspace, RunInterrupted, UsageError, WorkspaceLocked
 
 # rejects: done, with more of them than were allowed. condition: done, and one that somebody set holds.
 # refused: a bank was not learnt or not kept, and all is as before.
 Ending = Literal["done", "failed", "usage", "rejects", "condition", "refused", "locked", "interrupted"]
 _BY_FAULT: tuple[tuple[type[BaseException], Ending], ...] = (
     (UsageError, "usage"),
+    (NoWorkspace, "usage"),
     (WorkspaceLocked, "locked"),
     (BankRefused, "refused"),
     (RunInterrupted, "interrupted"),

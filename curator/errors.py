@@ -4,6 +4,7 @@ CuratorError                 base: one clear line (what, where) and a hint (what
 ├── UsageError               a bad argument or option
 │   └── ConfigError          a bad configuration or spec file
 ├── WorkspaceError           no workspace, or one that cannot be used
+│   ├── NoWorkspace          there is none here
 │   ├── WorkspaceLocked      another run holds it
 │   ├── BackupError          a backup that cannot be made, or is not whole
 │   └── StoreError           the ledger refused a statement
@@ -56,6 +57,10 @@ class ConfigError(UsageError):
 
 class WorkspaceError(CuratorError):
     """The workspace is missing or cannot be used."""
+
+
+class NoWorkspace(WorkspaceError):
+    """There is no workspace where one was looked for."""
 
 
 class WorkspaceLocked(WorkspaceError):

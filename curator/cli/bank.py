@@ -285,7 +285,7 @@ def learn(
         return echo_plan(plan, as_json=as_json)
     with ScanProgress() as progress:
         summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
-    return echo_json(summary.as_json()) if as_json else echo_summary(summary)
+    return echo_json(summary.as_json()) if as_json else echo_summary(summary, whole=app.verbosity > 0)
 
 
 def parsed(settings: Sequence[str]) -> dict[str, object]:
@@ -333,25 +333,25 @@ def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
     return None
 
 
-def echo_summary(summary: LearnSummary) -> None:
-    """A run in a few lines."""
-    echo_pairs(
-        {
-            "bank": f"{summary.bank} ({summary.bank_digest[:12]})",
-            "id_labels": summary.id_labels,
-            "negative_labels": summary.negative_labels,
-            "calls_sent": summary.sent,
-            **{f"calls_{status}": count for status, count in summary.calls.items()},
-            **{f"learned.{key}": value for key, value in readable(summary.facts).items()},
-            **readable(summary.account),
-            **({"lake": summary.excess_note} if summary.excess_note else {}),
-            **{f"online.{key}": value for key, value in readable(summary.online or {}).items()},
-            "guard": summary.guard_note,
-            "seconds": summary.seconds,
-        }
-    )
+def echo_summary(summary: LearnSummary, *, whole: bool) -> None:
+    """A run in a few lines; the `whole` of it with what every step counted."""
+    calls = [f"{summary.sent} sent", *(f"{count} {status}" for status, count in summary.calls.items())]
+    facts = {f"learned.{key}": value for key, value in readable(summary.facts).items()} | readable(summary.account)
+    online = {f"online.{key}": value for key, value in readable(summary.online or {}).items()}
+    pairs = {
+        "bank": f"{summary.bank} ({summary.bank_digest[:12]})",
+        "labels": f"{summary.id_labels} ID, {summary.negative_labels} negative",
+        "calls": ", ".join(calls),
+        **(facts | online if whole else {}),
+        **({"lake": summary.excess_note} if summary.excess_note else {}),
+        "guard": summary.guard_note,
+        "seconds": f"{summary.seconds:.1f}",
+    }
+    echo_pairs(pairs)
     name = summary.bank.partition(" ")[0]
     say(f"next: curator use {name} {summary.method}; curator bank show {name}", err=True)
+    if not whole and (facts or online):
+        say(f"{len(facts | online)} more figures: --json, or `curator -v bank …`", err=True)
 
 
 def command_of(system: System) -> click.Command:

@@ -8,7 +8,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.calibrate import echo_calibration
-from curator.cli.output import echo_rows, say
+from curator.cli.output import echo_rows, say, write_file
 from curator.cli.scan import echo_summary
 from curator.cli.terminal.progress import ScanProgress
 
@@ -73,6 +73,9 @@ def demo(app: App, folder: str) -> None:
         indented = statement.replace("\n", "\n  ")
         say(f"\n{title}\n\n  {indented}\n")
         echo_rows(workspace.sql(statement))
+    page = Path(folder) / "night.html"
+    write_file(str(page), workspace.report().as_html())
+    say(f"\nThe report of this night, with pictures: open {page.resolve()} in a browser.")
     say(
         f"\n{CAVEAT}\n\nAsk for yourself:\n  curator -w {folder}/workspace query flagged\n"
         f'  curator -w {folder}/workspace index search "a cup of coffee" -k 3'

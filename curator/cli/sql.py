@@ -11,7 +11,7 @@ import click
 from curator.cli.app import App, pass_app
 from curator.cli.options import Show, WholeRange, row_options
 from curator.cli.output import say
-from curator.errors import UsageError
+from curator.errors import CuratorError, UsageError
 
 
 @click.command()
@@ -63,8 +63,19 @@ def sql_text(statement: str | None, file: str | None) -> str:
     return text
 
 
+def names_of_queries(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """For a shell: the queries of the workspace that is named so far; none where there is none."""
+    from curator.workspace.results import Results
+
+    above = context.parent.params if context.parent else {}
+    try:
+        return [name for name in Results.of(above.get("workspace") or ".").queries() if name.startswith(begun)]
+    except CuratorError:
+        return []
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of_queries)
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
 @click.option("-n", "--limit", type=WholeRange(min=0), default=20, show_default=True, help="Rows at most.")
 @click.option("--describe", is_flag=True, help="Say what the view or table NAME holds; without NAME, list the views.")

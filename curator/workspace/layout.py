@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curator.config import CONFIG_NAME
-from curator.errors import UsageError, WorkspaceError
+from curator.errors import NoWorkspace, UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.printable import readable
 from curator.ranges import NAME
@@ -176,7 +176,7 @@ def find_workspace(start: Path, *, even_broken: bool = False) -> Layout:
             hint="restore it from a backup or from version control; or write one for the encoder of the ledger by "
             f"`curator -w {shlex.quote(str(folder))} recover`",
         )
-    raise WorkspaceError(
+    raise NoWorkspace(
         f"{start}: no workspace here or above (no {CONFIG_NAME})",
         hint="make one with `curator init DIR --labels labels.txt`, or name one with -w DIR",
     )

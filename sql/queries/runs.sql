@@ -85,3 +85,10 @@ from reject
 where run_id = $run_id
 group by stage, reason
 order by rejects desc, stage, reason;
+
+-- name: summarise_state
+-- What there is to go on with: images of the lake, those that are flagged, and decisions of people.
+select
+    (select count(*) from report.images) as images,
+    (select count(*) from report.flagged) as flagged,
+    (select count(*) from main.review) as reviews;

@@ -77,8 +77,8 @@ def folder(scanned_once: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bank(folder: Path, run_cli: Callable[..., Result]) -> Callable[..., Result]:
-    def run(*arguments: str, code: int = 0) -> Result:
-        return run_cli("-w", folder, "bank", *arguments, code=code)
+    def run(*arguments: str, before: tuple[str, ...] = (), code: int = 0) -> Result:
+        return run_cli("-w", folder, *before, "bank", *arguments, code=code)
 
     return run
 
@@ -118,7 +118,10 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
     assert made["negative_labels"] > 0 and made["id_labels"] == 2 and made["account"]
     shown = bank(system, *SETTINGS[system])
     pairs = dict(line.split(None, 1) for line in shown.stdout.splitlines())
-    assert pairs["bank"] == f"{system} v1 ({made['bank_digest'][:12]})" and pairs["calls_sent"] == "0"
+    assert pairs["bank"] == f"{system} v1 ({made['bank_digest'][:12]})" and pairs["calls"].startswith("0 sent")
+    assert len(shown.stdout.splitlines()) <= 10
+    whole = bank(system, *SETTINGS[system], before=("-v",)).stdout
+    assert all(name in whole for name in made["account"]), "-v has what every step counted"
     assert f"next: curator use {system} {system}" in shown.stderr
     assert versions(folder) == [f"{system} v1"]
 

@@ -265,8 +265,22 @@ def test_workspace_is_found_from_a_folder_inside_it(scanned, run_cli):
     assert rows_of(run_cli("sql", "select 1 as one", "--json", folder=inside).stdout) == [{"one": 1}]
 
 
+def test_doctor_ends_with_what_to_do_next(scanned, make_workspace, tmp_path, run_cli):
+    def told(root) -> list[str]:
+        return run_cli("doctor", folder=root).stdout.partition("\nnext:\n")[2].splitlines()
+
+    assert [line.split()[3] for line in told(make_workspace(tmp_path / "new").layout.root)] == [
+        "scan",
+        "plan",
+        "config",
+    ]
+    first, second, third = told(scanned)
+    assert first.strip().startswith(f"curator -w {scanned} calibrate --reference SRC  a threshold")
+    assert " query flagged " in second and " report -o night.html " in third
+
+
 def test_no_workspace_is_one_clear_line(tmp_path, run_cli):
-    result = run_cli("query", "flagged", folder=tmp_path, code=1)
+    result = run_cli("query", "flagged", folder=tmp_path, code=2)
     assert "no workspace here or above" in result.output
     assert "curator init" in result.output
     assert len(result.output.strip().splitlines()) == 1

@@ -186,6 +186,16 @@ def test_a_method_is_measured_with_the_banks_that_fit_it(workspace, folders):
         workspace.evaluate(**request(folders, banks=("bare",), methods=("mcm", "neglabel")))
 
 
+def test_a_method_that_the_reference_is_too_small_for_is_passed_over_and_said(workspace, folders):
+    few = {"reference": (str(folders / "known" / "red"),)}
+    summary = workspace.evaluate(**request(folders, **few, methods=("residual:dimensions=12", "mcm")))
+    assert [item.method for item in summary.measured] == ["mcm"]
+    (said,) = [text for text in summary.warnings if text.startswith("not measured: ")]
+    assert said.startswith("not measured: residual:dimensions=12 on bank base@") and "3 reference images" in said
+    with pytest.raises(UsageError, match="3 reference images are too few"):
+        workspace.evaluate(**request(folders, **few, methods=("residual:dimensions=12",)))
+
+
 def test_reference_images_are_kept_apart(workspace, folders):
     wanted = request(folders, reference=(str(folders / "known" / "red"),), methods=("knn:k=2", "mcm"))
     assert [item.method for item in workspace.evaluate(**wanted).measured] == ["knn:k=2", "mcm"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Look = Literal["fitted", "chosen", "blocks", "wide"]
 GAP = "  "
-LENGTHS = (60, 48, 40, 34, 28)  # of text, the longest first that lets all columns fit
+LENGTHS = (10_000, 80, 60, 48, 40, 34, 28)  # of text, the longest first that lets all columns fit
 PROSE = {"meaning", "holds", "description", "evidence"}  # as a last column it goes on in lines below, uncut
 PROSE_WIDTH = 30
 NARROW = 40  # of text where columns have to be left out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from curator.errors import BankError
+from curator.errors import BankError, UsageError
 from curator.methods import resolve_method
 from curator.store import Ledger
 from curator.types import Bank
@@ -41,10 +43,13 @@ class Field:
         *,
         reference_ids: frozenset[str] | None = None,
     ) -> Field:
-        """Raises BankError for a method that none of the banks fits."""
+        """Raises BankError for a method that none of the banks fits, UsageError where the reference is too small for
+        all that could be measured; for some, those are passed over."""
         encoder_id = context.encoder_id(ledger.database)
         methods = (context.config.scan.method,) if request.asked_methods is None else request.asked_methods
         faults: dict[str, list[BankError]] = {method: [] for method in methods}
+        unfit: list[UsageError] = []
+        passed_over: list[str] = []
         contenders: dict[str, Contender] = {}
         addresses = request.banks or (context.config.scan.bank,)
         for address in addresses:
@@ -55,17 +60,22 @@ class Field:
                     fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
-            if fitting or request.streams:
-                wanted = tuple(fitting.values())
-                scorer = Scorer(bank, ())
-                if wanted:
-                    scorer = context.scorer(bank, *wanted, database=ledger.database, reference_ids=reference_ids)
-                contenders.setdefault(bank.digest, Contender(address, scorer, wanted))
+                    passed_over.append(f"not measured: {method} on bank {bank_name(bank)}: {fault.message}")
+            make = partial(context.scorer, bank, database=ledger.database, reference_ids=reference_ids)
+            scorer, wanted, misfits = _fitted(make, tuple(fitting.values()))
+            unfit += misfits.values()
+            passed_over += (
+                f"not measured: {method} on bank {bank_name(bank)}: {fault.message}"
+                for method, fault in misfits.items()
+            )
+            if wanted or request.streams:
+                contenders.setdefault(bank.digest, Contender(address, scorer or Scorer(bank, ()), wanted))
         for met in faults.values():
             if len(met) == len(addresses):
                 raise met[0]
-        said = (f"not measured: {fault.message}" for met in faults.values() for fault in met)
-        return cls(tuple(contenders.values()), tuple(said))
+        if unfit and not contenders:
+            raise unfit[0]
+        return cls(tuple(contenders.values()), tuple(passed_over))
 
     @property
     def encoder_id(self) -> str:
@@ -93,3 +103,22 @@ class Field:
 def bank_name(bank: Bank) -> str:
     """A bank version in figures: `base@0123abcd`."""
     return f"{bank.name}@{bank.digest[:8]}"
+
+
+def _fitted(
+    make: Callable[..., Scorer], methods: tuple[str, ...]
+) -> tuple[Scorer | None, tuple[str, ...], dict[str, UsageError]]:
+    """The scorer of those methods that can be fitted on the reference that there is (None for none), which they are,
+    and why the others cannot."""
+    misfits: dict[str, UsageError] = {}
+    if methods:
+        try:
+            return make(*methods), methods, misfits
+        except UsageError:
+            for method in methods:
+                try:
+                    make(method)
+                except UsageError as fault:
+                    misfits[method] = fault
+    wanted = tuple(method for method in methods if method not in misfits)
+    return make(*wanted) if wanted else None, wanted, misfits

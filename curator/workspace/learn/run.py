@@ -238,7 +238,7 @@ def put_to_work(
     finally:
         asker.release()
     counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
-    log.info("%s: %s", system.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
+    log.debug("%s: %s", system.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
     return learned
 
 

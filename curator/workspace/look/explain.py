@@ -129,7 +129,8 @@ class Explanation(Shown):
         if self.min_log_odds is None:
             return "the policy flags nothing here, whatever an image scores"
         if self.deciding is None:
-            return f"no single label decides: without any one of the {self.tried} nearest the flag stays"
+            stays = "be flagged just the same" if self.flagged else "be kept just the same"
+            return f"no single label decides: without any one of the {self.tried} nearest ones it would {stays}"
         other = "kept" if self.flagged else "flagged"
         return f"decided by the label {self.deciding!r}: without it the image would be {other}"
 
