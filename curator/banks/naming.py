@@ -67,8 +67,10 @@ class NameVocabulary:
         """
         names: list[str] = []
         margins = [np.zeros(0)]
+        memory = np.empty((min(BLOCK_ROWS, len(vectors)), len(self._vectors)))
         for start in range(0, len(vectors), BLOCK_ROWS):
-            block = exact_cosines(on_grid(vectors[start : start + BLOCK_ROWS]), self._vectors)
+            rows = on_grid(vectors[start : start + BLOCK_ROWS])
+            block = exact_cosines(rows, self._vectors, out=memory[: len(rows)])
             for first in range(0, len(block), CACHED_ROWS):
                 cosines = block[first : first + CACHED_ROWS]
                 nearest = cosines.argmax(axis=1)

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import chain, islice
+from itertools import chain
 
 from curator.engines.batches import Encoding
 from curator.engines.chunks import Chunk, Recognition, read_chunks
@@ -26,6 +26,7 @@ from curator.types import Encoder, Shard, ShardOutcome
 
 READ_AHEAD = 4  # chunks that wait for a place in the pool
 CLOSED = 4  # shards that wait for their last batches
+MANY_OBJECTS, MANY_BYTES = 2000, 256 << 20  # less than either is read before a process for it could start
 
 
 class LocalEngine:
@@ -76,7 +77,7 @@ class LocalEngine:
             yield chunk, pending.result()
 
     def _chunks(self, shards: Iterable[Shard], known: KnownContents) -> Iterator[Chunk]:
-        """Chunks in order, read ahead by a thread, and by a process for it where there is more than a shard to read.
+        """Chunks in order, read ahead by a thread, and for it by a process where there is more than a little to read.
         Closing the generator stops both."""
         chunks: queue.Queue[Chunk | BaseException | None] = queue.Queue(READ_AHEAD)
         stop = threading.Event()
@@ -109,10 +110,10 @@ class LocalEngine:
         try:
             with ExitStack() as leaving:
                 rest = iter(shards)
-                first = [*islice(rest, 2)]
-                if len(first) > 1 and self._pool.is_apart:
+                few, are_many = _first_few(rest)
+                if are_many and self._pool.is_apart:
                     self._reader = leaving.enter_context(ReadProcess(self._read))
-                for shard in chain(first, rest):
+                for shard in chain(few, rest):
                     read = self._reader.chunks(shard) if self._reader else read_chunks(shard, self._read)
                     for chunk in map(Recognition(shard, known), read):
                         if stop.is_set():
@@ -121,6 +122,20 @@ class LocalEngine:
             chunks.put(None)
         except BaseException as fault:  # carried to the consumer, which raises it
             chunks.put(fault)
+
+
+def _first_few(shards: Iterator[Shard]) -> tuple[list[Shard], bool]:
+    """Shards until reading them costs more than to start a process for it, or all; whether it does."""
+    few: list[Shard] = []
+    met: set[str] = set()
+    total = 0
+    for shard in shards:
+        few.append(shard)
+        total += sum(item.byte_size for item in shard.objects if item.uri not in met)
+        met.update(item.uri for item in shard.objects)
+        if len(met) >= MANY_OBJECTS or total >= MANY_BYTES:
+            return few, True
+    return few, False
 
 
 def _settled(builder: ShardBuilder, failed: dict[str, Fault]) -> ShardOutcome:

@@ -13,8 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from curator.engines import decode_pool
+from curator.decode import DecodeOptions
+from curator.encoders import EncoderOptions, load_encoder
+from curator.engines import decode_pool, local
 from curator.engines.chunks import ReadChunk, read_chunks
+from curator.engines.decode_pool import DecodePool
+from curator.engines.known import KnownContents
+from curator.engines.local import LocalEngine
 from curator.engines.parcels import Parcel, PixelSlots, mapped, read_place
 from curator.engines.read_messages import chunk_of, fault_content, fault_of
 from curator.engines.read_process import ReadProcess
@@ -47,6 +52,28 @@ def test_it_reads_what_a_scan_reads_by_itself(lake):
     with ReadProcess(OPTIONS) as reader:
         for shard in shards_of(lake):
             assert plain(reader.chunks(shard)) == plain(read_chunks(shard, OPTIONS))
+
+
+@pytest.mark.parametrize("objects", [1, 1000])
+def test_a_scan_gives_the_same_whoever_reads(objects, lake, monkeypatch):
+    started: list[object] = []
+
+    class Counted(ReadProcess):
+        def __init__(self, options: ReadOptions) -> None:
+            super().__init__(options)
+            started.append(self)
+
+    monkeypatch.setattr(local, "ReadProcess", Counted)
+    monkeypatch.setattr(local, "MANY_OBJECTS", objects)
+    encoder = load_encoder(EncoderOptions("fake", batch_size=4))
+    found = []
+    for workers in (0, 1):
+        with DecodePool(workers=workers, preprocess=encoder.preprocess, options=DecodeOptions(), slots=2) as pool:
+            engine = LocalEngine(encoder, pool, read=OPTIONS)
+            outcomes = list(engine.run(shards_of(lake, files=5), known=KnownContents()))
+        found.append([(item.data, item.rejects, item.images, item.vectors.tolist(), item.passed) for item in outcomes])
+    assert found[0] == found[1]
+    assert len(started) == (objects == 1)
 
 
 def test_rejects_and_names_of_any_bytes_come_through(tmp_path):

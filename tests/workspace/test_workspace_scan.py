@@ -159,7 +159,6 @@ def test_object_that_could_not_be_read_is_tried_again_by_itself(workspace, lake,
 
     read_shard = chunks.read_shard
     monkeypatch.setattr(chunks, "read_shard", failing)
-    workspace = Workspace.open(workspace.layout.root, overrides={"scan.decode_workers": 0})  # all in this process
     assert workspace.scan(lake).rejects == 4
     monkeypatch.setattr(chunks, "read_shard", read_shard)
     summary = workspace.scan(lake)

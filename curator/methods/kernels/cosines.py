@@ -39,7 +39,9 @@ def check_norms(norms: NDArray[np.floating], what: str = "vector") -> None:
         )
 
 
-def exact_cosines(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """rows: (n, d), columns: (k, d), both from `on_grid`. Returns (n, k), exact."""
-    cosines: NDArray[np.float64] = rows @ columns.T
+def exact_cosines(
+    rows: NDArray[np.float64], columns: NDArray[np.float64], *, out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """rows: (n, d), columns: (k, d), both from `on_grid`. Returns (n, k), exact. out: (n, k), memory for it."""
+    cosines: NDArray[np.float64] = np.matmul(rows, columns.T, out=out)
     return cosines
