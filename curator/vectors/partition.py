@@ -21,7 +21,7 @@ import secrets
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,14 +60,17 @@ class Segment:
     name: str
     first: int
     count: int
+    crc32: int  # of the table of its cells
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a partition was made of. members: name, vectors and fingerprint of each vector file, in order."""
+    """What a partition was made of. crc32: of centres and directions. members: name, vectors and fingerprint of each
+    vector file, in order."""
 
     format: int
     name: str
+    crc32: tuple[int, int]
     dimension: int
     trained_on: int
     members: tuple[tuple[str, int, str], ...]
@@ -80,7 +83,8 @@ class Manifest:
             document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             segments = tuple(Segment(**item) for item in document["segments"])
             members = tuple((str(name), int(count), str(mark)) for name, count, mark in document["members"])
-            found = cls(**{**document, "segments": segments, "members": members})
+            first, second = document["crc32"]
+            found = cls(**{**document, "crc32": (first, second), "segments": segments, "members": members})
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return found if found.format == FORMAT else None
@@ -125,6 +129,8 @@ def damaged_partition(folder: Path) -> str:
     if manifest is None:
         return "it has no manifest that can be read"
     try:
+        for name, crc32 in zip(manifest.files[:2], manifest.crc32, strict=True):
+            _load(folder / name, np.float32, crc32)
         for segment in manifest.segments:
             cells = SegmentCells(folder, segment)
             for cell in range(len(cells.table)):
@@ -163,7 +169,8 @@ def _new(collection: ImageCollection, folder: Path) -> Manifest:
         for start in range(0, len(chosen), BLOCK_ROWS)
     ]
     centres = spherical_means(np.concatenate(bounds), min(cells, len(chosen)), seed=0, rounds=_ROUNDS, gpu=True)
-    manifest = Manifest(FORMAT, secrets.token_hex(8), collection.dimension, count, (), ())
+    checksums = zlib.crc32(centres.data), zlib.crc32(directions.data)
+    manifest = Manifest(FORMAT, secrets.token_hex(8), checksums, collection.dimension, count, (), ())
     _save(folder / f"{manifest.name}.centres.npy", centres)
     _save(folder / f"{manifest.name}.directions.npy", directions)
     return manifest
@@ -178,8 +185,9 @@ class Partition:
         self.collection = collection.in_order([name for name, _, _ in manifest.members])
         self.folder = folder
         self.manifest = manifest
-        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy", np.float32)
-        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32)
+        of_centres, of_directions = manifest.crc32
+        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy", np.float32, of_directions)
+        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32, of_centres)
         self._segments = [SegmentCells(folder, item) for item in manifest.segments]
         self._among: NDArray[np.bool_] | None = None
 
@@ -205,8 +213,7 @@ class Partition:
                     np.concatenate(pair) for pair in zip(before, (rows, cells, cosines), strict=True)
                 )
                 first -= len(before[0])
-            kept.append(Segment(secrets.token_hex(8), first, len(rows)))
-            _write_segment(self.folder, kept[-1], rows, cells, cosines, len(self._centres))
+            kept.append(_write_segment(self.folder, first, rows, cells, cosines, len(self._centres)))
         added = slice(len(self.manifest.members), None)
         members = tuple(
             (name, count, self.collection.fingerprint(name))
@@ -241,7 +248,7 @@ class Partition:
         cosine = min(min_cosine - _SURE, 1.0)
         if cosine <= 0:
             return ~chosen
-        ends = np.min([segment.table["least"] for segment in self._segments], axis=0)
+        ends = reduce(np.minimum, (segment.table["least"] for segment in self._segments))
         ends = np.cos(np.minimum(np.arccos(np.clip(ends, -1, 1)) + math.acos(cosine), math.pi)) - _SURE
         for start in range(0, len(bounds), _TILE):
             products = bounds[start : start + _TILE] @ self._centres.T
@@ -277,12 +284,12 @@ class SegmentCells:
         self.first = segment.first
         self._path = folder / f"{segment.name}.rows.npy"
         self._count = segment.count
-        self.table: NDArray[np.void] = _load(folder / f"{segment.name}.cells.npy", np.void)
-        self._ends: list[int] = [0, *self.table["end"].tolist()]
+        self.table = _load(folder / f"{segment.name}.cells.npy", np.void, segment.crc32)
 
     def rows_of(self, cell: int) -> NDArray[np.void]:
         """Those of a cell. Raises IndexFault where they are not what was written."""
-        found = self._rows[self._ends[cell] : self._ends[cell + 1]]
+        ends = self.table["end"]
+        found = self._rows[ends[cell - 1] if cell else 0 : ends[cell]]
         if zlib.crc32(found.data) != self.table["crc32"][cell]:
             raise IndexFault(f"{self._path} is damaged: the checksum of cell {cell} does not match")
         return found
@@ -290,16 +297,16 @@ class SegmentCells:
     def everything(self) -> tuple[NDArray[np.void], NDArray[np.int32], NDArray[np.float32]]:
         """Rows, cells and cosines, in the order of positions; the cosine of each is the least of its cell."""
         rows = np.concatenate([self.rows_of(cell) for cell in range(len(self.table))])
-        cells = np.repeat(np.arange(len(self.table), dtype=np.int32), np.diff(self._ends))
+        cells = np.repeat(np.arange(len(self.table), dtype=np.int32), np.diff(self.table["end"], prepend=0))
         order = np.argsort(rows["position"])
         return rows[order], cells[order], self.table["least"][cells[order]]
 
     @cached_property
     def _rows(self) -> NDArray[np.void]:
-        rows = _load(self._path, np.void, mapped=True)
+        rows = _load(self._path, np.void)
         if len(rows) != self._count:
             raise IndexFault(f"{self._path} is damaged: it has {len(rows)} rows, not {self._count}")
-        return np.asarray(rows)
+        return rows
 
 
 def _row(width: int) -> np.dtype[np.void]:
@@ -308,12 +315,13 @@ def _row(width: int) -> np.dtype[np.void]:
 
 def _write_segment(
     folder: Path,
-    segment: Segment,
+    first: int,
     rows: NDArray[np.void],
     cells: NDArray[np.int32],
     cosines: NDArray[np.float32],
     count: int,
-) -> None:
+) -> Segment:
+    """Rows from the position `first` on, each with its cell, of so many, and its cosine to the centre of that."""
     order = np.argsort(cells, kind="stable")
     rows, table = rows[order], np.zeros(count, CELL)
     table["end"] = np.cumsum(np.bincount(cells, minlength=count))
@@ -321,8 +329,10 @@ def _write_segment(
     np.minimum.at(table["least"], cells, cosines)
     for cell, (start, end) in enumerate(zip([0, *table["end"][:-1].tolist()], table["end"].tolist(), strict=True)):
         table["crc32"][cell] = zlib.crc32(rows[start:end].data)
+    segment = Segment(secrets.token_hex(8), first, len(rows), zlib.crc32(table.data))
     _save(folder / f"{segment.name}.rows.npy", rows)
     _save(folder / f"{segment.name}.cells.npy", table)
+    return segment
 
 
 def _save(path: Path, array: NDArray[np.generic]) -> None:
@@ -330,12 +340,12 @@ def _save(path: Path, array: NDArray[np.generic]) -> None:
         np.save(file, array, allow_pickle=False)
 
 
-def _load(path: Path, kind: type[Number], *, mapped: bool = False) -> NDArray[Number]:
-    """Raises IndexFault for what is no array, or one of another kind."""
+def _load(path: Path, kind: type[Number], crc32: int | None = None) -> NDArray[Number]:
+    """An array, mapped. Raises IndexFault for what is none, or not the one of this checksum."""
     try:
-        found: NDArray[Number] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found: NDArray[Number] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as fault:
         raise IndexFault(f"{path} cannot be read: {fault}") from fault
-    if not issubclass(found.dtype.type, kind):
-        raise IndexFault(f"{path} is damaged: it holds {found.dtype}")
-    return found
+    if not issubclass(found.dtype.type, kind) or (crc32 is not None and zlib.crc32(found.data) != crc32):
+        raise IndexFault(f"{path} is damaged: it is not what was written")
+    return np.asarray(found)

@@ -13,7 +13,9 @@ import click
 import pytest
 
 from curator.cli import cli
+from curator.engines.growth import MEASURED
 from curator.workspace.night.conditions import Condition
+from tests.bench.growth import table
 from tests.docs.running import commands_of
 from tests.patience import BRAKE_SECONDS
 
@@ -91,3 +93,9 @@ def test_unit_files_are_valid(tmp_path):
     )
     said = [line for line in done.stderr.splitlines() if "curator" in line]
     assert (done.returncode, said) == (0, []), done.stderr
+
+
+def test_what_grows_with_the_lake_is_listed_as_it_was_measured():
+    text = (ROOT / "docs" / "scaling-out.md").read_text()
+    listed = text.partition("printed -->\n")[2].partition("<!-- /growth -->")[0]
+    assert listed == "\n".join([f"Measured on {MEASURED.machine}.", "", *table(MEASURED), ""])

@@ -132,6 +132,19 @@ def test_a_damaged_cell_is_noticed_when_it_is_looked_into(lake, tmp_path, vector
     assert damaged_partition(folder)
 
 
+@pytest.mark.parametrize("part", ["centres", "directions", "cells"])
+def test_what_says_where_to_look_is_checked_before_anything_is_looked_for(lake, tmp_path, vectors_of, part):
+    folder = tmp_path / "near"
+    grown(lake, folder, [vectors_of(100)])
+    (path,) = folder.glob(f"*.{part}.npy")
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IndexFault, match="is damaged"):
+        near_source(lake.collection(), folder, [])
+    assert "is damaged" in damaged_partition(folder)
+
+
 @pytest.mark.parametrize("case", ["no manifest", "a file is missing", "a member has gone", "a member is another"])
 def test_a_partition_that_does_not_fit_is_made_anew(lake, tmp_path, vectors_of, case):
     folder = tmp_path / "near"

@@ -10,12 +10,14 @@ from typing import Any
 
 from curator.engines.cost_model import Fleet, ScanCost, StageCosts, estimate
 from curator.errors import SourceError, UsageError
-from curator.types import Bank, SourceObject
+from curator.types import Bank, Reject, SourceObject
 from curator.workspace.context import Context
 from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.listing import open_sources
 from curator.workspace.scan.stage_costs import Sample, measure_costs, take_sample
 from curator.workspace.session import writing
+
+FEW_OBJECTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,7 @@ def plan_scan(
     """
     device = context.encoder_device
     _check_device(device, fleet, gpu_rate)
-    started = time.perf_counter()
-    found = [item for source in open_sources(names, context.config.scan) for item in source.list()]
-    list_object = (time.perf_counter() - started) / max(len(found), 1)
+    found, list_object = _listed(context, names)
     objects = [item for item in found if isinstance(item, SourceObject)]
     measured = take_sample(context, objects, sample)
     if not measured.facts:
@@ -81,6 +81,18 @@ def plan_scan(
     estimates = tuple(expected(size) for size in (here, *images))
     nights = tuple(expected(night, lake=size) for size in (lake, *images))
     return ScanPlan(fleet, costs, measured.count, context.encoder.encoder_id, device, estimates, nights)
+
+
+def _listed(context: Context, names: Sequence[str]) -> tuple[list[SourceObject | Reject], float]:
+    """What the sources list, and the seconds for each object. A few are listed twice: the first time is to warm up."""
+    warm = False
+    while True:
+        started = time.perf_counter()
+        found = [item for source in open_sources(names, context.config.scan) for item in source.list()]
+        seconds = time.perf_counter() - started
+        if len(found) >= FEW_OBJECTS or warm:
+            return found, seconds / max(len(found), 1)
+        warm = True
 
 
 def _check_device(device: str, fleet: Fleet, gpu_rate: float | None) -> None:
