@@ -72,10 +72,10 @@ def echo_explanation(found: Explanation) -> None:
     from curator.report.words import label_row, origin_facts, summary_of
 
     values = asdict(found)
-    values["method_id"] = short_forms([found.method_id])[found.method_id]
+    facts = summary_of(values) | {"method": short_forms([found.method_id])[found.method_id]}
     state = {None: "not judged", True: "FLAGGED", False: "kept"}[found.flagged]
     say(f"{printable(found.uri)}: {state}; {found.verdict()}")
-    echo_pairs({name: _text(value) for name, value in summary_of(values).items() if value})
+    echo_pairs({name: _text(value) for name, value in facts.items() if value})
     for role, title in (("id", "nearest ID labels"), ("negative", "nearest negative labels")):
         _echo_table(title, [label_row(label) for label in values["labels"] if label["role"] == role])
     if (label := _label_with_origin(values)) is not None:

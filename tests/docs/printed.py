@@ -1,13 +1,14 @@
 """`python -m tests.docs.printed [PROGRAM]`: the commands of the README, run as they stand, print what it says.
 
 They run on the sample lake of `curator demo`, each in a terminal of its own of 100 columns. --write puts what they
-print now into the README, --pictures makes the pictures anew from the page of that night. PROGRAM: the `curator` of an
+print now into the README, --pictures makes the pictures of that night anew. PROGRAM: the `curator` of an
 environment, by default of the one that runs this. What was made stays where --folder names a new one.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import contextlib
 import difflib
@@ -33,7 +34,11 @@ README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 COLUMNS, LINES_SHOWN = 100, 12
-FLAG_SHOWN = 5
+APP_IS_READY = (
+    "document.documentElement.dataset.ready === 'yes'",
+    "document.querySelectorAll('.cell img[src]').length >= 12",
+    "[...document.querySelectorAll('.cell img[src]')].every(shown => shown.naturalWidth > 0)",
+)
 
 
 def in_terminal(words: list[str], folder: Path) -> str:
@@ -107,24 +112,27 @@ def facts(text: str) -> list[str]:
     return [re.sub(r"[\s─━]+", " ", line).strip() for line in told.splitlines()]
 
 
-def take_pictures(night: Path) -> None:
-    """The report's flags, and its map with the picture of a flagged point, as JPEGs of 1,000 x 1,240 pixels."""
-    from tests.report.browser import Page, visit_page
+def take_pictures(folder: Path) -> None:
+    """The report of a night, and the app with one image open, as JPEGs of 1,000 x 1,000 pixels."""
+    from curator.workspace import Workspace
+    from tests.app.serving import serving
+    from tests.report.browser import browse, browsing
 
-    async def shoot(page: Page) -> None:
-        await page.look(width=1000, height=1240)
-        for name, section in (("night", "main"), ("map", "map")):
-            if section == "map":
-                await page.run("document.getElementById('map-canvas').focus()")
-                for _ in range(FLAG_SHOWN):
-                    await page.press("ArrowRight")
-            await page.run(f"(document.getElementById('{section}') || document.body).scrollIntoView()")
+    async def shoot(address: str, name: str, *steps: str) -> None:
+        async with browsing(folder / f"browser-{name}") as page:
+            await page.look(width=1000, height=1000)
+            await page.open(address)
+            for step in steps:
+                while not await page.run(step):
+                    await asyncio.sleep(0.05)
             await page.settle()
             found = await page.call("Page.captureScreenshot", format="jpeg", quality=75)
             (PICTURES / f"{name}.jpg").write_bytes(base64.b64decode(found["data"]))
 
     PICTURES.mkdir(exist_ok=True)
-    visit_page(night, shoot)
+    browse(shoot((folder / "my-lake" / "night.html").as_uri(), "night"))
+    with serving(Workspace.open(folder / "my-lake")) as app:
+        browse(shoot(app.address, "app", *APP_IS_READY))
 
 
 def main() -> int:
@@ -140,7 +148,7 @@ def main() -> int:
     with site(given.folder) as folder:
         now = printed(block, given.program.absolute(), folder.absolute())
         if given.pictures:
-            take_pictures(folder.absolute() / "my-lake" / "night.html")
+            take_pictures(folder.absolute())
     if given.write:
         README.write_text(readme.replace(block, now), encoding="utf-8")
         return 0

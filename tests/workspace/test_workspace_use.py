@@ -244,6 +244,7 @@ def test_whoever_shows_flags_says_what_rules(scanned, reference, tmp_path, run_c
     page = scanned.report().as_html()
     assert f"Ruled by {now}." in page
     assert "yes: the lake is judged so" in scanned.explain("blue-02.png").as_html()
+    assert "yes: the lake is judged so" in run_cli("explain", "blue-02.png", folder=root).stdout
     assert f"no: ruled by {now}" in scanned.explain("blue-02.png", method="mcm").as_html()
 
 
