@@ -7,6 +7,7 @@ import { Grid } from "./grid.js";
 import { Images } from "./images.js";
 import { One } from "./one.js";
 import { Search } from "./search.js";
+import { Threshold } from "./threshold.js";
 
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
@@ -18,6 +19,7 @@ const grid = new Grid(find("grid"), images);
 const one = new One(images);
 const filters = new Filters(find("filters"), () => show());
 const search = new Search({ filters, images, grid, show, complain });
+const threshold = new Threshold(images, { changed: () => tryCut(), complain });
 let state = {};
 
 function complain(text) {
@@ -28,16 +30,35 @@ function complain(text) {
 // The view that the filters ask for; of several that were asked for one after another, the last.
 async function show() {
   try {
-    if (await images.show(filters.view)) complain("");
+    const { view } = filters;
+    images.only = threshold.trial === null ? null : view.flagged;
+    if (await images.show(threshold.trial === null ? view : { ...view, flagged: null })) complain("");
   } catch (fault) {
     complain(fault.message);
   }
 }
 
+// The grid as the cut that is tried would have it. With a filter on flags, all images are asked for and sifted here.
+function tryCut() {
+  const { flagged } = filters.view;
+  const isSifted = threshold.trial !== null && flagged !== null;
+  if (isSifted !== (images.only !== null)) show();
+  images.try(threshold.trial, isSifted ? flagged : null);
+}
+
+function toggleThreshold() {
+  toggle("threshold");
+  if (threshold.open) {
+    threshold.judgeReviewed();
+    threshold.show();
+  }
+  tryCut();
+}
+
 function tell() {
   const count = images.order.length;
   const what = images.grouped ? "groups" : "images";
-  find("count").textContent = `${whole(count)} ${what}${images.grouped ? "" : `, ${whole(images.shownFlagged ?? 0)} flagged`}; ${whole(state.images ?? 0)} images in the lake`;
+  find("count").textContent = `${whole(count)} ${what}${images.grouped ? "" : `, ${whole(images.shownFlagged)} flagged`}; ${whole(state.images ?? 0)} images in the lake`;
   find("nothing").hidden = count > 0;
   one.show(grid.activeNumber);
 }
@@ -89,7 +110,7 @@ const isNarrow = matchMedia("(max-width: 46rem)"); // one thing at a time fits
 
 function toggle(id) {
   const opened = find(id).hidden;
-  for (const other of isNarrow.matches ? ["filters", "one"] : [id]) {
+  for (const other of isNarrow.matches && id !== "threshold" ? ["filters", "one"] : [id]) {
     find(other).hidden = !(opened && other === id);
     find(`show-${other}`).setAttribute("aria-expanded", opened && other === id);
   }
@@ -116,6 +137,7 @@ const keys = [
     find("lasso").setAttribute("aria-pressed", grid.lasso);
   }],
   ["f", "filters, shown or hidden", () => toggle("filters")],
+  ["t", "the threshold: drag the cut, and see what it would flag", toggleThreshold],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
   ["/", "search by words", () => find("words").focus()],
   ["k", "more like what is selected, else like the active image", () => search.alike()],
@@ -171,6 +193,7 @@ for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => acts.get(key)());
 }
 for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click", () => toggle(id));
+find("show-threshold").addEventListener("click", toggleThreshold);
 find("show-help").addEventListener("click", () => find("help").showModal());
 find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));
 for (const [key, text] of [["← → ↑ ↓", "another image; with Shift, select up to it"], ["Home End Page", "far away"], ...keys]) {
@@ -183,7 +206,7 @@ if (isNarrow.matches) toggle("filters");
 
 images.addEventListener("order", tell);
 images.addEventListener("cards", () => one.show(grid.activeNumber));
-images.addEventListener("decision", () => one.show(grid.activeNumber));
+images.addEventListener("decision", tell);
 images.addEventListener("selection", tellSelected);
 images.addEventListener("fault", (event) => complain(event.detail.message));
 find("grid").addEventListener("active", () => one.show(grid.activeNumber));
@@ -204,9 +227,11 @@ async function load() {
   await images.load();
   decisions.reapply();
   filters.offer(await get("facets"));
+  threshold.load(await getPacked("scores"));
   find("ruling").textContent = state.ruling;
   find("ruling").title = state.ruling;
   await show();
+  tryCut();
   const place = active === undefined ? -1 : images.order.indexOf(active);
   if (place > 0) grid.go(place);
 }

@@ -124,7 +124,7 @@ export class Grid {
     const card = images.card(number);
     const code = images.decision[number];
     const isSelected = images.selected[number] === 1;
-    const key = `${number} ${card ? 1 : 0} ${code} ${isSelected} ${images.grouped}`;
+    const key = `${number} ${card ? 1 : 0} ${code} ${isSelected} ${images.grouped} ${images.flagged[number]}`;
     root.classList.toggle("active", index === this.active);
     if (cell.state === key) return;
     cell.state = key;

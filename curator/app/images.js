@@ -8,6 +8,8 @@ const MOST_CARDS = 5000; // that are kept
 
 export class Images extends EventTarget {
   order = new Uint32Array();
+  base = this.order;
+  only = null;
   selected = new Uint8Array();
   selectedCount = 0;
   decision = new Uint8Array();
@@ -25,7 +27,7 @@ export class Images extends EventTarget {
     const found = await getPacked("columns");
     const selected = new Uint8Array(found.decision.length);
     selected.set(this.selected.subarray(0, selected.length));
-    Object.assign(this, found, { selected });
+    Object.assign(this, found, { selected, ruled: found.flagged });
     this.cards.clear();
     this.changed("decision");
   }
@@ -37,9 +39,35 @@ export class Images extends EventTarget {
       if (turn === this.turns) throw fault;
     });
     if (turn !== this.turns) return false;
-    this.order = found.numbers;
+    this.base = found.numbers;
     this.grouped = Boolean(view.groups);
-    this.shownFlagged = found.flagged;
+    this.narrow();
+    return true;
+  }
+
+  // Flags as another cut would have them; null: as they are. `only`: show flagged ones, or kept ones, alone.
+  try(cut, only = null) {
+    this.ruled ??= this.flagged;
+    this.flagged = cut === null ? this.ruled : Uint8Array.from(this.logOdds, (value) => Number(value < cut));
+    this.only = only;
+    this.narrow(false);
+  }
+
+  get shownFlagged() {
+    let count = 0;
+    for (const number of this.order) count += this.flagged[number];
+    return count;
+  }
+
+  // The order that is shown, of what the view has, with what is selected in it.
+  narrow(anew = true) {
+    const wanted = this.only === true ? 1 : 0;
+    const before = this.order;
+    this.order = this.only === null ? this.base : this.base.filter((number) => this.flagged[number] === wanted);
+    if (!anew && this.order.length === before.length && this.order === this.base) {
+      this.changed("decision");
+      return;
+    }
     const kept = new Uint8Array(this.selected.length);
     let count = 0;
     for (const number of this.order) if (this.selected[number]) count += (kept[number] = 1);
@@ -47,7 +75,6 @@ export class Images extends EventTarget {
     this.selectedCount = count;
     this.changed("order");
     this.changed("selection");
-    return true;
   }
 
   // Numbers to be selected in place of, or beside, what is.

@@ -295,3 +295,50 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
         sent = {"Content_Type": "application/octet-stream", "X_Curator_Token": server.token}
         status, said, _ = call(f"{server.address}search", data=b"GIF87a", **sent)
         assert status == 400 and b"this is no image" in said
+
+
+def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
+    workspace.calibrate(str(scanned / "lake" / "red-*.png"), str(scanned / "lake" / "green-*.png"), keep=0.5)
+    before = workspace.in_force()
+
+    def flagged(count: int) -> str:
+        return f"document.getElementById('count').textContent.includes(', {count} flagged')"
+
+    async def steps(server) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, server.address)
+            await choose(page, "groups", "")
+            await choose(page, "sort", "score")
+            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+            ruled = await page.run("document.getElementById('count').textContent")
+            await page.press("t")
+            left, top, width = await page.run(
+                "(b => [b.left, b.top, b.width])(document.getElementById('histogram').getBoundingClientRect())"
+            )
+            at = await page.run("(b => b.left + b.width / 2)(document.getElementById('cut').getBoundingClientRect())")
+            await drag(page, [(at, top + 20), (left + width * 0.5, top + 20), (left + width, top + 20)])
+            await until(page, flagged(9))
+            assert await page.run("document.querySelectorAll('.cell[data-flag=\"1\"]').length") == 9
+            await choose(page, "flagged", "no")
+            await until(page, "document.getElementById('count').textContent.startsWith('1 images, 0 flagged')")
+            await choose(page, "flagged", "")
+            await page.run("document.getElementById('cut-reset').click()")
+            await until(page, f"document.getElementById('count').textContent === {json.dumps(ruled)}")
+            await page.run("document.getElementById('cut').focus()")
+            for _ in range(3):
+                await page.press("ArrowRight")
+            said = await page.run("document.getElementById('cut-counts').textContent")
+            assert "reference images flagged" in said and "false flags to expect" in said
+            await page.run("document.getElementById('cut-name').value = 'by eye'")
+            await page.run("document.getElementById('cut-save').requestSubmit()")
+            await until(page, "document.getElementById('message').textContent.startsWith('Policy by eye is saved')")
+            assert server.desk.follow()
+            await until(page, "document.getElementById('ruling').textContent.endsWith('policy by eye')")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
+        for cut in (-1e9, 1e9, "much", None):
+            assert server.ask("policy", {"cut": cut})[0] == 400
+    now = workspace.in_force()
+    assert now.policy == "by eye" and now.scoring == before.scoring and now.calibrated.startswith("--keep 0.")

@@ -54,6 +54,24 @@ new Promise(done => {
   requestAnimationFrame(step);
 })
 """
+# The slowest of twenty moves of the cut, each until the frame that shows it.
+MOVE = """
+(async () => {
+  document.getElementById('show-threshold').click();
+  const cut = document.getElementById('cut');
+  const frame = () => new Promise(done => requestAnimationFrame(done));
+  await frame();
+  let slowest = 0;
+  for (let turn = 0; turn < 20; turn += 1) {
+    const at = performance.now();
+    cut.dispatchEvent(new KeyboardEvent('keydown', {key: turn % 2 ? 'PageDown' : 'ArrowRight', bubbles: true}));
+    await frame();
+    await frame();
+    slowest = Math.max(slowest, performance.now() - at);
+  }
+  return slowest;
+})()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,7 @@ class AppFigures:
     slowest: float
     selected: int
     select_milliseconds: float
+    cut_milliseconds: float
     memory: float
     peak_memory: float
 
@@ -109,8 +128,9 @@ async def _measured(address: str, pid: int) -> AppFigures:
         images = await page.run("fetch('state').then(answer => answer.json()).then(state => state.images)")
         frames, slowest = await page.run(SCROLL)
         selected, milliseconds = await _select_many(page)
+        moved = await page.run(MOVE)
         memory = _memory_mib(pid, "VmRSS"), _memory_mib(pid, "VmHWM")
-        return AppFigures(images, cold, warm, frames, slowest, selected, milliseconds, *memory)
+        return AppFigures(images, cold, warm, frames, slowest, selected, milliseconds, moved, *memory)
 
 
 @asynccontextmanager

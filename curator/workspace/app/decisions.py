@@ -51,7 +51,7 @@ class Decisions:
         self._reviewer = reviewer
         self._journal = DecisionJournal(context.layout.reviews, new_run_id())
         self._one = threading.RLock()
-        self._recording = threading.Lock()
+        self.recording = threading.Lock()  # held while this process writes the ledger
         self._recorded = 0  # of the journal's reviews
         self._actions: dict[str, _Action] = {}
         self._undone: dict[str, _Action] = {}
@@ -162,7 +162,7 @@ class Decisions:
 
     def record(self, *, wait_seconds: float = 0.0) -> bool:
         """Record what was taken down. False when another run writes: then it waits in the journal."""
-        with self._recording:
+        with self.recording:
             with self._one:
                 waiting, count = self._journal.waiting(), self._count
             if len(waiting) == self._recorded:

@@ -20,6 +20,7 @@ from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
 from curator.workspace.app.search import Search, ruling_of
+from curator.workspace.app.threshold import save_policy, scores_of
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
 from curator.workspace.context import Context
@@ -55,11 +56,13 @@ class AppDesk:
             "columns": self.columns,
             "facets": lambda: facets(self._frame),
             "landscape": self.landscape,
+            "scores": lambda: scores_of(self._frame),
         }
         self.asked: Mapping[str, Callable[[Said], Answer]] = {
             "view": self.view,
             "cards": self.cards,
             "search": self.search,
+            "policy": self.save_policy,
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
         self._search = Search(context, self._numbers)
@@ -103,7 +106,8 @@ class AppDesk:
         arrays = {
             "flagged": frame.by_number(frame.flagged.astype(np.uint8)),
             "decision": frame.by_number(self.decisions.codes(frame)),
-            "logOdds": frame.by_number(frame.log_odds.astype(np.float32), missing=np.nan),
+            "logOdds": frame.by_number(frame.log_odds, missing=np.nan),
+            "newest": frame.by_number(frame.of_newest_night.astype(np.uint8)),
             "group": frame.by_number(groups.astype(np.uint32), missing=2**32 - 1),
             "groupSize": frame.by_number(frame.group_sizes[groups].astype(np.uint32)),
         }
@@ -161,6 +165,11 @@ class AppDesk:
         """The same of an image that is no part of the lake."""
         frame = self._frame
         return self._search.sent(frame, self._collection(ruling_of(frame)), data)
+
+    def save_policy(self, said: Said) -> Mapping[str, object]:
+        """Make a policy of a cut, when no decisions are being recorded."""
+        with self.decisions.recording:
+            return save_policy(self._context, self._frame, said)
 
     def make_ready(self) -> None:
         """Make the thumbnails that the page begins with, so that it need not wait for them."""

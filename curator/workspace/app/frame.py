@@ -80,7 +80,7 @@ def _often(item: tuple[str, int]) -> tuple[int, str]:
 class LakeFrame:
     """The images of one snapshot, by row, in the order of their ids. `rows`: by number, -1 for one that is gone.
 
-    own: what the reviewer said before, by subject: decision, wrong label and note.
+    own: what the reviewer said before, by subject: decision, wrong label and note. reference: log-odds, sorted.
     """
 
     generation: int
@@ -92,6 +92,7 @@ class LakeFrame:
     nights: Sequence[Mapping[str, Any]]
     ruling: InForce | None
     own: Mapping[tuple[str, str], Mapping[str, Any]]
+    reference: NDArray[np.float64]
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -109,6 +110,14 @@ class LakeFrame:
         """NaN where there is none."""
         found: NDArray[np.float64] = pc.fill_null(self.table["p_value"].cast(pa.float64()), np.nan).to_numpy()
         return found
+
+    @cached_property
+    def of_newest_night(self) -> NDArray[np.bool_]:
+        """Which images came with the newest scan that brought any."""
+        runs = self.texts["first_run_id"]
+        here = set(runs.known)
+        newest = next((str(night["run_id"]) for night in self.nights if night["run_id"] in here), "")
+        return runs.is_in(newest)
 
     @cached_property
     def seen(self) -> Whole:
@@ -156,6 +165,7 @@ class SnapshotRows:
     nights: Sequence[Mapping[str, Any]]
     own: Sequence[Mapping[str, Any]]
     ruling: InForce | None
+    reference: NDArray[np.float64]
 
 
 def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
@@ -163,12 +173,17 @@ def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
     with reading(layout) as database:
         with suppress(StoreError):  # a sealed connection of this process may have locked the settings
             database.execute("set enable_progress_bar = false")  # which DuckDB shows in a process that was spawned
+        ruling = InForce.of(database)
+        reference = np.zeros(0)
+        if ruling is not None:
+            reference = database.table("list_reference_scores", **ruling.scoring)["log_odds"].to_numpy()
         return SnapshotRows(
             database.table("app_images"),
             database.table("app_queue")["image_id"],
             database.rows("app_nights"),
             database.rows("app_own_reviews", reviewer=reviewer),
-            InForce.of(database),
+            ruling,
+            np.sort(reference),
         )
 
 
@@ -184,7 +199,7 @@ def make_frame(read: SnapshotRows, numbers: Numbers, *, generation: int) -> Lake
     queued = pc.index_in(read.queue, value_set=table["image_id"].combine_chunks()).to_numpy()
     places[queued.astype(np.int64)] = np.arange(len(queued), dtype=np.int32)
     said = {subject_of(row["image_id"], row["group_id"]): row for row in read.own}
-    return LakeFrame(generation, table, taken, rows, texts, places, read.nights, read.ruling, said)
+    return LakeFrame(generation, table, taken, rows, texts, places, read.nights, read.ruling, said, read.reference)
 
 
 def _source(table: pa.Table) -> pa.ChunkedArray:
