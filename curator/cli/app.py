@@ -90,7 +90,7 @@ class App:
         ruling = results.in_force()
         if ruling and on_terminal() and self.verbosity >= 0:
             click.echo(printable(f"ruled by {ruling.said}"), err=True)
-        return ruling and ruling.as_json()
+        return ruling.as_json() if ruling else None
 
 
 class ErrorGroup(click.Group):
