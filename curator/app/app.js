@@ -7,6 +7,7 @@ import { Grid } from "./grid.js";
 import { Images } from "./images.js";
 import { One } from "./one.js";
 import { Search } from "./search.js";
+import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
 
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
@@ -19,6 +20,7 @@ const grid = new Grid(find("grid"), images);
 const one = new One(images);
 const filters = new Filters(find("filters"), () => show());
 const search = new Search({ filters, images, grid, show, complain });
+const single = new Single({ images, grid });
 const threshold = new Threshold(images, { changed: () => tryCut(), complain });
 let state = {};
 
@@ -138,6 +140,7 @@ const keys = [
   }],
   ["f", "filters, shown or hidden", () => toggle("filters")],
   ["t", "the threshold: drag the cut, and see what it would flag", toggleThreshold],
+  ["Enter", "all about the active image: why it is judged so, what is near it, what became of it", () => single.open()],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
   ["/", "search by words", () => find("words").focus()],
   ["k", "more like what is selected, else like the active image", () => search.alike()],
@@ -169,6 +172,15 @@ function isField(target) {
 document.addEventListener("keydown", (event) => {
   const { target } = event;
   if (find("help").open) return;
+  if (find("single").open) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) single.step(by);
+    else if ("ioubz".includes(event.key) && !event.ctrlKey) {
+      acts.get(event.key)();
+      single.open();
+    }
+    return;
+  }
   if (isField(target)) {
     if (event.key === "Escape" || (event.key === "Enter" && target.id === "note")) {
       event.preventDefault();
@@ -193,6 +205,9 @@ for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => acts.get(key)());
 }
 for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click", () => toggle(id));
+find("grid").addEventListener("open", () => single.open());
+find("single-before").addEventListener("click", () => single.step(-1));
+find("single-after").addEventListener("click", () => single.step(1));
 find("show-threshold").addEventListener("click", toggleThreshold);
 find("show-help").addEventListener("click", () => find("help").showModal());
 find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));

@@ -137,6 +137,7 @@ export class Grid {
     const address = card ? `thumbnails/${card.image_id}` : "";
     if (cell.address !== address) {
       cell.address = address;
+      cell.img.hidden = !address;
       if (address) cell.img.src = address;
       else cell.img.removeAttribute("src");
     }

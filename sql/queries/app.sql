@@ -52,3 +52,46 @@ order by night.night desc, night.run_id desc;
 select reviews.image_id, reviews.group_id, reviews.decision, reviews.wrong_label, reviews.note
 from report.reviews as reviews
 where reviews.reviewer = $reviewer;
+
+-- name: app_history
+-- What an image scored under each bank and method, and what their policies make of it, in the order of the scores.
+select
+    bank.name || '@v' || bank.version as bank,
+    score.method_id,
+    score.id_score,
+    score.log_odds,
+    policy.name as policy,
+    policy.min_log_odds as cut,
+    score.log_odds < policy.min_log_odds as flagged,
+    run.started_at as scored_at
+from score
+join bank on bank.bank_digest = score.bank_digest
+left join run on run.run_id = score.run_id
+left join policy
+    on policy.encoder_id = score.encoder_id
+    and policy.bank_digest = score.bank_digest
+    and policy.method_id = score.method_id
+    and not policy.by_class
+    and policy.rule <> 'fdr'
+where score.image_id = $image_id
+order by run.run_number, bank.name, bank.version, score.method_id, policy.created_at, policy.policy_id;
+
+-- name: app_sightings
+-- Where and when an image was seen in the lake, the first first; gone: it is not there any more.
+select location.uri, run.started_at as seen_at, source_object.gone_run_id is not null as gone
+from location
+join source_object
+    on source_object.object_uri = location.object_uri
+    and source_object.role = location.role
+left join run on run.run_id = location.run_id
+where location.image_id = $image_id
+    and location.role = 'lake'
+order by run.run_number, location.uri;
+
+-- name: app_reviews_of
+-- What people decided about an image or its group, the newest first.
+select reviews.decision, reviews.wrong_label, reviews.note, reviews.reviewer, reviews.reviewed_at
+from report.reviews as reviews
+where reviews.image_id = $image_id
+    or reviews.group_id = $group_id
+order by reviews.reviewed_at desc, reviews.review_id;

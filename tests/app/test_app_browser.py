@@ -342,3 +342,34 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
             assert server.ask("policy", {"cut": cut})[0] == 400
     now = workspace.in_force()
     assert now.policy == "by eye" and now.scoring == before.scoring and now.calibrated.startswith("--keep 0.")
+
+
+def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(workspace, decide, images, tmp_path):
+    decide({"image_id": images["yellow-3"], "decision": "unsure", "note": "so <i>bright</i>"})
+
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await choose(page, "groups", "")
+            await choose(page, "sort", "score")
+            await until(page, "document.getElementById('one-address').textContent.includes('/yellow-3')")
+            await page.press("Enter")
+            await until(page, "document.getElementById('single-facts').innerText.includes('Labels near it')")
+            said = await page.run("document.getElementById('single-facts').innerText")
+            for part in ("decided by the label 'yellow'", "would", "base@v1", "default", "so <i>bright</i>", "there"):
+                assert part in said, part
+            await until(page, "document.querySelectorAll('#single .pictures img').length >= 8")
+            await page.press("ArrowRight")
+            await until(page, "document.getElementById('single-facts').innerText.includes('/yellow-8')")
+            await page.press("o")
+            await until(page, saved(1))
+            await until(page, "document.getElementById('single-facts').innerText.includes('/blue-2')")
+            await page.look(width=390, height=844, dark=True)
+            assert await page.run("document.getElementById('single').scrollWidth <= 390")
+            await page.press("Escape")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+        for said in ({}, {"number": 99}, {"number": -1}, {"number": "0"}, {"number": True}):
+            assert server.ask("single", said)[0] == 404, said

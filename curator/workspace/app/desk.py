@@ -20,6 +20,7 @@ from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
 from curator.workspace.app.search import Search, ruling_of
+from curator.workspace.app.single import look_at, place_elsewhere
 from curator.workspace.app.threshold import save_policy, scores_of
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
@@ -63,6 +64,7 @@ class AppDesk:
             "cards": self.cards,
             "search": self.search,
             "policy": self.save_policy,
+            "single": self.single,
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
         self._search = Search(context, self._numbers)
@@ -171,6 +173,11 @@ class AppDesk:
         with self.decisions.recording:
             return save_policy(self._context, self._frame, said)
 
+    def single(self, said: Said) -> Mapping[str, object]:
+        """All that helps to decide about one image."""
+        with self._reading:
+            return look_at(self._context, self._frame, said)
+
     def make_ready(self) -> None:
         """Make the thumbnails that the page begins with, so that it need not wait for them."""
         frame, view = self._frame, GridView.of({"sort": "queue", "groups": True})
@@ -182,6 +189,9 @@ class AppDesk:
     def picture(self, image_id: str, *, large: bool) -> bytes | None:
         number = self._numbers.of.get(image_id)
         place = None if number is None else self._frame.place_of(number)
+        if place is None:
+            with self._reading:
+                place = place_elsewhere(self._context, image_id)
         if place is None:
             return None
         return self._thumbnails.large(place) if large else self._thumbnails.small(place)

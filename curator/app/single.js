@@ -1,0 +1,117 @@
+// One image in a dialog: large, with why it is judged so, what is near it, and what became of it.
+
+import { ask } from "./api.js";
+
+const find = (id) => document.getElementById(id);
+const short = (value) => (typeof value === "number" ? value.toPrecision(3) : value ?? "none");
+const when = (value) => (value ?? "").slice(0, 16);
+const judged = (flagged) => (flagged === null || flagged === undefined ? "not judged" : flagged ? "OOD" : "ID");
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function table(headings, rows, empty) {
+  if (!rows.length) return element("p", empty);
+  const made = element("table");
+  const head = element("tr");
+  head.append(...headings.map((text) => Object.assign(element("th", text), { scope: "col" })));
+  made.append(head);
+  for (const row of rows) {
+    const line = element("tr");
+    for (const value of row) {
+      const cell = element("td");
+      if (value instanceof Node) cell.append(value);
+      else cell.textContent = short(value);
+      line.append(cell);
+    }
+    made.append(line);
+  }
+  const scrolled = element("div", undefined, "wide");
+  scrolled.append(made);
+  return scrolled;
+}
+
+// Small pictures, each with what is said of it.
+function pictures(images, said, empty) {
+  if (!images.length) return element("p", empty);
+  const list = element("ul", undefined, "pictures");
+  for (const image of images) {
+    const [entry, picture] = [element("li"), element("img")];
+    picture.src = `thumbnails/${image.image_id}`;
+    picture.alt = image.uri ?? "an image";
+    picture.loading = "lazy";
+    entry.append(picture, element("span", said(image)));
+    list.append(entry);
+  }
+  return list;
+}
+
+function origin(label) {
+  const made = element("div", label.source);
+  if (!label.made_by) return made;
+  const { concerns, model, output, asked_about: shown } = label.made_by;
+  made.textContent = [label.source, concerns && `about ${concerns}`, model].filter(Boolean).join(", ");
+  if (output) made.append(element("blockquote", output.slice(0, 400)));
+  if (shown.length) made.append(pictures(shown.slice(0, 4), () => "", ""));
+  return made;
+}
+
+export class Single {
+  constructor({ images, grid }) {
+    Object.assign(this, { images, grid });
+    this.dialog = find("single");
+  }
+
+  async open() {
+    const number = this.grid.activeNumber;
+    if (number === undefined) return;
+    const card = this.images.cards.get(number);
+    find("single-title").textContent = card?.name ?? "";
+    find("single-picture").src = card ? `pictures/${card.image_id}` : "";
+    find("single-picture").alt = card ? `${card.name}: ${card.uri.split("/").pop()}` : "";
+    find("single-facts").replaceChildren(element("p", "Looking …"));
+    if (!this.dialog.open) this.dialog.showModal();
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    try {
+      const found = await ask("single", { number });
+      if (turn === this.turn) this.show(found);
+    } catch (fault) {
+      if (turn === this.turn) find("single-facts").replaceChildren(element("p", `Not explained: ${fault.message}`));
+    }
+  }
+
+  show(found) {
+    const parts = [
+      element("p", found.uri, "address"),
+      element("p", `${judged(found.flagged)}: id_score ${short(found.id_score)}, log-odds ${short(found.log_odds)}, cut ${short(found.min_log_odds)}; policy ${found.policy ?? "none"}, bank ${found.bank}`),
+      element("p", `What would change that: ${found.verdict}`),
+      element("h3", "Labels near it"),
+      table(["label", "role", "cosine", "share", "score without it", "", "from"],
+        found.labels.map((label) => [label.label, label.role, label.cosine, label.share, label.id_score_without,
+          label.decides ? "decides" : label.changes_flag ? "would turn it" : "", origin(label)]), "none"),
+      element("h3", "Nearest ID reference images"),
+      pictures(found.reference, (image) => short(image.cosine), "there is no reference"),
+      element("h3", "Nearest images of the lake"),
+      pictures(found.neighbours, (image) => `${image.name ?? ""} ${short(image.cosine)}, ${judged(image.flagged)}`, "none"),
+      element("h3", "Under banks, methods and policies"),
+      table(["bank", "method", "log-odds", "policy", "cut", "says", "scored"],
+        found.history.map((row) => [row.bank, row.method_id, row.log_odds, row.policy, row.cut, judged(row.flagged), when(row.scored_at)]), "none"),
+      element("h3", "Seen"),
+      table(["where", "when", ""], found.sightings.map((row) => [row.uri, when(row.seen_at), row.gone ? "gone" : "there"]), "nowhere"),
+      element("h3", "Decided"),
+      table(["decision", "wrong label", "note", "by", "when"],
+        found.reviews.map((row) => [row.decision, row.wrong_label ?? "", row.note ?? "", row.reviewer, when(row.reviewed_at)]), "nothing recorded yet"),
+    ];
+    find("single-facts").replaceChildren(...parts);
+  }
+
+  // Another image, with the dialog open.
+  step(by) {
+    this.grid.go(this.grid.active + by);
+    this.open();
+  }
+}
