@@ -388,7 +388,7 @@ def test_on_real_images_the_false_flag_rate_is_within_its_interval(tmp_path, sha
 
 def test_a_calibration_says_what_suits_the_encoder_and_what_fusion_gains_on_decided_images(calibrated, tmp_path):
     before = calibrated.calibrate(alpha=0.1).advice
-    assert before.startswith("neglabel suits fake and ") and "when 10 images are decided OOD: curator review" in before
+    assert before.startswith("neglabel suits fake and ") and "when 10 images are decided OOD: curator app" in before
     rows = calibrated.sql("select image_id, uri from report.images where uri like '%/lake/%'").to_pylist()
     lines = [{"image_id": row["image_id"], "decision": "ood" if "blue" in row["uri"] else "id"} for row in rows]
     path = tmp_path / "decided.jsonl"

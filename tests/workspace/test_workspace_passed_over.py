@@ -98,7 +98,7 @@ def test_an_include_brings_a_system_folder_back_and_both_are_recorded(workspace,
 def test_patterns_of_the_configuration_hold_for_references_too_and_options_add_to_them(workspace, nas):
     layout = workspace.layout
     text = layout.config.read_text()
-    layout.config.write_text(text.replace("[scan]\n", '[scan]\nexclude = ["cache"]\n'))
+    layout.config.write_text(text.replace("\n[scan]\n", '\n[scan]\nexclude = ["cache"]\n'))
     opened = Workspace.open(layout.root)
     assert opened.preview(nas, exclude=["*.tar"])[0].ignored == {"(system folder)": 1, ".txt": 1, "(excluded)": 2}
     (nas / "train.tar").unlink()

@@ -132,7 +132,7 @@ def test_a_bad_format_is_refused_before_any_work(workspace, folders):
 
 
 def test_an_image_that_is_too_large_when_it_is_saved_costs_itself_alone(workspace, tmp_path):
-    """Saved with a shortest side of 3000 pixels a strip takes 280 MiB, more than its process may have."""
+    """Saved with a shortest side of 3600 pixels a strip takes 300 MiB, more than its process may have."""
     for folder, size in (("id", (48, 48)), ("ood", (48, 47)), ("ood", (8, 64))):
         (tmp_path / folder).mkdir(exist_ok=True)
         Image.new("RGB", size, "red").save(tmp_path / folder / f"{size[1]}.png")
@@ -142,7 +142,7 @@ def test_an_image_that_is_too_large_when_it_is_saved_costs_itself_alone(workspac
         ood_sources={"ood": (tmp_path / "ood",)},
         replicates=0,
         positive="id",
-        same_format="3000,50",
+        same_format="3600,50",
     )
     assert len(summary.same_format.unsaved) == 1 and "out_of_memory" in summary.same_format.unsaved[0]
     assert [(item.form, item.figures[0].ood_count) for item in summary.measured] == [("as_is", 2), ("same_format", 1)]
