@@ -98,13 +98,9 @@ class Recipe:
         """Whether `count` vectors are enough for this recipe; else the index is flat."""
         return count >= self.min_vectors
 
-    def is_exact_for(self, count: int) -> bool:
-        """Whether so many vectors are compared one by one with each query."""
-        return self.factory == FLAT or not self.is_worth_it(count)
-
     def factory_for(self, count: int, dimension: int) -> str:
         """The FAISS factory string for so many vectors."""
-        if self.is_exact_for(count):
+        if not self.is_worth_it(count):
             return FLAT
         return self.factory.format(nlist=self._lists(count), m=self._codes(dimension))
 

@@ -16,8 +16,8 @@ select
     image.animated,
     image.remark,
     first_location.source_label,
-    first_location.first_seen,
-    first_location.first_run_id
+    run.started_at as first_seen,
+    run.run_id as first_run_id
 from main.image
 join (
     select
@@ -28,9 +28,9 @@ join (
         arg_min_null(member, uri) as member,
         arg_min_null(byte_offset, uri) as byte_offset,
         arg_min(source_label, uri) as source_label,
-        arg_min(scanned_at, run_number) as first_seen,
-        arg_min(run_id, run_number) as first_run_id
+        min(run_number) as run_number
     from report.locations
     where image_id is not null
     group by image_id
-) as first_location on first_location.image_id = image.image_id;
+) as first_location on first_location.image_id = image.image_id
+left join main.run on run.run_number = first_location.run_number;

@@ -33,6 +33,7 @@ from curator.vectors import write_shard
 from curator.workspace import Workspace
 from curator.workspace.layout import Layout
 from curator.workspace.session import writing
+from tests.bench.joins import peak_bytes
 from tests.bench.learning import records
 from tests.bench.measures import BANK
 from tests.soak.lake import LivingLake
@@ -83,9 +84,10 @@ def scanned(layout: Layout, lake: Path) -> NightCost:
     command = [sys.executable, "-m", "curator", "--log-format", "json", "-w", str(layout.root), "scan", str(lake)]
     started = time.perf_counter()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([*command, "--json"], stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process, peak = subprocess.Popen([*command, "--json"], stdout=subprocess.DEVNULL, stderr=said), 0
+        while process.poll() is None:
+            peak = max(peak, peak_bytes(process.pid))
+            time.sleep(0.05)
         seconds = time.perf_counter() - started
         said.seek(0)
         lines = said.read().decode().splitlines()
@@ -94,7 +96,7 @@ def scanned(layout: Layout, lake: Path) -> NightCost:
     events = [json.loads(line) for line in lines]
     stages = {event["stage"]: event["seconds"] for event in events if event.get("event") == "stage"}
     stages["rest"] = seconds - sum(stages.values())
-    return NightCost(seconds, stages, usage.ru_maxrss * 1024, layout.ledger.stat().st_size)
+    return NightCost(seconds, stages, peak, layout.ledger.stat().st_size)
 
 
 def _median(nights: Sequence[NightCost]) -> NightCost:

@@ -70,10 +70,10 @@ def measure(folder: Path, images: int, new: int, dimension: int) -> JoinSpeed:
     return JoinSpeed(build, statistics.median(seconds), exact, len(pairs), peak)
 
 
-def peak_bytes() -> int:
-    """Of this program; what `getrusage` says includes what the one that started it held."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+def peak_bytes(process: int | str = "self") -> int:
+    """Of a program, by its process, 0 once it ended. What `getrusage` says includes what its parent held."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def _write(folder: Path, start: int, vectors: Vectors) -> None:
