@@ -94,6 +94,9 @@ def export(
     files = "1 new file" if summary.files == 1 else f"{summary.files} new files"
     say(f"{summary.to}: {summary.images} images in {files}, {summary.format}{kept}")
     if (ruling := summary.ruled_by) is not None:
-        say(f"  ruled by bank {ruling['bank']}, method {ruling['method_id']}, policy {ruling['policy'] or 'none'}")
+        from curator.methods.spec import short_forms
+
+        method = short_forms([method_id := ruling["method_id"] or ""])[method_id]
+        say(f"  ruled by bank {ruling['bank']}, method {method}, policy {ruling['policy'] or 'none'}")
     if summary.missing:
         say(f"  {summary.missing} are gone or have changed: see missing.jsonl; scan their source again")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from dataclasses import asdict, is_dataclass
 
@@ -11,8 +10,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import json_option
-from curator.cli.output import echo_json, say
-from curator.cli.terminal.tables import in_lines
+from curator.cli.output import echo_json, say, say_beside
 from curator.printable import printable
 
 
@@ -64,19 +62,11 @@ def doctor(app: App, check: bool, as_json: bool) -> None:
     else:
         for finding in findings:
             hint = f" ({finding.hint})" if finding.hint else ""
-            echo_finding(f"{finding.state.ljust(7)}  {finding.subject.ljust(16)}  ", printable(finding.message + hint))
+            say_beside(f"{finding.state.ljust(7)}  {finding.subject.ljust(16)}  ", printable(finding.message + hint))
         if not any(finding.state == "failed" for finding in findings):
             echo_next(app)
     if any(finding.state == "failed" for finding in findings):
         sys.exit(1)
-
-
-def echo_finding(head: str, text: str) -> None:
-    """On a terminal in lines that fit."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    first, *others = in_lines(text, max(40, width - len(head)))
-    for line in (head + first, *(" " * len(head) + other for other in others)):
-        say(line)
 
 
 def echo_next(app: App) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from curator.cli.terminal.rows import cell, encode, json_text
-from curator.cli.terminal.tables import Look, table_text
+from curator.cli.terminal.tables import Look, in_lines, table_text
 from curator.errors import UsageError
 from curator.printable import printable, printable_lines, said_by
 
@@ -113,7 +113,14 @@ def echo_pairs(pairs: Mapping[str, object]) -> None:
     """Names and values, one a line, aligned."""
     width = max(len(name) for name in pairs)
     for name, value in pairs.items():
-        say(f"{name.ljust(width)}  {cell(value)}")
+        say_beside(f"{name.ljust(width)}  ", cell(value))
+
+
+def say_beside(head: str, text: str) -> None:
+    """A line that begins with `head`; on a terminal the text goes on below itself where it does not fit."""
+    width = shutil.get_terminal_size().columns - len(head)
+    lines = in_lines(text, max(40, width)) if sys.stdout.isatty() else [text]
+    say("\n".join(f"{head if number == 0 else ' ' * len(head)}{line}" for number, line in enumerate(lines)))
 
 
 def passed_over_text(counts: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ import click
 
 from curator.cli.app import App, pass_app
 from curator.cli.options import Show, WholeRange, row_options
-from curator.cli.output import say
+from curator.cli.output import say_beside
 from curator.errors import CuratorError, UsageError
 
 
@@ -96,8 +96,10 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, d
         show(results.describe(name))
         return
     if name is None:
-        for item in results.queries().values():
-            say(f"{item.name.ljust(16)}  {item.description}")
+        known = results.queries()
+        width = max(map(len, known))
+        for item in known.values():
+            say_beside(f"{item.name.ljust(width)}  ", item.description)
         return
     values = dict(parameter_pair(text) for text in parameters)
     if name in results.queries() and "limit" in results.queries()[name].parameters:

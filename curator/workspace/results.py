@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,7 +66,9 @@ class Results:
         """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
         queries = self.queries()
         if name not in queries:
-            raise UsageError(f"no query is called {name!r}", hint=f"known: {', '.join(queries)}")
+            near = get_close_matches(name, queries, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(queries)}"
+            raise UsageError(f"no query is called {name!r}", hint=hint)
         wanted = queries[name].parameters
         given = {"limit": 20, **parameters} if "limit" in wanted else dict(parameters)
         if given.keys() != set(wanted):

@@ -185,7 +185,8 @@ def test_query_lists_and_runs_named_queries(scanned, run_cli):
     assert rows == sorted(rows, key=lambda row: row["id_score"])
     for name in ("kept", "rejects", "near_duplicates", "duplicates", "night", "accounting", "negatives"):
         assert json.loads(run_cli("query", name, "--json", folder=scanned).stdout)
-    assert "no query is called 'flaged'" in run_cli("query", "flaged", folder=scanned, code=2).output
+    said = run_cli("query", "flaged", folder=scanned, code=2).output
+    assert "no query is called 'flaged' (did you mean flagged?)" in said
 
 
 def test_query_of_ones_own(scanned, run_cli):
