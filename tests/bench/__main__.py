@@ -61,7 +61,7 @@ def decoding(folder: Path) -> list[tuple[str, str]]:
         (
             f"decode and resize a JPEG of {found.size} to 224, one core",
             f"{found.pillow / found.ours:.1f} times Pillow alone: {found.ours:.2f} against {found.pillow:.2f} ms; "
-            f"peak memory {found.peak_bytes / 2**20:,.0f} MiB",
+            f"peak memory of a decode process {found.peak_bytes / 2**20:,.0f} MiB",
         )
         for found in decode_speed()
     ]

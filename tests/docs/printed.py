@@ -108,7 +108,7 @@ def site(kept: Path | None) -> Iterator[Path]:
 
 def facts(text: str) -> list[str]:
     """The lines of a block without what is another one on another machine: numbers, names of folders, spaces."""
-    told = re.sub(r"(?<!\S)[/…]\S*|[0-9a-f]{12,}|-?\d[\d.,:e-]*", "#", text)
+    told = re.sub(r"\d{8}T\d{6}-\w+|(?<!\S)[/…]\S*|[0-9a-f]{12,}|-?\d[\d.,:e-]*", "#", text)
     return [re.sub(r"[\s─━]+", " ", line).strip() for line in told.splitlines()]
 
 
