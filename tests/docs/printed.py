@@ -136,7 +136,7 @@ def take_pictures(folder: Path) -> None:
 
 
 def main() -> int:
-    """0 where the README says what is printed, 1 with the difference where it does not."""
+    """0 where the README says what is printed, or is made to; 1 with the difference where it does not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", nargs="?", type=Path, default=Path(sys.executable).with_name("curator"))
     parser.add_argument("--write", action="store_true")
@@ -149,12 +149,12 @@ def main() -> int:
         now = printed(block, given.program.absolute(), folder.absolute())
         if given.pictures:
             take_pictures(folder.absolute())
-    if given.write:
+    differences = list(difflib.unified_diff(facts(block), facts(now), "README.md", "printed", lineterm="", n=1))
+    if differences and given.write:
         README.write_text(readme.replace(block, now), encoding="utf-8")
         return 0
-    differences = list(difflib.unified_diff(facts(block), facts(now), "README.md", "printed", lineterm="", n=1))
     print("\n".join(differences) or f"{README.name}: {block.count('$ curator')} commands print what it says")
-    return 1 if differences else 0
+    return bool(differences)
 
 
 if __name__ == "__main__":
