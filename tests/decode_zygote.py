@@ -5,6 +5,7 @@ Tests of what decode processes are by themselves (an interpreter that imports on
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -23,9 +24,7 @@ ORDER_BYTES = 65_536
 def serve(descriptor: int) -> None:
     """Fork decode processes, and wait for them, until the socket closes."""
     from curator.decode.formats import plugins
-    from curator.engines import decode_worker, read_worker
-
-    serving = {"decode_worker": decode_worker.serve, "read_worker": read_worker.serve}
+    from curator.engines import decode_worker  # noqa: F401  # reading imports more, and shifts limits of memory by it
 
     plugins()
     orders = socket.socket(fileno=descriptor)
@@ -43,7 +42,7 @@ def serve(descriptor: int) -> None:
                     os.chdir(order["folder"])
                     sys.path[:] = order["path"]
                     os.environ.update(order["environment"])
-                    serving[order["module"]](given[0])
+                    importlib.import_module(f"curator.engines.{order['module']}").serve(given[0])
                 finally:
                     os._exit(0 if sys.exc_info()[0] is None else 1)
             os.close(given[0])
