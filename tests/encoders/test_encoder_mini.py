@@ -9,10 +9,14 @@ import torch
 from PIL import Image
 
 from curator.decode import fit
+from curator.demo import photographs_folder
 from curator.encoders import SHIPPED, EncoderOptions, load_encoder
 from curator.encoders.mini.tower import PREPROCESS, curator_mini, fuse
 from curator.resources import data_file
 from curator.types import Preprocess
+from curator.vectors import ImageCollection, joining, near_duplicates, near_source, partition, write_shard
+from curator.vectors.collections import unit
+from curator.vectors.joining import Everything, bounds_of
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +111,24 @@ def test_bfloat16_keeps_the_vectors(encoder, photographs):
     short = load_encoder(EncoderOptions("mini", dtype="bfloat16", device="cpu")).encode_images(pixels)
     alike = (short * encoder.encode_images(pixels)).sum(axis=1)
     assert alike.mean() > 0.998 and alike.min() > 0.99
+
+
+def test_near_duplicates_among_photographs_are_found_in_few_cells_of_a_partition(encoder, tmp_path, monkeypatch):
+    """Overlapping cuts of six photographs: all pairs that comparing everything finds, by looking at less than half."""
+    cuts = []
+    for path in sorted(photographs_folder().glob("*.*g"))[:6]:
+        image = Image.open(path).convert("RGB").resize((300, 300))
+        cuts += [image.crop((left, left, left + 224, left + 224)) for left in range(0, 64, 8)]
+    pixels = np.stack([np.asarray(cut.resize((encoder.preprocess.size,) * 2)) for cut in cuts])
+    ids = [f"{number:032x}" for number in range(len(cuts))]
+    write_shard(tmp_path / "all.safetensors", ids, encoder.encode_images(pixels), encoder_id=encoder.encoder_id)
+    collection = ImageCollection(tmp_path, ["all"], encoder.dimension)
+    for module, name in ((partition, "MIN_VECTORS"), (joining, "_FEW")):
+        monkeypatch.setattr(module, name, 1)
+    found, positions = near_source(collection, tmp_path / "near", []), np.arange(len(ids))
+    vectors = collection.vectors_at(positions)
+    pairs = near_duplicates(found, ids, vectors, min_cosine=0.98, k=40)
+    assert pairs == near_duplicates(Everything(collection, positions), ids, vectors, min_cosine=0.98, k=40)
+    assert len(pairs) > len(ids) / 2
+    looked = found.candidates(bounds_of(unit(vectors), found.directions), 0.98)
+    assert sum(len(part.rows) * len(part.positions) for part in looked) < len(ids) ** 2 / 2

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from curator.demo import photographs_folder
-from curator.encoders import EncoderOptions, load_encoder
 from curator.errors import IndexFault
 from curator.types import Vectors
 from curator.vectors import damaged_partition, joining, near_source, partition, write_shard
@@ -23,7 +20,8 @@ from tests.vectors.conftest import Lake
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells, blocks and segments that a few hundred vectors fill."""
+    """Cells, blocks and segments that a few hundred vectors fill, and no disk is waited for."""
+    monkeypatch.setattr("curator.durable.sync", lambda _: None)
     for module, sizes in {
         partition: {"MIN_VECTORS": 1, "SEGMENT": 150, "BLOCK_ROWS": 64, "_TILE": 16, "_CHOICES": 512},
         joining: {"_FEW": 8, "DIRECTIONS": (4, 4), "_WAITING": 50},
@@ -76,31 +74,6 @@ def test_a_partition_finds_what_comparing_everything_finds(tmp_path_factory, see
     some = positions[:: 1 + seed % 4]
     among = Everything(found.collection, some)
     assert pairs_of(found.among(some), queries, min_cosine) == pairs_of(among, queries, min_cosine)
-
-
-@pytest.fixture(scope="module")
-def photographs() -> Vectors:
-    """Vectors of overlapping cuts of real photographs, many of them near-duplicates of each other."""
-    cuts = []
-    for path in sorted(photographs_folder().glob("*.*g"))[:6]:
-        image = Image.open(path).convert("RGB").resize((300, 300))
-        cuts += [image.crop((left, left, left + 224, left + 224)).resize((64, 64)) for left in range(0, 64, 8)]
-    encoder = load_encoder(EncoderOptions("mini"))
-    side = (encoder.preprocess.size,) * 2
-    return encoder.encode_images(np.stack([np.asarray(cut.resize(side)) for cut in cuts]))
-
-
-def test_of_real_images_every_pair_is_found_and_few_cells_are_looked_into(lake, tmp_path, photographs):
-    found = grown(lake, tmp_path / "near", [photographs[::2], photographs[1::2]])
-    stored = unit(found.collection.vectors_at(np.arange(len(photographs))))
-    near = (stored.astype(np.float64) @ stored.T.astype(np.float64)).astype(np.float32) >= np.float32(0.98)
-    assert pairs_of(found, stored, 0.98, k=40) == pairs_of(
-        Everything(found.collection, np.arange(len(stored))), stored, 0.98, k=40
-    )
-    assert sum(map(len, pairs_of(found, stored, 0.98, k=40))) == near.sum() > 2 * len(stored)
-    bounds = joining.bounds_of(stored, found.directions)
-    looked = sum(len(part.rows) * len(part.positions) for part in found.candidates(bounds, 0.98))
-    assert looked < len(stored) ** 2 / 2, "six photographs lie apart"
 
 
 def test_a_night_writes_itself_and_not_the_lake(lake, tmp_path, vectors_of):
