@@ -141,7 +141,7 @@ class Laboratory:
             except OSError:  # another file system
                 shutil.copyfile(source, target)
 
-        shutil.copytree(template, path, copy_function=copy)
+        shutil.copytree(template, path, copy_function=copy, symlinks=True)  # the Parquet copy is one
         return path
 
     def arguments(self, workspace: Path, command: str) -> tuple[str, ...]:
