@@ -5,6 +5,7 @@ import { Decisions } from "./decisions.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Images } from "./images.js";
+import { LakeMap } from "./map.js";
 import { One } from "./one.js";
 import { Search } from "./search.js";
 import { Single } from "./single.js";
@@ -20,6 +21,7 @@ const grid = new Grid(find("grid"), images);
 const one = new One(images);
 const filters = new Filters(find("filters"), () => show());
 const search = new Search({ filters, images, grid, show, complain });
+const map = new LakeMap(images, grid);
 const single = new Single({ images, grid });
 const threshold = new Threshold(images, { changed: () => tryCut(), complain });
 let state = {};
@@ -46,6 +48,11 @@ function tryCut() {
   const isSifted = threshold.trial !== null && flagged !== null;
   if (isSifted !== (images.only !== null)) show();
   images.try(threshold.trial, isSifted ? flagged : null);
+}
+
+function toggleMap() {
+  toggle("map");
+  map.soon();
 }
 
 function toggleThreshold() {
@@ -112,7 +119,7 @@ const isNarrow = matchMedia("(max-width: 46rem)"); // one thing at a time fits
 
 function toggle(id) {
   const opened = find(id).hidden;
-  for (const other of isNarrow.matches && id !== "threshold" ? ["filters", "one"] : [id]) {
+  for (const other of isNarrow.matches && !["threshold", "map"].includes(id) ? ["filters", "one"] : [id]) {
     find(other).hidden = !(opened && other === id);
     find(`show-${other}`).setAttribute("aria-expanded", opened && other === id);
   }
@@ -139,6 +146,7 @@ const keys = [
     find("lasso").setAttribute("aria-pressed", grid.lasso);
   }],
   ["f", "filters, shown or hidden", () => toggle("filters")],
+  ["m", "the map, shown or hidden: draw around images there, zoom by the wheel, Shift and drag to move it", toggleMap],
   ["t", "the threshold: drag the cut, and see what it would flag", toggleThreshold],
   ["Enter", "all about the active image: why it is judged so, what is near it, what became of it", () => single.open()],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
@@ -148,7 +156,7 @@ const keys = [
     if (find("filters").hidden) toggle("filters");
     find("filters").elements.where.focus();
   }],
-  ["m", "write a note for the next decision", () => {
+  ["e", "write a note for the next decision", () => {
     if (find("one").hidden) toggle("one");
     find("note").focus();
   }],
@@ -192,7 +200,7 @@ document.addEventListener("keydown", (event) => {
   if (isButton && (event.key === " " || event.key === "Enter" || event.key.startsWith("Arrow"))) return;
   const control = event.ctrlKey || event.metaKey;
   if (event.altKey || (control && event.key !== "a")) return;
-  const step = arrows[event.key];
+  const step = target.id !== "plane" && arrows[event.key];
   const act = step ? () => grid.go(grid.active + step(), { extend: event.shiftKey }) : acts.get(control ? "Control+a" : event.key);
   if (!act) return;
   event.preventDefault();
@@ -208,6 +216,7 @@ for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click"
 find("grid").addEventListener("open", () => single.open());
 find("single-before").addEventListener("click", () => single.step(-1));
 find("single-after").addEventListener("click", () => single.step(1));
+find("show-map").addEventListener("click", toggleMap);
 find("show-threshold").addEventListener("click", toggleThreshold);
 find("show-help").addEventListener("click", () => find("help").showModal());
 find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));
@@ -232,7 +241,8 @@ async function lookAround() {
   const found = await getPacked("landscape");
   const counts = new Array(found.names.length).fill(0);
   for (const cluster of found.cluster) if (cluster < counts.length) counts[cluster] += 1;
-  Object.assign(images, { cluster: found.cluster, x: found.x, y: found.y, landscape: state.generation });
+  Object.assign(images, { cluster: found.cluster, x: found.x, y: found.y, clusterNames: found.names, landscape: state.generation });
+  map.soon();
   filters.offerClusters(found.names, counts);
 }
 

@@ -70,7 +70,8 @@ order by uri;
 select
     min(location.uri) as uri,
     any_value(wanted.cosine) as cosine,
-    arg_min(location.source_label, location.uri) as source_label
+    arg_min(location.source_label, location.uri) as source_label,
+    any_value(wanted.image_id) as image_id
 from incoming_wanted as wanted
 join location
     on location.image_id = wanted.image_id

@@ -39,7 +39,7 @@ async def ready(page, address: str) -> None:
 
 async def mouse(page, kind: str, x: float, y: float, **more) -> None:
     buttons = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
-    await page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **buttons, **more)
+    await page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **{**buttons, **more})
 
 
 async def click(page, index: int, *, modifiers: int = 0) -> None:
@@ -373,3 +373,44 @@ def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(works
         browser.browse(steps(server.address))
         for said in ({}, {"number": 99}, {"number": -1}, {"number": "0"}, {"number": True}):
             assert server.ask("single", said)[0] == 404, said
+
+
+def test_the_map_selects_in_the_grid_and_shows_what_is_under_the_pointer(workspace, tmp_path):
+    async def steps(server) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, server.address)
+            server.desk.look_around()
+            await until(page, "document.querySelector('#filters').elements.cluster.options.length > 1")
+            await choose(page, "groups", "")
+            await choose(page, "sort", "score")
+            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+            await page.press("m")
+            box = "(b => [b.left, b.top, b.width, b.height])(document.getElementById('plane').getBoundingClientRect())"
+            left, top, width, height = await page.run(box)
+            corners = [(left + 4, top + 4), (left + width - 4, top + 4), (left + width - 4, top + height - 4)]
+            await drag(page, [*corners, (left + 4, top + height - 4), (left + 4, top + 20)])
+            assert await page.run(selected(10)), "a lasso around all"
+            dots = (
+                "(() => { const c = document.getElementById('plane'); const d = c.getContext('2d')"
+                ".getImageData(0, 0, c.width, c.height).data; for (let i = 3; i < d.length; i += 4) if (d[i] === 255)"
+                " return [(i >> 2) % c.width, Math.floor((i >> 2) / c.width)]; })()"
+            )
+            await page.press("Escape")
+            for colour in ("flag", "name", "cluster", "night", "review", "score"):
+                await page.run(
+                    f"(f => {{ f.value = '{colour}'; f.dispatchEvent(new Event('change')); }})"
+                    "(document.getElementById('colour'))"
+                )
+                await page.settle()
+                assert await page.run("document.getElementById('map-legend').textContent.length > 1"), colour
+            x, y = await page.run(dots)
+            await mouse(page, "mouseMoved", left + x + 1, top + y + 1, buttons=0)
+            await until(page, "document.getElementById('hover-picture').naturalWidth > 0")
+            await page.run("document.getElementById('plane').focus()")
+            for key in ("+", "+", "ArrowRight", "-"):
+                await page.press(key)
+            assert await page.run("document.getElementById('size').value") == "128", "the keys are the map's"
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))

@@ -212,6 +212,11 @@ def app(folder: Path) -> list[tuple[str, str]]:
         (f"{what}: scrolling", f"{found.frames_per_second:.0f} frames/s, 95 % within {found.slowest:.0f} ms"),
         (f"{what}: a drag over {found.selected:,} has selected them", f"{found.select_milliseconds:.0f} ms"),
         (f"{what}: the cut is moved, counts and grid follow", f"{found.cut_milliseconds:.0f} ms at most"),
+        (f"{what}: the map is zoomed", f"{found.map_frames_per_second:.0f} frames/s"),
+        (
+            f"{what}: a lasso on the map over {found.lassoed:,} has selected them",
+            f"{found.lasso_milliseconds:.0f} ms",
+        ),
         (f"{what}: memory of the server; at most", f"{found.memory:,.0f}; {found.peak_memory:,.0f} MiB"),
     ]
 

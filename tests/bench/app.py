@@ -7,6 +7,7 @@ The lake is that of the soak. `python -m tests.bench.app WORKSPACE` measures wit
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import subprocess
 import sys
@@ -72,6 +73,20 @@ MOVE = """
   return slowest;
 })()
 """
+ZOOM = """
+(async () => {
+  const plane = document.getElementById('plane');
+  const frame = () => new Promise(done => requestAnimationFrame(done));
+  const box = plane.getBoundingClientRect();
+  const began = performance.now();
+  for (let turn = 0; turn < 60; turn += 1) {
+    const at = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+    plane.dispatchEvent(new WheelEvent('wheel', { ...at, deltaY: turn < 30 ? -20 : 20, cancelable: true }));
+    await frame();
+  }
+  return 60000 / (performance.now() - began);
+})()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,9 @@ class AppFigures:
     selected: int
     select_milliseconds: float
     cut_milliseconds: float
+    map_frames_per_second: float
+    lassoed: int
+    lasso_milliseconds: float
     memory: float
     peak_memory: float
 
@@ -129,8 +147,11 @@ async def _measured(address: str, pid: int) -> AppFigures:
         frames, slowest = await page.run(SCROLL)
         selected, milliseconds = await _select_many(page)
         moved = await page.run(MOVE)
+        zoomed, lassoed, lasso = await _on_the_map(page)
         memory = _memory_mib(pid, "VmRSS"), _memory_mib(pid, "VmHWM")
-        return AppFigures(images, cold, warm, frames, slowest, selected, milliseconds, moved, *memory)
+        return AppFigures(
+            images, cold, warm, frames, slowest, selected, milliseconds, moved, zoomed, lassoed, lasso, *memory
+        )
 
 
 @asynccontextmanager
@@ -148,6 +169,36 @@ async def _opened(page: Any, address: str) -> float:
     while (found := await page.run("window.gridAt")) is None:
         await asyncio.sleep(0.05)
     return float(found) / 1000
+
+
+async def _on_the_map(page: Any) -> tuple[float, int, float]:
+    """Frames/s while the map of all images is zoomed; how many a lasso over its middle selects, and milliseconds from
+    the release to the frame that shows it."""
+    await page.run("document.getElementById('show-map').click()")
+    await page.run("document.getElementById('filters').elements.groups.click()")
+    while not await page.run("document.getElementById('count').textContent.includes(' images, ')"):
+        await asyncio.sleep(0.1)
+    frames = await page.run(ZOOM)
+    await page.run("window.tookFor = undefined")
+    left, top, width, height = await page.run(
+        "(b => [b.left, b.top, b.width, b.height])(document.getElementById('plane').getBoundingClientRect())"
+    )
+    angles = [turn / 40 * 2 * math.pi for turn in range(41)]
+    reach = min(width, height) * 0.12
+    points = [(left + width / 2 + reach * math.cos(a), top + height / 2 + reach * math.sin(a)) for a in angles]
+    mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+    await page.call("Input.dispatchMouseEvent", type="mousePressed", x=points[0][0], y=points[0][1], **mouse)
+    for x, y in points:
+        await page.call("Input.dispatchMouseEvent", type="mouseMoved", buttons=1, x=x, y=y)
+    await page.call("Input.dispatchMouseEvent", type="mouseReleased", x=points[-1][0], y=points[-1][1], **mouse)
+    while (took := await page.run("window.tookFor")) is None:
+        await asyncio.sleep(0.05)
+    return float(frames), await _selected(page), float(took)
+
+
+async def _selected(page: Any) -> int:
+    said = await page.run("document.getElementById('selected').textContent")
+    return int(said.split()[0].replace(",", "").replace("Nothing", "0"))
 
 
 async def _select_many(page: Any) -> tuple[int, float]:
@@ -170,8 +221,7 @@ async def _select_many(page: Any) -> tuple[int, float]:
     await page.call("Input.dispatchMouseEvent", type="mouseReleased", **mouse, **at)
     while (took := await page.run("window.tookFor")) is None:
         await asyncio.sleep(0.05)
-    said = await page.run("document.getElementById('selected').textContent")
-    return int(said.split()[0].replace(",", "")), float(took)
+    return await _selected(page), float(took)
 
 
 def _memory_mib(pid: int, name: str) -> float:

@@ -113,7 +113,12 @@ class AppDesk:
             "group": frame.by_number(groups.astype(np.uint32), missing=2**32 - 1),
             "groupSize": frame.by_number(frame.group_sizes[groups].astype(np.uint32)),
         }
-        return packed({"generation": frame.generation}, arrays)
+        names, nights = frame.texts["name"], frame.texts["first_run_id"]
+        arrays["name"] = frame.by_number(names.codes.astype(np.uint32))
+        arrays["night"] = frame.by_number(nights.codes.astype(np.uint32))
+        days = {night["run_id"]: str(night["night"]) for night in frame.nights}
+        told = {"names": names.known, "nights": [days.get(run, run) for run in nights.known]}
+        return packed({"generation": frame.generation, **told}, arrays)
 
     def look_around(self) -> None:
         """Make the landscape of the frame where there is none that has all its images."""

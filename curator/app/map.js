@@ -1,0 +1,247 @@
+// The map: every image at its place on two principal axes. What the grid shows is coloured, all else is faint.
+
+import { isInside } from "./grid.js";
+
+const NEAR = 10; // pixels from a pointer to the image that it means
+const MOST = 12; // colours; what is beyond shares the last
+const PALETTE = ["#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#edc948", "#b07aa1", "#ff9da7", "#9c755f", "#17becf", "#8c564b", "#7f7f7f"];
+const find = (id) => document.getElementById(id);
+
+// A colour as the four bytes of a pixel.
+function pixel(colour, alpha = 255) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+const heat = (share) => `#${[255 * (1 - share), 90, 255 * share].map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
+
+export class LakeMap {
+  zoom = 1;
+  middle = [0, 0];
+
+  constructor(images, grid) {
+    Object.assign(this, { images, grid });
+    this.canvas = find("plane");
+    this.pen = this.canvas.getContext("2d");
+    new ResizeObserver(() => this.soon()).observe(this.canvas);
+    for (const name of ["order", "selection", "decision"]) images.addEventListener(name, () => this.soon());
+    grid.root.addEventListener("active", () => this.soon());
+    find("colour").addEventListener("change", () => this.soon());
+    this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.canvas.addEventListener("pointerdown", (event) => this.press(event));
+    this.canvas.addEventListener("pointermove", (event) => event.buttons || this.hover(event));
+    this.canvas.addEventListener("pointerleave", () => { find("hover").hidden = true; });
+    this.canvas.addEventListener("dblclick", () => this.look(1, [0, 0]));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    images.addEventListener("cards", () => this.hovered !== undefined && this.showHovered());
+  }
+
+  get open() {
+    return !find("map").hidden;
+  }
+
+  soon() {
+    if (!this.open) return;
+    this.asked ??= requestAnimationFrame(() => {
+      this.asked = undefined;
+      this.draw();
+    });
+  }
+
+  // Pixels for a place in [-1, 1], and back.
+  get scale() {
+    return (this.zoom * 0.95 * Math.min(this.canvas.clientWidth, this.canvas.clientHeight)) / 2;
+  }
+
+  place(number) {
+    const { scale, middle, canvas, images } = this;
+    return [(images.x[number] - middle[0]) * scale + canvas.clientWidth / 2, canvas.clientHeight / 2 - (images.y[number] - middle[1]) * scale];
+  }
+
+  // Codes of the colours by number, the colours, and what each means.
+  coloured() {
+    const { images } = this;
+    const by = find("colour").value;
+    const few = (codes, names) => {
+      const counts = new Map();
+      for (const number of images.order) counts.set(codes[number], (counts.get(codes[number]) ?? 0) + 1);
+      const most = [...counts].sort((a, b) => b[1] - a[1]).map(([code]) => code);
+      const place = new Map(most.map((code, at) => [code, Math.min(at, MOST - 1)]));
+      const said = most.slice(0, MOST).map((code, at) => (at === MOST - 1 && most.length > MOST ? "others" : names[code] ?? "none"));
+      return { of: (number) => place.get(codes[number]), colours: PALETTE, said };
+    };
+    if (by === "name") return few(images.name, images.names);
+    if (by === "night") return few(images.night, images.nights);
+    if (by === "cluster") return few(images.cluster, images.clusterNames.map((name, at) => `${at + 1}: ${name}`));
+    if (by === "review") {
+      return { of: (number) => images.decision[number], colours: ["#9aa0a6", "#15803d", "#b91c1c", "#a16207", "#6b21a8", "#db2777"],
+        said: ["not decided", "ID", "OOD", "unsure", "bad image", "disputed"] };
+    }
+    if (by === "flag") return { of: (number) => images.flagged[number], colours: ["#4e79a7", "#b91c1c"], said: ["kept", "flagged"] };
+    const values = Float64Array.from(images.logOdds.filter((value) => !Number.isNaN(value))).sort();
+    const [low, high] = [values[Math.floor(values.length * 0.02)], values[Math.floor(values.length * 0.98)]];
+    const share = (number) => Math.round(Math.min(1, Math.max(0, (images.logOdds[number] - low) / (high - low || 1))) * (MOST - 1));
+    const colours = Array.from({ length: MOST }, (_, at) => heat(at / (MOST - 1)));
+    return { of: share, colours, said: ["lowest score", ...new Array(MOST - 2).fill(""), "highest"] };
+  }
+
+  draw() {
+    const { canvas, images } = this;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!images.x || !width || !height) return;
+    Object.assign(canvas, { width, height });
+    const picture = this.pen.createImageData(width, height);
+    const pixels = new Uint32Array(picture.data.buffer);
+    const dot = (number, colour, size) => {
+      const [x, y] = this.place(number);
+      const [left, top] = [Math.round(x), Math.round(y)];
+      if (!(left >= 0 && top >= 0 && left < width - size && top < height - size)) return;
+      for (let row = 0; row < size; row += 1) pixels.fill(colour, (top + row) * width + left, (top + row) * width + left + size);
+    };
+    const faint = pixel("#888888", 60);
+    if (images.order.length < images.x.length) for (let number = 0; number < images.x.length; number += 1) dot(number, faint, 1);
+    const { of, colours, said } = this.coloured();
+    const shades = colours.map((colour) => pixel(colour));
+    const size = images.order.length > 20_000 ? 2 : 4;
+    for (const number of images.order) dot(number, shades[of(number)] ?? faint, size);
+    if (images.selectedCount) {
+      const accent = pixel(matchMedia("(prefers-color-scheme: dark)").matches ? "#ffffff" : "#000000");
+      for (const number of images.order) if (images.selected[number]) dot(number, accent, size + 1);
+    }
+    this.pen.putImageData(picture, 0, 0);
+    if (this.grid.activeNumber !== undefined) {
+      const [x, y] = this.place(this.grid.activeNumber);
+      this.pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
+      this.pen.lineWidth = 3;
+      this.pen.strokeRect(x - 6, y - 6, 14, 14);
+    }
+    this.legend(said, colours);
+  }
+
+  legend(said, colours) {
+    const key = said.join();
+    if (this.legendKey === key) return;
+    this.legendKey = key;
+    const entries = said.map((text, at) => {
+      const [entry, mark] = [document.createElement("span"), document.createElement("i")];
+      mark.style.background = colours[at];
+      entry.append(mark, text);
+      return entry;
+    });
+    find("map-legend").replaceChildren(...entries);
+  }
+
+  look(zoom, middle) {
+    this.zoom = Math.min(Math.max(zoom, 1), 200);
+    this.middle = this.zoom === 1 ? [0, 0] : middle;
+    this.soon();
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    const factor = Math.exp(-event.deltaY / 400);
+    const [x, y] = this.at(event);
+    const [dx, dy] = [(x - this.canvas.clientWidth / 2) / this.scale, (this.canvas.clientHeight / 2 - y) / this.scale];
+    this.look(this.zoom * factor, [this.middle[0] + dx * (1 - 1 / factor), this.middle[1] + dy * (1 - 1 / factor)]);
+  }
+
+  key(event) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (step) this.look(this.zoom, this.middle.map((one, axis) => one + (step[axis] * 0.2) / this.zoom));
+    else if (event.key === "+" || event.key === "-") this.look(this.zoom * (event.key === "+" ? 1.5 : 1 / 1.5), this.middle);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  // A drag draws a lasso; with Shift it moves the map.
+  press(event) {
+    if (event.button !== 0) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    const path = [this.at(event)];
+    const from = this.middle;
+    const moves = event.shiftKey;
+    const add = event.ctrlKey || event.metaKey;
+    const moved = (next) => {
+      const at = this.at(next);
+      path.push(at);
+      if (moves) {
+        this.look(this.zoom, [from[0] - (at[0] - path[0][0]) / this.scale, from[1] + (at[1] - path[0][1]) / this.scale]);
+      } else {
+        const [[bx, by], [x, y]] = path.slice(-2);
+        this.pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
+        this.pen.lineWidth = 2;
+        this.pen.beginPath();
+        this.pen.moveTo(bx, by);
+        this.pen.lineTo(x, y);
+        this.pen.stroke();
+      }
+    };
+    const ended = (next) => {
+      this.canvas.removeEventListener("pointermove", moved);
+      this.canvas.removeEventListener("pointerup", ended);
+      this.canvas.removeEventListener("pointercancel", ended);
+      if (next.type === "pointercancel" || moves) return;
+      const wide = path.some(([x, y]) => Math.hypot(x - path[0][0], y - path[0][1]) > 5);
+      if (wide) this.lasso(path, add);
+      else this.choose(path[0], add);
+    };
+    this.canvas.addEventListener("pointermove", moved);
+    this.canvas.addEventListener("pointerup", ended);
+    this.canvas.addEventListener("pointercancel", ended);
+  }
+
+  lasso(path, add) {
+    const [left, top, right, bottom] = [[Math.min, 0], [Math.min, 1], [Math.max, 0], [Math.max, 1]].map(([of, axis]) => of(...path.map((one) => one[axis])));
+    const found = [];
+    for (const number of this.images.order) {
+      const at = this.place(number);
+      if (at[0] >= left && at[0] <= right && at[1] >= top && at[1] <= bottom && isInside(path, at)) found.push(number);
+    }
+    this.images.select(found, { add });
+    if (found.length) this.grid.go(this.images.order.indexOf(found[0]));
+  }
+
+  nearest(at) {
+    let [best, least] = [undefined, NEAR];
+    for (const number of this.images.order) {
+      const [x, y] = this.place(number);
+      const far = Math.max(Math.abs(x - at[0]), Math.abs(y - at[1]));
+      if (far < least) [best, least] = [number, far];
+    }
+    return best;
+  }
+
+  choose(at, add) {
+    const number = this.nearest(at);
+    if (number === undefined) return;
+    this.images.select([number], { add });
+    this.grid.go(this.images.order.indexOf(number));
+  }
+
+  hover(event) {
+    const at = this.at(event);
+    const number = this.images.x && this.nearest(at);
+    if (number === this.hovered) return;
+    this.hovered = number;
+    find("hover").hidden = number === undefined;
+    if (number === undefined) return;
+    const { style } = find("hover");
+    style.left = `${Math.min(at[0] + 14, this.canvas.clientWidth - 150)}px`;
+    style.top = `${Math.max(0, Math.min(at[1] + 14, this.canvas.clientHeight - 150))}px`;
+    this.showHovered();
+  }
+
+  showHovered() {
+    const card = this.images.card(this.hovered);
+    find("hover-picture").hidden = !card;
+    if (!card) return;
+    find("hover-picture").src = `thumbnails/${card.image_id}`;
+    find("hover-name").textContent = card.name;
+  }
+}
