@@ -9,6 +9,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from curator.errors import SourceError
+from curator.methods import MethodSpec
 from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.learn.world import LedgerWorld
@@ -250,3 +252,12 @@ def test_a_painter_goes_on_as_well(opened, root, tmp_path):
         summary = workspace.learn_bank("synood", "synood", settings=small)
     assert summary.account["painted"] == {"asked": 4, "answered": 3, "rejected": 0, "failed": 1}
     assert summary.account["assigned"] == 3
+
+
+def test_a_parent_is_judged_by_neglabel_where_the_method_in_force_wants_what_it_has_not(world):
+    def judged_by(method):
+        config = SimpleNamespace(scan=SimpleNamespace(method=method))
+        given = SimpleNamespace(config=config, method_spec=MethodSpec.parse)
+        return LedgerWorld.base_method.fget(SimpleNamespace(context=given, parent=world.parent))
+
+    assert [judged_by(method) for method in ("mcm:scale=1", "ants", "knn:k=3")] == ["mcm:scale=1"] + 2 * ["neglabel"]
