@@ -24,6 +24,7 @@ from curator.decode.fitting import Reduced, Stored, fit
 from curator.decode.formats import open_image
 from curator.decode.jpeg_end import lacks_its_end_only
 from curator.decode.metadata import without_metadata
+from curator.decode.quality import picture_quality
 from curator.decode.resizing import Box
 from curator.decode.tiff import SIGNATURES as TIFF_SIGNATURES
 from curator.decode.tiff import NoDirectory, read_bands
@@ -62,7 +63,7 @@ class DecodeOptions:
 def prepare(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
     """Pixels for an encoder, (size, size, 3) uint8 RGB, and what was learnt of the image. Raises DecodeFailure only."""
     with failing():
-        image, facts, reduced = _decode(data, options, preprocess.side)
+        image, facts, reduced = _decode(data, options, preprocess.side, measured=True)
         return fit(image, preprocess, reduced=reduced), facts
 
 
@@ -123,7 +124,7 @@ def failing() -> Iterator[None]:
 
 
 def _decode(
-    data: bytes, options: DecodeOptions, target_size: int | None
+    data: bytes, options: DecodeOptions, target_size: int | None, *, measured: bool = False
 ) -> tuple[Image.Image, ImageFacts, Reduced | None]:
     stored = _stored(without_metadata(data), options, target_size)
     (width, height), orientation, image = stored.full_size, stored.orientation, stored.image
@@ -132,7 +133,8 @@ def _decode(
     if orientation >= 5:
         width, height = height, width
     reduced = Reduced((width, height), _turned(stored.drafted, image.size, orientation)) if stored.drafted else None
-    facts = ImageFacts(width, height, stored.format, stored.mode, stored.animated, stored.remark)
+    quality = picture_quality(image) if measured else None
+    facts = ImageFacts(width, height, stored.format, stored.mode, stored.animated, stored.remark, quality)
     return image, facts, reduced
 
 

@@ -24,13 +24,14 @@ from curator.decode.failures import DETAIL_CHARACTERS
 from curator.engines.decode_patience import Patience
 from curator.engines.messages import TRACE_CHARACTERS, BadReply, receive, receive_with, send
 from curator.engines.parcels import Parcel, PixelSlots, mapped
-from curator.types import ImageFacts, Pixels, Preprocess
+from curator.types import ImageFacts, Pixels, Preprocess, Quality
 
 Prepare: TypeAlias = Callable[[bytes, Preprocess, DecodeOptions], tuple[Pixels, ImageFacts]]
 
 NAME_CHARACTERS = 40  # of a format or a mode
 OUTCOME_BYTES = 4096  # of JSON, for one image: its detail may be all escapes
 HEADER_BYTES = 16 * TRACE_CHARACTERS
+MOST_QUALITY = Quality(1.0, 1.0, 8.0, 128.0, 256.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class DecodeReply:
             "count": len(self.outcomes),
             "width": [facts.width for facts in good],
             "height": [facts.height for facts in good],
+            "quality": [facts.quality for facts in good],
             "kind": [distinct.index(kind) for kind in kinds],
             "kinds": distinct,
             "faults": [
@@ -150,11 +152,11 @@ class TaskBroken(RuntimeError):
 def _outcomes(count: int, fields: Any) -> tuple[ImageFacts | DecodeFault, ...]:
     """Facts and faults of `count` images, in order, of columns that are as they must be."""
     faults = {place: DecodeFault(reason, detail) for place, reason, detail in fields["faults"]}
-    sides = zip(fields["width"], fields["height"], strict=True)
+    sides = zip(fields["width"], fields["height"], map(_quality, fields["quality"]), strict=True)
     kinds = [(format_, mode, animated, remark) for format_, mode, animated, remark in fields["kinds"]]
     facts = [
-        ImageFacts(width, height, *kinds[kind])
-        for (width, height), kind in zip(sides, fields["kind"], strict=True)
+        ImageFacts(width, height, *kinds[kind], quality)
+        for (width, height, quality), kind in zip(sides, fields["kind"], strict=True)
         if type(width) is type(height) is type(kind) is int and 0 < width < 1 << 31 and 0 < height < 1 << 31
     ]
     if not (
@@ -167,6 +169,15 @@ def _outcomes(count: int, fields: Any) -> tuple[ImageFacts | DecodeFault, ...]:
         raise BadReply("an outcome that cannot be")
     decoded = iter(facts)
     return tuple(faults.get(place) or next(decoded) for place in range(count))
+
+
+def _quality(values: Any) -> Quality | None:
+    """Measures that an image can have; not a number is beyond every bound."""
+    if values is None:
+        return None
+    if not all(type(value) is float and 0 <= value <= most for value, most in zip(values, MOST_QUALITY, strict=True)):
+        raise BadReply("measures that cannot be")
+    return Quality(*values)
 
 
 def _is_kind(format_: Any, mode: Any, animated: Any, remark: Any) -> bool:

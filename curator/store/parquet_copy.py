@@ -35,7 +35,7 @@ BY_NIGHT = {  # the date of a row, of views that only grow where nothing about a
 # Of a million images these take a minute and more, and most of what they say is in the others in another form.
 COSTLY = {
     *("arrivals", "compare", "flag_groups", "group_members", "groups"),
-    *("kept", "p_values", "review_queue", "reviewed_images"),
+    *("kept", "p_values", "quality", "review_queue", "reviewed_images"),
 }
 COMPUTED_ONCE = ("locations", "images", "scores")  # which most of the others begin with
 STATE = "_state.json"  # readers of Parquet pass over what begins with _

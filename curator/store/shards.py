@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from curator.store.database import Database
 from curator.store.ledger import Ledger, utc_now
 from curator.store.tables import Columns, object_table, reject_row
-from curator.types import ImageFacts, ShardOutcome
+from curator.types import ImageFacts, Quality, ShardOutcome
 
-FACTS = [item.name for item in fields(ImageFacts)]
+FACTS = [item.name for item in fields(ImageFacts) if item.name != "quality"]
 STALE = ("delete_stale_locations", "delete_stale_rejects", "delete_objects")  # of objects that are read anew
 
 
@@ -147,4 +147,5 @@ def _images(outcome: ShardOutcome) -> Columns:
         "image_id": [image.image_id for image in images],
         "byte_size": [image.byte_size for image in images],
         **{name: [getattr(image.facts, name) for image in images] for name in FACTS},
+        **{name: [getattr(image.facts.quality, name, None) for image in images] for name in Quality._fields},
     }

@@ -26,6 +26,28 @@ from report.near_duplicates
 order by cosine desc, uri, neighbour_uri
 limit $limit;
 
+-- name: quality
+-- Images that are bad pictures, the worst first: dark, bright, blurry, of little information, or of an odd aspect or size.
+select
+    uri,
+    list_filter(
+        [if(dark, 'dark', null), if(bright, 'bright', null), if(blurry, 'blurry', null),
+            if(low_information, 'low information', null), if(odd_aspect, 'odd aspect', null),
+            if(odd_size, 'odd size', null)],
+        lambda fault: fault is not null
+    ) as faults,
+    width,
+    height,
+    dark_score,
+    bright_score,
+    blur_score,
+    information_score,
+    near_duplicate
+from report.quality
+where dark or bright or blurry or low_information or odd_aspect or odd_size
+order by len(faults) desc, uri
+limit $limit;
+
 -- name: groups
 -- Images that look nearly the same, together, the largest groups first.
 select uri, name, images, flagged, nights, first_seen, last_seen, group_id

@@ -15,6 +15,11 @@ select
     image.mode,
     image.animated,
     image.remark,
+    image.brightness_5,
+    image.brightness_99,
+    image.entropy,
+    image.edge_deviation,
+    image.level_deviation,
     first_location.source_label,
     run.started_at as first_seen,
     run.run_id as first_run_id

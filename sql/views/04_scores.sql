@@ -2,7 +2,11 @@
 -- whether it does, and what people call it. The cut of its class goes before that of the policy; under the rule fdr, that of the night it
 -- arrived in rules.
 create or replace view report.scores as
-with scored as (
+with images as (
+    from report.images
+),
+
+scored as (
     select
         images.*,
         images.first_run_id as night_run_id,
@@ -11,7 +15,7 @@ with scored as (
         selection.bank_version,
         selection.policy_id,
         selection.policy_name
-    from report.images as images
+    from main.assessed('images') as images
     join main.score using (image_id)
     join report.selection as selection using (encoder_id, bank_digest, method_id)
 )
@@ -43,5 +47,10 @@ select
     bank_name,
     bank_version,
     method_id,
-    policy_name
+    policy_name,
+    dark,
+    bright,
+    blurry,
+    low_information,
+    odd_aspect
 from main.labelled('scored');

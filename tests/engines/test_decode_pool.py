@@ -27,7 +27,7 @@ from curator.engines.decode_messages import DecodeReply
 from curator.engines.decode_pool import Decoded, DecodeFault, DecodePool
 from curator.engines.messages import BadReply
 from curator.errors import CuratorError
-from curator.types import Preprocess
+from curator.types import ImageFacts, Preprocess, Quality
 from tests.patience import BRAKE_SECONDS, wait_for
 
 PREPROCESS, OPTIONS = Preprocess(32), DecodeOptions()
@@ -202,9 +202,9 @@ def message(content, *, size=None):
     return struct.pack("<Q", len(text) if size is None else size) + text
 
 
-ONE = {"count": 1, "width": [1], "height": [1], "kind": [0], "kinds": [["PNG", "RGB", False, ""]], "faults": [],
-       "cpu_seconds": 0.0}  # fmt: skip
-BAD = ONE | {"width": [], "height": [], "kind": [], "kinds": []}
+ONE = {"count": 1, "width": [1], "height": [1], "quality": [[0.5, 1.0, 8.0, 99.5, 16.0]], "kind": [0],
+       "kinds": [["PNG", "RGB", False, ""]], "faults": [], "cpu_seconds": 0.0}  # fmt: skip
+BAD = ONE | {"width": [], "height": [], "quality": [], "kind": [], "kinds": []}
 NONSENSE = {
     "an exabyte": message(b"", size=1 << 60),
     "more than there can be": message(b"", size=1 << 20),
@@ -214,8 +214,10 @@ NONSENSE = {
     "a list": message(b"[]"),
     "no outcome": message(BAD | {"count": 0}),
     "an outcome that is missing": message(BAD),
-    "two outcomes": message(ONE | {"count": 2, "width": [1, 1], "height": [1, 1], "kind": [0, 0]}),
-    "two outcomes for one": message(ONE | {"width": [1, 1], "height": [1, 1], "kind": [0, 0]}),
+    "two outcomes": message(
+        ONE | {"count": 2, "width": [1, 1], "height": [1, 1], "quality": [None, None], "kind": [0, 0]}
+    ),
+    "two outcomes for one": message(ONE | {"width": [1, 1], "height": [1, 1], "quality": [None] * 2, "kind": [0, 0]}),
     "facts and a fault for one": message(ONE | {"faults": [[0, "text", ""]]}),
     "a fault of nobody": message(BAD | {"faults": [[1, "text", ""]]}),
     "two faults of one": message(BAD | {"faults": [[0, "text", ""]] * 2}),
@@ -229,12 +231,29 @@ NONSENSE = {
     "a width of 10**30": message(ONE | {"width": [10**30]}),
     "a width of 0": message(ONE | {"width": [0]}),
     "a height of half a pixel": message(ONE | {"height": [0.5]}),
+    "a brightness that is no number": message(ONE | {"quality": [[float("nan"), 1.0, 8.0, 99.5, 16.0]]}),
+    "a brightness beyond white": message(ONE | {"quality": [[0.5, 1.1, 8.0, 99.5, 16.0]]}),
+    "an entropy below none": message(ONE | {"quality": [[0.5, 1.0, -0.1, 99.5, 16.0]]}),
+    "edges without end": message(ONE | {"quality": [[0.5, 1.0, 8.0, float("inf"), 16.0]]}),
+    "a measure in words": message(ONE | {"quality": [[0.5, 1.0, 8.0, 99.5, "16"]]}),
+    "a truth value for a measure": message(ONE | {"quality": [[0.5, True, 8.0, 99.5, 16.0]]}),
+    "a measure too few": message(ONE | {"quality": [[0.5, 1.0, 8.0, 99.5]]}),
+    "measures of nobody": message(ONE | {"quality": [None, None]}),
     "a format of surrogates": message(ONE | {"kinds": [["\ud800", "RGB", False, ""]]}),
     "a truth value that is none": message(ONE | {"kinds": [["PNG", "RGB", 3, ""]]}),
     "a remark of two lines": message(ONE | {"kinds": [["PNG", "RGB", False, "a\nb"]]}),
     "unknown facts": message(ONE | {"kinds": [["PNG", "RGB", False, "", 1]]}),
     "no time": message(ONE | {"cpu_seconds": float("nan")}),
 }
+
+
+@pytest.mark.parametrize("quality", [None, Quality(0.5, 1.0, 8.0, 99.5, 16.0)])
+def test_measures_arrive_as_they_were_sent(quality):
+    reply = DecodeReply((ImageFacts(1, 1, "PNG", "RGB", False, "", quality),), 0.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reply.send(theirs)
+        assert DecodeReply.receive(ours, count=1) == reply
 
 
 @pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
@@ -290,7 +309,7 @@ PROGRAM = """
 import sys
 from curator.decode import DecodeOptions
 from curator.engines.decode_pool import DecodePool
-from curator.types import Preprocess
+from curator.types import ImageFacts, Preprocess, Quality
 import crashing_task
 print("main runs")
 pool = DecodePool(workers=2, preprocess=Preprocess(8), options=DecodeOptions(), task=crashing_task.crash_on_magic)

@@ -160,7 +160,10 @@ def test_all_checks_are_silent_on_an_empty_ledger(database):
     assert all(result.statement.endswith(".") for result in run_checks(database))
 
 
-IMAGE = "insert into image values ('{id}', 10, 4, 4, 'PNG', 'RGB', false, 'r', null)"
+IMAGE = (
+    "insert into image (image_id, byte_size, width, height, format, mode, animated, run_id) "
+    "values ('{id}', 10, 4, 4, 'PNG', 'RGB', false, 'r')"
+)
 LOCATION = "insert into location values ('{uri}', 'lake', '{uri}', 'v', null, null, 10, null, {id}, 's', 'r')"
 OBJECT = "insert into source_object values ('{uri}', 'lake', 'file', 10, 'v', 'e', {count}, 'r', null)"
 VECTOR = "insert into vector values ('{id}', 'e', 'f', {row}, 'r')"

@@ -66,7 +66,10 @@ def test_a_score_is_judged_by_the_cut_of_its_night_of_its_class_or_of_the_policy
 def test_the_night_of_an_image_is_that_of_the_places_that_were_there_last(database, places, first, night, present):
     for number in range(1, 5):
         database.execute(RUN.format(number=number))
-    database.execute("insert into image values ('i', 1, 1, 1, 'PNG', 'RGB', false, 'r1', null)")
+    database.execute(
+        "insert into image (image_id, byte_size, width, height, format, mode, animated, run_id) "
+        "values ('i', 1, 1, 1, 'PNG', 'RGB', false, 'r1')"
+    )
     for place, (came, gone) in enumerate(places):
         facts = {"uri": f"/{place}", "image": "i", "came": came, "label": f"'label {place}'" if place else "null"}
         database.execute(OBJECT.format(**facts, gone=f"'r{gone}'" if gone else "null"))

@@ -87,6 +87,7 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database
 
 
 TIES = (
+    "update image set brightness_5 = 0, brightness_99 = 0.1, entropy = 2, edge_deviation = 9, level_deviation = 9",
     "update score set id_score = if(image_id < '4', 0.5, 1), log_odds = if(image_id < '4', 0, 100), id_label = 0, "
     "negative_label = 2",
     "update run set started_at = (select min(started_at) from run), finished_at = (select max(finished_at) from run)",

@@ -298,7 +298,8 @@ def fill(workspace, ids, vectors):
             "from run",
             "insert into listing values ('night', 'lake', '/x', 1, 1, 0, 0, 0, 9, 9, '{}')",
             "insert into source_object values ('/x', 'lake', 'tar', 9, 'v', $encoder_id, $count, 'night', null)",
-            "insert into image select image_id, 9, 4, 4, 'PNG', 'RGB', false, 'night', null from incoming_many",
+            "insert into image (image_id, byte_size, width, height, format, mode, animated, run_id) "
+            "select image_id, 9, 4, 4, 'PNG', 'RGB', false, 'night' from incoming_many",
             "insert into location select '/x#' || place, 'lake', '/x', 'v', place::varchar, null, 9, null, image_id, "
             "'s', 'night' from incoming_many",
             "insert into vector select image_id, $encoder_id, 'many', place::integer, 'night' from incoming_many",
