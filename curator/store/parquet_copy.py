@@ -89,7 +89,8 @@ def copy_report(snapshot: Path, folder: Path, *, extent: Extent) -> None:
     before = folder.resolve() if folder.is_symlink() else None
     try:
         if extent == "none":
-            folder.unlink(missing_ok=True) if before else None
+            _make_way(folder)
+            folder.unlink(missing_ok=True)
             return _remove_generations(folder, but=())
         made = folder.parent / f".{folder.name}-{secrets.token_hex(8)}"
         try:
@@ -187,7 +188,14 @@ def _state_of(generation: Path | None) -> Mapping[str, str]:
     return found if isinstance(found, dict) else {}
 
 
+def _make_way(folder: Path) -> None:
+    """A copy of a workspace may have a folder where the link was: it becomes a generation of the past."""
+    if folder.is_dir() and not folder.is_symlink():
+        folder.rename(folder.parent / f".{folder.name}-{secrets.token_hex(8)}")
+
+
 def _move_link(folder: Path, target: Path) -> None:
+    _make_way(folder)
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(8)}.tmp"
     temporary.symlink_to(target.name, target_is_directory=True)
     try:

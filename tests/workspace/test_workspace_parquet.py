@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -110,6 +111,15 @@ def test_what_killed_runs_left_goes_with_the_next_copy(published, tmp_path):
     assert len(list(tmp_path.glob(".report*"))) == 1
     copy_report(published[0].layout.snapshot, tmp_path / "report", extent="none")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_workspace_that_was_copied_without_links_goes_on(published, tmp_path):
+    copy_report(published[0].layout.snapshot, tmp_path / "first" / "report", extent="most")
+    copied = shutil.copytree(tmp_path / "first", tmp_path / "second") / "report"
+    assert copied.is_dir() and not copied.is_symlink()
+    copy_report(published[0].layout.snapshot, copied, extent="most")
+    assert copied.is_symlink() and len(list(copied.parent.glob(".report*"))) == 1
+    assert (copied / "flagged.parquet").is_file()
 
 
 def test_a_file_that_is_not_what_was_written_is_refused(published, tmp_path, monkeypatch):
