@@ -86,6 +86,8 @@ def count_events(strike: Strike) -> None:
     for owner, name in (
         (os, "fsync"),
         (os, "replace"),
+        (os, "copy_file_range"),
+        (os, "pwrite"),
         (Path, "replace"),
         (Path, "rename"),
     ):
