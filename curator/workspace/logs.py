@@ -25,6 +25,8 @@ from curator.progress import step
 log = logging.getLogger("curator")
 STEPS = {  # of stages, for people
     "list": "list the sources",
+    "known": "look up what is known",
+    "count": "count what is flagged",
     "score": "score what is stored",
     "near_duplicates": "find near-duplicates",
     "same_format": "save all images alike",

@@ -49,7 +49,8 @@ def jump_between(lab: Laboratory, rng: random.Random) -> Trial:
             "select policy_name from report.selection union all select policy_name from report.scorings where selected"
         )
         ended = lab.zygote.run("-w", workspace, "sql", shown, "--json")
-        trial.expect(ended.stdout.count("keep-0.9") == 2, f"another policy is shown: {ended.stdout}")
+        names = [row["policy_name"] for row in json.loads(ended.stdout)]
+        trial.expect(names == ["keep-0.9"] * 2, f"another policy is shown: {ended.stdout}")
         ended = lab.zygote.run("-w", workspace, "doctor")
         trial.expect("last run" in ended.stdout and "done" in ended.stdout, ended.stdout)
         newest = (
