@@ -35,7 +35,7 @@ print(dict(codes))
 """
 
 
-@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["--nonsense"], 2), (["-w", "/", "config"], 1)])
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["--nonsense"], 2), (["-w", "/", "config"], 2)])
 def test_thread_of_a_library_that_is_at_work_does_not_abort_the_end(words, code):
     done = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == str({code: 8}), done.stderr

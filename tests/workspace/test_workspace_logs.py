@@ -65,6 +65,6 @@ def test_warnings_of_others_and_the_traceback_of_a_bug_are_objects():
 
 def test_an_error_with_its_traceback_is_one_object(run_cli):
     for words in (["--log-format", "json"], ["--log-format", "json", "-v"]):
-        (line,) = run_cli(*words, "-w", "/", "doctor", code=1).stderr.splitlines()
+        (line,) = run_cli(*words, "-w", "/", "doctor", code=2).stderr.splitlines()
         assert ("traceback" in json.loads(line)) == ("-v" in words)
         assert json.loads(line)["hint"].startswith("make one with")
