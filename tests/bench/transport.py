@@ -37,10 +37,11 @@ class Peaks:
 
 @dataclass(frozen=True, slots=True)
 class ParentCost:
-    """Milliseconds of processors an image: of the scan's process, and of decoding alone. share: of the throughput that
-    decoding alone has with all cores."""
+    """Milliseconds of processors an image: of the scan's process, of it and all that it starts, and of decoding alone.
+    share: of the throughput that decoding alone has with all cores."""
 
     parent_ms: float
+    whole_ms: float
     decode_ms: float
     scanned: float  # images/s
     share: float
@@ -56,14 +57,20 @@ def parent_cost(folder: Path, address: str, images: int) -> ParentCost:
     fill(folder / "one", [contents[0]])
     del contents[256:]
     workspace = made(folder / "workspace", address, folder / "one")
-    few = _processor_seconds(workspace, folder / "few")[0]
+    few = _Spent.of(workspace, folder / "few")
     before = decode_seconds(contents, workspace._context.encoder)
     with watched() as peaks:
-        seconds, wall, count = _processor_seconds(workspace, lake)
+        all_of_them = _Spent.of(workspace, lake)
     after = decode_seconds(contents, workspace._context.encoder)
-    decode = (before + after) / 2
-    ideal = decode / len(os.sched_getaffinity(0))
-    return ParentCost(1e3 * (seconds - few) / count, 1e3 * decode, count / wall, ideal * count / wall, peaks())
+    decode, rate = (before + after) / 2, images / all_of_them.wall
+    return ParentCost(
+        parent_ms=1e3 * (all_of_them.parent - few.parent) / images,
+        whole_ms=1e3 * (all_of_them.whole - few.whole) / images,
+        decode_ms=1e3 * decode,
+        scanned=rate,
+        share=rate * decode / len(os.sched_getaffinity(0)),
+        peaks=peaks(),
+    )
 
 
 def busy_share(folder: Path, rate: int, images: int) -> tuple[float, float]:
@@ -134,11 +141,21 @@ def made(folder: Path, address: str, first: Path) -> Workspace:
     return workspace
 
 
-def _processor_seconds(workspace: Workspace, lake: Path) -> tuple[float, float, int]:
-    """Of this process, and seconds, and images."""
-    processor, wall = time.process_time(), time.perf_counter()
-    count = workspace.scan(lake).data_read
-    return time.process_time() - processor, time.perf_counter() - wall, count
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Seconds of a scan: of processors, by this process and by it and all that it starts, and by the clock."""
+
+    parent: float
+    whole: float
+    wall: float
+
+    @classmethod
+    def of(cls, workspace: Workspace, lake: Path) -> _Spent:
+        before, wall = os.times(), time.perf_counter()
+        workspace.scan(lake)
+        wall, after = time.perf_counter() - wall, os.times()
+        own, started = (sum(after[place : place + 2]) - sum(before[place : place + 2]) for place in (0, 2))
+        return cls(own, own + started, wall)
 
 
 @contextmanager
