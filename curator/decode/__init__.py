@@ -30,7 +30,7 @@ from __future__ import annotations
 from curator.decode.failures import REASONS, DecodeFailure
 from curator.decode.fitting import fit
 from curator.decode.formats import FORMATS
-from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, look, looked_at, prepare
+from curator.decode.image import SCALED_DRIFT, DecodeOptions, decode_image, look, looked_at, prepare, prepare_sampled
 from curator.decode.resave import SavedFormat, format_of, resaved
 
 __all__ = [
@@ -46,5 +46,6 @@ __all__ = [
     "look",
     "looked_at",
     "prepare",
+    "prepare_sampled",
     "resaved",
 ]

@@ -24,7 +24,7 @@ from curator.decode.fitting import Reduced, Stored, fit
 from curator.decode.formats import open_image
 from curator.decode.jpeg_end import lacks_its_end_only
 from curator.decode.metadata import without_metadata
-from curator.decode.quality import picture_quality
+from curator.decode.quality import SampledFacts, sampled
 from curator.decode.resizing import Box
 from curator.decode.tiff import SIGNATURES as TIFF_SIGNATURES
 from curator.decode.tiff import NoDirectory, read_bands
@@ -62,9 +62,20 @@ class DecodeOptions:
 
 def prepare(data: bytes, preprocess: Preprocess, options: DecodeOptions) -> tuple[NDArray[np.uint8], ImageFacts]:
     """Pixels for an encoder, (size, size, 3) uint8 RGB, and what was learnt of the image. Raises DecodeFailure only."""
+    pixels, facts = prepare_sampled(data, preprocess, options)
+    return pixels, facts.measured()
+
+
+def prepare_sampled(
+    data: bytes, preprocess: Preprocess, options: DecodeOptions
+) -> tuple[NDArray[np.uint8], SampledFacts]:
+    """As `prepare`, with facts that are still to be measured."""
     with failing():
-        image, facts, reduced = _decode(data, options, preprocess.side, measured=True)
-        return fit(image, preprocess, reduced=reduced), facts
+        image, facts, reduced = _decode(data, options, preprocess.side)
+        square = fit(image, preprocess, reduced=reduced)
+        return square, SampledFacts(
+            facts.width, facts.height, facts.format, facts.mode, facts.animated, facts.remark, sample=sampled(image)
+        )
 
 
 def decode_image(
@@ -124,7 +135,7 @@ def failing() -> Iterator[None]:
 
 
 def _decode(
-    data: bytes, options: DecodeOptions, target_size: int | None, *, measured: bool = False
+    data: bytes, options: DecodeOptions, target_size: int | None
 ) -> tuple[Image.Image, ImageFacts, Reduced | None]:
     stored = _stored(without_metadata(data), options, target_size)
     (width, height), orientation, image = stored.full_size, stored.orientation, stored.image
@@ -133,8 +144,7 @@ def _decode(
     if orientation >= 5:
         width, height = height, width
     reduced = Reduced((width, height), _turned(stored.drafted, image.size, orientation)) if stored.drafted else None
-    quality = picture_quality(image) if measured else None
-    facts = ImageFacts(width, height, stored.format, stored.mode, stored.animated, stored.remark, quality)
+    facts = ImageFacts(width, height, stored.format, stored.mode, stored.animated, stored.remark)
     return image, facts, reduced
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.decode import REASONS, DecodeOptions, prepare
+from curator.decode import REASONS, DecodeOptions, prepare_sampled
 from curator.decode.failures import DETAIL_CHARACTERS
 from curator.engines.decode_patience import Patience
 from curator.engines.messages import TRACE_CHARACTERS, BadReply, receive, receive_with, send
@@ -53,7 +53,7 @@ class DecodeJob:
 
     preprocess: Preprocess
     options: DecodeOptions
-    task: Prepare = prepare
+    task: Prepare = prepare_sampled
     memory_limit_bytes: int | None = None
     cpu_seconds_per_image: float | None = None
     yielding: bool = True

@@ -31,7 +31,7 @@ from typing import Self, TypeAlias
 
 import numpy as np
 
-from curator.decode import DecodeOptions, prepare
+from curator.decode import DecodeOptions, prepare_sampled
 from curator.decode.failures import DETAIL_CHARACTERS, no_memory
 from curator.decode.identity import require_known_pixels
 from curator.engines.decode_messages import (
@@ -122,7 +122,7 @@ class DecodePool:
         memory_limit_bytes: int | None = None,
         cpu_seconds_per_image: float | None = CPU_SECONDS_PER_IMAGE,
         idle_looks: int = IDLE_LOOKS,
-        task: Prepare = prepare,
+        task: Prepare = prepare_sampled,
         yielding: bool = True,
         slots: int = 1,
         slot_images: int = SLOT_IMAGES,

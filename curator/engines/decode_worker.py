@@ -22,6 +22,7 @@ from PIL import AvifImagePlugin
 
 from curator.decode import DecodeFailure, DecodeOptions
 from curator.decode.formats import plugins
+from curator.decode.quality import SampledFacts
 from curator.engines.decode_messages import (
     DecodeFault,
     DecodeJob,
@@ -53,7 +54,8 @@ def decode_batch(
             squares[good] = square
             good += 1
             outcomes.append(facts)
-    return DecodeReply(tuple(outcomes), clock() - started)
+    measured = (item.measured() if isinstance(item, SampledFacts) else item for item in outcomes)
+    return DecodeReply(tuple(measured), clock() - started)
 
 
 # Decode processes yield to the encoder: its threads wait for the slowest of them, so it loses more by a core that comes

@@ -69,7 +69,7 @@ def test_every_file_beside_the_code_is_in_the_wheel():
     assert len(beside) > 20 and not beside - shipped
 
 
-DECODING = {"decode_image", "prepare", "look", "open_image"}
+DECODING = {"decode_image", "prepare", "prepare_sampled", "look", "open_image"}
 # Where images may be decoded in the calling process: the package itself, what runs in decode processes, the default of
 # pictures that are trusted, and the photographs of the sample lake, which come with a package.
 MAY_DECODE = {"decode", "engines/decode_messages.py", "engines/decode_pool.py", "engines/decode_worker.py", "demo"}

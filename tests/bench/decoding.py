@@ -81,11 +81,6 @@ def _ours(data: bytes) -> NDArray[np.uint8]:
     return prepare(data, PREPROCESS, DecodeOptions())[0]
 
 
-def measured_milliseconds(contents: Sequence[bytes]) -> float:
-    """Processor milliseconds for an image, by our decoder."""
-    return _milliseconds(_ours, contents)
-
-
 def _milliseconds(make: Callable[[bytes], NDArray[np.uint8]], contents: Sequence[bytes]) -> float:
     started = time.process_time()
     for data in contents:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from curator.config import ScanSection
-from curator.decode import prepare
+from curator.decode import prepare_sampled
 from curator.engines.decode_messages import Prepare
 from curator.engines.decode_pool import DecodePool
 from curator.engines.known import KnownContents
@@ -57,7 +57,7 @@ def decode_workers(wanted: int) -> int:
     return len(os.sched_getaffinity(0)) if wanted < 0 else wanted
 
 
-def open_pool(context: Context, preprocess: Preprocess, task: Prepare = prepare) -> DecodePool:
+def open_pool(context: Context, preprocess: Preprocess, task: Prepare = prepare_sampled) -> DecodePool:
     """Decode processes as a scan has them, for a task on each image. Use them in a `with`."""
     return DecodePool(
         workers=decode_workers(context.config.scan.decode_workers),
