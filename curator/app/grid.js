@@ -287,12 +287,15 @@ export class Grid {
   }
 }
 
-// Whether a polygon holds a point, by the even-odd rule.
-export function isInside(polygon, [x, y]) {
+// Whether a polygon holds a point, by the even-odd rule. Asked for every image of a lasso, so nothing is made in it.
+export function isInside(polygon, point) {
+  const x = point[0];
+  const y = point[1];
   let inside = false;
   for (let at = 0, before = polygon.length - 1; at < polygon.length; before = at, at += 1) {
-    const [[ax, ay], [bx, by]] = [polygon[at], polygon[before]];
-    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
+    const a = polygon[at];
+    const b = polygon[before];
+    if (a[1] > y !== b[1] > y && x < ((b[0] - a[0]) * (y - a[1])) / (b[1] - a[1]) + a[0]) inside = !inside;
   }
   return inside;
 }

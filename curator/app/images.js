@@ -48,7 +48,11 @@ export class Images extends EventTarget {
   // Flags as another cut would have them; null: as they are. `only`: show flagged ones, or kept ones, alone.
   try(cut, only = null) {
     this.ruled ??= this.flagged;
-    this.flagged = cut === null ? this.ruled : Uint8Array.from(this.logOdds, (value) => Number(value < cut));
+    if (cut === null) this.flagged = this.ruled;
+    else {
+      this.flagged = new Uint8Array(this.logOdds.length);
+      for (let number = 0; number < this.flagged.length; number += 1) this.flagged[number] = this.logOdds[number] < cut ? 1 : 0;
+    }
     this.only = only;
     this.narrow(false);
   }

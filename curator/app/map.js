@@ -54,8 +54,14 @@ export class LakeMap {
   }
 
   place(number) {
-    const { scale, middle, canvas, images } = this;
-    return [(images.x[number] - middle[0]) * scale + canvas.clientWidth / 2, canvas.clientHeight / 2 - (images.y[number] - middle[1]) * scale];
+    const { scale, left, top } = this.frame();
+    return [left + this.images.x[number] * scale, top - this.images.y[number] * scale];
+  }
+
+  // What turns places into pixels: taken once for many images, since asking the page for its size costs more than they.
+  frame() {
+    const { scale, middle, canvas } = this;
+    return { scale, left: canvas.clientWidth / 2 - middle[0] * scale, top: canvas.clientHeight / 2 + middle[1] * scale };
   }
 
   // Codes of the colours by number, the colours, and what each means.
@@ -78,8 +84,11 @@ export class LakeMap {
         said: ["not decided", "ID", "OOD", "unsure", "bad image", "disputed"] };
     }
     if (by === "flag") return { of: (number) => images.flagged[number], colours: ["#4e79a7", "#b91c1c"], said: ["kept", "flagged"] };
-    const values = Float64Array.from(images.logOdds.filter((value) => !Number.isNaN(value))).sort();
-    const [low, high] = [values[Math.floor(values.length * 0.02)], values[Math.floor(values.length * 0.98)]];
+    if (this.ends?.of !== images.logOdds) {
+      const values = images.logOdds.filter((value) => !Number.isNaN(value)).sort();
+      this.ends = { of: images.logOdds, low: values[Math.floor(values.length * 0.02)], high: values[Math.floor(values.length * 0.98)] };
+    }
+    const { low, high } = this.ends;
     const share = (number) => Math.round(Math.min(1, Math.max(0, (images.logOdds[number] - low) / (high - low || 1))) * (MOST - 1));
     const colours = Array.from({ length: MOST }, (_, at) => heat(at / (MOST - 1)));
     return { of: share, colours, said: ["lowest score", ...new Array(MOST - 2).fill(""), "highest"] };
@@ -92,11 +101,15 @@ export class LakeMap {
     Object.assign(canvas, { width, height });
     const picture = this.pen.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
+    const { scale, left, top } = this.frame();
+    const { x: xs, y: ys } = images;
     const dot = (number, colour, size) => {
-      const [x, y] = this.place(number);
-      const [left, top] = [Math.round(x), Math.round(y)];
-      if (!(left >= 0 && top >= 0 && left < width - size && top < height - size)) return;
-      for (let row = 0; row < size; row += 1) pixels.fill(colour, (top + row) * width + left, (top + row) * width + left + size);
+      const x = Math.round(left + xs[number] * scale);
+      const y = Math.round(top - ys[number] * scale);
+      if (!(x >= 0 && y >= 0 && x < width - size && y < height - size)) return;
+      for (let row = 0, start = y * width + x; row < size; row += 1, start += width) {
+        for (let at = start; at < start + size; at += 1) pixels[at] = colour;
+      }
     };
     const faint = pixel("#888888", 60);
     if (images.order.length < images.x.length) for (let number = 0; number < images.x.length; number += 1) dot(number, faint, 1);
@@ -197,11 +210,16 @@ export class LakeMap {
   }
 
   lasso(path, add) {
-    const [left, top, right, bottom] = [[Math.min, 0], [Math.min, 1], [Math.max, 0], [Math.max, 1]].map(([of, axis]) => of(...path.map((one) => one[axis])));
+    const [low, high] = [Math.min, Math.max].map((of) => [0, 1].map((axis) => of(...path.map((one) => one[axis]))));
+    const { scale, left, top } = this.frame();
+    const { x: xs, y: ys, order } = this.images;
     const found = [];
-    for (const number of this.images.order) {
-      const at = this.place(number);
-      if (at[0] >= left && at[0] <= right && at[1] >= top && at[1] <= bottom && isInside(path, at)) found.push(number);
+    const point = [0, 0];
+    for (let at = 0; at < order.length; at += 1) {
+      point[0] = left + xs[order[at]] * scale;
+      point[1] = top - ys[order[at]] * scale;
+      if (point[0] < low[0] || point[0] > high[0] || point[1] < low[1] || point[1] > high[1]) continue;
+      if (isInside(path, point)) found.push(order[at]);
     }
     this.images.select(found, { add });
     if (found.length) this.grid.go(this.images.order.indexOf(found[0]));
@@ -209,9 +227,10 @@ export class LakeMap {
 
   nearest(at) {
     let [best, least] = [undefined, NEAR];
+    const { scale, left, top } = this.frame();
+    const { x: xs, y: ys } = this.images;
     for (const number of this.images.order) {
-      const [x, y] = this.place(number);
-      const far = Math.max(Math.abs(x - at[0]), Math.abs(y - at[1]));
+      const far = Math.max(Math.abs(left + xs[number] * scale - at[0]), Math.abs(top - ys[number] * scale - at[1]));
       if (far < least) [best, least] = [number, far];
     }
     return best;

@@ -184,7 +184,7 @@ async def _on_the_map(page: Any) -> tuple[float, int, float]:
         "(b => [b.left, b.top, b.width, b.height])(document.getElementById('plane').getBoundingClientRect())"
     )
     angles = [turn / 40 * 2 * math.pi for turn in range(41)]
-    reach = min(width, height) * 0.12
+    reach = min(width, height) * 0.09
     points = [(left + width / 2 + reach * math.cos(a), top + height / 2 + reach * math.sin(a)) for a in angles]
     mouse = {"button": "left", "buttons": 1, "clickCount": 1}
     await page.call("Input.dispatchMouseEvent", type="mousePressed", x=points[0][0], y=points[0][1], **mouse)
