@@ -53,6 +53,7 @@ LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_s
 ROOT = Path(__file__).resolve().parents[1]
 
 MAKE_LEDGER = session.make_ledger
+COPY_REPORT = session.copy_report
 START_PROCESS = decode_pool.start_process
 READ_BACK = publish.read_back
 COPY_REPORT = session.copy_report
@@ -155,6 +156,20 @@ def real_publishing(trusted_copies: None, monkeypatch: pytest.MonkeyPatch) -> No
     """Each block of a snapshot is read before it is published, and its Parquet copy is made, as it is for users: of one
     first scan at least."""
     monkeypatch.setattr(publish, "read_back", READ_BACK)
+    monkeypatch.setattr(session, "copy_report", COPY_REPORT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_parquet() -> Iterator[None]:
+    """No Parquet copy is made, a third of a small night's time, except where a test asks for `real_parquet`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "copy_report", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture
+def real_parquet(without_parquet: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run leaves its Parquet copy, as it does for users."""
     monkeypatch.setattr(session, "copy_report", COPY_REPORT)
 
 

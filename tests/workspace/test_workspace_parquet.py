@@ -19,6 +19,8 @@ from curator.store import Database, parquet_copy
 from curator.store.parquet_copy import BY_NIGHT, COSTLY, copy_report
 from curator.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("real_parquet")
+
 READERS = {
     "duckdb": lambda path: duckdb.sql(f"from read_parquet('{path}{'/*.parquet' * path.is_dir()}')").to_arrow_table(),
     "pyarrow": lambda path: pyarrow.dataset.dataset(path).to_table(),

@@ -34,7 +34,7 @@ def own_lake(own_night):
     return own_night[1]
 
 
-@pytest.mark.usefixtures("real_ledgers", "real_publishing")
+@pytest.mark.usefixtures("real_ledgers", "real_publishing", "real_parquet")
 def test_scan_accounts_for_every_datum(workspace, lake):
     summary = workspace.scan(lake)
     assert (summary.images, summary.duplicates, summary.rejects) == (14, 4, 3)
