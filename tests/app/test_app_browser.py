@@ -227,7 +227,7 @@ def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path
             await page.run("document.querySelector('[data-key=o]').click()")
             refused = r"Not saved: note is no UTF-8 text: 'so \ud83d'"
             await until(page, f"document.getElementById('message').textContent === String.raw`{refused}`")
-            assert await page.run("document.querySelector('.cell').dataset.decision") == "0", "it is as it was"
+            await until(page, "document.querySelector('.cell').dataset.decision === '0'")  # as it was
             token, server.guard.token = server.guard.token, "another"  # as after a restart of the server
             await page.press("o")
             await until(page, "document.getElementById('message').textContent.includes('wrong address')")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from curator.app.guard import BadRequest
-from curator.errors import CuratorError, WorkspaceError
+from curator.errors import CuratorError, SourceError, WorkspaceError
+from curator.lake import ImagePlace
 from curator.workspace import Workspace
-from curator.workspace.app import apart, views
+from curator.workspace.app import apart, thumbnails, views
 from curator.workspace.app.desk import AppDesk
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, read_rows
 from curator.workspace.app.landscape import NO_CLUSTER, make_landscape
@@ -117,19 +118,17 @@ def test_thumbnails_are_kept_by_content_and_the_oldest_leave_first(workspace, fr
     assert (folder / places[1].image_id[:2] / f"{places[1].image_id}.webp") in left
 
 
-def test_an_image_that_is_gone_has_no_picture_and_stops_nothing(workspace, tmp_path, scanned):
-    import shutil
+def test_an_image_that_is_gone_has_no_picture_and_stops_nothing(workspace, monkeypatch):
+    def gone(place: ImagePlace, options: object) -> bytes:
+        raise SourceError(f"{place.uri}: not there")
 
-    lake = tmp_path / "lake"
-    shutil.copytree(scanned / "lake", lake)
-    workspace.scan(lake)
     desk = AppDesk(Context(workspace.layout, workspace.config), reviewer="ann")
     try:
-        row = desk._frame.table.select(["image_id", "uri"]).to_pylist()[0]
-        assert desk.picture(row["image_id"], large=True)
-        desk._thumbnails.large.cache_clear()
-        Path(row["uri"]).unlink()
-        assert desk.picture(row["image_id"], large=True) is None
+        image_id = desk._frame.table["image_id"][0].as_py()
+        assert desk.picture(image_id, large=False)
+        monkeypatch.setattr(thumbnails, "read_image", gone)
+        assert desk.picture(image_id, large=True) is None
+        assert desk.picture(image_id, large=False), "it is kept"
         assert desk.picture("0" * 32, large=False) is None
     finally:
         desk.close()
