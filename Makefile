@@ -30,10 +30,10 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 TESTED := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 test: $(STAMP)  ## Run the tests, without GPU, network or downloads: make test [ARGS="--shuffle 7 --duckdb-threads 8"]
-	@$(TESTED) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(TESTED) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(STAMP)  ## Run the long tests: make test-slow [ARGS=--one-of-each]
-	@$(TESTED) $(BIN)/python -m pytest -m slow -n 2 $(ARGS)
+	@$(TESTED) $(BIN)/python -m pytest -m slow -n 3 $(ARGS)
 
 torture: $(STAMP)  ## Inject faults of every kind at random, count losses: make torture SECONDS=300 [SEED=n]
 	@$(BIN)/python -m tests.faults --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))

@@ -1,7 +1,7 @@
 """Measures of an image that say what it is worth as a picture: dark, bright, blurry, of little information.
 
 Definitions and thresholds are those of CleanVision 0.3 (https://github.com/cleanlab/cleanvision, its
-`issue_managers/image_property.py`). Its library does not fit: it opens and decodes every file again in processes of its
+image_property module). Its library does not fit: it opens and decodes every file again in processes of its
 own, and answers with pandas. Here are measures only; what they are called stands in sql/macros/assessed.sql, since what
 is flagged is decided later. Where this differs:
 

@@ -15,8 +15,13 @@ from tests.architecture.page import PAGE, STEP, sections
 
 PACKAGE = f"{Path(curator.__file__).parent}/"
 pytestmark = pytest.mark.slow  # each takes some commands, and watching them slows them down
-# What runs in a process of its own, and what only stands for many classes or faults.
-UNSEEN = {"decode/image.py:prepare_sampled", "decode/failures.py:DecodeFailure", "types.py:Encoder.encode_images"}
+# What runs in a process of its own or on large nights, and what only stands for many classes or faults.
+UNSEEN = {
+    "decode/failures.py:DecodeFailure",
+    "decode/image.py:prepare_sampled",
+    "engines/read_process.py:ReadProcess",
+    "types.py:Encoder.encode_images",
+}
 
 
 @contextmanager
