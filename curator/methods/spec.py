@@ -209,14 +209,14 @@ class MethodSpec:
 
 
 def short_forms(method_ids: Iterable[str]) -> dict[str, str]:
-    """Canonical ids as people write them, without what goes without saying: `neglabel:temperature=0.5`. Where two of
-    them would read the same, both stay as they are."""
-    found = {method_id: _short_form(method_id) for method_id in method_ids}
+    """Canonical ids in their short form. Where two of them would read the same, both stay as they are."""
+    found = {method_id: short_form(method_id) for method_id in method_ids}
     often = Counter(found.values())
     return {method_id: short if often[short] == 1 else method_id for method_id, short in found.items()}
 
 
-def _short_form(method_id: str) -> str:
+def short_form(method_id: str) -> str:
+    """A canonical id as people write it, without what goes without saying: `neglabel:temperature=0.5`."""
     try:
         spec = MethodSpec.parse(method_id)
         kind: type[Any] = METHODS.get(spec.name)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from curator.methods.spec import short_form
 from curator.report.charts import rate_chart, score_chart
 from curator.report.night_data import NightData, NightDrift, NightRate, ScoreShares, StageTime
 from curator.report.night_map import MapPoints, packed
@@ -85,7 +86,8 @@ def ruled_by(data: NightData) -> str:
     """What judges the images now, in a sentence."""
     if (found := data["ruled_by"]) is None:
         return "Nothing rules yet: no image has a score."
-    return f"Ruled by bank {found['bank']}, method {found['method_id']}, policy {found['policy'] or 'none'}."
+    method = short_form(found["method_id"] or "")
+    return f"Ruled by bank {found['bank']}, method {method}, policy {found['policy'] or 'none'}."
 
 
 def _drift_word(drift: NightDrift) -> str:

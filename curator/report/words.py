@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from curator.methods.spec import short_form
+
 Row: TypeAlias = Mapping[str, Any]  # of a query or of JSON, which know no types of their values
 NONE = "–"  # in place of a number that there is none of
 STATES = {
@@ -84,7 +86,8 @@ def _rules(found: Row) -> str | None:
     is_bank = ruling["bank_digest"].startswith(found["bank"].partition("@")[2])
     if is_bank and all(ruling[name] == found[name] for name in ("method_id", "policy")):
         return "yes: the lake is judged so"
-    return f"no: ruled by bank {ruling['bank']}, method {ruling['method_id']}, policy {ruling['policy'] or 'none'}"
+    method = short_form(ruling["method_id"])
+    return f"no: ruled by bank {ruling['bank']}, method {method}, policy {ruling['policy'] or 'none'}"
 
 
 def label_row(label: Row) -> dict[str, object]:

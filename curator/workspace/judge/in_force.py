@@ -61,9 +61,9 @@ class InForce:
     @property
     def method(self) -> str:
         """The method as people write it, without what goes without saying."""
-        from curator.methods.spec import short_forms
+        from curator.methods.spec import short_form
 
-        return short_forms([self.method_id])[self.method_id]
+        return short_form(self.method_id)
 
     @property
     def said(self) -> str:
