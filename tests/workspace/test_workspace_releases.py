@@ -191,7 +191,7 @@ def test_a_workspace_of_the_former_embedded_encoder_is_read_as_before(former, re
     assert former.in_force().policy == "keep-0.9"
     assert former.query("flagged").num_rows + former.query("kept").num_rows == 6
     assert former.explain("red.png").neighbours
-    assert f"Ruled by {former.in_force()}." in former.report().as_html()
+    assert f"Ruled by {former.in_force().said}." in former.report().as_html()
     assert former.export("kept", to=tmp_path / "out", format="csv").images == former.query("kept").num_rows
     assert former.reviews.export_to(tmp_path / "review.csv").items > 0
     assert former.search(image="red.png", k=2).num_rows == 2, "by a vector that is stored"

@@ -242,10 +242,10 @@ def test_whoever_shows_flags_says_what_rules(scanned, reference, tmp_path, run_c
     assert head["outcome"]["ruled_by"] == wanted
     assert f",{now}," in (tmp_path / "review.csv").read_text() or f',"{now}",' in (tmp_path / "review.csv").read_text()
     page = scanned.report().as_html()
-    assert f"Ruled by {now}." in page
+    assert f"Ruled by {now.said}." in page
     assert "yes: the lake is judged so" in scanned.explain("blue-02.png").as_html()
     assert "yes: the lake is judged so" in run_cli("explain", "blue-02.png", folder=root).stdout
-    assert f"no: ruled by {now}" in scanned.explain("blue-02.png", method="mcm").as_html()
+    assert f"no: ruled by {now.said}" in scanned.explain("blue-02.png", method="mcm").as_html()
 
 
 @pytest.mark.parametrize("command", [("sql", "select 1 as one"), ("query", "flagged"), ("index", "search", "red")])
