@@ -9,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from curator.methods.spec import short_form
 from curator.report.charts import rate_chart, score_chart
 from curator.report.night_data import NightData, NightDrift, NightRate, ScoreShares, StageTime
 from curator.report.night_map import MapPoints, packed
 from curator.report.pages import Thumbnail, render
-from curator.report.words import NONE, moment, percent
+from curator.report.words import NONE, moment, percent, ruling_said
 
 SECTIONS = {  # what does not belong first; how all of it adds up last
     "scores": "Scores",
@@ -86,8 +85,7 @@ def ruled_by(data: NightData) -> str:
     """What judges the images now, in a sentence."""
     if (found := data["ruled_by"]) is None:
         return "Nothing rules yet: no image has a score."
-    method = short_form(found["method_id"] or "")
-    return f"Ruled by bank {found['bank']}, method {method}, policy {found['policy'] or 'none'}."
+    return f"Ruled by {ruling_said(found)}."
 
 
 def _drift_word(drift: NightDrift) -> str:

@@ -86,8 +86,13 @@ def _rules(found: Row) -> str | None:
     is_bank = ruling["bank_digest"].startswith(found["bank"].partition("@")[2])
     if is_bank and all(ruling[name] == found[name] for name in ("method_id", "policy")):
         return "yes: the lake is judged so"
+    return f"no: ruled by {ruling_said(ruling)}"
+
+
+def ruling_said(ruling: Row) -> str:
+    """By what the images are judged."""
     method = short_form(ruling["method_id"])
-    return f"no: ruled by bank {ruling['bank']}, method {method}, policy {ruling['policy'] or 'none'}"
+    return f"bank {ruling['bank']}, method {method}, policy {ruling['policy'] or 'none'}"
 
 
 def label_row(label: Row) -> dict[str, object]:
