@@ -246,19 +246,24 @@ async function lookAround() {
   filters.offerClusters(found.names, counts);
 }
 
-// What is shown after a new snapshot: the same view of it, where the user was.
-async function load() {
+// The columns are here: the view, where the user was, and what stands around it.
+async function fill() {
   const active = grid.activeNumber;
-  await images.load();
   decisions.reapply();
-  filters.offer(await get("facets"));
-  threshold.load(await getPacked("scores"));
   find("ruling").textContent = state.ruling;
   find("ruling").title = state.ruling;
-  await show();
+  const [scores] = await Promise.all([getPacked("scores"), show()]);
+  threshold.load(scores);
   tryCut();
   const place = active === undefined ? -1 : images.order.indexOf(active);
   if (place > 0) grid.go(place);
+}
+
+// After a new snapshot the choices come first: what was chosen may be gone.
+async function load() {
+  await images.load();
+  filters.offer(await get("facets"));
+  await fill();
 }
 
 async function follow() {
@@ -274,10 +279,12 @@ async function follow() {
   setTimeout(follow, FOLLOW);
 }
 
+// What the first grid waits for is asked for at once.
 async function start() {
-  state = await get("state");
+  [state] = await Promise.all([get("state"), images.load()]);
   if (!state.queued) filters.set("sort", "score");
-  await load();
+  const [facets] = await Promise.all([get("facets"), fill()]);
+  filters.offer(facets);
   find("grid").focus();
   document.documentElement.dataset.ready = "yes";
   follow();

@@ -17,6 +17,8 @@ import pytest
 from curator.app.server import AppServer
 from curator.errors import UsageError
 from curator.workspace import Workspace
+from curator.workspace.app import desk
+from curator.workspace.app.desk import keep_up
 from curator.workspace.app.serve import serve_app
 from curator.workspace.context import Context
 from curator.workspace.session import writing
@@ -60,6 +62,20 @@ def test_who_has_the_address_gets_the_page_its_pictures_and_nothing_else(call, s
 
 def test_the_server_listens_on_loopback_only(server):
     assert server.socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_no_answer_waits_until_its_head_is_acknowledged(server):
+    assert server.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_map_waits_until_the_first_grid_is_in_sight(workspace, monkeypatch):
+    with serving(workspace) as server:
+        keep_up(server.desk, is_time_to_record=False)
+        assert not server.desk.state()["landscape"], "nobody has looked yet"
+        monkeypatch.setattr(desk, "BUSY_SECONDS", -1.0)
+        server.cards()
+        keep_up(server.desk, is_time_to_record=False)
+        assert server.desk.state()["landscape"]
 
 
 def test_every_request_needs_the_token(call, server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,8 @@ from curator.workspace.review.record import collect_if_free
 
 FIRST = 96  # images that the page begins with, on a large screen
 MOST_CARDS = 1000  # of one request
+BUSY_SECONDS = 2.0  # that a page may take for its first grid: what takes the processor waits so long
+NOBODY_SECONDS = 15.0  # after which nobody seems to be about to look
 CARD = ("image_id", "uri", "width", "height", "id_score", "log_odds", "cut", "flagged", "name", "top_id",
         "top_negative", "source_label", "first_seen", "p_value", "group_id")  # fmt: skip
 
@@ -52,6 +55,8 @@ class AppDesk:
         self._landscape: Landscape | None = None
         self._thumbnails = Thumbnails(context)
         self.decisions = Decisions(context, self.reviewer)
+        self._made_at = time.monotonic()
+        self._first_shown_at: float | None = None
         self.shown: Mapping[str, Callable[[], Answer]] = {
             "state": self.state,
             "columns": self.columns,
@@ -120,6 +125,14 @@ class AppDesk:
         told = {"names": names.known, "nights": [days.get(run, run) for run in nights.known]}
         return packed({"generation": frame.generation, **told}, arrays)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the first grid is in sight, or nobody wants one: then there is time for more."""
+        now, shown_at = time.monotonic(), self._first_shown_at
+        if shown_at is not None:
+            return now - shown_at > BUSY_SECONDS
+        return now - self._made_at > NOBODY_SECONDS
+
     def look_around(self) -> None:
         """Make the landscape of the frame where there is none that has all its images."""
         frame = self._frame
@@ -155,6 +168,7 @@ class AppDesk:
     def cards(self, said: Said) -> Mapping[str, object]:
         """What is said of some images, in order; those that are gone are left out."""
         frame, numbers = self._frame, numbers_in(said.get("numbers"))
+        self._first_shown_at = self._first_shown_at or time.monotonic()
         if numbers.size > MOST_CARDS:
             raise BadRequest(400, f"at most {MOST_CARDS} images at a time")
         rows = rows_of(frame, numbers)
@@ -222,6 +236,7 @@ def keep_up(desk: AppDesk, *, is_time_to_record: bool) -> None:
         if is_time_to_record:
             desk.decisions.record()
         desk.follow()
-        desk.look_around()
+        if desk.is_quiet:
+            desk.look_around()
     except CuratorError as fault:
         log.warning("%s", fault.message)
