@@ -11,6 +11,7 @@ import { Search } from "./search.js";
 import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
 
+const VIEWS = ["threshold", "banks"]; // above the grid
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
 const whole = (number) => number.toLocaleString("en");
@@ -57,11 +58,29 @@ function toggleMap() {
 
 function toggleThreshold() {
   toggle("threshold");
-  if (threshold.open) {
-    threshold.judgeReviewed();
-    threshold.show();
-  }
+  if (!threshold.open) return;
+  threshold.judgeReviewed();
+  threshold.show();
   tryCut();
+}
+
+// Images that a view has found, as a search would show them.
+function showFound(numbers, said) {
+  filters.find(numbers, said);
+  return show();
+}
+
+// A view whose module is loaded when it is opened first.
+const views = {};
+async function toggleView(id) {
+  toggle(id);
+  if (find(id).hidden) return;
+  try {
+    views[id] ??= new (await import(`./${id}.js`)).View(find(id), { images, complain, showFound });
+    await views[id].show();
+  } catch (fault) {
+    complain(fault.message);
+  }
 }
 
 function tell() {
@@ -117,12 +136,21 @@ function selectAlike(column) {
 
 const isNarrow = matchMedia("(max-width: 46rem)"); // one thing at a time fits
 
+// What is closed when one thing is opened: beside the map there is place for one view, on a phone for none.
+function rivals(id) {
+  if (["filters", "one"].includes(id)) return isNarrow.matches ? ["filters", "one"] : [id];
+  if (isNarrow.matches) return ["filters", "one", "map", ...VIEWS];
+  return id === "map" ? ["map"] : VIEWS;
+}
+
 function toggle(id) {
   const opened = find(id).hidden;
-  for (const other of isNarrow.matches && !["threshold", "map"].includes(id) ? ["filters", "one"] : [id]) {
+  const isTried = threshold.trial !== null;
+  for (const other of rivals(id)) {
     find(other).hidden = !(opened && other === id);
     find(`show-${other}`).setAttribute("aria-expanded", opened && other === id);
   }
+  if (isTried && !threshold.open) tryCut();
 }
 
 const arrows = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -grid.columns, ArrowDown: () => grid.columns,
@@ -148,6 +176,7 @@ const keys = [
   ["f", "filters, shown or hidden", () => toggle("filters")],
   ["m", "the map, shown or hidden: draw around images there, zoom by the wheel, Shift and drag to move it", toggleMap],
   ["t", "the threshold: drag the cut, and see what it would flag", toggleThreshold],
+  ["v", "bank versions: what they hold, two side by side, and one proposed from decisions", () => toggleView("banks")],
   ["Enter", "all about the active image: why it is judged so, what is near it, what became of it", () => single.open()],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
   ["/", "search by words", () => find("words").focus()],
@@ -218,6 +247,7 @@ find("single-before").addEventListener("click", () => single.step(-1));
 find("single-after").addEventListener("click", () => single.step(1));
 find("show-map").addEventListener("click", toggleMap);
 find("show-threshold").addEventListener("click", toggleThreshold);
+find("show-banks").addEventListener("click", () => toggleView("banks"));
 find("show-help").addEventListener("click", () => find("help").showModal());
 find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));
 for (const [key, text] of [["← → ↑ ↓", "another image; with Shift, select up to it"], ["Home End Page", "far away"], ...keys]) {

@@ -7,14 +7,14 @@ const short = (value) => (typeof value === "number" ? value.toPrecision(3) : val
 const when = (value) => (value ?? "").slice(0, 16);
 const judged = (flagged) => (flagged === null || flagged === undefined ? "not judged" : flagged ? "OOD" : "ID");
 
-function element(tag, text, className) {
+export function element(tag, text, className) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
   if (className) made.className = className;
   return made;
 }
 
-function table(headings, rows, empty) {
+export function table(headings, rows, empty) {
   if (!rows.length) return element("p", empty);
   const made = element("table");
   const head = element("tr");

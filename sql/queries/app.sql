@@ -95,3 +95,107 @@ from report.reviews as reviews
 where reviews.image_id = $image_id
     or reviews.group_id = $group_id
 order by reviews.reviewed_at desc, reviews.review_id;
+
+-- name: app_banks
+-- The bank versions, the one that rules first, then the newest: how many images are scored under each, by what, and which
+-- policy judges them there.
+with scored as (
+    select bank_digest, scoring, method_id, scored, policy_name, selected
+    from report.scorings
+    qualify row_number() over (
+        partition by bank_digest
+        order by selected desc, scored desc, scoring
+    ) = 1
+)
+
+select
+    bank.name,
+    bank.version,
+    bank.bank_digest,
+    bank.id_count,
+    bank.negative_count,
+    bank.created_at,
+    scored.scoring,
+    scored.method_id,
+    coalesce(scored.scored, 0) as scored,
+    scored.policy_name,
+    coalesce(scored.selected, false) as rules
+from bank
+left join scored on scored.bank_digest = bank.bank_digest
+left join run on run.run_id = bank.run_id
+order by rules desc, run.run_number desc, bank.name, bank.version desc;
+
+-- name: app_bank_labels
+-- The labels of a bank version in order, with how many images of the lake each decided under a scoring: of the flagged
+-- ones the nearest negative, of those that are kept the nearest ID label. Of equal texts the first decides.
+with decided as (
+    select
+        if(flagged, 'negative', 'id') as role,
+        if(flagged, top_negative, top_id) as text,
+        count(*) as images
+    from report.compare
+    where scoring = $scoring
+        and flagged is not null
+    group by 1, 2
+)
+
+select
+    label.text,
+    label.role,
+    label.source,
+    if(
+        row_number() over (
+            partition by label.role, label.text
+            order by label.label_index
+        ) = 1,
+        coalesce(decided.images, 0),
+        0
+    ) as images
+from label
+left join decided
+    on decided.role = label.role
+    and decided.text = label.text
+where label.bank_digest = $bank_digest
+order by label.label_index;
+
+-- name: app_decided_by
+-- The images of the lake that a label decided under a scoring, the least ID first.
+select image_id
+from report.compare
+where scoring = $scoring
+    and flagged = ($role = 'negative')
+    and if(flagged, top_negative, top_id) = $label
+order by log_odds, image_id;
+
+-- name: app_scoring_cut
+-- The method of a scoring, and the cut of its policy: null where classes or nights have cuts of their own.
+select
+    scorings.method_id,
+    policy.rule = 'default' as is_default,
+    if(policy.by_class or policy.rule = 'fdr', null, policy.min_log_odds) as cut
+from report.scorings as scorings
+left join policy on policy.policy_id = scorings.policy_id
+where scorings.scoring = $scoring;
+
+-- name: app_flag_changes
+-- The images of the lake whose flag differs between two scorings, the largest change of rank first, with the labels that
+-- flag them. cut: the newer scoring is held to it, null to its own policy.
+with judged as (
+    select
+        after.image_id,
+        before.flagged as was_flagged,
+        coalesce(after.log_odds < $cut, after.flagged) as flagged,
+        before.top_negative as old_negative,
+        after.top_negative as new_negative,
+        abs(after.rank - before.rank) as moved,
+        after.uri
+    from report.compare as before
+    join report.compare as after on after.image_id = before.image_id
+    where before.scoring = $old_scoring
+        and after.scoring = $new_scoring
+)
+
+select image_id, flagged, if(flagged, new_negative, old_negative) as label
+from judged
+where flagged <> was_flagged
+order by moved desc, uri;

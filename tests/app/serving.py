@@ -37,6 +37,12 @@ class Served(AppServer):
         status, body, _ = call(f"{self.address}{path}", said, **{**JSON, "X_Curator_Token": self.token, **headers})
         return status, json.loads(body) if body[:1] == b"{" else unpacked(body)
 
+    def shown(self, path: str) -> Any:
+        """What a GET answers."""
+        status, body, _ = call(f"{self.address}{path}")
+        assert status == 200, body
+        return json.loads(body)
+
     def view(self, **said: Any) -> list[int]:
         """The numbers of the images of a view."""
         status, found = self.ask("view", said)

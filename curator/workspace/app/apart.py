@@ -1,22 +1,67 @@
-"""Work on a large snapshot in a process of its own, which ends with it: what it took of memory is then free again, and
-requests are answered meanwhile."""
+"""Work in a process of its own, which ends with it: what it took of memory is then free again, and requests are
+answered meanwhile."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar, cast
 
 from curator.errors import CuratorError, WorkspaceError
+from curator.progress import steps
 from curator.workspace.layout import Layout
 
 LARGE_BYTES = 16 << 20  # of a snapshot, some 50,000 images; a process takes a second to start
+TELL_SECONDS = 0.3  # between two words of how far the work is
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class HowFar:
+    """What is under way in the process, in words: `embed labels, 120 of 480 labels`."""
+
+    said: str
+
+
+class WorkProcess:
+    """Some work that was begun in a process of its own; `end` it."""
+
+    def __init__(
+        self, work: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object] | None = None
+    ) -> None:
+        context = get_context("spawn")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_answer, args=(sender, work, args, kwargs or {}), daemon=True)
+        self._process.start()
+        sender.close()
+
+    def outcome(self, tell: Callable[[str], None] = lambda said: None) -> object:
+        """What the work returns or raises of CuratorErrors; `tell` is told how far it is. Raises WorkspaceError where
+        the process was ended."""
+        while True:
+            try:
+                found = self._receiver.recv()
+            except (EOFError, OSError) as fault:
+                hint = "is there memory enough?"
+                raise WorkspaceError("the process that does the work was ended", hint=hint) from fault
+            if isinstance(found, CuratorError):
+                raise found
+            if not isinstance(found, HowFar):
+                return found
+            tell(found.said)
+
+    def end(self) -> None:
+        """End the process, also in the midst of its work."""
+        self._process.kill()
+        self._process.join()
 
 
 def apart(layout: Layout, work: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
@@ -28,31 +73,40 @@ def apart(layout: Layout, work: Callable[Given, Result], /, *args: Given.args, *
         is_large = False
     if not is_large:
         return work(*args, **kwargs)
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, work, args, kwargs), daemon=True)
-    process.start()
-    sender.close()
+    process = WorkProcess(work, args, kwargs)
     try:
-        outcome = receiver.recv()
-    except EOFError as fault:
-        raise WorkspaceError("the process that reads the snapshot was ended", hint="is there memory enough?") from fault
+        return cast(Result, process.outcome())
     finally:
-        process.kill()
-        process.join()
-        receiver.close()
-    if isinstance(outcome, CuratorError):
-        raise outcome
-    return cast(Result, outcome)
+        process.end()
 
 
 def _answer(
-    sender: Connection, work: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    sender: Connection, work: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]
 ) -> None:
-    """In the process: what comes of the work. Ctrl-C is for whoever asked."""
+    """In the process: how far the work is, and what comes of it. Ctrl-C is for whoever asked."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # whoever looks at the page goes before
+    ended = threading.Event()
+    teller = threading.Thread(target=_tell, args=(sender, ended), daemon=True)
+    teller.start()
+    outcome: object
     try:
-        sender.send(work(*args, **kwargs))
+        outcome = work(*args, **kwargs)
     except CuratorError as fault:
-        sender.send(fault)
+        outcome = fault
+    finally:
+        ended.set()
+        teller.join()  # two at once would mix what they send
+    with suppress(BrokenPipeError):  # nobody waits any more
+        sender.send(outcome)
+
+
+def _tell(sender: Connection, ended: threading.Event) -> None:
+    """Say how far the work is, as often as that changes."""
+    before = ""
+    while not ended.wait(TELL_SECONDS):
+        said = ", ".join(part for step in steps.under_way[-1:] for part in (step.name, step.amount()) if part)
+        if said != before:
+            before = said
+            with suppress(BrokenPipeError):
+                sender.send(HowFar(said))

@@ -17,6 +17,7 @@ from curator.errors import CuratorError
 from curator.review.reviews import checked_reviewer
 from curator.vectors import ImageCollection
 from curator.workspace.app.apart import apart
+from curator.workspace.app.banks import BankDesk
 from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
@@ -57,7 +58,9 @@ class AppDesk:
         self.decisions = Decisions(context, self.reviewer)
         self._made_at = time.monotonic()
         self._first_shown_at: float | None = None
+        self._banks = BankDesk(context, self._numbers, lambda: self._frame, self.decisions, self._reading)
         self.shown: Mapping[str, Callable[[], Answer]] = {
+            **self._banks.shown,
             "state": self.state,
             "columns": self.columns,
             "facets": lambda: facets(self._frame),
@@ -65,6 +68,7 @@ class AppDesk:
             "scores": lambda: scores_of(self._frame),
         }
         self.asked: Mapping[str, Callable[[Said], Answer]] = {
+            **self._banks.asked,
             "view": self.view,
             "cards": self.cards,
             "search": self.search,
@@ -217,6 +221,7 @@ class AppDesk:
 
     def close(self) -> bool:
         """Record the last decisions. False when they are left to the next command, because another run writes."""
+        self._banks.close()
         return self.decisions.close()
 
 
