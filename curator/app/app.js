@@ -11,7 +11,7 @@ import { Search } from "./search.js";
 import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
 
-const VIEWS = ["threshold", "banks"]; // above the grid
+const VIEWS = ["threshold", "banks", "nights"]; // above the grid
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
 const whole = (number) => number.toLocaleString("en");
@@ -70,13 +70,21 @@ function showFound(numbers, said) {
   return show();
 }
 
+// The images that came in a night, under the other filters.
+function showNight(run) {
+  if (filters.among) filters.find(null, "");
+  filters.set("night", run);
+  if (filters.value("sort") === "queue") filters.set("sort", "score");
+  return show();
+}
+
 // A view whose module is loaded when it is opened first.
 const views = {};
 async function toggleView(id) {
   toggle(id);
   if (find(id).hidden) return;
   try {
-    views[id] ??= new (await import(`./${id}.js`)).View(find(id), { images, complain, showFound });
+    views[id] ??= new (await import(`./${id}.js`)).View(find(id), { complain, showFound, showNight });
     await views[id].show();
   } catch (fault) {
     complain(fault.message);
@@ -177,6 +185,7 @@ const keys = [
   ["m", "the map, shown or hidden: draw around images there, zoom by the wheel, Shift and drag to move it", toggleMap],
   ["t", "the threshold: drag the cut, and see what it would flag", toggleThreshold],
   ["v", "bank versions: what they hold, two side by side, and one proposed from decisions", () => toggleView("banks")],
+  ["h", "the history of the nights: flag rate, drift and rejects; choose one to see its images", () => toggleView("nights")],
   ["Enter", "all about the active image: why it is judged so, what is near it, what became of it", () => single.open()],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
   ["/", "search by words", () => find("words").focus()],
@@ -247,7 +256,7 @@ find("single-before").addEventListener("click", () => single.step(-1));
 find("single-after").addEventListener("click", () => single.step(1));
 find("show-map").addEventListener("click", toggleMap);
 find("show-threshold").addEventListener("click", toggleThreshold);
-find("show-banks").addEventListener("click", () => toggleView("banks"));
+for (const id of ["banks", "nights"]) find(`show-${id}`).addEventListener("click", () => toggleView(id));
 find("show-help").addEventListener("click", () => find("help").showModal());
 find("size").addEventListener("input", () => grid.resize(Number(find("size").value)));
 for (const [key, text] of [["← → ↑ ↓", "another image; with Shift, select up to it"], ["Home End Page", "far away"], ...keys]) {
@@ -287,6 +296,7 @@ async function fill() {
   tryCut();
   const place = active === undefined ? -1 : images.order.indexOf(active);
   if (place > 0) grid.go(place);
+  for (const [id, view] of Object.entries(views)) if (!find(id).hidden) await view.show();
 }
 
 // After a new snapshot the choices come first: what was chosen may be gone.

@@ -25,8 +25,8 @@ function field(text, control) {
 }
 
 export class View {
-  constructor(root, { complain, showFound, images }) {
-    Object.assign(this, { root, complain, showFound, images });
+  constructor(root, { complain, showFound }) {
+    Object.assign(this, { complain, showFound });
     this.old = element("select");
     this.new = element("select");
     this.text = Object.assign(element("input"), { type: "search", maxLength: 100, placeholder: "any" });

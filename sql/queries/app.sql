@@ -41,11 +41,12 @@ from report.review_queue as queue
 order by queue.position;
 
 -- name: app_nights
--- The scans that images of the lake arrived in, the newest first.
-select night.night, night.run_id, night.images, night.flagged
+-- The scans that read something in the lake, the newest first.
+select night.night, night.run_id, run.started_at, night.data_read, night.rejects
 from report.night as night
-where night.images > 0
-order by night.night desc, night.run_id desc;
+join run on run.run_id = night.run_id
+where night.data_read > 0
+order by run.run_number desc;
 
 -- name: app_own_reviews
 -- What counts of the reviews of one reviewer, in any order.

@@ -21,6 +21,7 @@ from curator.workspace.app.banks import BankDesk
 from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
+from curator.workspace.app.nights import show_nights
 from curator.workspace.app.search import Search, ruling_of
 from curator.workspace.app.single import look_at, place_elsewhere
 from curator.workspace.app.threshold import save_policy, scores_of
@@ -74,6 +75,7 @@ class AppDesk:
             "search": self.search,
             "policy": self.save_policy,
             "single": self.single,
+            "nights": self.nights,
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
         self._search = Search(context, self._numbers)
@@ -200,6 +202,11 @@ class AppDesk:
         """All that helps to decide about one image."""
         with self._reading:
             return look_at(self._context, self._frame, said)
+
+    def nights(self, said: Said) -> Mapping[str, object]:
+        """How the nights went, the oldest first."""
+        with self._reading:
+            return show_nights(self._context.layout, self._frame, said)
 
     def make_ready(self) -> None:
         """Make the thumbnails that the page begins with, so that it need not wait for them."""
