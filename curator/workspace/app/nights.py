@@ -11,7 +11,6 @@ import numpy as np
 from curator.app.guard import BadRequest
 from curator.app.server import Said
 from curator.report.statistics import stability_index, wilson
-from curator.store.tables import Row
 from curator.workspace.app.frame import LakeFrame
 from curator.workspace.layout import Layout
 from curator.workspace.night.drift import figure, ruling_baseline
@@ -61,7 +60,7 @@ def _baseline(layout: Layout) -> tuple[Any, str]:
     return scores, f"the pinned night, {pinned['night']}"
 
 
-def _figures(frame: LakeFrame, night: Row, rows: Any, baseline: Any) -> dict[str, object]:
+def _figures(frame: LakeFrame, night: Mapping[str, Any], rows: Any, baseline: Any) -> dict[str, object]:
     flagged = int(frame.flagged[rows].sum())
     rate = wilson(flagged, rows.size)
     drift, by_chance = stability_index(baseline, frame.log_odds[rows])
