@@ -7,6 +7,7 @@ import { Grid } from "./grid.js";
 import { Images } from "./images.js";
 import { LakeMap } from "./map.js";
 import { One } from "./one.js";
+import { Piles } from "./piles.js";
 import { Search } from "./search.js";
 import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
@@ -20,7 +21,11 @@ const images = new Images();
 const decisions = new Decisions(images);
 const grid = new Grid(find("grid"), images);
 const one = new One(images);
-const filters = new Filters(find("filters"), () => show());
+const filters = new Filters(find("filters"), () => {
+  piles.end();
+  show();
+});
+const piles = new Piles({ images, grid, filters, show });
 const search = new Search({ filters, images, grid, show, complain });
 const map = new LakeMap(images, grid);
 const single = new Single({ images, grid });
@@ -94,7 +99,7 @@ async function toggleView(id) {
 function tell() {
   const count = images.order.length;
   const what = images.grouped ? "groups" : "images";
-  find("count").textContent = `${whole(count)} ${what}${images.grouped ? "" : `, ${whole(images.shownFlagged)} flagged`}; ${whole(state.images ?? 0)} images in the lake`;
+  find("count").textContent = `${whole(count)} ${what}, ${whole(images.shownFlagged)} flagged; ${whole(state.images ?? 0)} images in the lake`;
   find("nothing").hidden = count > 0;
   one.show(grid.activeNumber);
 }
@@ -121,7 +126,8 @@ function decide(decision) {
   decisions.decide(numbers, decision, { note: one.note, wrongLabel: one.wrong });
   one.shown = undefined; // note and wrong label are said
   find("note").value = "";
-  if (isSelection) images.select([]);
+  if (piles.on && isSelection) piles.next();
+  else if (isSelection) images.select([]);
   else if (grid.active < images.order.length - 1) return grid.go(grid.active + 1);
   one.show(grid.activeNumber);
   return undefined;
@@ -129,7 +135,8 @@ function decide(decision) {
 
 function undo() {
   const place = images.order.indexOf(decisions.undo());
-  if (place >= 0) grid.go(place);
+  if (piles.on) piles.next();
+  else if (place >= 0) grid.go(place);
 }
 
 function selectAlike(column) {
@@ -165,6 +172,7 @@ const arrows = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -grid.
   PageUp: () => -grid.page, PageDown: () => grid.page, Home: () => -grid.active, End: () => images.order.length };
 
 const keys = [
+  ["r", "review the flags pile by pile, each a cluster: let go of what differs, decide the rest", () => piles.begin()],
   ["i", "ID: it belongs", () => decide("id")],
   ["o", "OOD: it does not belong", () => decide("ood")],
   ["u", "unsure", () => decide("unsure")],

@@ -19,6 +19,7 @@ export class Grid {
   size = 128;
   columns = 1;
   lasso = false;
+  toggles = false; // whether a click adds an image to what is selected, or lets go of it
 
   constructor(root, images) {
     this.root = root;
@@ -149,13 +150,14 @@ export class Grid {
   }
 
   // Make an image the active one. extend: select all from the anchor to it.
-  go(index, { extend = false, keep = false } = {}) {
+  go(index, { extend = false, keep = false, atTop = false } = {}) {
     const last = this.images.order.length - 1;
     if (last < 0) return;
     this.active = Math.min(Math.max(index, 0), last);
     if (extend) this.selectRange();
     else if (!keep) this.anchor = this.active;
     this.reveal(this.active);
+    if (atTop) this.root.scrollTop = Math.floor(this.active / this.columns) * this.cellHeight;
     this.soon();
     this.root.dispatchEvent(new Event("active"));
   }
@@ -172,8 +174,13 @@ export class Grid {
     if (bottom > this.root.scrollTop) this.root.scrollTop = bottom;
   }
 
+  // Of whole cells that are in sight.
+  get rows() {
+    return Math.max(1, Math.floor(this.root.clientHeight / this.cellHeight));
+  }
+
   get page() {
-    return Math.max(1, Math.floor(this.root.clientHeight / this.cellHeight)) * this.columns;
+    return this.rows * this.columns;
   }
 
   setLasso(on) {
@@ -253,7 +260,7 @@ export class Grid {
     }
     this.go(index);
     const number = this.images.order[index];
-    if (event.ctrlKey || event.metaKey || isTouch) this.images.toggle(number);
+    if (event.ctrlKey || event.metaKey || isTouch || this.toggles) this.images.toggle(number);
     else this.images.select([number]);
   }
 

@@ -37,7 +37,7 @@ export class One {
     find("note").value = "";
     find("one-title").textContent = card ? card.name : "No image";
     find("one-address").textContent = card ? card.uri : "";
-    find("one-picture").hidden = true;
+    find("one-picture").style.visibility = "hidden"; // its place stays, so that nothing under it moves
     clearTimeout(this.timer);
     this.labels();
     find("one-facts").replaceChildren();
@@ -45,7 +45,7 @@ export class One {
     this.timer = setTimeout(() => {
       find("one-picture").src = `pictures/${card.image_id}`;
       find("one-picture").alt = `${card.name}: ${card.uri.split("/").pop()}`;
-      find("one-picture").hidden = false;
+      find("one-picture").style.visibility = "visible";
     }, WAIT);
     const facts = {
       "The policy says": card.flagged ? "OOD" : "ID",

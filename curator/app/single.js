@@ -14,7 +14,13 @@ export function element(tag, text, className) {
   return made;
 }
 
-export function table(headings, rows, empty) {
+export // Which cut would turn the verdict.
+function otherCut({ flagged, log_odds: scored, min_log_odds: cut }) {
+  if (typeof cut !== "number" || typeof scored !== "number" || typeof flagged !== "boolean") return "";
+  return flagged ? `; a cut of ${short(scored)} or lower would keep it` : `; a cut above ${short(scored)} would flag it`;
+}
+
+function table(headings, rows, empty) {
   if (!rows.length) return element("p", empty);
   const made = element("table");
   const head = element("tr");
@@ -42,7 +48,8 @@ function pictures(images, said, empty) {
   for (const image of images) {
     const [entry, picture] = [element("li"), element("img")];
     picture.src = `thumbnails/${image.image_id}`;
-    picture.alt = image.uri ?? "an image";
+    picture.alt = image.uri?.split("/").pop() ?? "an image";
+    picture.title = image.uri ?? "";
     picture.loading = "lazy";
     entry.append(picture, element("span", said(image)));
     list.append(entry);
@@ -88,7 +95,7 @@ export class Single {
     const parts = [
       element("p", found.uri, "address"),
       element("p", `${judged(found.flagged)}: id_score ${short(found.id_score)}, log-odds ${short(found.log_odds)}, cut ${short(found.min_log_odds)}; policy ${found.policy ?? "none"}, bank ${found.bank}`),
-      element("p", `What would change that: ${found.verdict}`),
+      element("p", `What would change that: ${found.verdict}${otherCut(found)}`),
       element("h3", "Labels near it"),
       table(["label", "role", "cosine", "share", "score without it", "", "from"],
         found.labels.map((label) => [label.label, label.role, label.cosine, label.share, label.id_score_without,

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,18 @@ def app_speed(workspace: Path) -> AppFigures:
     """Of one server and one browser. Raises SystemExit without a browser."""
     if CHROMIUM is None:
         raise SystemExit("no chromium on this machine")
+    with running_app(workspace) as (address, pid):
+        return asyncio.run(_measured(address, pid))
+
+
+@contextmanager
+def running_app(workspace: Path) -> Iterator[tuple[str, int]]:
+    """`curator app` in a process: its address and id. Ended by Ctrl-C."""
     command = [sys.executable, "-m", "curator", "-w", str(workspace), "app"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        return asyncio.run(_measured(line.split(" at ")[1].split()[0], process.pid))
+        yield process.stdout.readline().split(" at ")[1].split()[0], process.pid
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate()

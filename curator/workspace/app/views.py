@@ -115,8 +115,10 @@ def _reviewed(asked: str, decisions: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _key(frame: LakeFrame, sort: str, clusters: NDArray[np.uint8] | None) -> NDArray[Any]:
     keys: dict[str, NDArray[Any]] = {"queue": frame.queue, "score": frame.log_odds, "time": frame.seen}
-    keys |= {"p_value": frame.p_values, "name": frame.texts["name"].codes}
-    keys["cluster"] = frame.log_odds if clusters is None else clusters
+    names = frame.texts["name"]
+    keys |= {"p_value": frame.p_values, "name": names.codes}
+    # Within a cluster what is called the same stands together.
+    keys["cluster"] = frame.log_odds if clusters is None else clusters * np.int64(len(names.known)) + names.codes
     return keys[sort]
 
 

@@ -1,0 +1,43 @@
+"""Flags decided pile by pile, by the keyboard: one cluster, or what is in sight of it, after the other."""
+
+from __future__ import annotations
+
+from tests.app.serving import serving
+from tests.app.test_app_browser import browser, choose, click, ready, saved, selected, until
+
+pytestmark = browser.needs_browser
+NOTE = "document.getElementById('pile').textContent"
+
+
+def test_flags_are_decided_pile_by_pile_and_what_was_let_go_of_is_the_next_pile(workspace, tmp_path):
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await until(page, "document.getElementById('filters').elements.cluster.length === 2")
+            await page.press("r")
+            await until(page, f"{NOTE}.startsWith('2 to decide. This pile has 2 of ')")
+            assert await page.run(selected(2)), "ten images make one cluster, of which two groups are flagged"
+            await page.press(" ")
+            await click(page, 1)  # lets go of one, and of none beside it
+            assert await page.run(selected(0))
+            await click(page, 1)
+            assert await page.run(selected(1))
+            await page.press("o")
+            await until(page, f"{NOTE}.startsWith('1 to decide. This pile has 1 of ')")
+            assert await page.run(selected(1)), "what was let go of"
+            await page.press("i")
+            await until(page, f"{NOTE} === 'All flags that are shown here are decided.'")
+            await page.press("z")
+            await until(page, f"{NOTE}.startsWith('1 to decide.')")
+            await page.press("u")
+            await until(page, saved(2))
+            await choose(page, "flagged", "")
+            await until(page, "document.getElementById('pile').hidden")
+            assert page.said == []
+
+    assert workspace.sql("select group_id from report.flag_groups").num_rows == 2
+    with serving(workspace) as server:
+        server.desk.look_around()
+        browser.browse(steps(server.address))
+    found = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
+    assert set(found) == {"ood", "unsure"}
