@@ -7,7 +7,7 @@ CONSTRAINTS := .ci/constraints.txt
 WHEEL_VENV := build/wheel-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow torture sweep fuzz soak test-gpu format format-check lint types sql docs readme bench evaluation wheel-test check audit clean
+.PHONY: help install demo test test-slow torture sweep fuzz soak test-gpu format format-check lint types sql docs readme vendor bench evaluation wheel-test check audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -84,6 +84,9 @@ wheel-test: $(STAMP)  ## Build the wheel, install it without extras and run ever
 
 readme: $(STAMP)  ## Write into the README what its commands print now, and make its pictures
 	@$(BIN)/python -m tests.docs.printed --write --pictures
+
+vendor: $(STAMP)  ## Fetch what the map of the app is drawn with, by name, version and checksum: needs npm
+	@$(BIN)/python -m tests.app.vendor
 
 audit: $(STAMP)  ## Look for known vulnerabilities of the pinned versions
 	@$(BIN)/python -m pip --disable-pip-version-check check

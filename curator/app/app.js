@@ -8,6 +8,7 @@ import { Images } from "./images.js";
 import { LakeMap } from "./map.js";
 import { One } from "./one.js";
 import { Piles } from "./piles.js";
+import { Projections } from "./projections.js";
 import { Search } from "./search.js";
 import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
@@ -28,6 +29,7 @@ const filters = new Filters(find("filters"), () => {
 const piles = new Piles({ images, grid, filters, show });
 const search = new Search({ filters, images, grid, show, complain });
 const map = new LakeMap(images, grid);
+const projections = new Projections({ images, map });
 const single = new Single({ images, grid });
 const threshold = new Threshold(images, { changed: () => tryCut(), complain });
 let state = {};
@@ -59,6 +61,7 @@ function tryCut() {
 function toggleMap() {
   toggle("map");
   map.soon();
+  if (map.open) projections.look();
 }
 
 function toggleThreshold() {
@@ -288,8 +291,8 @@ async function lookAround() {
   const found = await getPacked("landscape");
   const counts = new Array(found.names.length).fill(0);
   for (const cluster of found.cluster) if (cluster < counts.length) counts[cluster] += 1;
-  Object.assign(images, { cluster: found.cluster, x: found.x, y: found.y, clusterNames: found.names, landscape: state.generation });
-  map.soon();
+  Object.assign(images, { cluster: found.cluster, clusterNames: found.names, landscape: state.generation });
+  projections.load({ x: found.x, y: found.y });
   filters.offerClusters(found.names, counts);
 }
 

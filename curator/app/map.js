@@ -1,5 +1,6 @@
-// The map: every image at its place on two principal axes. What the grid shows is coloured, all else is faint.
+// The map: every image at its place. What the grid shows is coloured, all else is faint.
 
+import { PixelDots, PointDots } from "./dots.js";
 import { isInside } from "./grid.js";
 
 const NEAR = 10; // pixels from a pointer to the image that it means
@@ -15,17 +16,32 @@ function pixel(colour, alpha = 255) {
 
 const heat = (share) => `#${[255 * (1 - share), 90, 255 * share].map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
 
+// A layer of dots: those of the numbers that have a place.
+function layer(numbers, { x: xs, y: ys }, size, shade) {
+  const places = numbers.filter((number) => xs[number] >= -2); // neither NaN nor unknown
+  const [x, y, shades] = [new Float32Array(places.length), new Float32Array(places.length), new Uint32Array(places.length)];
+  for (let at = 0; at < places.length; at += 1) {
+    x[at] = xs[places[at]];
+    y[at] = ys[places[at]];
+    shades[at] = shade(places[at]);
+  }
+  return { x, y, shades, size };
+}
+
 export class LakeMap {
   zoom = 1;
   middle = [0, 0];
+  isStale = true; // the dots, or their colours, are not those that were drawn
 
   constructor(images, grid) {
     Object.assign(this, { images, grid });
     this.canvas = find("plane");
     this.pen = this.canvas.getContext("2d");
-    new ResizeObserver(() => this.soon()).observe(this.canvas);
+    this.dots = new PixelDots(this.canvas);
+    new ResizeObserver(() => this.seen()).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.soon());
     for (const name of ["order", "selection", "decision"]) images.addEventListener(name, () => this.soon());
-    grid.root.addEventListener("active", () => this.soon());
+    grid.root.addEventListener("active", () => this.seen());
     find("colour").addEventListener("change", () => this.soon());
     this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.canvas.addEventListener("pointerdown", (event) => this.press(event));
@@ -40,12 +56,39 @@ export class LakeMap {
     return !find("map").hidden;
   }
 
+  // The dots where they are for now: an array of x and one of y, by number.
+  lay(places, isSame) {
+    this.places = places;
+    if (!isSame) this.look(1, [0, 0]);
+    this.soon();
+  }
+
+  // Draw what has changed, in the next frame.
   soon() {
+    this.isStale = true;
+    this.seen();
+  }
+
+  // Draw the same dots, seen from elsewhere.
+  seen() {
     if (!this.open) return;
+    this.accelerated ??= this.accelerate();
     this.asked ??= requestAnimationFrame(() => {
       this.asked = undefined;
       this.draw();
     });
+  }
+
+  async accelerate() {
+    const use = (dots, by) => {
+      this.dots = dots;
+      find("map").dataset.drawn = by;
+      find("dots").hidden = by === "canvas";
+      this.soon();
+    };
+    const pixels = this.dots;
+    const points = await PointDots.on(find("dots"), () => use(pixels, "canvas")).catch(() => undefined);
+    use(points ?? pixels, points ? "webgl" : "canvas");
   }
 
   // Pixels for a place in [-1, 1], and back.
@@ -55,7 +98,7 @@ export class LakeMap {
 
   place(number) {
     const { scale, left, top } = this.frame();
-    return [left + this.images.x[number] * scale, top - this.images.y[number] * scale];
+    return [left + this.places.x[number] * scale, top - this.places.y[number] * scale];
   }
 
   // What turns places into pixels: taken once for many images, since asking the page for its size costs more than they.
@@ -94,41 +137,37 @@ export class LakeMap {
     return { of: share, colours, said: ["lowest score", ...new Array(MOST - 2).fill(""), "highest"] };
   }
 
-  draw() {
-    const { canvas, images } = this;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    if (!images.x || !width || !height) return;
-    Object.assign(canvas, { width, height });
-    const picture = this.pen.createImageData(width, height);
-    const pixels = new Uint32Array(picture.data.buffer);
-    const { scale, left, top } = this.frame();
-    const { x: xs, y: ys } = images;
-    const dot = (number, colour, size) => {
-      const x = Math.round(left + xs[number] * scale);
-      const y = Math.round(top - ys[number] * scale);
-      if (!(x >= 0 && y >= 0 && x < width - size && y < height - size)) return;
-      for (let row = 0, start = y * width + x; row < size; row += 1, start += width) {
-        for (let at = start; at < start + size; at += 1) pixels[at] = colour;
-      }
-    };
+  layers() {
+    const { images, places } = this;
     const faint = pixel("#888888", 60);
-    if (images.order.length < images.x.length) for (let number = 0; number < images.x.length; number += 1) dot(number, faint, 1);
+    const layers = [];
+    if (images.order.length < places.x.length) layers.push(layer(Uint32Array.from(places.x.keys()), places, 1, () => faint));
     const { of, colours, said } = this.coloured();
     const shades = colours.map((colour) => pixel(colour));
     const size = images.order.length > 20_000 ? 2 : 4;
-    for (const number of images.order) dot(number, shades[of(number)] ?? faint, size);
+    layers.push(layer(images.order, places, size, (number) => shades[of(number)] ?? faint));
     if (images.selectedCount) {
       const accent = pixel(matchMedia("(prefers-color-scheme: dark)").matches ? "#ffffff" : "#000000");
-      for (const number of images.order) if (images.selected[number]) dot(number, accent, size + 1);
+      layers.push(layer(images.order.filter((number) => images.selected[number]), places, size + 1, () => accent));
     }
-    this.pen.putImageData(picture, 0, 0);
+    this.legend(said, colours);
+    return layers;
+  }
+
+  draw() {
+    const { canvas, places } = this;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!places || !width || !height) return;
+    Object.assign(canvas, { width, height });
+    if (this.isStale) this.dots.show(this.layers());
+    this.isStale = false;
+    this.dots.draw({ ...this.frame(), width, height });
     if (this.grid.activeNumber !== undefined) {
       const [x, y] = this.place(this.grid.activeNumber);
       this.pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
       this.pen.lineWidth = 3;
       this.pen.strokeRect(x - 6, y - 6, 14, 14);
     }
-    this.legend(said, colours);
   }
 
   legend(said, colours) {
@@ -147,7 +186,7 @@ export class LakeMap {
   look(zoom, middle) {
     this.zoom = Math.min(Math.max(zoom, 1), 200);
     this.middle = this.zoom === 1 ? [0, 0] : middle;
-    this.soon();
+    this.seen();
   }
 
   wheel(event) {
@@ -210,9 +249,11 @@ export class LakeMap {
   }
 
   lasso(path, add) {
+    if (!this.places) return;
     const [low, high] = [Math.min, Math.max].map((of) => [0, 1].map((axis) => of(...path.map((one) => one[axis]))));
     const { scale, left, top } = this.frame();
-    const { x: xs, y: ys, order } = this.images;
+    const { x: xs, y: ys } = this.places;
+    const { order } = this.images;
     const found = [];
     const point = [0, 0];
     for (let at = 0; at < order.length; at += 1) {
@@ -228,7 +269,7 @@ export class LakeMap {
   nearest(at) {
     let [best, least] = [undefined, NEAR];
     const { scale, left, top } = this.frame();
-    const { x: xs, y: ys } = this.images;
+    const { x: xs, y: ys } = this.places;
     for (const number of this.images.order) {
       const far = Math.max(Math.abs(left + xs[number] * scale - at[0]), Math.abs(top - ys[number] * scale - at[1]));
       if (far < least) [best, least] = [number, far];
@@ -237,7 +278,7 @@ export class LakeMap {
   }
 
   choose(at, add) {
-    const number = this.nearest(at);
+    const number = this.places && this.nearest(at);
     if (number === undefined) return;
     this.images.select([number], { add });
     this.grid.go(this.images.order.indexOf(number));
@@ -245,7 +286,7 @@ export class LakeMap {
 
   hover(event) {
     const at = this.at(event);
-    const number = this.images.x && this.nearest(at);
+    const number = this.places && this.nearest(at);
     if (number === this.hovered) return;
     this.hovered = number;
     find("hover").hidden = number === undefined;

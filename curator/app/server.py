@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 IMAGE_ID = re.compile(r"[0-9a-f]{32}")
-KEPT_BY_BROWSER = "private, max-age=3600"  # thumbnails: named by their content, at an address that nobody else has
+KEPT_BY_BROWSER = "private, max-age=3600"  # what stays the same, at an address that nobody else has
+VENDOR = "vendor"  # the folder of what others made, as pinned.toml in it says
 
 Said: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = Mapping[str, object] | bytes
@@ -135,15 +136,18 @@ def answering(act: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
     return endpoint
 
 
-async def _file(name: str) -> Response:
+async def _file(name: str, folder: str = "") -> Response:
     from starlette.responses import Response
 
     if not name:
         page = templates("curator.app").get_template("app").render()
         return Response(page, media_type="text/html")
     stem, dot, suffix = name.rpartition(".")
-    if (kind := KINDS.get(dot + suffix)) and (text := read_folder("curator.app", suffix=dot + suffix).get(stem)):
-        return Response(text, headers={"content-type": kind})
+    if (kind := KINDS.get(dot + suffix)) and (
+        text := read_folder("curator.app", folder, suffix=dot + suffix).get(stem)
+    ):
+        kept = {"cache-control": KEPT_BY_BROWSER} if folder else {}
+        return Response(text, headers={"content-type": kind, **kept})
     raise BadRequest(404, "there is nothing here")
 
 
@@ -152,6 +156,8 @@ async def _picture(desk: Desk, request: Request) -> Response:
     from starlette.responses import Response
 
     kind, image_id = request.path_params["kind"], request.path_params["image_id"]
+    if kind == VENDOR:
+        return await _file(image_id, VENDOR)
     data = None
     if kind in ("thumbnails", "pictures") and IMAGE_ID.fullmatch(image_id):
         data = await run_in_threadpool(desk.picture, image_id, large=kind == "pictures")

@@ -193,11 +193,12 @@ def nearest_rows(queries: Vectors, vectors: Vectors) -> tuple[NDArray[np.float32
     return products[:, 0], rows[:, 0]
 
 
-def largest_products(queries: Vectors, vectors: Vectors, k: int) -> Vectors:
-    """The k largest inner products of each query (n, d) with vectors (m, d): (n, k), the largest first.
+def largest_products(queries: Vectors, vectors: Vectors, k: int) -> tuple[Vectors, Positions]:
+    """The k largest inner products of each query (n, d) with vectors (m, d), the largest first, and with which: both
+    (n, k).
 
-    Where there are fewer than k, the rest is the smallest float32.
+    Where there are fewer than k, the rest is the smallest float32, with -1.
     """
     ours, theirs = (np.ascontiguousarray(rows, np.float32) for rows in (queries, vectors))
-    products: Vectors = faiss.knn(ours, theirs, k, metric=faiss.METRIC_INNER_PRODUCT)[0]
-    return products
+    products, found = faiss.knn(ours, theirs, k, metric=faiss.METRIC_INNER_PRODUCT)
+    return products, found

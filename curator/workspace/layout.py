@@ -100,6 +100,11 @@ class Layout:
         return self.root / "cache" / "thumbnails"
 
     @property
+    def projections(self) -> Path:
+        """Where UMAP has placed images, a file an encoder and choice of images."""
+        return self.root / "cache" / "projections"
+
+    @property
     def resaved(self) -> Path:
         """Vectors of images that evaluations saved alike, a folder an encoder."""
         return self.root / "cache" / "resaved"

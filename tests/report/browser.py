@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
+NO_WEBGL = ("--disable-3d-apis",)
+WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # computed, where there is no GPU
 SECONDS = 600.0
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
@@ -109,13 +111,14 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browsing(folder: Path) -> AsyncIterator[Page]:
-    """A tab of a browser of its own, whose files lie in `folder`; nothing of it is left at the end."""
+async def browsing(folder: Path, flags: Sequence[str] = NO_WEBGL) -> AsyncIterator[Page]:
+    """A tab of a browser of its own, whose files lie in `folder`; nothing of it is left at the end. Without WebGL,
+    unless the flags bring it."""
     import aiohttp
 
     assert CHROMIUM is not None
     process = subprocess.Popen(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
+        [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

@@ -22,6 +22,7 @@ from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
 from curator.workspace.app.nights import show_nights
+from curator.workspace.app.projections import Projections
 from curator.workspace.app.search import Search, ruling_of
 from curator.workspace.app.single import look_at, place_elsewhere
 from curator.workspace.app.threshold import save_policy, scores_of
@@ -56,6 +57,7 @@ class AppDesk:
         self._frame = self._loaded(1)
         self._landscape: Landscape | None = None
         self._thumbnails = Thumbnails(context)
+        self._projections = Projections(context.layout)
         self.decisions = Decisions(context, self.reviewer)
         self._made_at = time.monotonic()
         self._first_shown_at: float | None = None
@@ -67,6 +69,7 @@ class AppDesk:
             "facets": lambda: facets(self._frame),
             "landscape": self.landscape,
             "scores": lambda: scores_of(self._frame),
+            "projecting": self._projections.state,
         }
         self.asked: Mapping[str, Callable[[Said], Answer]] = {
             **self._banks.asked,
@@ -76,6 +79,9 @@ class AppDesk:
             "policy": self.save_policy,
             "single": self.single,
             "nights": self.nights,
+            "projection": lambda said: self._projections.places(*self._lake(), said),
+            "project": lambda said: self._projections.start(*self._lake(), said),
+            "cancel": lambda said: self._projections.cancel(),
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
         self._search = Search(context, self._numbers)
@@ -151,6 +157,11 @@ class AppDesk:
         with self._reading, reading(self._context.layout) as database:
             return image_collection(self._context, database, ruling.encoder_id)
 
+    def _lake(self) -> tuple[LakeFrame, ImageCollection]:
+        """The frame with its vectors. Raises BadRequest where nothing was scored yet."""
+        frame = self._frame
+        return frame, self._collection(ruling_of(frame))
+
     def landscape(self) -> bytes:
         """Where images lie, and in which clusters, by number. Raises BadRequest while it is not made."""
         if (found := self._landscape) is None:
@@ -185,13 +196,11 @@ class AppDesk:
 
     def search(self, said: Said) -> Mapping[str, object]:
         """The images nearest to words or to images: their numbers and cosines, the nearest first."""
-        frame = self._frame
-        return self._search.asked(frame, self._collection(ruling_of(frame)), said)
+        return self._search.asked(*self._lake(), said)
 
     def search_image(self, data: bytes) -> Mapping[str, object]:
         """The same of an image that is no part of the lake."""
-        frame = self._frame
-        return self._search.sent(frame, self._collection(ruling_of(frame)), data)
+        return self._search.sent(*self._lake(), data)
 
     def save_policy(self, said: Said) -> Mapping[str, object]:
         """Make a policy of a cut, when no decisions are being recorded."""
@@ -229,6 +238,7 @@ class AppDesk:
     def close(self) -> bool:
         """Record the last decisions. False when they are left to the next command, because another run writes."""
         self._banks.close()
+        self._projections.close()
         return self.decisions.close()
 
 

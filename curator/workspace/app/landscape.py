@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.report.atlas import FIT_SAMPLE, Plane, called, k_means
+from curator.types import Vectors
 from curator.vectors import ImageCollection
-from curator.vectors.collections import BLOCK_ROWS, unit
+from curator.vectors.collections import BLOCK_ROWS, Positions, unit
 from curator.workspace.app.apart import apart
 from curator.workspace.app.frame import LakeFrame
+from curator.workspace.app.projecting import Places, Stored, some_of
 from curator.workspace.layout import Layout
 
 CLUSTERS = 24
@@ -59,7 +60,7 @@ def make_landscape(layout: Layout, collection: ImageCollection, frame: LakeFrame
 
 
 def _laid_out(
-    stored: tuple[Path, Sequence[str], int], image_ids: Sequence[str]
+    stored: Stored, image_ids: Sequence[str]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[float, float]] | None:
     """Places (n, 2) and clusters of images; and what share of the variance the axes show."""
     collection = ImageCollection(*stored)
@@ -67,21 +68,41 @@ def _laid_out(
     rows = np.flatnonzero(positions >= 0)
     if not rows.size:
         return None
-    sample = rows if rows.size <= FIT_SAMPLE else rows[np.linspace(0, rows.size - 1, FIT_SAMPLE).astype(int)]
-    vectors = unit(collection.vectors_at(positions[sample]))
-    plane = Plane.fit(vectors)
+    vectors = unit(collection.vectors_at(positions[some_of(rows, FIT_SAMPLE)]))
     centres = k_means(vectors, max(1, min(CLUSTERS, rows.size // ALONE)))[0]
+    plane = Plane.fit(vectors)
     places = np.full((len(image_ids), 2), np.nan, np.float32)
     owners = np.full(len(image_ids), NO_CLUSTER, np.uint8)
-    for start in range(0, rows.size, BLOCK_ROWS):
-        block = rows[start : start + BLOCK_ROWS]
-        vectors = unit(collection.vectors_at(positions[block]))
+    for block, vectors in _blocks(collection, positions, rows):
         places[block] = plane.place(vectors)
         owners[block] = (vectors @ centres.T).argmax(axis=1)
-    return _fitted(places), owners, plane.explained
+    return fitted_places(places), owners, plane.explained
 
 
-def _fitted(places: NDArray[np.float32]) -> NDArray[np.float32]:
+def on_axes(stored: Stored, image_ids: Sequence[str]) -> Places | None:
+    """Places (n, 2) on the principal axes of these images alone, NaN for one without a vector; None without any."""
+    collection = ImageCollection(*stored)
+    positions = collection.places_of(image_ids)
+    rows = np.flatnonzero(positions >= 0)
+    if not rows.size:
+        return None
+    plane = Plane.fit(unit(collection.vectors_at(positions[some_of(rows, FIT_SAMPLE)])))
+    places = np.full((len(image_ids), 2), np.nan, np.float32)
+    for block, vectors in _blocks(collection, positions, rows):
+        places[block] = plane.place(vectors)
+    return places
+
+
+def _blocks(
+    collection: ImageCollection, positions: Positions, rows: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], Vectors]]:
+    """Rows with their vectors, a block at a time."""
+    for start in range(0, rows.size, BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        yield block, unit(collection.vectors_at(positions[block]))
+
+
+def fitted_places(places: Places) -> Places:
     """The same in [-1, 1], both axes by one scale."""
     low, high = np.nanmin(places, axis=0), np.nanmax(places, axis=0)
     half = max(float((high - low).max()) / 2, 1e-9)

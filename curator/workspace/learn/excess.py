@@ -132,7 +132,7 @@ def _farthest(world: LedgerWorld, names: Sequence[str], count: int, reference: S
     for some in batches(names, ROWS):
         vectors, near = world.lake_vectors(some), np.zeros((len(some), 0), dtype=np.float32)
         for others in batches(reference, ROWS):
-            near = np.concatenate([near, largest_products(vectors, world.reference_vectors(others), k)], axis=1)
+            near = np.concatenate([near, largest_products(vectors, world.reference_vectors(others), k)[0]], axis=1)
             near = -np.sort(-near, axis=1)[:, :k]
         found.append(near.mean(axis=1))
     return [names[place] for place in np.argsort(np.concatenate(found), kind="stable")[:count].tolist()]
