@@ -30,7 +30,7 @@ WHY = {
     "near_duplicates": "cells of the partition that may hold near images",
     "count": "scored and flagged images, counted",
     "publish": "the snapshot is copied, unless the file system clones it",
-    "copy": "report views, computed for their Parquet copy",
+    "copy": "facts of all images, summed to see what to copy as Parquet",
     "rest": "the ledger opened, checked and closed",
 }
 MEASURED = Growth(

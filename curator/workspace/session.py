@@ -100,7 +100,7 @@ def _publish(layout: Layout, config: Config, to: str | None, *, anew: bool) -> N
     with stage("publish"):
         publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
     with stage("copy"):
-        copy_report(layout.snapshot, layout.report, extent=config.publish.parquet)
+        copy_report(layout.snapshot, layout.report, extent=config.publish.parquet, anew=anew)
     put_snapshot(layout, config, to)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -13,11 +14,13 @@ import polars
 import pyarrow.dataset
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from curator.errors import StoreError, WorkspaceError
-from curator.store import Database, parquet_copy
-from curator.store.parquet_copy import BY_NIGHT, COSTLY, copy_report
-from curator.workspace import Workspace
+from curator.store import Database, parquet_changes, parquet_copy, parquet_files, publish
+from curator.store.parquet_copy import COSTLY, copy_report
+from curator.store.parquet_files import BY_NIGHT
+from curator.workspace import Workspace, session
 
 pytestmark = pytest.mark.usefixtures("real_parquet")
 
@@ -100,7 +103,7 @@ def test_a_full_disk_leaves_the_copy_that_was_there(published, tmp_path, monkeyp
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     with monkeypatch.context() as patch, pytest.raises(WorkspaceError, match="No space left on device"):
-        patch.setattr(parquet_copy, "sync", full)
+        patch.setattr(parquet_files, "sync", full)
         copy_report(snapshot, folder, extent="most")
     assert folder.resolve() == there and (there / "flagged.parquet").is_file()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [there.name]
@@ -128,14 +131,157 @@ def test_a_file_that_is_not_what_was_written_is_refused(published, tmp_path, mon
     execute = Database.execute
 
     def harm(self, sql, parameters=None):
-        return execute(
-            self, sql.replace("(from report.scores where", "(from report.scores where false and"), parameters
-        )
+        where = "from main.composed where"
+        return execute(self, sql.replace(where, f"{where} not") if sql.startswith("copy (") else sql, parameters)
 
     monkeypatch.setattr(Database, "execute", harm)
     with pytest.raises(StoreError, match="is not what was written into it"):
         copy_report(published[0].layout.snapshot, tmp_path / "report", extent="most")
     assert not list(tmp_path.glob(".report*"))
+
+
+def differing(snapshot: Path, folder: Path) -> list[str]:
+    """The views of a copy that have other rows than the snapshot."""
+    found = []
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{snapshot}' as lake (read_only)")
+        for path in sorted(folder.glob("*.parquet")):
+            copied, original = f"read_parquet('{path}{'/*.parquet' * path.is_dir()}')", f"lake.report.{path.stem}"
+            columns = connection.sql(f"describe from {original}").fetchall()
+            shown = ", ".join(f'round("{name}", 9)' if kind == "DOUBLE" else f'"{name}"' for name, kind, *_ in columns)
+            copied, original = f"select {shown} from {copied}", f"select {shown} from {original}"  # means are rounded
+            for one, other in ((copied, original), (original, copied)):
+                if connection.sql(f"({one}) except all ({other})").limit(1).fetchall():
+                    found.append(path.stem)
+    return found
+
+
+def loses_and_changes(workspace: Workspace, lake: Path) -> None:
+    (lake / "x-duplicate.png").unlink()
+    first, second, third = sorted(lake.glob("*red*"))[:3]
+    first.unlink()  # it is in the tar as well
+    second.write_bytes(third.read_bytes())
+    Image.new("RGB", (40, 40), "red").save(lake / "new.png")
+    workspace.scan(lake)
+
+
+def decides(workspace: Workspace, lake: Path) -> None:
+    flagged = workspace.sql("select image_id from report.scores limit 2")["image_id"].to_pylist()
+    path = lake.parent / "decisions.csv"
+    path.write_text("image_id,decision\n" + "".join(f"{image_id},ood\n" for image_id in flagged))
+    workspace.reviews.import_from(path, reviewer="ann")
+
+
+def on_ledger(*statements: str) -> Callable[[Workspace, Path], None]:
+    def event(workspace: Workspace, lake: Path) -> None:
+        with Database.open(workspace.layout.ledger) as database:
+            for sql in statements:
+                database.execute(sql)
+        publish.publish_snapshot(workspace.layout.ledger, workspace.layout.snapshot, anew=True)
+
+    return event
+
+
+def renames_labels(workspace: Workspace, lake: Path) -> None:
+    workspace.layout.labels.write_text("red\nyellow paint\n", encoding="utf-8")
+    workspace.build_bank("base")
+    workspace.scan(lake)
+
+
+# What may come after a copy, and whether the next one looks at some of the images only.
+EVENTS = {
+    "nothing new": (lambda workspace, lake: workspace.scan(lake), True),
+    "a night that loses and changes images": (loses_and_changes, True),
+    "an image that is back": (lambda workspace, lake: shutil.copy(lake / "new.png", lake / "x-duplicate.png"), True),
+    "decisions": (decides, True),
+    "a calibration": (lambda workspace, lake: workspace.calibrate(lake / "new.png", keep=0.5), False),
+    "a cut of each night": (lambda workspace, lake: workspace.calibrate(lake / "new.png", fdr=0.5), False),
+    "the cut of one night": (on_ledger("update policy_night set min_log_odds = 100"), True),
+    "another method": (lambda workspace, lake: workspace.use("base", "mcm"), False),
+    "scores of a method that does not rule": (lambda workspace, lake: workspace.score(method="energy"), True),
+    "labels that are others": (renames_labels, False),
+    "garbage": (lambda workspace, lake: workspace.collect_garbage(remove=True), True),
+    "objects that are gone": (
+        on_ledger("update source_object set gone_run_id = run_id where object_uri like '%blue%'"),
+        True,
+    ),
+    "nights of other dates": (
+        on_ledger("update run set started_at = started_at - interval 40 day where run_number = 1"),
+        True,
+    ),
+    "images without a name": (on_ledger("delete from image_name where margin > 0.3"), False),
+    "nothing left": (on_ledger("update source_object set gone_run_id = run_id"), True),
+}
+
+
+SHORT = ("a night that loses and changes images", "nights of other dates", "images without a name")
+
+
+@pytest.mark.parametrize("extent, names", [("most", SHORT), pytest.param("all", EVENTS, marks=pytest.mark.slow)])
+def test_after_whatever_happened_the_copy_has_the_rows_of_the_snapshot(extent, names, own_night, tmp_path, monkeypatch):
+    (workspace, lake), partly = own_night, []
+
+    def make_fresh(*arguments: object) -> bool:
+        partly.append(parquet_changes.make_fresh(*arguments))
+        return partly[-1]
+
+    monkeypatch.setattr(session, "copy_report", lambda *_, **__: None)
+    monkeypatch.setattr(parquet_copy, "make_fresh", make_fresh)
+    copy_report(workspace.layout.snapshot, tmp_path / "report", extent=extent)
+    for name in names:
+        event, is_partial = EVENTS[name]
+        event(workspace, lake)
+        copy_report(workspace.layout.snapshot, tmp_path / "report", extent=extent)
+        assert partly[-1] is is_partial, name
+        assert not differing(workspace.layout.snapshot, tmp_path / "report"), name
+
+
+def test_small_nights_of_past_months_share_a_file_and_large_ones_do_not(published, tmp_path, monkeypatch):
+    snapshot, folder = tmp_path / "ledger.duckdb", tmp_path / "report"
+    snapshot.write_bytes(published[0].layout.ledger.read_bytes())
+    with Database.open(snapshot) as database:  # three nights, two of them of a month before
+        database.execute("update run set started_at = '2026-01-05' where command = 'scan'")
+        for day in ("2026-01-31", "2026-02-01"):
+            database.execute(
+                f"insert into run select * replace ('{day}' as run_id, timestamp '{day}' as started_at, "
+                "(select max(run_number) + 1 from run) as run_number) from run limit 1"
+            )
+        database.execute("update location set run_id = '2026-01-31' where uri like '%red%'")
+        database.execute("update location set run_id = '2026-02-01' where uri like '%blue%'")
+    copy_report(snapshot, folder, extent="most")
+    names = [path.stem for path in sorted((folder / "scores.parquet").iterdir())]
+    assert names == ["2026-01", "2026-02-01"]
+    monkeypatch.setattr(parquet_files, "MONTH_ROWS", 1)
+    copy_report(snapshot, folder, extent="most")
+    names = [path.stem for path in sorted((folder / "scores.parquet").iterdir())]
+    assert names == ["2026-01-05", "2026-01-31", "2026-02-01"]
+    assert not differing(snapshot, folder)
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut off", "of other rows", "of another form"])
+def test_a_damaged_copy_is_made_anew(harm, published, tmp_path, monkeypatch):
+    snapshot, folder = tmp_path / "ledger.duckdb", tmp_path / "report"
+    snapshot.write_bytes(published[0].layout.ledger.read_bytes())
+    few = (*parquet_changes.STALE, "flagged")
+    monkeypatch.setattr(
+        parquet_copy,
+        "views_of",
+        lambda database: [view for view in parquet_files.views_of(database) if view.name in few],
+    )
+    copy_report(snapshot, folder, extent="most")
+    (file,) = (folder / "scores.parquet").iterdir()
+    if harm == "gone":
+        file.unlink()
+    elif harm == "cut off":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif harm == "of other rows":
+        polars.read_parquet(file).head(3).write_parquet(file)
+    else:
+        (folder / "_state.json").write_text('{"scores.parquet/2026-01-01.parquet": "0123-3-4"}')
+    with Database.open(snapshot) as database:
+        database.execute("update source_object set gone_run_id = run_id where object_uri like '%blue%'")
+    copy_report(snapshot, folder, extent="most")
+    assert not differing(snapshot, folder)
 
 
 @pytest.mark.usefixtures("real_publishing")
