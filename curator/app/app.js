@@ -165,6 +165,7 @@ function toggle(id) {
   const opened = find(id).hidden;
   const isTried = threshold.trial !== null;
   for (const other of rivals(id)) {
+    if (find(other).contains(document.activeElement)) find("grid").focus(); // what has the focus must not vanish with it
     find(other).hidden = !(opened && other === id);
     find(`show-${other}`).setAttribute("aria-expanded", opened && other === id);
   }

@@ -26,8 +26,8 @@ SECTIONS = {  # what does not belong first; how all of it adds up last
     "rejects": "Rejects",
     "passed": "Passed over",
     "slowest": "What took long",
-    "accounting": "Accounting",
     "made": "How this was decided",
+    "accounting": "Accounting",
 }
 
 

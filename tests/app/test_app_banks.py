@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -14,6 +15,19 @@ from tests.app.test_app_browser import browser, ready, saved, until
 from tests.patience import BRAKE_SECONDS
 
 STATUS = "document.querySelector('#banks [role=status]').textContent"
+
+
+# The server's answers about work as they are for what the guard refuses.
+REFUSED = """
+(() => {
+  const figures = { id_count: 4, id_flagged: 2, ood_count: 0, ood_flagged: 0, auroc: null };
+  const result = { candidates: [], advice: "", before: figures, after: { ...figures, id_flagged: 3 }, held_out: false,
+    reviewed: 1, reference: 0, method: "neglabel", built: null, spec: null, ...window.refused };
+  const work = { number: 99, name: "propose a bank", state: "done", said: "", note: "", seconds: 1, result };
+  const real = window.fetch;
+  window.fetch = async (path, ...more) => (/^(work|propose)$/.test(path) ? Response.json(work) : real(path, ...more));
+})()
+"""
 
 
 @pytest.fixture
@@ -128,6 +142,16 @@ def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, 
             )
             await until(page, f"{STATUS}.startsWith('Done: build what is proposed')")
             await until(page, "document.querySelectorAll('#banks select')[0].options.length === 2")
+            # What is refused is said in a line, and cannot be built.
+            refused = {"parent": "base@1", "name": "worse", "verdict": "it flags 3 of 4 ID images, before 2"}
+            await page.run(f"window.refused = {json.dumps(refused)}")
+            await page.run(REFUSED)
+            await page.run("document.querySelector('#banks form:nth-of-type(2) button').click()")
+            verdict = "document.querySelector('#banks .verdict.refused')?.textContent"
+            await until(page, f"{verdict} === 'Refused: it flags 3 of 4 ID images, before 2.'")
+            assert not await page.run(
+                "[...document.querySelectorAll('#banks button')].some(b => /^Build/.test(b.textContent))"
+            )
             names = await page.run(
                 "[...document.querySelectorAll('#banks button, #banks input, #banks select')].map("
                 "e => e.textContent + (e.ariaLabel ?? '') + (e.labels?.[0]?.textContent ?? ''))"

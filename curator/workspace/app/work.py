@@ -52,17 +52,18 @@ class LongWork:
         return self.state()
 
     def _follow(self, process: WorkProcess) -> None:
-        """In a thread: until the work is done."""
+        """In a thread: until the work is done. Who sees that it is may begin the next at once."""
         try:
-            result = process.outcome(self._tell)
-        except CuratorError as fault:
-            self._piece = replace(self._piece, state="failed", said=STOPPED if self._is_stopped else str(fault))
-        else:
-            self._piece = replace(self._piece, state="done", said="", result=result)
-        finally:
-            process.end()
-            with self._one:
-                self._process = None
+            outcome, fault = process.outcome(self._tell), None
+        except CuratorError as raised:
+            outcome, fault = None, raised
+        process.end()
+        with self._one:
+            self._process = None
+            if fault is None:
+                self._piece = replace(self._piece, state="done", said="", result=outcome)
+            else:
+                self._piece = replace(self._piece, state="failed", said=STOPPED if self._is_stopped else str(fault))
 
     def _tell(self, said: str) -> None:
         self._piece = replace(self._piece, said=said)
