@@ -1,7 +1,7 @@
 // Banks: what a version holds and what its labels decide, two versions side by side, one proposed from decisions.
 
 import { ask, get } from "./api.js";
-import { element, table } from "./single.js";
+import { element, table } from "./parts.js";
 
 const LOOK = 400; // milliseconds between looks at the work that is under way
 const SHOWN = 30; // labels that are listed at once of what changed

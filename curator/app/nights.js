@@ -1,7 +1,7 @@
 // Nights: flag rate, drift and rejects, one night after the other; one that is chosen is shown in the grid.
 
 import { ask } from "./api.js";
-import { element, table } from "./single.js";
+import { element, table } from "./parts.js";
 
 const HEIGHT = 62; // pixels of a chart
 const HEAD = 18; // above it, for what it is

@@ -1,44 +1,16 @@
 // One image in a dialog: large, with why it is judged so, what is near it, and what became of it.
 
 import { ask } from "./api.js";
+import { element, short, table } from "./parts.js";
 
 const find = (id) => document.getElementById(id);
-const short = (value) => (typeof value === "number" ? value.toPrecision(3) : value ?? "none");
 const when = (value) => (value ?? "").slice(0, 16);
 const judged = (flagged) => (flagged === null || flagged === undefined ? "not judged" : flagged ? "OOD" : "ID");
 
-export function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-export // Which cut would turn the verdict.
+// Which cut would turn the verdict.
 function otherCut({ flagged, log_odds: scored, min_log_odds: cut }) {
   if (typeof cut !== "number" || typeof scored !== "number" || typeof flagged !== "boolean") return "";
   return flagged ? `; a cut of ${short(scored)} or lower would keep it` : `; a cut above ${short(scored)} would flag it`;
-}
-
-function table(headings, rows, empty) {
-  if (!rows.length) return element("p", empty);
-  const made = element("table");
-  const head = element("tr");
-  head.append(...headings.map((text) => Object.assign(element("th", text), { scope: "col" })));
-  made.append(head);
-  for (const row of rows) {
-    const line = element("tr");
-    for (const value of row) {
-      const cell = element("td");
-      if (value instanceof Node) cell.append(value);
-      else cell.textContent = short(value);
-      line.append(cell);
-    }
-    made.append(line);
-  }
-  const scrolled = element("div", undefined, "wide");
-  scrolled.append(made);
-  return scrolled;
 }
 
 // Small pictures, each with what is said of it.

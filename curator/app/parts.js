@@ -1,0 +1,31 @@
+// Small parts of pages: elements with text, and tables. What is shown comes in as text, never as markup.
+
+export const short = (value) => (typeof value === "number" ? value.toPrecision(3) : value ?? "none");
+
+export function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+export function table(headings, rows, empty) {
+  if (!rows.length) return element("p", empty);
+  const made = element("table");
+  const head = element("tr");
+  head.append(...headings.map((text) => Object.assign(element("th", text), { scope: "col" })));
+  made.append(head);
+  for (const row of rows) {
+    const line = element("tr");
+    for (const value of row) {
+      const cell = element("td");
+      if (value instanceof Node) cell.append(value);
+      else cell.textContent = short(value);
+      line.append(cell);
+    }
+    made.append(line);
+  }
+  const scrolled = element("div", undefined, "wide");
+  scrolled.append(made);
+  return scrolled;
+}
