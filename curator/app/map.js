@@ -16,15 +16,17 @@ function pixel(colour, alpha = 255) {
 
 const heat = (share) => `#${[255 * (1 - share), 90, 255 * share].map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
 
-// A layer of dots: those of the numbers that have a place.
-function layer(numbers, { x: xs, y: ys }, size, shade) {
-  const places = numbers.filter((number) => xs[number] >= -2); // neither NaN nor unknown
-  const [x, y, shades] = [new Float32Array(places.length), new Float32Array(places.length), new Uint32Array(places.length)];
-  for (let at = 0; at < places.length; at += 1) {
-    x[at] = xs[places[at]];
-    y[at] = ys[places[at]];
-    shades[at] = shade(places[at]);
-  }
+// Those of the numbers that have a place, and their places.
+function placed(all, { x: xs, y: ys }) {
+  const numbers = all.filter((number) => xs[number] >= -2); // neither NaN nor unknown
+  return { numbers, x: Float32Array.from(numbers, (number) => xs[number]), y: Float32Array.from(numbers, (number) => ys[number]) };
+}
+
+// A layer of dots; a shade for all of them, or one for each number.
+function layer({ numbers, x, y }, size, shade) {
+  const shades = new Uint32Array(numbers.length);
+  if (typeof shade === "number") shades.fill(shade);
+  else for (let at = 0; at < numbers.length; at += 1) shades[at] = shade(numbers[at]);
   return { x, y, shades, size };
 }
 
@@ -141,14 +143,18 @@ export class LakeMap {
     const { images, places } = this;
     const faint = pixel("#888888", 60);
     const layers = [];
-    if (images.order.length < places.x.length) layers.push(layer(Uint32Array.from(places.x.keys()), places, 1, () => faint));
+    if (this.laid?.order !== images.order || this.laid.places !== places) { // a cut that is dragged moves no dot
+      const isAll = images.order.length >= places.x.length;
+      this.laid = { order: images.order, places, shown: placed(images.order, places), rest: isAll ? null : placed(Uint32Array.from(places.x.keys()), places) };
+    }
+    if (this.laid.rest) layers.push(layer(this.laid.rest, 1, faint));
     const { of, colours, said } = this.coloured();
     const shades = colours.map((colour) => pixel(colour));
     const size = images.order.length > 20_000 ? 2 : 4;
-    layers.push(layer(images.order, places, size, (number) => shades[of(number)] ?? faint));
+    layers.push(layer(this.laid.shown, size, (number) => shades[of(number)] ?? faint));
     if (images.selectedCount) {
       const accent = pixel(matchMedia("(prefers-color-scheme: dark)").matches ? "#ffffff" : "#000000");
-      layers.push(layer(images.order.filter((number) => images.selected[number]), places, size + 1, () => accent));
+      layers.push(layer(placed(images.order.filter((number) => images.selected[number]), places), size + 1, accent));
     }
     this.legend(said, colours);
     return layers;

@@ -29,6 +29,7 @@ from tests.bench.decoding import decode_speed  # noqa: E402
 from tests.bench.growth import night_costs, table  # noqa: E402
 from tests.bench.joins import join_speed  # noqa: E402
 from tests.bench.learning import learning_cost  # noqa: E402
+from tests.bench.map_libraries import library_figures  # noqa: E402
 from tests.bench.measures import (  # noqa: E402  # after the line above
     faiss_rates,
     ledger_rows_per_second,
@@ -37,6 +38,7 @@ from tests.bench.measures import (  # noqa: E402  # after the line above
     scan_share,
 )
 from tests.bench.mining import mining_speed  # noqa: E402
+from tests.bench.projections import projection_figures  # noqa: E402
 from tests.bench.scoring import scoring_speed  # noqa: E402
 from tests.bench.starting import starting_seconds  # noqa: E402
 from tests.bench.transport import busy_share, engine_rates, parent_cost  # noqa: E402
@@ -214,12 +216,34 @@ def app(folder: Path) -> list[tuple[str, str]]:
         (f"{what}: a drag over {found.selected:,} has selected them", f"{found.select_milliseconds:.0f} ms"),
         (f"{what}: the cut is moved, counts and grid follow", f"{found.cut_milliseconds:.0f} ms at most"),
         (f"{what}: the map is zoomed", f"{found.map_frames_per_second:.0f} frames/s"),
+        (f"{what}: the cut is moved, the map follows too", f"{found.map_cut_milliseconds:.0f} ms at most"),
         (
             f"{what}: a lasso on the map over {found.lassoed:,} has selected them",
             f"{found.lasso_milliseconds:.0f} ms",
         ),
         (f"{what}: memory of the server; at most", f"{found.memory:,.0f}; {found.peak_memory:,.0f} MiB"),
     ]
+
+
+def map_libraries(folder: Path) -> list[tuple[str, str]]:
+    rows = []
+    for found in library_figures():
+        drawn = f"first frame {found.first:.0f} ms, moved {found.pan:.1f}, zoomed {found.zoom:.1f} frames/s"
+        notes = [f"{found.size / 2**20:.2f} MiB, {found.licence}"] if found.licence else []
+        notes += [drawn if found.first else "not drawn", *filter(None, [found.fault])]
+        notes += [f"needs a build step: its modules import {', '.join(found.bare)}"] if found.bare else []
+        rows.append((f"100,000 points, {found.name}", "; ".join(" ".join(note.split()) for note in notes)))
+    return rows
+
+
+def projections(folder: Path) -> list[tuple[str, str]]:
+    rows = []
+    for images in (10_000, 100_000):
+        for found in projection_figures(images, twice=images <= 10_000):
+            same = "" if found.same is None else f"; twice the same: {'yes' if found.same else 'no'}"
+            value = f"{found.seconds:.0f} s, after {found.starting:.0f} s for 200 vectors{same}"
+            rows.append((f"map of {images:,} x 512, {found.name}", value))
+    return rows
 
 
 def main(names: Sequence[str] = ()) -> None:
@@ -244,6 +268,8 @@ def main(names: Sequence[str] = ()) -> None:
         "engines": engines,
         "starting": starting,
         "app": app,
+        "map-libraries": map_libraries,
+        "projections": projections,
     }
     rows: list[tuple[str, str]] = []
     print(f"Measured {date.today()} on {machine()}.\n\n| what | figure |\n|---|---|", flush=True)

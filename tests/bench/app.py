@@ -55,10 +55,10 @@ new Promise(done => {
   requestAnimationFrame(step);
 })
 """
-# The slowest of twenty moves of the cut, each until the frame that shows it.
+# The slowest of twenty moves of the cut, each until the frame that shows it; on the map, too, where it is open.
 MOVE = """
 (async () => {
-  document.getElementById('show-threshold').click();
+  if (document.getElementById('threshold').hidden) document.getElementById('show-threshold').click();
   const cut = document.getElementById('cut');
   const frame = () => new Promise(done => requestAnimationFrame(done));
   await frame();
@@ -72,6 +72,9 @@ MOVE = """
   }
   return slowest;
 })()
+"""
+COLOUR_BY_FLAG = """
+(f => { f.value = 'flag'; f.dispatchEvent(new Event('change')); })(document.getElementById('colour'))
 """
 ZOOM = """
 (async () => {
@@ -103,6 +106,7 @@ class AppFigures:
     select_milliseconds: float
     cut_milliseconds: float
     map_frames_per_second: float
+    map_cut_milliseconds: float
     lassoed: int
     lasso_milliseconds: float
     memory: float
@@ -153,10 +157,22 @@ async def _measured(address: str, pid: int) -> AppFigures:
         frames, slowest = await page.run(SCROLL)
         selected, milliseconds = await _select_many(page)
         moved = await page.run(MOVE)
-        zoomed, lassoed, lasso = await _on_the_map(page)
+        zoomed, map_moved, lassoed, lasso = await _on_the_map(page)
         memory = _memory_mib(pid, "VmRSS"), _memory_mib(pid, "VmHWM")
         return AppFigures(
-            images, cold, warm, frames, slowest, selected, milliseconds, moved, zoomed, lassoed, lasso, *memory
+            images,
+            cold,
+            warm,
+            frames,
+            slowest,
+            selected,
+            milliseconds,
+            moved,
+            zoomed,
+            map_moved,
+            lassoed,
+            lasso,
+            *memory,
         )
 
 
@@ -177,14 +193,18 @@ async def _opened(page: Any, address: str) -> float:
     return float(found) / 1000
 
 
-async def _on_the_map(page: Any) -> tuple[float, int, float]:
-    """Frames/s while the map of all images is zoomed; how many a lasso over its middle selects, and milliseconds from
-    the release to the frame that shows it."""
+async def _on_the_map(page: Any) -> tuple[float, float, int, float]:
+    """Frames/s while the map of all images is zoomed; milliseconds until a cut that is moved is seen there; how
+    many a lasso over its middle selects, and milliseconds from the release to the frame that shows it."""
     await page.run("document.getElementById('show-map').click()")
     await page.run("document.getElementById('filters').elements.groups.click()")
     while not await page.run("document.getElementById('count').textContent.includes(' images, ')"):
         await asyncio.sleep(0.1)
     frames = await page.run(ZOOM)
+    await page.run(COLOUR_BY_FLAG)
+    moved = await page.run(MOVE)
+    await page.run("document.getElementById('show-threshold').click()")  # the map is as large as before
+    await page.settle()
     await page.run("window.tookFor = undefined")
     left, top, width, height = await page.run(
         "(b => [b.left, b.top, b.width, b.height])(document.getElementById('plane').getBoundingClientRect())"
@@ -199,7 +219,7 @@ async def _on_the_map(page: Any) -> tuple[float, int, float]:
     await page.call("Input.dispatchMouseEvent", type="mouseReleased", x=points[-1][0], y=points[-1][1], **mouse)
     while (took := await page.run("window.tookFor")) is None:
         await asyncio.sleep(0.05)
-    return float(frames), await _selected(page), float(took)
+    return float(frames), float(moved), await _selected(page), float(took)
 
 
 async def _selected(page: Any) -> int:

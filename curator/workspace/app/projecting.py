@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import TextIOBase
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,11 @@ class Projection:
         """Raises OSError."""
         from safetensors.numpy import save_file
 
-        arrays = {"ids": id_bytes(self.image_ids), "places": self.places, "later": self.later.astype(np.uint8)}
+        arrays: dict[str, NDArray[Any]] = {
+            "ids": id_bytes(self.image_ids),
+            "places": self.places,
+            "later": self.later.astype(np.uint8),
+        }
         with durable(path) as temporary:
             save_file(arrays, temporary)
 
@@ -78,10 +82,10 @@ def project(stored: Stored, image_ids: Sequence[str], say: Say) -> Projection:
         raise WorkspaceError(f"UMAP needs at least {FEWEST} images with vectors, here are {rows.size}")
     fitted = some_of(rows, FITTED)
     places = umap_of(unit(collection.vectors_at(positions[fitted])), say)
-    known = Projection([image_ids[row] for row in fitted], places, np.zeros(fitted.size, bool))
+    known = Projection([image_ids[row] for row in fitted.tolist()], places, np.zeros(fitted.size, bool))
     others = np.setdiff1d(rows, fitted, assume_unique=True)
     say("placing the others", 1.0)
-    return placed_among(stored, known, [image_ids[row] for row in others])
+    return placed_among(stored, known, [image_ids[row] for row in others.tolist()])
 
 
 def umap_of(vectors: Vectors, say: Say) -> Places:
@@ -122,7 +126,7 @@ def placed_among(stored: Stored, known: Projection, image_ids: Sequence[str]) ->
         weights /= weights.sum(axis=1, keepdims=True)
         places[start : start + len(queries)] = np.einsum("nk,nkd->nd", weights, known.places[among[found]])
     return Projection(
-        [*known.image_ids, *(image_ids[row] for row in rows)],
+        [*known.image_ids, *(image_ids[row] for row in rows.tolist())],
         np.concatenate([known.places, places]),
         np.concatenate([known.later, np.ones(rows.size, bool)]),
     )
