@@ -5,6 +5,7 @@ import { Decisions } from "./decisions.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Images } from "./images.js";
+import { Leave } from "./leave.js";
 import { LakeMap } from "./map.js";
 import { One } from "./one.js";
 import { Piles } from "./piles.js";
@@ -32,6 +33,7 @@ const map = new LakeMap(images, grid);
 const projections = new Projections({ images, map });
 const single = new Single({ images, grid });
 const threshold = new Threshold(images, { changed: () => tryCut(), complain });
+const leave = new Leave({ filters, images, grid, decisions, show });
 let state = {};
 
 function complain(text) {
@@ -200,6 +202,7 @@ const keys = [
   ["h", "the history of the nights: flag rate, drift and rejects; choose one to see its images", () => toggleView("nights")],
   ["Enter", "all about the active image: why it is judged so, what is near it, what became of it", () => single.open()],
   ["p", "the active image at the side, shown or hidden", () => toggle("one")],
+  ["x", "take along what is selected, else all that is shown: tag, export, save as a view, copy as SQL", () => leave.open()],
   ["/", "search by words", () => find("words").focus()],
   ["k", "more like what is selected, else like the active image", () => search.alike()],
   ["s", "write an SQL condition", () => {
@@ -229,7 +232,7 @@ function isField(target) {
 
 document.addEventListener("keydown", (event) => {
   const { target } = event;
-  if (find("help").open) return;
+  if (find("help").open || find("leave").open) return;
   if (find("single").open) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) single.step(by);
@@ -281,6 +284,7 @@ if (isNarrow.matches) toggle("filters");
 
 images.addEventListener("order", tell);
 images.addEventListener("cards", () => one.show(grid.activeNumber));
+images.addEventListener("tags", () => get("facets").then((facets) => filters.offer(facets), (fault) => complain(fault.message)));
 images.addEventListener("decision", tell);
 images.addEventListener("selection", tellSelected);
 images.addEventListener("fault", (event) => complain(event.detail.message));

@@ -37,19 +37,32 @@ export class Decisions extends EventTarget {
     this.done.push({ action, numbers: touched, before, first: numbers[0] });
   }
 
+  // Give a tag or take it off; what the cards say comes once the server has it.
+  tag(numbers, tag, given) {
+    const action = crypto.randomUUID();
+    const touched = this.images.touched([...numbers], this.images.grouped);
+    this.push({ action, tag, given, numbers: [...numbers], groups: this.images.grouped }, { tagged: touched });
+    this.done.push({ action, tagged: touched, first: numbers[0] });
+  }
+
   // The image that it was decided about, or the first of them.
   undo() {
     const last = this.done.pop();
     if (!last) return undefined;
-    this.push({ action: crypto.randomUUID(), undo: last.action }, { numbers: last.numbers, codes: last.before });
+    const shown = last.tagged ? { tagged: last.tagged } : { numbers: last.numbers, codes: last.before };
+    this.push({ action: crypto.randomUUID(), undo: last.action }, shown);
     return last.first;
   }
 
   push(action, shown) {
     this.waiting.push({ action, shown });
-    this.images.decide(shown.numbers, shown.codes);
+    this.show(shown);
     this.changed();
     this.drain();
+  }
+
+  show({ numbers, codes }) {
+    if (numbers) this.images.decide(numbers, codes);
   }
 
   changed() {
@@ -58,7 +71,7 @@ export class Decisions extends EventTarget {
 
   // Put what is on its way over the columns of a new snapshot.
   reapply() {
-    for (const { shown } of [...this.sending, ...this.waiting]) this.images.decide(shown.numbers, shown.codes);
+    for (const { shown } of [...this.sending, ...this.waiting]) this.show(shown);
   }
 
   take() {
@@ -76,6 +89,8 @@ export class Decisions extends EventTarget {
     this.sending = this.take();
     try {
       await ask("decisions", { actions: this.sending.map((item) => item.action) });
+      const tagged = this.sending.flatMap((item) => [...(item.shown.tagged ?? [])]);
+      if (tagged.length) this.images.retag(tagged);
       this.sending = [];
       this.fault = "";
     } catch (fault) {
@@ -112,7 +127,7 @@ export class Decisions extends EventTarget {
     const place = this.done.findIndex((one) => one.action === item.action.action);
     if (place >= 0) {
       const [{ numbers, before }] = this.done.splice(place, 1);
-      this.images.decide(numbers, before);
+      this.show({ numbers, codes: before });
     }
   }
 

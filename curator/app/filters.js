@@ -1,6 +1,8 @@
 // The form of filters and order: what it says as a view, and the choices that a snapshot offers.
 
-const CHOICES = ["night", "source", "label", "name"];
+const CHOICES = ["night", "source", "label", "name", "tag", "saved"];
+const SAID = { dark: "dark", bright: "bright", blurry: "blurry", low_information: "of low information", odd_aspect: "of odd aspect",
+  near_duplicate: "a near-duplicate", unmeasured: "not measured" };
 
 export class Filters {
   among = null; // numbers of images that a search or a map has found, in their order
@@ -54,6 +56,7 @@ export class Filters {
       flagged,
       reviewed: this.value("reviewed") || null,
       cluster: cluster === "" ? null : Number(cluster),
+      quality: Object.keys(SAID).filter((fact) => elements[fact].checked),
       where: this.value("where"),
       among: this.among && [...this.among],
     };
@@ -74,8 +77,14 @@ export class Filters {
 
   offer(facets) {
     for (const name of CHOICES) {
+      if (name === "saved") continue;
       const rows = name === "night" ? facets.night.map(([id, day, count]) => [id, `${day}, ${id}`, count]) : facets[name].map(([text, count]) => [text, text || "none", count]);
       this.fill(name, rows);
+    }
+    this.fill("saved", facets.saved.map(([name]) => [name, name, null]));
+    for (const [fact, said] of Object.entries(SAID)) {
+      const box = this.form.elements[fact];
+      box.nextElementSibling.textContent = `${said} (${facets.quality[fact].toLocaleString("en")})`;
     }
   }
 
@@ -87,7 +96,7 @@ export class Filters {
   fill(name, rows) {
     const select = this.form.elements[name];
     const before = select.selectedIndex > 0 ? select.value : null;
-    const options = rows.map(([value, text, count]) => new Option(`${text} (${count.toLocaleString("en")})`, value));
+    const options = rows.map(([value, text, count]) => new Option(count === null ? text : `${text} (${count.toLocaleString("en")})`, value));
     select.replaceChildren(select.options[0], ...options);
     const place = options.findIndex((option) => option.value === before);
     select.selectedIndex = before === null ? 0 : place + 1;

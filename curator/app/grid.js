@@ -97,14 +97,15 @@ export class Grid {
 
   makeCell() {
     const root = made("div", "cell");
-    const cell = { root, img: made("img"), name: made("span", "name"), mark: made("span", "mark"), size: made("span", "size"), index: -1 };
+    const cell = { root, img: made("img"), name: made("span", "name"), mark: made("span", "mark"), size: made("span", "size"),
+      tags: made("span", "tags"), index: -1 };
     cell.key = this.made = (this.made ?? 0) + 1;
     root.id = `cell-${cell.key}`;
     root.setAttribute("role", "option");
     cell.img.alt = "";
     cell.img.draggable = false;
     cell.img.decoding = "async";
-    root.append(cell.img, cell.name, cell.mark, cell.size);
+    root.append(cell.img, cell.name, cell.mark, cell.size, cell.tags);
     this.space.insertBefore(root, this.drawn);
     return cell;
   }
@@ -125,7 +126,7 @@ export class Grid {
     const card = images.card(number);
     const code = images.decision[number];
     const isSelected = images.selected[number] === 1;
-    const key = `${number} ${card ? 1 : 0} ${code} ${isSelected} ${images.grouped} ${images.flagged[number]}`;
+    const key = `${number} ${card ? 1 : 0} ${code} ${isSelected} ${images.grouped} ${images.flagged[number]} ${card?.tags ?? ""}`;
     root.classList.toggle("active", index === this.active);
     if (cell.state === key) return;
     cell.state = key;
@@ -135,6 +136,7 @@ export class Grid {
     cell.mark.textContent = SAID[code];
     const size = images.grouped && images.groupSize[number] > 1 ? `× ${images.groupSize[number]}` : "";
     cell.size.textContent = size;
+    cell.tags.textContent = card ? card.tags.join(", ") : "";
     const address = card ? `thumbnails/${card.image_id}` : "";
     if (cell.address !== address) {
       cell.address = address;
@@ -146,6 +148,7 @@ export class Grid {
     const said = [card ? card.name : "loading", images.flagged[number] ? "flagged OOD" : "kept as ID"];
     if (code) said.push(`decided ${SAID[code]}`);
     if (size) said.push(`${images.groupSize[number]} alike`);
+    if (card?.tags.length) said.push(`tagged ${card.tags.join(", ")}`);
     root.setAttribute("aria-label", said.join(", "));
   }
 

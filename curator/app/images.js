@@ -128,6 +128,13 @@ export class Images extends EventTarget {
     this.changed("decision");
   }
 
+  // Tags have changed: what the cards say of these images is asked for again.
+  retag(numbers) {
+    for (const number of numbers) this.cards.delete(number);
+    this.changed("tags");
+    this.changed("cards");
+  }
+
   // The card of an image if it is here; else it comes, and `cards` is said.
   card(number) {
     const found = this.cards.get(number);

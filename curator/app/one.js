@@ -56,6 +56,7 @@ export class One {
       "Nearest ID label": card.top_id,
       "Nearest negative": card.top_negative ?? "none",
       "Images alike": this.images.groupSize[which],
+      "Tags": card.tags.join(", ") || "none",
       "Label": card.source_label || "none",
       "Size": `${card.width} × ${card.height}`,
       "First seen": card.first_seen.slice(0, 16),

@@ -18,6 +18,7 @@ from curator.export.parts import Format, Options, Part, Written, put
 from curator.export.rows import digest_of, json_line, ruled_by_of
 from curator.export.tables import CSV, FILES, JSONL, PARQUET
 from curator.export.tars import WEBDATASET
+from curator.progress import step
 
 FORMATS: dict[str, Format] = {
     "parquet": PARQUET,
@@ -29,6 +30,7 @@ FORMATS: dict[str, Format] = {
     "fiftyone": FIFTYONE,
     "huggingface": HUGGINGFACE,
 }
+WRITING = "write"  # the step
 MISSING = "missing.jsonl"
 
 Replace = Literal["nothing", "update", "overwrite"]
@@ -103,12 +105,14 @@ def _go_on(journal: Journal, kind: Format, folder: Path, request: Request, optio
     rows = journal.rows()
     known = {done.place: done for done in journal.parts() if done.digest}
     made = 0
-    for part in kind.cut(rows, options):
-        if part.place not in known:
-            written = kind.write(part, folder, options)
-            known[part.place] = Done(part.place, digest_of(part.rows), written)
-            journal.record(known[part.place])
-            made += 1
+    with step(WRITING, rows.num_rows, "images") as progress:
+        for part in kind.cut(rows, options):
+            if part.place not in known:
+                written = kind.write(part, folder, options)
+                known[part.place] = Done(part.place, digest_of(part.rows), written)
+                journal.record(known[part.place])
+                made += 1
+            progress.advance(part.rows.num_rows)
     files = [name for item in known.values() for name in item.written.files]
     missing = [row for item in known.values() for row in item.written.missing]
     lost = pa.array([row["image_id"] for row in missing], pa.string())

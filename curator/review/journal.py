@@ -18,25 +18,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 
 from curator.durable import write_durably
 from curator.errors import WorkspaceError
 from curator.review.reviews import BadReview, Review, parse_line
 from curator.review.tables import as_text, json_line
+from curator.review.tags import Tagging, parse_tagging
 from curator.store.ledger import utc_now
 
 PATTERN = "pending-*.jsonl"
+Noted: TypeAlias = Review | Tagging
 ASIDE = "rejected-*.jsonl"  # what could not be recorded of them
 
 
 @dataclass(slots=True)
 class Entry:
-    """A line of a journal: a review, or what is wrong with it. `fault` is also for who finds that it cannot be
-    recorded."""
+    """A line of a journal: a review or a tagging, or what is wrong with it. `fault` is also for who finds that it
+    cannot be recorded."""
 
     number: int
     data: bytes
-    review: Review | None
+    review: Noted | None
     fault: str | None = None
 
 
@@ -54,7 +57,7 @@ class DecisionJournal:
         except OSError as fault:
             raise WorkspaceError(f"{self.path}: cannot be written: {fault.strerror}") from fault
 
-    def append(self, *reviews: Review) -> None:
+    def append(self, *reviews: Noted) -> None:
         """All on the disk when this returns. Raises OSError, and then leaves nothing of them behind."""
         lines = "".join(json.dumps(review.as_json()) + "\n" for review in reviews).encode()
         with self._lock:
@@ -67,7 +70,7 @@ class DecisionJournal:
                 os.ftruncate(self._descriptor, size)
                 raise
 
-    def waiting(self) -> list[Review]:
+    def waiting(self) -> list[Noted]:
         """All that was appended and is not forgotten, in order."""
         return [entry.review for entry in read_journal(self.path) if entry.review is not None]
 
@@ -147,6 +150,8 @@ def _entry(number: int, data: bytes) -> Entry:
     """A line as the page writes it, checked as every review is: who decided, and when, is there too."""
     try:
         line = json_line(f"line {number}", as_text(data))
+        if line.fault is None and "tag" in line.fields:
+            return Entry(number, data, parse_tagging(line.fields, now=utc_now()))
         review = parse_line(line, reviewer="", now=utc_now())
         if review is None or not review.reviewer or review.reviewed_at is None:
             raise BadReview("it does not say who decided what, and when")

@@ -54,6 +54,11 @@ class Review:
         return self.decision, self.wrong_label, self.note
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """The image and the group that it names."""
+        return tuple(name for name in (self.image_id, self.group_id) if name)
+
+    @property
     def subject(self) -> tuple[str, str, str]:
         """Who speaks of what: of these the newest counts."""
         about = ("group", self.group_id) if self.group_id else ("image", self.image_id)
@@ -110,7 +115,7 @@ def parse_review(fields: Mapping[str, object], *, reviewer: str, now: datetime) 
         wrong_label=wrong_label,
         note=texts["note"],
         reviewer=texts["reviewer"] or reviewer,
-        reviewed_at=_time(texts["reviewed_at"], now),
+        reviewed_at=checked_time("reviewed_at", texts["reviewed_at"], now),
         export_id=texts["export_id"],
     )
 
@@ -135,20 +140,21 @@ def _decision(text: str | None) -> str | None:
     return word
 
 
-def _time(text: str | None, now: datetime) -> datetime | None:
+def checked_time(name: str, text: str | None, now: datetime) -> datetime | None:
+    """A time in UTC, without a zone; None where none is given. Raises BadReview."""
     if text is None:
         return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError as fault:
-        raise BadReview(f"reviewed_at is no time: {text!r}; write it as 2026-01-31T12:00:00Z") from fault
+        raise BadReview(f"{name} is no time: {text!r}; write it as 2026-01-31T12:00:00Z") from fault
     if found.tzinfo is not None:
         try:
             found = found.astimezone(UTC).replace(tzinfo=None)
         except OverflowError as fault:
-            raise BadReview(f"reviewed_at is no time: {text!r}") from fault
+            raise BadReview(f"{name} is no time: {text!r}") from fault
     if found > now + CLOCKS_DIFFER:
-        raise BadReview(f"reviewed_at lies in the future: {text}")
+        raise BadReview(f"{name} lies in the future: {text}")
     return found
 
 

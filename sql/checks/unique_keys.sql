@@ -24,4 +24,6 @@ union all from repeated('label_evidence', 'bank_digest, label_index')
 union all from repeated('bank_picture', 'bank_digest, picture_number')
 union all from repeated('review', 'review_id')
 union all from repeated('review', 'review_number')
+union all from repeated('tagging', 'tagging_id')
+union all from repeated('tagging', 'tagging_number')
 union all from repeated('run', 'run_id');

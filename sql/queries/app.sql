@@ -22,6 +22,11 @@ select
     scores.first_run_id,
     p_values.p_value,
     coalesce(member.group_id, scores.image_id) as group_id,
+    scores.dark,
+    scores.bright,
+    scores.blurry,
+    scores.low_information,
+    scores.odd_aspect,
     case when reviewed.disputed then 'disputed' else coalesce(reviewed.decision, '') end as decision
 from report.scores as scores
 left join report.p_values as p_values on p_values.image_id = scores.image_id
@@ -33,6 +38,18 @@ left join source_object as objects
     on objects.object_uri = scores.object_uri
     and objects.role = 'lake'
 order by scores.image_id;
+
+-- name: app_pairs
+-- Pairs of images that look nearly the same, in any order.
+select pairs.image_id, pairs.neighbour_id
+from near_duplicate as pairs
+where pairs.encoder_id = (select selection.encoder_id from report.selection as selection);
+
+-- name: app_tags
+-- The tags of scored images with their images, in the order of both.
+select tags.tag, tags.image_id
+from report.tags as tags
+order by tags.tag, tags.image_id;
 
 -- name: app_queue
 -- What to review, in order: the image that is shown for each group.

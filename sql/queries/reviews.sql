@@ -36,6 +36,15 @@ where incoming.reviewed_at = $now
     and newest.said.wrong_label is not distinct from incoming.wrong_label
     and newest.said.note is not distinct from incoming.note;
 
+-- name: insert_taggings
+-- Record taggings that are not there yet, numbered in the order given.
+insert into tagging
+select
+    (select coalesce(max(tagging_number), 0) from tagging) + row_number() over (order by incoming.tagging_number),
+    incoming.* exclude (tagging_number)
+from incoming_tagging as incoming
+anti join tagging as known on known.tagging_id = incoming.tagging_id;
+
 -- name: list_unknown_images
 -- The incoming images, or groups, that the ledger does not know, in any order.
 select incoming.image_id

@@ -414,3 +414,56 @@ def test_the_map_selects_in_the_grid_and_shows_what_is_under_the_pointer(workspa
 
     with serving(workspace) as server:
         browser.browse(steps(server))
+
+
+def test_a_selection_is_tagged_saved_copied_and_exported_by_keys(workspace, tmp_path):
+    shown: list[str] = []
+
+    async def enter(page, field: str, text: str) -> None:
+        await page.run(f"document.getElementById({json.dumps(field)}).select()")
+        await page.type(text)
+        await page.press("Enter")
+
+    async def steps(address: str) -> None:
+        async with browser.browsing(tmp_path / "browser") as page:
+            await ready(page, address)
+            await page.press(" ")
+            await page.press("x")
+            await until(page, "document.getElementById('leave').open && document.activeElement.id === 'leave-tag-name'")
+            assert await page.run("document.getElementById('leave-title').textContent") == "1 selected image"
+            await enter(page, "leave-tag-name", "to <b>print</b>")
+            tagged = (
+                "[...document.querySelectorAll('.cell .tags')].filter(e => e.textContent === 'to <b>print</b>').length"
+            )
+            await until(page, f"{tagged} === 1")
+            await enter(page, "leave-name", "mine")
+            await until(page, "document.getElementById('leave-said').textContent.startsWith('Saved: choose mine')")
+            await enter(page, "leave-name", "mine")
+            await until(page, "document.getElementById('leave-said').textContent === 'a query is called mine already'")
+            await page.run("document.querySelector('#leave-copy button').focus()")
+            await page.press("Enter")
+            await until(page, "document.getElementById('leave-sql').value.includes('from chosen')")
+            shown.append(await page.run("document.getElementById('leave-sql').value"))
+            await page.run("document.getElementById('leave-format').value = 'csv'")
+            await enter(page, "leave-to", "mine")
+            await until(page, "document.getElementById('leave-said').textContent.startsWith('Exported: 1 image is in')")
+            await page.picture(tmp_path / "leave.png")
+            await page.look(width=390, height=844, dark=True)
+            assert await page.run("document.documentElement.scrollWidth <= 390"), "fits a phone"
+            assert await page.run("(d => d.scrollWidth <= d.clientWidth)(document.getElementById('leave'))")
+            await page.picture(tmp_path / "leave-narrow.png")
+            await page.press("Escape")
+            assert await page.run("document.activeElement.id") == "grid"
+            await choose(page, "saved", "mine")
+            await until(page, "document.querySelectorAll('.cell:not([hidden])').length === 1")
+            await choose(page, "saved", "")
+            await choose(page, "near_duplicate", "yes")
+            await until(page, "document.querySelectorAll('.cell:not([hidden])').length === 5")
+            await page.press("z")
+            await until(page, f"{tagged} === 0")
+            assert [line for line in page.said if "409" not in line] == [], "that of the name that is taken"
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+    assert workspace.sql(shown[0])["image_id"].to_pylist() == workspace.query("mine")["image_id"].to_pylist()
+    assert list((workspace.layout.exports / "mine").glob("*.csv"))

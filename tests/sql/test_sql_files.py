@@ -38,7 +38,7 @@ INCOMING = {
             "listing", "location", "image", "vector", "reject", "shard", "score", "bank", "label", "near_duplicate",
             "group_member", "compared_file", "evaluation_set", "evaluation_metric", "generator_call", "label_evidence",
             "bank_picture", "bank_guard", "calibration_score", "policy_class", "policy_night", "review", "run_stage",
-            "passed_member", "image_name",
+            "passed_member", "image_name", "tagging",
         )
     },
 }  # fmt: skip

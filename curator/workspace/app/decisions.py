@@ -1,4 +1,5 @@
-"""Decisions that are made in the app: taken down in a journal at once, recorded in the ledger from there.
+"""Decisions that are made in the app, and tags that are given: taken down in a journal at once, recorded in the ledger
+from there.
 
 They are recorded every minute while there are some and no other run writes, and at the end. So a scan of an hour delays
 nothing, and a killed server loses nothing. Whoever sends an action again, since no answer came, does no harm.
@@ -19,14 +20,16 @@ from curator.app.guard import BadRequest
 from curator.app.server import Said
 from curator.errors import WorkspaceLocked
 from curator.printable import said_by
-from curator.review.journal import DecisionJournal
+from curator.review.journal import DecisionJournal, Noted
 from curator.review.reviews import WITHDRAWN, BadReview, Review, parse_review
+from curator.review.tags import Tagging, checked_tag
 from curator.store.ledger import utc_now
 from curator.workspace.app.frame import CODES, LakeFrame, subject_of
+from curator.workspace.app.tags import Tags
 from curator.workspace.app.views import first_of_groups, numbers_in, rows_of
 from curator.workspace.context import Context
 from curator.workspace.logs import log
-from curator.workspace.review.record import record_reviews
+from curator.workspace.review.record import record_said
 from curator.workspace.session import new_run_id, writing
 
 MOST_ACTIONS = 200  # of one request
@@ -38,9 +41,9 @@ class _Action:
     """What was done: to the images of these numbers, with what they showed before; and what would undo it."""
 
     numbers: NDArray[np.int64]
-    before: NDArray[np.uint8]
-    undoing: tuple[Review, ...]
-    code: int
+    undoing: tuple[Noted, ...]
+    before: NDArray[np.uint8] | None = None  # codes, of a decision
+    tagged: tuple[str, bool] | None = None  # the tag that was given, or taken off
 
 
 class Decisions:
@@ -57,6 +60,7 @@ class Decisions:
         self._undone: dict[str, _Action] = {}
         self._said: dict[tuple[str, str], Review] = {}  # in this session, by subject
         self._codes: dict[int, tuple[int, int]] = {}  # by number, what is shown, and since which action it is
+        self.tags = Tags()
         self._count = 0
         self._settled = 0  # so many actions are in the ledger
         self._last = datetime.min
@@ -75,7 +79,7 @@ class Decisions:
                 if (undone := action.get("undo")) is not None:
                     restored.append(self._undo(frame, str(undone)))
                 elif name not in self._actions:
-                    self._decide(frame, name, action)
+                    (self._tag if "tag" in action else self._decide)(frame, name, action)
         return {"saved": self.taken_down, "restored": [item for item in restored if item]}
 
     def _decide(self, frame: LakeFrame, name: str, action: Mapping[str, Any]) -> None:
@@ -101,9 +105,34 @@ class Decisions:
         touched = rows if not by_group else np.flatnonzero(np.isin(groups.codes, groups.codes[about]))
         numbers = frame.numbers[touched]
         code = 0 if first.decision == WITHDRAWN else CODES[first.decision]
-        self._actions[name] = _Action(numbers, self.codes(frame)[touched], undoing, code)
+        self._actions[name] = _Action(numbers, undoing, before=self.codes(frame)[touched])
         self._count += 1
         self._codes.update(dict.fromkeys(numbers.tolist(), (code, self._count)))
+        self.taken_down += 1
+
+    def _tag(self, frame: LakeFrame, name: str, action: Mapping[str, Any]) -> None:
+        """Give images a tag or take it off: those only that it changes, and with `groups` all that are alike."""
+        rows, given = rows_of(frame, numbers_in(action.get("numbers"))), action.get("given") is not False
+        if not rows.size:
+            raise BadRequest(404, "no image that is here is named")
+        try:
+            tag = checked_tag(action["tag"])
+        except BadReview as fault:
+            raise BadRequest(400, str(fault)) from fault
+        if action.get("groups") is True:
+            groups = frame.texts["group_id"].codes
+            rows = np.flatnonzero(np.isin(groups, groups[rows]))
+        rows = rows[self.tags.mask(frame, tag)[rows] != given]
+        now = self._now()
+        said = [Tagging(one, tag, given, self._reviewer, now) for one in frame.table["image_id"].take(rows).to_pylist()]
+        if said:
+            self._append(said)
+        numbers = frame.numbers[rows]
+        self._actions[name] = _Action(
+            numbers, tuple(replace(one, given=not given) for one in said), tagged=(tag, given)
+        )
+        self._count += 1
+        self.tags.put(tag, numbers.tolist(), self._count, given=given)
         self.taken_down += 1
 
     def _undo(self, frame: LakeFrame, name: str) -> dict[str, object] | None:
@@ -112,12 +141,18 @@ class Decisions:
             raise BadRequest(404, "there is no such action to undo")
         if name not in self._undone:
             now = self._now()
-            self._append([replace(review, reviewed_at=now) for review in action.undoing])
+            if action.undoing:
+                self._append([_at(item, now) for item in action.undoing])
             self._count += 1
-            pairs = zip(action.numbers.tolist(), action.before.tolist(), strict=True)
-            self._codes.update({number: (code, self._count) for number, code in pairs})
+            if action.tagged is not None:
+                tag, given = action.tagged
+                self.tags.put(tag, action.numbers.tolist(), self._count, given=not given)
+            if action.before is not None:
+                pairs = zip(action.numbers.tolist(), action.before.tolist(), strict=True)
+                self._codes.update({number: (code, self._count) for number, code in pairs})
             self._undone[name] = action
-        return {"numbers": action.numbers.tolist(), "codes": action.before.tolist()}
+        codes = [] if action.before is None else action.before.tolist()
+        return {"numbers": action.numbers.tolist(), "codes": codes}
 
     def _undoing(self, frame: LakeFrame, review: Review) -> Review:
         """What was said before about the same, said again; or that nothing is said."""
@@ -129,11 +164,12 @@ class Decisions:
             return replace(review, **kept)
         return replace(review, decision=WITHDRAWN, wrong_label=None, note=None)
 
-    def _append(self, reviews: Sequence[Review]) -> None:
+    def _append(self, said: Sequence[Noted]) -> None:
         try:
-            self._journal.append(*reviews)
+            self._journal.append(*said)
         except OSError as fault:
             raise BadRequest(507, f"the decision cannot be written: {said_by(fault)}") from fault
+        reviews = [item for item in said if isinstance(item, Review)]
         self._said.update({subject_of(review.image_id, review.group_id): review for review in reviews})
 
     def _now(self) -> datetime:
@@ -159,6 +195,7 @@ class Decisions:
         """A frame is there that was loaded when so many actions were in the ledger: it knows better what holds now."""
         with self._one:
             self._codes = {number: item for number, item in self._codes.items() if item[1] > settled}
+            self.tags.forget(settled)
 
     def record(self, *, wait_seconds: float = 0.0) -> bool:
         """Record what was taken down. False when another run writes: then it waits in the journal."""
@@ -170,7 +207,7 @@ class Decisions:
             try:
                 arguments = {"reviewer": self._reviewer, "decisions": len(waiting) - self._recorded}
                 with writing(self._context, "app", arguments, wait_seconds=wait_seconds) as ledger:
-                    record_reviews(ledger, waiting[self._recorded :], origin="page", now=utc_now())
+                    record_said(ledger, waiting[self._recorded :])
             except WorkspaceLocked as fault:
                 log.info("decisions wait: %s", fault.message)
                 return False
@@ -184,3 +221,7 @@ class Decisions:
             return self.record(wait_seconds=LAST_WAIT_SECONDS)
         finally:
             self._journal.close()
+
+
+def _at(item: Noted, now: datetime) -> Noted:
+    return replace(item, reviewed_at=now) if isinstance(item, Review) else replace(item, tagged_at=now)

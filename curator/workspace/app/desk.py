@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
@@ -21,10 +22,13 @@ from curator.workspace.app.banks import BankDesk
 from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers, make_frame, packed, read_rows
 from curator.workspace.app.landscape import Landscape, make_landscape
+from curator.workspace.app.leaving import Leaving
 from curator.workspace.app.nights import show_nights
 from curator.workspace.app.projections import Projections
+from curator.workspace.app.saved import SavedViews
 from curator.workspace.app.search import Search, ruling_of
 from curator.workspace.app.single import look_at, place_elsewhere
+from curator.workspace.app.statement import says_all, statement_about, statement_of
 from curator.workspace.app.threshold import save_policy, scores_of
 from curator.workspace.app.thumbnails import Thumbnails
 from curator.workspace.app.views import GridView, facets, met_by, numbers_in, rows_of, shown
@@ -38,6 +42,7 @@ from curator.workspace.review.record import collect_if_free
 FIRST = 96  # images that the page begins with, on a large screen
 MOST_CARDS = 1000  # of one request
 BUSY_SECONDS = 2.0  # that a page may take for its first grid: what takes the processor waits so long
+LONGEST_STATEMENT = 100_000  # characters: what one argument of a command may have, less some
 NOBODY_SECONDS = 15.0  # after which nobody seems to be about to look
 CARD = ("image_id", "uri", "width", "height", "id_score", "log_odds", "cut", "flagged", "name", "top_id",
         "top_negative", "source_label", "first_seen", "p_value", "group_id")  # fmt: skip
@@ -66,7 +71,8 @@ class AppDesk:
             **self._banks.shown,
             "state": self.state,
             "columns": self.columns,
-            "facets": lambda: facets(self._frame),
+            "facets": self.facets,
+            "export": lambda: self._leaving.state(),
             "landscape": self.landscape,
             "scores": lambda: scores_of(self._frame),
             "projecting": self._projections.state,
@@ -82,8 +88,13 @@ class AppDesk:
             "projection": lambda said: self._projections.places(*self._lake(), said),
             "project": lambda said: self._projections.start(*self._lake(), said),
             "cancel": lambda said: self._projections.cancel(),
+            "export": self.export,
+            "statement": self.statement,
+            "saved": self.save,
             "decisions": lambda said: self.decisions.act(self._frame, said),
         }
+        self._saved = SavedViews(context.layout)
+        self._leaving = Leaving(context, self._reading)
         self._search = Search(context, self._numbers)
         self.sent: Mapping[str, Callable[[bytes], Answer]] = {"search": self.search_image}
 
@@ -173,14 +184,64 @@ class AppDesk:
     def view(self, said: Said) -> bytes:
         """The numbers of the images to show, in their order."""
         frame, view = self._frame, GridView.of(said)
-        met = None
-        if view.where.strip():
-            with self._reading:
-                met = met_by(self._context.layout, frame, self._numbers, view.where)
+        met = self._met(frame, view)
         clusters = None if self._landscape is None else self._landscape.of_rows(frame)
         rows = shown(frame, view, decisions=self.decisions.codes(frame), clusters=clusters, met=met)
         facts = {"generation": frame.generation, "flagged": int(frame.flagged[rows].sum())}
         return packed(facts, {"numbers": frame.numbers[rows].astype(np.uint32)})
+
+    def _met(self, frame: LakeFrame, view: GridView) -> NDArray[np.bool_] | None:
+        """Where the conditions hold that are not of columns, by row; None for all."""
+        found = [] if view.tag is None else [self.decisions.tags.mask(frame, view.tag)]
+        layout, numbers = self._context.layout, self._numbers
+        with self._reading:
+            if view.where.strip():
+                found.append(met_by(layout, frame, numbers, view.where))
+            if view.saved is not None:
+                found.append(met_by(layout, frame, numbers, self._saved.sql(view.saved), saved=True))
+        return np.logical_and.reduce(found) if found else None
+
+    def facets(self) -> Mapping[str, object]:
+        """What can be chosen, with how many images each choice has."""
+        tags = self.decisions.tags.counts(self._frame)
+        return {**facets(self._frame), "tag": tags, "saved": self._saved.listed()}
+
+    def export(self, said: Said) -> Mapping[str, object]:
+        """Begin an export of images by their numbers."""
+        return self._leaving.begin(self._ids(said), said)
+
+    def statement(self, said: Said) -> Mapping[str, object]:
+        """The SQL of what is shown or, of `numbers`, of what is selected. Raises BadRequest for too many images."""
+        sql = self._sql(said)
+        if len(sql) > LONGEST_STATEMENT:
+            raise BadRequest(400, "these are too many to name each: save them as a view, or give them a tag")
+        return {"sql": sql}
+
+    def save(self, said: Said) -> Mapping[str, object]:
+        """Save, rename or delete a view."""
+        act, name = said.get("act"), said.get("name")
+        if act == "rename":
+            return {"name": self._saved.rename(name, said.get("new"))}
+        if act == "delete":
+            self._saved.delete(name)
+            return {"name": None}
+        sql = self._sql(said)
+        return {"name": self._saved.save(name, sql, f"{'images' if sql.startswith('with') else 'a filter'}")}
+
+    def _sql(self, said: Said) -> str:
+        given = said.get("view")
+        view = GridView.of(given) if isinstance(given, dict) else None
+        if view is not None and says_all(view):
+            return statement_of(view, saved=None if view.saved is None else self._saved.sql(view.saved))
+        return statement_about(self._ids(said))
+
+    def _ids(self, said: Said) -> list[str]:
+        found: list[str] = (
+            self._frame.table["image_id"].take(rows_of(self._frame, numbers_in(said.get("numbers")))).to_pylist()
+        )
+        if not found:
+            raise BadRequest(404, "no image that is here is named")
+        return found
 
     def cards(self, said: Said) -> Mapping[str, object]:
         """What is said of some images, in order; those that are gone are left out."""
@@ -190,8 +251,10 @@ class AppDesk:
             raise BadRequest(400, f"at most {MOST_CARDS} images at a time")
         rows = rows_of(frame, numbers)
         found: list[dict[str, Any]] = frame.table.select(CARD).take(rows).to_pylist()
-        for row, card in zip(rows.tolist(), found, strict=True):
+        tags = self.decisions.tags.of_rows(frame, rows)
+        for row, card, tagged in zip(rows.tolist(), found, tags, strict=True):
             card["number"] = int(frame.numbers[row])
+            card["tags"] = tagged
         return {"generation": frame.generation, "cards": found}
 
     def search(self, said: Said) -> Mapping[str, object]:

@@ -25,6 +25,7 @@ from curator.workspace.published import reading
 
 CODES = {name: code for code, name in enumerate(("", *DECISIONS, "disputed"))}  # of decisions, as the page has them
 NAMED = ("name", "top_id", "top_negative", "source_label", "first_run_id", "source", "group_id")
+PICTURES = ("dark", "bright", "blurry", "low_information", "odd_aspect")
 NOWHERE = np.iinfo(np.int32).max
 
 Whole = NDArray[np.int64]
@@ -81,6 +82,7 @@ class LakeFrame:
     """The images of one snapshot, by row, in the order of their ids. `rows`: by number, -1 for one that is gone.
 
     own: what the reviewer said before, by subject: decision, wrong label and note. reference: log-odds, sorted.
+    tags: by tag, the rows of the images that have it. alike: the rows of images with near-duplicates.
     """
 
     generation: int
@@ -93,6 +95,8 @@ class LakeFrame:
     ruling: InForce | None
     own: Mapping[tuple[str, str], Mapping[str, Any]]
     reference: NDArray[np.float64]
+    tags: Mapping[str, Whole]
+    alike: Whole
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -131,6 +135,15 @@ class LakeFrame:
         return np.array([CODES.get(text, 0) for text in found.known] or [0], np.uint8)[found.codes]
 
     @cached_property
+    def quality(self) -> dict[str, NDArray[np.bool_]]:
+        """What images are as pictures, by fact and row. One that was not measured has none of the facts of pixels; that
+        it was not is a fact of its own."""
+        found = {name: pc.fill_null(self.table[name], False).to_numpy() for name in PICTURES}
+        alike = np.zeros(len(self), bool)
+        alike[self.alike] = True
+        return {**found, "near_duplicate": alike, "unmeasured": pc.is_null(self.table["dark"]).to_numpy()}
+
+    @cached_property
     def group_sizes(self) -> Whole:
         """By the code of the group."""
         groups = self.texts["group_id"]
@@ -166,6 +179,8 @@ class SnapshotRows:
     own: Sequence[Mapping[str, Any]]
     ruling: InForce | None
     reference: NDArray[np.float64]
+    tags: pa.Table
+    pairs: pa.Table
 
 
 def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
@@ -184,6 +199,8 @@ def read_rows(layout: Layout, reviewer: str) -> SnapshotRows:
             database.rows("app_own_reviews", reviewer=reviewer),
             ruling,
             np.sort(reference),
+            database.table("app_tags"),
+            database.table("app_pairs"),
         )
 
 
@@ -198,8 +215,23 @@ def make_frame(read: SnapshotRows, numbers: Numbers, *, generation: int) -> Lake
     places = np.full(len(ids), NOWHERE, np.int32)
     queued = pc.index_in(read.queue, value_set=table["image_id"].combine_chunks()).to_numpy()
     places[queued.astype(np.int64)] = np.arange(len(queued), dtype=np.int32)
+    ends = [
+        pc.index_in(read.pairs[end], value_set=table["image_id"].combine_chunks()) for end in read.pairs.column_names
+    ]
+    pairs = np.stack([end.fill_null(-1).to_numpy() for end in ends])
+    alike = np.unique(pairs[:, (pairs >= 0).all(axis=0)]).astype(np.int64)
+    tagged = pc.index_in(read.tags["image_id"], value_set=table["image_id"].combine_chunks())
+    tags = _rows_by(read.tags["tag"].filter(pc.is_valid(tagged)), tagged.drop_null())
     said = {subject_of(row["image_id"], row["group_id"]): row for row in read.own}
-    return LakeFrame(generation, table, taken, rows, texts, places, read.nights, read.ruling, said, read.reference)
+    return LakeFrame(
+        generation, table, taken, rows, texts, places, read.nights, read.ruling, said, read.reference, tags, alike
+    )
+
+
+def _rows_by(tags: pa.ChunkedArray, rows: pa.ChunkedArray) -> dict[str, Whole]:
+    """The rows of each tag."""
+    known, places = Texts.of(tags), rows.to_numpy().astype(np.int64)
+    return {tag: places[known.codes == code] for code, tag in enumerate(known.known)}
 
 
 def _source(table: pa.Table) -> pa.ChunkedArray:

@@ -19,6 +19,8 @@ from curator.workspace.layout import Layout
 from curator.workspace.published import reading
 
 SORTS = ("queue", "score", "p_value", "time", "name", "cluster", "given")
+NEAR_DUPLICATE, UNMEASURED = "near_duplicate", "unmeasured"
+QUALITY = ("dark", "bright", "blurry", "low_information", "odd_aspect", NEAR_DUPLICATE, UNMEASURED)
 CHOICES = {"night": "first_run_id", "source": "source", "label": "source_label", "name": "name"}
 REVIEWED = ("open", "decided", *list(CODES)[1:])
 SQL_SECONDS = 30.0  # that a condition may take
@@ -30,7 +32,8 @@ MOST_CHOICES = 500  # of each kind that are listed
 class GridView:
     """What is asked to be shown. among: numbers of images to choose from, in the order of `given`; None for all.
 
-    groups: one image for all that look nearly the same.
+    groups: one image for all that look nearly the same. quality: facts of which one must hold, if there are any.
+    saved: the name of a saved view to choose from.
     """
 
     sort: str
@@ -42,6 +45,9 @@ class GridView:
     cluster: int | None
     where: str
     among: NDArray[np.int64] | None
+    tag: str | None
+    quality: tuple[str, ...]
+    saved: str | None
 
     @classmethod
     def of(cls, said: Said) -> GridView:
@@ -58,8 +64,13 @@ class GridView:
             raise BadRequest(400, f"a condition is a text of at most {LONGEST_SQL} characters")
         chosen = {name: value for name in CHOICES if isinstance(value := said.get(name), str)}
         among = None if said.get("among") is None else numbers_in(said["among"])
+        tag, saved, quality = said.get("tag"), said.get("saved"), said.get("quality") or ()
+        if not isinstance(tag, str | None) or not isinstance(saved, str | None):
+            raise BadRequest(400, "a tag and a saved view are texts")
+        if not isinstance(quality, list | tuple) or not all(fact in QUALITY for fact in quality):
+            raise BadRequest(400, f"quality is a list of {', '.join(QUALITY)}")
         return cls(str(sort), said.get("descending") is True, said.get("groups") is True, flagged,
-                   reviewed and str(reviewed), chosen, cluster, where, among)  # fmt: skip
+                   reviewed and str(reviewed), chosen, cluster, where, among, tag, tuple(quality), saved)  # fmt: skip
 
 
 def numbers_in(given: object) -> NDArray[np.int64]:
@@ -93,6 +104,8 @@ def shown(
         mask &= (clusters == view.cluster) if clusters is not None else False
     if view.reviewed is not None:
         mask &= _reviewed(view.reviewed, decisions)
+    if view.quality:
+        mask &= np.logical_or.reduce([frame.quality[fact] for fact in view.quality])
     if view.sort == "queue":
         mask &= frame.queue != NOWHERE
     if view.among is not None:
@@ -136,16 +149,23 @@ def facets(frame: LakeFrame) -> dict[str, object]:
     }
     counted = dict(frame.texts["first_run_id"].counts(every))
     nights = [[row["run_id"], f"{row['night']}", counted.get(row["run_id"], 0)] for row in frame.nights]
-    return {**found, "night": [night for night in nights if night[2]]}
+    quality = {fact: int(mask.sum()) for fact, mask in frame.quality.items()}
+    return {**found, "night": [night for night in nights if night[2]], "quality": quality}
 
 
-def met_by(layout: Layout, frame: LakeFrame, numbers: Numbers, condition: str) -> NDArray[np.bool_]:
-    """Where an SQL condition on report.scores holds, by row. Raises StoreError, also for one that takes too long."""
+def met_by(
+    layout: Layout, frame: LakeFrame, numbers: Numbers, condition: str, *, saved: bool = False
+) -> NDArray[np.bool_]:
+    """Where an SQL condition on report.scores holds, by row; or, with `saved`, which images a query finds by their
+    `image_id`. Raises StoreError, also for one that takes too long."""
     with reading(layout, sealed=True) as database:
         timer = threading.Timer(SQL_SECONDS, database.interrupt)
         timer.start()
         try:
-            ids = database.filtered_ids("report.scores", condition)
+            if saved:
+                ids = database.arrow(f"select image_id from (\n{condition}\n)")["image_id"].to_pylist()
+            else:
+                ids = database.filtered_ids("report.scores", condition)
         except StoreError as fault:
             if not timer.is_alive():
                 raise BadRequest(400, f"the condition took more than {SQL_SECONDS:g} s") from fault

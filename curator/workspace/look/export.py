@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,8 +80,14 @@ class ExportSummary(Shown):
 
 
 @step("export")
-def run_export(context: Context, queries: Mapping[str, NamedQuery], request: ExportRequest) -> ExportSummary:
-    """Export, or go on with the same export where it was killed.
+def run_export(
+    context: Context,
+    queries: Mapping[str, NamedQuery],
+    request: ExportRequest,
+    *,
+    held: AbstractContextManager[object] | None = None,
+) -> ExportSummary:
+    """Export, or go on with the same export where it was killed. held: while the snapshot is read.
 
     Raises UsageError for a destination that holds anything else, for a query without images, or a bad condition.
     """
@@ -88,6 +96,11 @@ def run_export(context: Context, queries: Mapping[str, NamedQuery], request: Exp
     )
     if request.format not in FORMATS:
         raise UsageError(f"no format is called {request.format!r}", hint=f"known: {', '.join(FORMATS)}")
+
+    def find() -> pa.Table:
+        with held or nullcontext():
+            return _rows(context, queries, request)
+
     is_url = scheme_of(request.to) is not None
     folder = _staging(context, request) if is_url else expanded(request.to).absolute()
     if is_url and (folder / SENT).exists():
@@ -96,7 +109,7 @@ def run_export(context: Context, queries: Mapping[str, NamedQuery], request: Exp
         outcome = export_into(
             folder,
             request.as_recorded(),
-            lambda: _rows(context, queries, request),
+            find,
             options,
             replace="update" if is_url else request.replace,
         )
@@ -179,6 +192,11 @@ def _staging(context: Context, request: ExportRequest) -> Path:
                     f"{request.to}: is not empty, and this export did not write it", hint="name another one"
                 )
     return folder
+
+
+def is_staging(folder: Path) -> bool:
+    """Whether a folder is an export on its way to a URL, by the name that `_staging` gives it."""
+    return re.fullmatch(r"[0-9a-f]{16}", folder.name) is not None
 
 
 def _send(folder: Path, to: str) -> None:

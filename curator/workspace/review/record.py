@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from curator.errors import UsageError, WorkspaceLocked
 from curator.review.fiftyone import read_samples
-from curator.review.journal import Entry, kept_aside, left_behind
+from curator.review.journal import Entry, Noted, kept_aside, left_behind
 from curator.review.label_studio import read_tasks
 from curator.review.reviews import Line, LineFault, Review, checked_reviewer, sort_lines
 from curator.review.tables import read_csv, read_jsonl
+from curator.review.tags import Tagging
 from curator.store import Ledger
 from curator.store.ledger import utc_now
 from curator.workspace.context import Context
@@ -87,12 +88,12 @@ def import_reviews(
     )
 
 
-def faults_of(ledger: Ledger, reviews: Sequence[Review]) -> list[str | None]:
+def faults_of(ledger: Ledger, reviews: Sequence[Noted]) -> list[str | None]:
     """Why each review cannot be recorded: its image or its group is not there; None where it can."""
-    named = sorted({name for review in reviews for name in (review.image_id, review.group_id) if name})
+    named = sorted({name for review in reviews for name in review.about})
     with ledger.database.incoming(named=pa.table({"image_id": pa.array(named, pa.string())})):
         unknown = {row["image_id"] for row in ledger.database.rows("list_unknown_images")}
-    missing = ([name for name in (review.image_id, review.group_id) if name in unknown] for review in reviews)
+    missing = ([name for name in review.about if name in unknown] for review in reviews)
     return [f"the workspace knows no image or group {names[0]}" if names else None for names in missing]
 
 
@@ -113,6 +114,19 @@ def record_reviews(ledger: Ledger, reviews: Sequence[Review], *, origin: str, no
             with database.incoming(review=ledger.rows_table("review", new)):
                 database.run("insert_reviews")
     return len(new)
+
+
+def record_said(ledger: Ledger, said: Sequence[Noted]) -> int:
+    """Add what a journal holds and is not recorded yet: decisions, and tags. Returns how many those were."""
+    reviews = [item for item in said if isinstance(item, Review)]
+    tags = [item for item in said if isinstance(item, Tagging)]
+    count = record_reviews(ledger, reviews, origin="page", now=utc_now())
+    rows = [{"tagging_number": place, **asdict(item), "tagging_id": item.tagging_id} for place, item in enumerate(tags)]
+    database = ledger.database
+    if rows:
+        with database.transaction(), database.incoming(tagging=ledger.rows_table("tagging", rows)):
+            count += int(database.rows("insert_taggings")[0]["Count"])
+    return count
 
 
 def collect_left_behind(context: Context, ledger: Ledger) -> None:
@@ -143,7 +157,7 @@ def _record_found(ledger: Ledger, found: Mapping[Path, Sequence[Entry]]) -> None
         for (entry, _), fault in zip(given, faults_of(ledger, [review for _, review in given]), strict=True):
             entry.fault = fault
         reviews = [review for entry, review in given if entry.fault is None]
-        count += record_reviews(ledger, reviews, origin="page", now=utc_now())
+        count += record_said(ledger, reviews)
     if count:
         log.info("recorded %d decisions that a review page had left", count)
 
