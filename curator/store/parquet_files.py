@@ -46,13 +46,15 @@ class Generation:
     @classmethod
     def read(cls, folder: Path | None) -> Generation | None:
         """That in a folder; None where there is none, or one of another form, or files of it are gone."""
+        if folder is None:
+            return None
         try:
-            said = json.loads((folder / STATE).read_text(encoding="utf-8")) if folder else None
+            said = json.loads((folder / STATE).read_text(encoding="utf-8"))
             parts = {file: CopiedFile(mark, tuple(nights)) for file, (mark, nights) in said["parts"].items()}
-            found = cls(folder, said["inputs"], parts) if folder else None
+            inputs = dict(said["inputs"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return found if found and all((found.folder / file).is_file() for file in parts) else None
+        return cls(folder, inputs, parts) if all((folder / file).is_file() for file in parts) else None
 
     def write(self) -> None:
         """Which says that it is whole: the last of it."""

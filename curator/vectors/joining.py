@@ -70,10 +70,17 @@ class Everything:
         self.directions = principal_directions(collection, positions)
 
     def candidates(self, bounds: Vectors, min_cosine: float) -> Iterator[Candidates]:
-        rows = np.arange(len(bounds))
-        for start in range(0, len(self.positions), BLOCK_ROWS):
-            block = self.positions[start : start + BLOCK_ROWS]
-            yield Candidates(rows, block, bounds_of(unit(self.collection.vectors_at(block)), self.directions))
+        return compared_with(self.collection, self.positions, bounds, self.directions)
+
+
+def compared_with(
+    collection: VectorCollection, positions: Positions, bounds: Vectors, directions: Vectors
+) -> Iterator[Candidates]:
+    """The vectors at all of some positions, for queries of these bounds (n, m)."""
+    rows = np.arange(len(bounds))
+    for start in range(0, len(positions), BLOCK_ROWS):
+        block = positions[start : start + BLOCK_ROWS]
+        yield Candidates(rows, block, bounds_of(unit(collection.vectors_at(block)), directions))
 
 
 class _Hits(NamedTuple):

@@ -32,7 +32,15 @@ from curator.durable import durable
 from curator.errors import IndexFault
 from curator.types import Vectors
 from curator.vectors.collections import BLOCK_ROWS, ImageCollection, Positions, unit
-from curator.vectors.joining import SLACK, Candidates, Everything, NearSource, bounds_of, principal_directions
+from curator.vectors.joining import (
+    SLACK,
+    Candidates,
+    Everything,
+    NearSource,
+    bounds_of,
+    compared_with,
+    principal_directions,
+)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +58,9 @@ _SURE = 1e-4  # of products summed in float32, where cells are chosen
 _CANCELLED = 1e-5  # of the squared distance of two centres, which is the difference of such products
 _CHOICES = 1 << 26  # cells of queries held at a time, a byte each
 _TILE = 256  # queries whose cells are chosen at a time
+REFUSED = (
+    "%s: cannot be written: %s; near-duplicates of new images are found without it, which takes longer, until a run can"
+)
 CELL = np.dtype([("end", "<i8"), ("least", "<f4"), ("crc32", "<u4")])  # least: cosine of a member to the centre
 
 
@@ -109,6 +120,8 @@ def near_source(collection: ImageCollection, folder: Path, fresh: Collection[str
     """What a search for near vectors in the whole collection goes by: its partition in `folder`, brought up to date;
     all vectors of a small one. fresh: the files that are new in the ledger. Raises VectorFault.
 
+    Where the disk refuses the partition, vectors that have no place in it are compared one by one, which takes longer.
+
     Positions are those of its `collection`, which has the same files in another order.
     """
     if len(collection) < MIN_VECTORS:
@@ -117,8 +130,12 @@ def near_source(collection: ImageCollection, folder: Path, fresh: Collection[str
     if manifest is not None and (reason := _unfit(manifest, collection, folder, fresh)):
         log.info("the partition of %s vectors is made anew: %s", f"{len(collection):,}", reason)
         manifest = None
-    folder.mkdir(parents=True, exist_ok=True)
-    partition = Partition(collection, folder, manifest or _new(collection, folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partition = Partition(collection, folder, manifest or _new(collection, folder))
+    except OSError as fault:
+        log.warning(REFUSED, folder, fault.strerror)
+        return Everything(collection, np.arange(len(collection)))
     partition.extend()
     return partition
 
@@ -190,12 +207,14 @@ class Partition:
         self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32, of_centres)
         self._segments = [SegmentCells(folder, item) for item in manifest.segments]
         self._among: NDArray[np.bool_] | None = None
+        self._beyond: Positions = np.zeros(0, np.int64)  # of vectors that no segment has
 
     def among(self, positions: Positions) -> Partition:
         """The same, of the vectors at these positions only."""
         found = Partition(self.collection, self.folder, self.manifest)
         found._among = np.zeros(len(self.collection), bool)
         found._among[positions] = True
+        found._beyond = self._beyond[found._among[self._beyond]]
         return found
 
     def extend(self) -> None:
@@ -203,6 +222,18 @@ class Partition:
         done = sum(count for _, count, _ in self.manifest.members)
         if done == len(self.collection):
             return
+        try:
+            manifest = self._extended(done)
+            manifest.write(self.folder)
+        except OSError as fault:
+            log.warning(REFUSED, self.folder, fault.strerror)
+            self._beyond = np.arange(done, len(self.collection))
+            return
+        self.manifest = manifest
+        self._segments = [SegmentCells(self.folder, item) for item in manifest.segments]
+
+    def _extended(self, done: int) -> Manifest:
+        """With the segments, on disk, of all vectors from position `done` on."""
         kept, checked = list(self.manifest.segments), self.collection.verified()
         for first in range(done, len(self.collection), SEGMENT):
             rows, cells, cosines = self._placed(checked, first, min(first + SEGMENT, len(checked)))
@@ -219,11 +250,12 @@ class Partition:
             (name, count, self.collection.fingerprint(name))
             for name, count in zip(self.collection.files[added], self.collection.counts[added], strict=True)
         )
-        self.manifest = replace(self.manifest, members=self.manifest.members + members, segments=tuple(kept))
-        self.manifest.write(self.folder)
-        self._segments = [SegmentCells(self.folder, item) for item in kept]
+        return replace(self.manifest, members=self.manifest.members + members, segments=tuple(kept))
 
     def candidates(self, bounds: Vectors, min_cosine: float) -> Iterator[Candidates]:
+        yield from compared_with(self.collection, self._beyond, bounds, self.directions)
+        if not self._segments:
+            return
         step = max(1, _CHOICES // len(self._centres))
         for start in range(0, len(bounds), step):
             chosen = self._chosen(bounds[start : start + step], min_cosine)

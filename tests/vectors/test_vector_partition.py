@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +144,32 @@ def test_a_partition_that_does_not_fit_is_made_anew(lake, tmp_path, vectors_of, 
     assert pairs_of(found, queries, 0.9) == pairs_of(Everything(collection, np.arange(len(collection))), queries, 0.9)
     manifest = Manifest.read(folder)
     assert manifest is not None and {path.name for path in folder.iterdir()} == {"manifest.json", *manifest.files}
+
+
+@pytest.mark.parametrize("nights", [0, 2])
+@pytest.mark.parametrize("at", [".npy", "manifest.json"])
+def test_a_disk_that_refuses_costs_time_and_no_pair(lake, tmp_path, vectors_of, monkeypatch, caplog, nights, at):
+    folder, written = tmp_path / "near", partition.durable
+    if nights:
+        grown(lake, folder, [vectors_of(60, seed=night) for night in range(nights)])
+    lake.add(vectors_of(40, seed=9), name="new")
+
+    def full(path: Path):
+        if path.name.endswith(at):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return written(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(partition, "durable", full)
+        found = near_source(lake.collection(), folder, ["new"])
+        assert "near: cannot be written: No space left on device; near-duplicates" in caplog.text
+        every = np.arange(len(found.collection))
+        queries, everything = unit(found.collection.vectors_at(every)), Everything(found.collection, every)
+        assert pairs_of(found, queries, 0.5) == pairs_of(everything, queries, 0.5)
+        if isinstance(found, Partition):
+            some = Everything(found.collection, every[::3])
+            assert pairs_of(found.among(every[::3]), queries, 0.5) == pairs_of(some, queries, 0.5)
+    assert isinstance(near_source(lake.collection(), folder, []), Partition) and not damaged_partition(folder)
 
 
 def test_a_partition_that_was_outgrown_gets_centres_anew(lake, tmp_path, vectors_of):

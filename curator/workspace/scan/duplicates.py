@@ -48,8 +48,8 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
         pairs, members = _compare(context, ledger, encoder_id, files, folder)
     except IndexFault as fault:
         log.warning("%s; making the partition anew", fault.message)
-        shutil.rmtree(folder)
-        pairs, members = _compare(context, ledger, encoder_id, files, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        pairs, members = _compare(context, ledger, encoder_id, files, None if folder.exists() else folder)
     if files or members:
         compared = [{"vector_file": name, "encoder_id": encoder_id} for name in files]
         with ledger.database.transaction():
@@ -59,11 +59,15 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
 
 
 def _compare(
-    context: Context, ledger: Ledger, encoder_id: str, files: Sequence[str], folder: Path
+    context: Context, ledger: Ledger, encoder_id: str, files: Sequence[str], folder: Path | None
 ) -> tuple[pa.Table, list[Row]]:
-    """Pairs and members of groups to record. Raises IndexFault for a damaged partition in `folder`."""
+    """Pairs and members of groups to record. Raises IndexFault for a damaged partition in `folder`; None: without."""
     section, pairs = context.config.near_duplicates, dict[tuple[str, str], float]()
-    source = near_source(image_collection(context, ledger.database, encoder_id), folder, files)
+    collection = image_collection(context, ledger.database, encoder_id)
+    if folder is None:
+        source: NearSource = Everything(collection, np.arange(len(collection)))
+    else:
+        source = near_source(collection, folder, files)
     for ids, vectors in _images(context.layout.vectors(encoder_id), files):
         # A pair of images of two new files is met from both sides.
         for first, second, cosine in near_duplicates(
