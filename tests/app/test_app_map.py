@@ -125,7 +125,7 @@ def test_the_map_is_drawn_in_colours_follows_the_cut_and_leaves_faint_what_filte
         browser.browse(steps(server))
 
 
-def test_a_selection_has_a_map_of_its_own_and_the_way_back(workspace, tmp_path, monkeypatch):
+def test_a_selection_has_a_map_of_its_own_and_the_way_back(call, workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(projections, "find_spec", lambda name: None)
 
     async def steps(server) -> None:
@@ -160,6 +160,8 @@ def test_a_selection_has_a_map_of_its_own_and_the_way_back(workspace, tmp_path, 
     with serving(workspace) as server:
         browser.browse(steps(server))
         assert server.ask("project", {"kind": "umap"}) == (400, {"error": projections.missing()})
+        for name, status in {"three.core.js": 200, "pinned.toml": 404, "..%2fapp.js": 404, "none.js": 404}.items():
+            assert call(f"{server.address}vendor/{name}")[0] == status, name
 
 
 def test_umap_is_computed_in_the_background_cancelled_and_kept(workspace, tmp_path, monkeypatch):

@@ -90,6 +90,7 @@ def project(stored: Stored, image_ids: Sequence[str], say: Say) -> Projection:
 
 def umap_of(vectors: Vectors, say: Say) -> Places:
     """Places (n, 2) of unit vectors (n, d), the same each time."""
+    say("starting UMAP", 0.0)  # which compiles what it needs, for half a minute
     import umap
 
     say("finding neighbours", 0.0)

@@ -82,11 +82,16 @@ class Projections:
             context = get_context("spawn")
             receiver, sender = context.Pipe(duplex=False)
             work = sender, stored_of(collection), ids, self._path(frame, said)
-            self._process = context.Process(target=compute, args=work, name="curator-map", daemon=True)
-            self._doing, self._fault = ("starting", 0.0), ""
-            self._process.start()
-            sender.close()
-        threading.Thread(target=self._listen, args=(self._process, receiver), name="curator-map", daemon=True).start()
+            process = context.Process(target=compute, args=work, name="curator-map", daemon=True)
+            try:
+                process.start()
+            except OSError as fault:
+                receiver.close()
+                raise BadRequest(503, f"the map was not computed: no process could be started: {fault}") from fault
+            finally:
+                sender.close()
+            self._process, self._doing, self._fault = process, ("starting", 0.0), ""
+        threading.Thread(target=self._listen, args=(process, receiver), name="curator-map", daemon=True).start()
         return self.state()
 
     def cancel(self) -> Mapping[str, object]:
