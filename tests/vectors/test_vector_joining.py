@@ -79,7 +79,7 @@ def test_of_pairs_far_apart_none_is_compared_in_full(monkeypatch, vectors_of):
     add = joining._Comparison.add
 
     def counting(self, rows, positions, may):
-        compared.append(int(may.sum()))
+        compared.append(len(may))
         add(self, rows, positions, may)
 
     monkeypatch.setattr(joining._Comparison, "add", counting)

@@ -6,24 +6,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-
-from threadpoolctl import ThreadpoolController
 
 from curator.store import Ledger
 from curator.store.shards import commit_shard, has_other_images
 from curator.types import ShardOutcome
 from curator.vectors import at_rest, write_shard
+from curator.vectors.blas import one_thread
 from curator.workspace.judge.naming import Namer
 from curator.workspace.judge.scoring import Scorer
 from curator.workspace.scan.request import ScanWatcher
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Looked up once, in all libraries that are loaded."""
-    return ThreadpoolController()
 
 
 @dataclass(slots=True)
@@ -55,7 +47,7 @@ class ShardCommitter:
             if self.scorer is not None and outcome.scores is None:
                 outcome.scores = self.scorer.score_rows(ids, stored, run_id=self.ledger.run_id)
             if self.namer is not None:
-                with _blas().limit(limits=1, user_api="blas"):  # others would take the encoder's cores, and spin
+                with one_thread():  # others would take the encoder's cores, and spin
                     names = self.namer.name_rows(self.ledger, ids, stored)
         commit_shard(
             self.ledger,
