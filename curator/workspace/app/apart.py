@@ -64,14 +64,18 @@ class WorkProcess:
         self._process.join()
 
 
+def is_large(layout: Layout) -> bool:
+    """Whether work on the snapshot is done apart."""
+    try:
+        return layout.snapshot.stat().st_size > LARGE_BYTES
+    except OSError:
+        return False
+
+
 def apart(layout: Layout, work: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
     """What `work` returns or raises of CuratorErrors; in a process of its own for a large snapshot. Raises
     WorkspaceError where that process was ended."""
-    try:
-        is_large = layout.snapshot.stat().st_size > LARGE_BYTES
-    except OSError:
-        is_large = False
-    if not is_large:
+    if not is_large(layout):
         return work(*args, **kwargs)
     process = WorkProcess(work, args, kwargs)
     try:
@@ -86,6 +90,7 @@ def _answer(
     """In the process: how far the work is, and what comes of it. Ctrl-C is for whoever asked."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # whoever looks at the page goes before
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # DuckDB draws bars there, where it takes the process for a session
     ended = threading.Event()
     teller = threading.Thread(target=_tell, args=(sender, ended), daemon=True)
     teller.start()

@@ -7,9 +7,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from math import isfinite
-from typing import Any
+from typing import Any, Concatenate
 
 from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
@@ -17,7 +18,7 @@ from curator.config import Config
 from curator.methods.spec import short_form, short_forms
 from curator.printable import text_fault
 from curator.store.tables import Row
-from curator.workspace.app.apart import apart
+from curator.workspace.app.apart import Given, Result, apart, is_large
 from curator.workspace.app.decisions import Decisions
 from curator.workspace.app.frame import LakeFrame, Numbers
 from curator.workspace.app.work import LongWork
@@ -60,28 +61,30 @@ class BankDesk:
             "stop": lambda said: self._work.stop(),
         }
 
+    def _read(
+        self, work: Callable[Concatenate[Layout, Given], Result], *args: Given.args, **more: Given.kwargs
+    ) -> Result:
+        """What a look at the snapshot finds; apart where that takes long, and then nobody waits for it."""
+        with nullcontext() if is_large(self._layout) else self._reading:
+            return apart(self._layout, work, self._layout, *args, **more)
+
     def versions(self) -> Mapping[str, object]:
         with self._reading:
             return list_versions(self._layout)
 
     def version(self, said: Said) -> Mapping[str, object]:
-        asked = text_of(said, "bank"), text_of(said, "text", needed=False)
-        with self._reading:
-            return apart(self._layout, show_version, self._layout, *asked)
+        return self._read(show_version, text_of(said, "bank"), text_of(said, "text", needed=False))
 
     def decided(self, said: Said) -> Mapping[str, object]:
         """The numbers of the images that a label decided."""
         asked = [text_of(said, name) for name in ("bank", "role", "label")]
-        with self._reading:
-            found = apart(self._layout, images_decided, self._layout, *asked)
-        return {"numbers": self._here(found)}
+        return {"numbers": self._here(self._read(images_decided, *asked))}
 
     def compare(self, said: Said) -> Mapping[str, object]:
         old, new, is_equal = text_of(said, "old"), text_of(said, "new"), said.get("equal")
         if not (is_equal is None or isinstance(is_equal, bool)):
             raise BadRequest(400, "equal is true, false or null")
-        with self._reading:
-            found = apart(self._layout, compare, self._layout, self._config, old, new, is_equal)
+        found = self._read(compare, self._config, old, new, is_equal)
         changed = {
             side: {
                 "numbers": self._here([row["image_id"] for row in rows]),
