@@ -15,7 +15,7 @@ from curator.cli.evaluate import evaluate
 from curator.cli.explain import explain
 from curator.cli.export import export
 from curator.cli.index import index
-from curator.cli.keeping import backup, gc, recover, restore
+from curator.cli.keeping import backup, gc, measure, recover, restore
 from curator.cli.models import models
 from curator.cli.operations import config, doctor, init, publish
 from curator.cli.plan import plan
@@ -85,6 +85,7 @@ for command in (
     models,
     doctor,
     publish,
+    measure,
     gc,
     backup,
     restore,

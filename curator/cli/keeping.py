@@ -40,6 +40,29 @@ def gc(app: App, delete: bool, as_json: bool) -> None:
 
 
 @click.command()
+@json_option
+@pass_app
+def measure(app: App, as_json: bool) -> None:
+    """Measure images as pictures that were scanned before that was done.
+
+    Scans do it where they decode: dark, bright, blurry, low_information in
+    report.scores. Older images have none until they are decoded once more,
+    here; nothing is embedded or scored. Killed? Run it again: it goes on.
+
+    \b
+    Example:
+      curator measure
+    """
+    found = app.open().measure()
+    if as_json:
+        return echo_json(found.as_json())
+    say(f"{found.measured} images measured" if found.measured or found.left else "every image is measured")
+    for reason, count in found.left.items():
+        say(f"  {count} not: {reason}")
+    return None
+
+
+@click.command()
 @click.argument("destination", type=click.Path(file_okay=False))
 @click.option("--keep", type=WholeRange(min=1), metavar="N", help="Then remove all but the newest N backups there.")
 @click.option("--without-lost", is_flag=True, help="Also where files are lost that the ledger refers to.")

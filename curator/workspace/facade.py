@@ -47,6 +47,7 @@ from curator.workspace.night.report import NightReport
 from curator.workspace.night.run import run_night
 from curator.workspace.reader import Reader
 from curator.workspace.review.facade import Reviews
+from curator.workspace.scan.measuring import MeasureSummary, measure_images
 from curator.workspace.scan.plan import ScanPlan, plan_scan
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher, SilentWatcher
 from curator.workspace.scan.run import preview_scan
@@ -318,14 +319,9 @@ class Workspace(Reader):
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
+        given = {"to": to}
         with writing(
-            self._context,
-            "publish",
-            {"to": to},
-            publish_to=to,
-            publish_anew=True,
-            replaces=replace,
-            needs_vectors=False,
+            self._context, "publish", given, publish_to=to, publish_anew=True, replaces=replace, needs_vectors=False
         ):
             pass
         return self.layout.snapshot
@@ -343,6 +339,10 @@ class Workspace(Reader):
         return serve_app(self._context, port=port, reviewer=reviewer, ready=ready, ended=ended or threading.Event())
 
     # Keeping
+
+    def measure(self, *, wait_seconds: float = 0.0) -> MeasureSummary:
+        """Decode images that were scanned before images were measured as pictures, and measure them."""
+        return measure_images(self._context, wait_seconds=wait_seconds)
 
     def collect_garbage(self, *, remove: bool = False) -> Leftovers:
         """What nobody refers to any more: files of killed runs, caches of what is not in use. `remove`: remove it."""

@@ -15,6 +15,7 @@ from curator.ranges import NAME
 from curator.urls import refuse_secrets, scheme_of
 
 LOCAL_WORKSPACE = "a workspace is a folder on this machine, because DuckDB needs a local file that it can lock"
+STAGED = re.compile(r"[0-9a-f]{16}")  # the name of a folder of exports, a digest
 TO_OBJECT_STORAGE = "results go to object storage with `curator publish --to URL`"
 
 
@@ -82,7 +83,7 @@ class Layout:
 
     @property
     def exports(self) -> Path:
-        """Exports on their way to a URL."""
+        """Exports of people, by names of theirs; and such as are on their way to a URL, `STAGED`."""
         return self.root / "exports"
 
     @property

@@ -107,3 +107,22 @@ order by vector.vector_file;
 select distinct encoder_id, vector_file
 from vector
 order by encoder_id, vector_file;
+
+-- name: list_unmeasured_images
+-- Images of the lake that were never measured as pictures, in the order in which they are read best.
+select images.image_id
+from report.images as images
+where images.brightness_5 is null
+order by images.object_uri, images.byte_offset, images.image_id;
+
+-- name: record_measures
+-- Measures of images that have none yet.
+update image
+set brightness_5 = measured.brightness_5,
+    brightness_99 = measured.brightness_99,
+    entropy = measured.entropy,
+    edge_deviation = measured.edge_deviation,
+    level_deviation = measured.level_deviation
+from incoming_measured as measured
+where measured.image_id = image.image_id
+    and image.brightness_5 is null;

@@ -30,6 +30,8 @@ INCOMING = {
     "incoming_call": "select '' as call_id",
     "incoming_lost": "select '' as vector_file",
     "incoming_lost_image": "select '' as image_id",
+    "incoming_measured": "select '' as image_id, 0.0 as brightness_5, 0.0 as brightness_99, 0.0 as entropy, "
+    "0.0 as edge_deviation, 0.0 as level_deviation",
     "incoming_named": "select '' as image_id",
     "incoming_evaluated": "select 0::bigint as position, '' as image_id",
     **{

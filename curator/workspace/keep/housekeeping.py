@@ -22,9 +22,8 @@ from curator.errors import WorkspaceError
 from curator.export.journal import FOLDER as JOURNAL
 from curator.report.notebook import Shown
 from curator.workspace.context import Context
-from curator.workspace.layout import Layout, slug
+from curator.workspace.layout import STAGED, Layout, slug
 from curator.workspace.lock import hold_lock
-from curator.workspace.look.export import is_staging
 from curator.workspace.session import new_run_id, open_ledger
 from curator.workspace.stored.presence import has_ledger, require_presence
 
@@ -157,7 +156,9 @@ def _resaved(layout: Layout, _: Config, references: References) -> Iterator[Path
 
 
 def _exports(layout: Layout, _: Config, __: References) -> Iterator[Path]:
-    yield from (folder for folder in _folders(layout.exports) if is_staging(folder) and not _is_young(folder))
+    yield from (
+        folder for folder in _folders(layout.exports) if STAGED.fullmatch(folder.name) and not _is_young(folder)
+    )
 
 
 Find = Callable[[Layout, Config, References], Iterator[Path]]

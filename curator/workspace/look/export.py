@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -192,11 +191,6 @@ def _staging(context: Context, request: ExportRequest) -> Path:
                     f"{request.to}: is not empty, and this export did not write it", hint="name another one"
                 )
     return folder
-
-
-def is_staging(folder: Path) -> bool:
-    """Whether a folder is an export on its way to a URL, by the name that `_staging` gives it."""
-    return re.fullmatch(r"[0-9a-f]{16}", folder.name) is not None
 
 
 def _send(folder: Path, to: str) -> None:
