@@ -90,19 +90,25 @@ def project(stored: Stored, image_ids: Sequence[str], say: Say) -> Projection:
 
 def umap_of(vectors: Vectors, say: Say) -> Places:
     """Places (n, 2) of unit vectors (n, d), the same each time."""
-    say("starting UMAP", 0.0)  # which compiles what it needs, for half a minute
-    import umap
+    from curator.vectors.faiss_index import largest_products
 
-    say("finding neighbours", 0.0)
-    fit = umap.UMAP(
-        n_neighbors=min(NEIGHBOURS, len(vectors) - 1),
-        metric="cosine",
-        init="pca",  # of no random start, and like the map of principal axes as far as may be
-        random_state=SEED,
-        n_jobs=1,  # a seed allows no more
-        tqdm_kwds={"file": _Epochs(say), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0.5, "disable": False},
-    )
-    return np.asarray(fit.fit_transform(vectors), np.float32)
+    say("starting UMAP", 0.0)  # which compiles what it needs, for half a minute
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it can do less without other packages, which nobody asks of it here
+        from umap import UMAP
+
+        say("finding neighbours", 0.0)
+        cosines, rows = largest_products(vectors, vectors, min(NEIGHBOURS, len(vectors) - 1))
+        fit = UMAP(
+            n_neighbors=rows.shape[1],
+            metric="cosine",
+            precomputed_knn=(rows, np.maximum(1 - cosines, 0)),  # exact, on all cores, with nothing to compile
+            init="pca",  # of no random start, and like the map of principal axes as far as may be
+            random_state=SEED,
+            n_jobs=1,  # a seed allows no more
+            tqdm_kwds={"file": _Epochs(say), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0.5, "disable": False},
+        )
+        return np.asarray(fit.fit_transform(vectors), np.float32)
 
 
 def placed_among(stored: Stored, known: Projection, image_ids: Sequence[str]) -> Projection:
@@ -143,7 +149,6 @@ def compute(sender: Connection, stored: Stored, image_ids: Sequence[str], path: 
     with whoever listens: the next thing that is said finds nobody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked
     os.nice(10)  # whoever looks at the page goes before
-    warnings.simplefilter("ignore")  # of packages, about each other
 
     def say(text: str, share: float) -> None:
         sender.send(("doing", text, share))
