@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import io
+import os
 import random
 import shutil
 import signal
@@ -50,7 +51,9 @@ method = "neglabel"
 """
 
 LONG = ("test_workspace_kill", "test_workspace_makefile", "test_models", "test_shared", "test_endpoint_learning")
+LEFT_OUT = ("gpu", "slow", "torture", "network", "bench")  # of the default run
 ROOT = Path(__file__).resolve().parents[1]
+ROOM_BYTES = 4 << 30  # several times what the files of a run ever fill
 
 MAKE_LEDGER = session.make_ledger
 COPY_REPORT = session.copy_report
@@ -192,14 +195,25 @@ def real_reading(held_snapshot: HeldSnapshot, monkeypatch: pytest.MonkeyPatch) -
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden from what the code gives now")
-    parser.addoption("--one-of-each", action="store_true", help="run the first case of each test only")
+    parser.addoption(
+        "--one-of-each", action="store_true", help="run the first case of each test only, if the default run has none"
+    )
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run files, and the tests in each, in a random order")
     parser.addoption(
         "--duckdb-threads", type=int, metavar="N", help="DuckDB on N threads, rows without `order by` in any order"
     )
 
 
+def files_in_memory() -> None:
+    """Files of tests lie in memory where there is room for them: a sixth of the time is the disk's. `TMPDIR` rules."""
+    memory = Path("/dev/shm")
+    told = os.environ.keys() & {"PYTEST_DEBUG_TEMPROOT", "TMPDIR"}
+    if not told and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= ROOM_BYTES:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    files_in_memory()
     gc.disable()  # until the tests are collected, which takes a fifth longer with it
     # A shell hands SIGINT down ignored to what it starts in the background, and so would we to the processes of tests.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -209,12 +223,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Timing())
 
 
-@pytest.hookimpl(trylast=True)  # of the cases that markers chose
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def without_case(item: pytest.Item) -> str:
+    """The name of a test without that of its case."""
+    return item.nodeid.partition("[")[0]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # what markers leave out is left out in between
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Files that take long go first, so that of several processes none is left with them at the end."""
+    by_default = {without_case(item) for item in items if not any(item.get_closest_marker(name) for name in LEFT_OUT)}
+    yield
     if config.getoption("--one-of-each"):
-        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
-        kept = set(first.values())
+        first = {without_case(item): item for item in reversed(items)}
+        kept = {item for test, item in first.items() if test not in by_default}
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [item for item in items if item in kept]
     seed = config.getoption("--shuffle")

@@ -321,18 +321,22 @@ def _await_ready(actors: list[Any], job: RayJob, allotted: Allotment) -> list[st
     """The node of each actor. Raises EngineError when they do not all start, or run another version."""
     import ray
 
-    references = [actor.ready.remote(job) for actor in actors]
-    _, missing = ray.wait(references, num_returns=len(references), timeout=START_SECONDS)
-    if missing:
-        raise EngineError(
-            f"{len(missing)} of {len(references)} workers have not started after {START_SECONDS:.0f} s: the cluster "
-            f"has no room for {allotted}",
-            hint="see `ray status`; set ray.encoders, ray.decoders and ray.encoder_cpus",
-        )
-    try:
-        answers = [str(_result(reference)).split("/") for reference in references]
-    except _WorkerLost as loss:
-        raise EngineError(f"a worker of the cluster cannot start: {loss}", hint="see `ray status`") from loss
+    for attempts_left in reversed(range(ATTEMPTS)):
+        references = [actor.ready.remote(job) for actor in actors]
+        _, missing = ray.wait(references, num_returns=len(references), timeout=START_SECONDS)
+        if missing:
+            raise EngineError(
+                f"{len(missing)} of {len(references)} workers have not started after {START_SECONDS:.0f} s: "
+                f"the cluster has no room for {allotted}",
+                hint="see `ray status`; set ray.encoders, ray.decoders and ray.encoder_cpus",
+            )
+        try:
+            answers = [str(_result(reference)).split("/") for reference in references]
+            break
+        except _WorkerLost as loss:  # or out of reach for a moment, on a node that has much to start at once
+            if not attempts_left:
+                raise EngineError(f"a worker of the cluster cannot start: {loss}", hint="see `ray status`") from loss
+            time.sleep(PAUSE_SECONDS)
     if others := {version for _, version in answers} - {VERSION}:
         raise EngineError(f"nodes of the cluster have curator {', '.join(others)}, this one has {VERSION}")
     return [node for node, _ in answers]

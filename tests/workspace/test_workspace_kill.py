@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.workspace import Workspace
+from tests.conftest import make_lake
 from tests.faults import ledger_tables
 from tests.faults.ledger_tables import Tables
 from tests.patience import BRAKE_SECONDS, wait_for
@@ -66,50 +67,55 @@ def scan_whole(workspace: Workspace, lake: Path) -> None:
     Workspace.open(workspace.layout.root, overrides={"scan.files_per_shard": 3, "scan.decode_workers": 0}).scan(lake)
 
 
-@pytest.fixture
-def parquet_lake(lake: Path, pictures: dict[str, bytes]) -> Path:
-    """The lake with a Parquet file of three row groups as well, so that an object may be left half done."""
+@pytest.fixture(scope="module")
+def parquet_lake(tmp_path_factory: pytest.TempPathFactory, pictures: dict[str, bytes]) -> Path:
+    """A lake with a Parquet file of three row groups as well, so that an object may be left half done."""
+    lake = make_lake(tmp_path_factory.mktemp("parquet") / "lake", pictures)
     images = [{"bytes": data, "path": name} for name, data in pictures.items()]
     images[4] = {"bytes": b"broken", "path": "broken"}
     pq.write_table(pa.table({"image": images, "label": list(range(12))}), lake / "y-rows.parquet", row_group_size=4)
     return lake
 
 
-@pytest.mark.slow
-def test_killed_scan_run_again_equals_an_unbroken_one(parquet_lake, tmp_path, make_workspace):
-    unbroken = make_workspace(tmp_path / "unbroken")
-    total = 10_000
-    left = scan_and_die(unbroken, parquet_lake, total)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, parquet_lake, make_workspace) -> tuple[int, Tables]:
+    """How many events an unbroken scan has, and the tables that it leaves."""
+    workspace = make_workspace(tmp_path_factory.mktemp("unbroken") / "workspace")
+    left = scan_and_die(workspace, parquet_lake, 10_000)
     assert left is not None
-    events = total - left
-    expected = tables_of(unbroken)
+    return 10_000 - left, tables_of(workspace)
+
+
+# At the front, everywhere between, and at the very end.
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.45, 0.0, 0.03, 0.17, 0.31, 0.59, 0.73, 0.88, 0.99, 1.0])
+def test_killed_scan_run_again_equals_an_unbroken_one(share, unbroken, parquet_lake, tmp_path, make_workspace):
+    events, expected = unbroken
+    event = max(2, round(share * events))
+    workspace = make_workspace(tmp_path / "killed")
+    assert scan_and_die(workspace, parquet_lake, event) is None, f"event {event} of {events} was not reached"
+    assert scan_and_die(workspace, parquet_lake, 10_000) is not None
     assert len(expected["source_object"]) == 18
-    # At the front, everywhere between, and at the very end; a prime step meets every kind of event sooner or later.
-    for number, event in enumerate(sorted({2, *range(7, events, max(events // 7, 1)), events - 1, events})):
-        workspace = make_workspace(tmp_path / f"killed-{number}")
-        assert scan_and_die(workspace, parquet_lake, event) is None, f"event {event} of {events} was not reached"
-        assert scan_and_die(workspace, parquet_lake, total) is not None
-        assert tables_of(workspace) == expected, f"killed at event {event} of {events}"
-        assert [result.name for result in workspace.check() if not result.healthy] == []
+    assert tables_of(workspace) == expected, f"killed at event {event} of {events}"
+    assert [result.name for result in workspace.check() if not result.healthy] == []
 
 
 @pytest.mark.slow
-def test_killed_over_and_over_the_scan_still_comes_to_its_end(parquet_lake, tmp_path, make_workspace):
-    unbroken = make_workspace(tmp_path / "unbroken")
-    scan_and_die(unbroken, parquet_lake, 10_000)
+def test_killed_over_and_over_the_scan_still_comes_to_its_end(unbroken, parquet_lake, tmp_path, make_workspace):
+    _, expected = unbroken
     workspace = make_workspace(tmp_path / "killed")
     for event in (25, 60, 110, 190):
         scan_and_die(workspace, parquet_lake, event)
     assert scan_and_die(workspace, parquet_lake, 10_000) is not None
-    assert tables_of(workspace) == tables_of(unbroken)
+    assert tables_of(workspace) == expected
     statuses = workspace.sql("select status from run order by run_number").to_pylist()
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 
 @pytest.mark.parametrize("event", [120, pytest.param(180, marks=pytest.mark.slow)])  # both after the run has begun
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
-    unbroken = make_workspace(tmp_path / "unbroken")
-    scan_whole(unbroken, parquet_lake)
+    alike = make_workspace(tmp_path / "unbroken")
+    scan_whole(alike, parquet_lake)
     workspace = make_workspace(tmp_path / "workspace")
     # The first line: a shell hands SIGINT down ignored to what it starts in the background, CI jobs among them.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -125,7 +131,7 @@ def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake,
     assert "Traceback" not in result.stderr
     assert workspace.sql("select status from run").to_pylist() == [{"status": "interrupted"}]
     scan_whole(workspace, parquet_lake)
-    assert tables_of(workspace) == tables_of(unbroken)
+    assert tables_of(workspace) == tables_of(alike)
 
 
 def test_killed_scan_leaves_no_decode_process_behind(lake, tmp_path, make_workspace):
