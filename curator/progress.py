@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 
 @dataclass(eq=False)
 class Step:
     """A step that is under way. total: of its `unit`, None where nobody knows. began: by the monotonic clock, seconds.
-    fields: for lines that programs read."""
+    fields: for lines that programs read. context: where it was begun, for a thread that speaks of it."""
 
     name: str
     total: int | None = None
@@ -19,6 +20,7 @@ class Step:
     done: int = 0
     began: float = field(default_factory=time.monotonic)
     fields: Mapping[str, object] = field(default_factory=dict)
+    context: Context = field(init=False, repr=False)
 
     def advance(self, count: int = 1) -> None:
         """So much more was done."""
@@ -51,6 +53,7 @@ class Steps:
         self.ended: Callable[[], None] = lambda: None
 
     def begin(self, step: Step) -> None:
+        step.context = copy_context()
         self.under_way.append(step)
 
     def end(self, step: Step) -> None:

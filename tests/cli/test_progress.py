@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 from curator.cli.terminal import progress
 from curator.cli.terminal.progress import Display, ScanProgress
 from curator.progress import step, steps
+from curator.workspace.logs import JsonFormatter, run_context
 
 
 @pytest.fixture
@@ -55,6 +57,16 @@ def test_a_step_without_an_end_in_sight_says_for_how_long(lines):
     with Display(quiet=False) as display, step("publish the snapshot"):
         display.look()
     assert lines.messages == ["publish the snapshot, 0 s"]
+
+
+def test_a_line_of_a_run_has_its_id_whoever_writes_it(lines):
+    said = []
+    lines.handler.emit = lambda record: said.append(json.loads(JsonFormatter().format(record)))
+    with Display(quiet=False) as display, run_context("the-run"), step("publish the snapshot"):
+        thread = threading.Thread(target=display.look)
+        thread.start()
+        thread.join()
+    assert [line["run_id"] for line in said] == ["the-run"]
 
 
 def test_quiet_says_nothing(lines):

@@ -65,7 +65,7 @@ class Display(AbstractContextManager["Display"]):
                 self._draw(seen)
             elif time.monotonic() - max(self._said, seen[-1].began) >= HEARTBEAT_SECONDS:
                 self._said = time.monotonic()
-                say_step(seen[-1])
+                seen[-1].context.run(say_step, seen[-1])
 
     def _draw(self, seen: list[Step]) -> None:
         if self._bar is None:
