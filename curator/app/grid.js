@@ -28,6 +28,7 @@ export class Grid {
     this.pool = [];
     this.drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     this.drawn.id = "drawn";
+    this.drawn.setAttribute("aria-hidden", "true");
     this.drawn.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
     this.space.append(this.drawn);
     root.addEventListener("scroll", () => this.soon(), { passive: true });

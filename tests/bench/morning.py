@@ -9,7 +9,6 @@ image; the seconds of the machine are measured.
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import sys
 import tempfile
@@ -32,6 +31,9 @@ MIND = 1.35  # seconds before each decision: M
 KNOWN = "objects-folder"  # a folder a class: every third image is of the reference, the others come in the night
 LAKE = {"scenes.parquet": 100, "clothing.parquet": 60, "brain-mri": 30, "terminal-near-duplicates": 10}
 
+# Whether every selected image in sight has its picture.
+SHOWN = """[...document.querySelectorAll('.cell[aria-selected=true]:not([hidden]) img')]
+  .every(picture => picture.src && picture.naturalWidth > 0)"""
 # Of the selected images in sight, and of the active one: place in the order and id.
 PILE = """(() => {
   const told = cell => [cell.ariaPosInSet - 1, cell.querySelector('img').src.split('/').pop(),
@@ -113,6 +115,7 @@ async def _decide(address: str, folder: Path, morning: Morning, flags: int, bega
         await _press(page, morning, "r")
         await _until(page, "!document.getElementById('pile').hidden")
         while len(morning.decided) < flags:
+            await _until(page, SHOWN)
             pile = await page.run(PILE)
             if not pile["cells"]:
                 break
@@ -124,8 +127,6 @@ async def _decide(address: str, folder: Path, morning: Morning, flags: int, bega
 async def _decide_pile(page: Any, morning: Morning, pile: dict[str, Any]) -> None:
     """Look at the images of a pile that were not seen before, let go of what is fewer, and decide the others."""
     cells = pile["cells"]
-    await _until(page, f"[{', '.join(json.dumps(c[1]) for c in cells)}].every(id => "
-                 "document.querySelector(`.cell img[src$='${id}']`)?.naturalWidth > 0)")  # fmt: skip
     by_truth: dict[str, list[int]] = {"id": [], "ood": []}
     for place, image_id, _ in cells:
         by_truth[morning.truth[image_id]].append(place)

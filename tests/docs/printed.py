@@ -34,6 +34,22 @@ README = ROOT / "README.md"
 PICTURES = ROOT / "docs" / "pictures"
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 COLUMNS, LINES_SHOWN = 100, 12
+# The pictures of the app: what is pressed or run in the page, and what holds once it is shown.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "app": (),
+    "app-piles": ("CLUSTERS", "press r", "!document.getElementById('pile').hidden"),
+    "app-map": ("CLUSTERS", "press p", "press f", "press m"),
+    "app-threshold": ("press p", "press f", "press t"),
+    "app-image": ("press Enter", "document.querySelectorAll('#single-facts img').length > 8", "PICTURES"),
+    "app-search": (
+        "press p",
+        "(document.getElementById('words').value = 'a cat', document.getElementById('search').requestSubmit(), true)",
+        "!document.getElementById('found').hidden",
+    ),
+    "app-banks": ("press p", "press f", "press v", "document.querySelectorAll('#banks tr').length > 1"),
+    "app-nights": ("press p", "press f", "press h", "!document.getElementById('nights').hidden"),
+}
+CLUSTERS = "document.getElementById('filters').elements.cluster.length > 1"
 APP_IS_READY = (
     "document.documentElement.dataset.ready === 'yes'",
     "document.querySelectorAll('.cell img[src]').length >= 12",
@@ -113,18 +129,22 @@ def facts(text: str) -> list[str]:
 
 
 def take_pictures(folder: Path) -> None:
-    """The report of a night, and the app with one image open, as JPEGs of 1,000 x 1,000 pixels."""
+    """The report of a night, and the app in its views, as JPEGs."""
     from curator.workspace import Workspace
     from tests.app.serving import serving
     from tests.report.browser import browse, browsing
 
-    async def shoot(address: str, name: str, *steps: str) -> None:
+    async def shoot(address: str, name: str, *steps: str, height: int = 1000) -> None:
         async with browsing(folder / f"browser-{name}") as page:
-            await page.look(width=1000, height=1000)
+            await page.look(width=1000, height=height)
             await page.open(address)
             for step in steps:
-                while not await page.run(step):
+                if step.startswith("press "):
+                    await page.press(step.removeprefix("press "))
+                    continue
+                while not await page.run({"CLUSTERS": CLUSTERS, "PICTURES": APP_IS_READY[-1]}.get(step, step)):
                     await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)  # what comes a moment later: the picture at the side, the map
             await page.settle()
             found = await page.call("Page.captureScreenshot", format="jpeg", quality=75)
             (PICTURES / f"{name}.jpg").write_bytes(base64.b64decode(found["data"]))
@@ -132,7 +152,9 @@ def take_pictures(folder: Path) -> None:
     PICTURES.mkdir(exist_ok=True)
     browse(shoot((folder / "my-lake" / "night.html").as_uri(), "night"))
     with serving(Workspace.open(folder / "my-lake")) as app:
-        browse(shoot(app.address, "app", *APP_IS_READY))
+        app.desk.look_around()
+        for name, steps in VIEWS.items():
+            browse(shoot(app.address, name, *APP_IS_READY, *steps, height=1000 if name == "app" else 720))
 
 
 def main() -> int:

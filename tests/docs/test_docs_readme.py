@@ -44,6 +44,9 @@ def test_long_answers_are_cut_at_a_paragraph():
 def test_pictures_are_small():
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert len(shown) == 2 and all(0 < (ROOT / path).stat().st_size < 200_000 for path in shown)
+    of_the_app = set(re.findall(r"!\[[^]]+\]\(pictures/([^)]+)\.jpg\)", (ROOT / "docs" / "app.md").read_text()))
+    assert of_the_app == set(printed.VIEWS), "`make readme` makes them"
+    assert all((printed.PICTURES / f"{name}.jpg").stat().st_size < 150_000 for name in of_the_app)
 
 
 def test_every_view_has_its_row_in_the_cookbook():
