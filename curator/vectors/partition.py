@@ -56,7 +56,8 @@ _ROUNDS = 8  # of k-means
 _ROUNDING = 2.0**-11  # of bounds in half precision, whose vectors are of length 1
 _SURE = 1e-4  # of products summed in float32, where cells are chosen
 _CANCELLED = 1e-5  # of the squared distance of two centres, which is the difference of such products
-_CHOICES = 1 << 26  # cells of queries held at a time, a byte each
+_PRODUCTS = 1 << 24  # of queries and centres, held at a time
+_CHOICES = 1 << 23  # cells of queries held at a time, 16 bytes each
 _TILE = 256  # queries whose cells are chosen at a time
 REFUSED = (
     "%s: cannot be written: %s; near-duplicates of new images are found without it, which takes longer, until a run can"
@@ -256,13 +257,25 @@ class Partition:
         yield from compared_with(self.collection, self._beyond, bounds, self.directions)
         if not self._segments:
             return
-        step = max(1, _CHOICES // len(self._centres))
+        for rows, cells in self._by_cell(bounds, min_cosine):
+            starts = np.flatnonzero(np.diff(cells, prepend=-1))
+            for start, end in zip(starts.tolist(), np.append(starts, len(cells))[1:].tolist(), strict=True):
+                for segment in self._segments:
+                    yield from self._of_cell(segment, int(cells[start]), rows[start:end])
+
+    def _by_cell(self, bounds: Vectors, min_cosine: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Queries, ascending, and cells that may hold vectors near them, by cell: of as many queries as can be held,
+        since each cell is read anew for the next ones."""
+        step, held = max(1, _PRODUCTS // len(self._centres)), list[NDArray[np.intp]]()
         for start in range(0, len(bounds), step):
             chosen = self._chosen(bounds[start : start + step], min_cosine)
-            for cell in np.flatnonzero(chosen.any(axis=1)).tolist():
-                rows = start + np.flatnonzero(chosen[cell])
-                for segment in self._segments:
-                    yield from self._of_cell(segment, cell, rows)
+            chosen[0] += start
+            held.append(chosen)
+            if start + step >= len(bounds) or sum(part.shape[1] for part in held) >= _CHOICES:
+                rows, cells = np.concatenate(held, axis=1)
+                held.clear()
+                order = np.lexsort((rows, cells))
+                yield rows[order], cells[order]
 
     def _of_cell(self, segment: SegmentCells, cell: int, rows: NDArray[np.intp]) -> Iterator[Candidates]:
         found = segment.rows_of(cell)
@@ -274,22 +287,25 @@ class Partition:
             block = slice(start, start + BLOCK_ROWS)
             yield Candidates(rows, positions[block], found["bounds"][block].astype(np.float32))
 
-    def _chosen(self, bounds: Vectors, min_cosine: float) -> NDArray[np.bool_]:
-        """Which cells may hold vectors of at least the cosine to which queries, (cells, queries)."""
-        chosen = np.zeros((len(self._centres), len(bounds)), bool)
+    def _chosen(self, bounds: Vectors, min_cosine: float) -> NDArray[np.intp]:
+        """Queries and cells that may hold vectors of at least the cosine to them, (2, n)."""
         cosine = min(min_cosine - _SURE, 1.0)
         if cosine <= 0:
-            return ~chosen
+            return np.stack(np.divmod(np.arange(len(bounds) * len(self._centres)), len(self._centres)))
         ends = reduce(np.minimum, (segment.table["least"] for segment in self._segments))
         ends = np.cos(np.minimum(np.arccos(np.clip(ends, -1, 1)) + math.acos(cosine), math.pi)) - _SURE
-        for start in range(0, len(bounds), _TILE):
-            products = bounds[start : start + _TILE] @ self._centres.T
-            own, places = np.unique(products.argmax(axis=1), return_inverse=True)
-            apart = np.sqrt(np.maximum(2 - 2 * self._centres[own] @ self._centres.T, 0) + _CANCELLED)
-            apart *= math.sqrt(1 - cosine**2)
-            beyond = products.max(axis=1, keepdims=True) - products
-            chosen[:, start : start + _TILE] = ((beyond <= apart[places] + _SURE) & (products >= ends)).T
-        return chosen
+        products = bounds @ self._centres.T
+        own = products.argmax(axis=1)
+        order, chosen = np.argsort(own, kind="stable"), [np.zeros((2, 0), np.intp)]
+        for start in range(0, len(bounds), _TILE):  # those of a cell together: its distances are computed once
+            rows = order[start : start + _TILE]
+            cells, places = np.unique(own[rows], return_inverse=True)
+            apart = np.sqrt(np.maximum(2 - 2 * self._centres[cells] @ self._centres.T, 0) + _CANCELLED)
+            least = products[rows, own[rows]][:, None] - (apart * math.sqrt(1 - cosine**2) + _SURE)[places]
+            found, near = np.divmod(np.flatnonzero(products[rows] >= least), len(self._centres))
+            far = products[rows[found], near] < ends[near]
+            chosen.append(np.stack([rows[found], near])[:, ~far])
+        return np.concatenate(chosen, axis=1)
 
     def _placed(
         self, collection: ImageCollection, first: int, end: int
