@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import cache
+from typing import TYPE_CHECKING
 
-from threadpoolctl import ThreadpoolController
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -19,4 +21,6 @@ def one_thread() -> AbstractContextManager[object]:
 @cache
 def _libraries() -> ThreadpoolController:
     """Looked up once, in all libraries that are loaded."""
+    from threadpoolctl import ThreadpoolController
+
     return ThreadpoolController()

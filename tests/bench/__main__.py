@@ -52,7 +52,8 @@ def median_share(folder: Path, address: str, images: int) -> list[tuple[str, str
     chosen = sorted(rounds, key=lambda found: found.share)[1]
     value = (
         f"{chosen.share:.2f} of the ideal: {chosen.scanned:.0f} images/s; decode {chosen.decode_ms:.2f} ms a core, "
-        f"encode {chosen.encode_ms:.2f} ms"
+        f"encode {chosen.encode_ms:.2f} ms; {chosen.alone_ms:.2f} of {chosen.whole_ms:.2f} ms of processor time are "
+        f"theirs; a scan of ten {chosen.few_seconds:.1f} s"
     )
     spread = f"{min(found.share for found in rounds):.2f} to {max(found.share for found in rounds):.2f}"
     return [(f"scan throughput, {address}, {images} JPEGs of 640 x 480", f"{value} (three rounds: {spread})")]
@@ -62,7 +63,9 @@ def decoding(folder: Path) -> list[tuple[str, str]]:
     return [
         (
             f"decode and resize a JPEG of {found.size} to 224, one core",
-            f"{found.pillow / found.ours:.1f} times Pillow alone: {found.ours:.2f} against {found.pillow:.2f} ms; "
+            f"{found.pillow / found.ours:.1f} times Pillow alone: {found.ours:.2f} against {found.pillow:.2f} ms, "
+            f"{found.full:.2f} where it decodes in full; {found.decoder:.2f} ms of it the decoder's, "
+            f"{found.measures:.2f} more for what is measured of the picture; "
             f"peak memory of a decode process {found.peak_bytes / 2**20:,.0f} MiB",
         )
         for found in decode_speed()
@@ -179,8 +182,10 @@ def parent(folder: Path) -> list[tuple[str, str]]:
     rows = []
     for address in ("free:16", "free:512"):
         found = parent_cost(folder / address, address, 12_000)
+        stages = ", ".join(f"{name} {taken:.2f}" for name, taken in found.stages_ms.items() if taken >= 0.005)
         value = (
-            f"{found.parent_ms:.2f} ms of processor time in the scan's own process, {found.whole_ms:.2f} ms in all; "
+            f"{found.parent_ms:.2f} ms of processor time in the scan's own process ({stages}), "
+            f"{found.whole_ms:.2f} ms in all; "
             f"{found.scanned:.0f} images/s, "
             f"{found.share:.2f} of decoding alone ({found.decode_ms:.2f} ms a core); peak memory "
             f"{found.peaks.parent / 2**20:.0f} MiB, of a worker {found.peaks.worker / 2**20:.0f} MiB"
@@ -250,7 +255,7 @@ def main(names: Sequence[str] = ()) -> None:
     """All measures, or those that are named."""
     measures: dict[str, Callable[[Path], list[tuple[str, str]]]] = {
         "scan": lambda folder: median_share(folder, "mini", 2000),
-        "scan-vit": lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 512),
+        "scan-vit": lambda folder: median_share(folder, "open_clip:ViT-B-32/random", 1500),
         "decode": decoding,
         "precision": precision,
         "scoring": scoring,

@@ -7,6 +7,7 @@ torch and DuckDB loaded, and of the largest of its decode and reading processes.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 from curator.workspace import Workspace
+from curator.workspace.logs import log
 from curator.workspace.scan import engine
 from curator.workspace.scan.request import SilentWatcher
 from tests.bench.measures import BANK, decode_seconds, photographs
@@ -38,9 +40,10 @@ class Peaks:
 @dataclass(frozen=True, slots=True)
 class ParentCost:
     """Milliseconds of processors an image: of the scan's process, of it and all that it starts, and of decoding alone.
-    share: of the throughput that decoding alone has with all cores."""
+    share: of the throughput that decoding alone has with all cores. stages_ms: of the scan's process, by stage."""
 
     parent_ms: float
+    stages_ms: dict[str, float]
     whole_ms: float
     decode_ms: float
     scanned: float  # images/s
@@ -65,6 +68,9 @@ def parent_cost(folder: Path, address: str, images: int) -> ParentCost:
     decode, rate = (before + after) / 2, images / all_of_them.wall
     return ParentCost(
         parent_ms=1e3 * (all_of_them.parent - few.parent) / images,
+        stages_ms={
+            name: 1e3 * (spent - few.stages.get(name, 0.0)) / images for name, spent in all_of_them.stages.items()
+        },
         whole_ms=1e3 * (all_of_them.whole - few.whole) / images,
         decode_ms=1e3 * decode,
         scanned=rate,
@@ -107,17 +113,19 @@ class Paced(SilentWatcher):
 
 
 def engine_rates(folder: Path, address: str, images: int) -> dict[str, float]:
-    """Images a second by engine, with two decode processes and one encoder, once their workers have started."""
+    """Images a second by engine, with two decode processes and one encoder with all cores, once they have started."""
     import ray
+
+    cores = len(os.sched_getaffinity(0))  # Ray has an actor's products take so many threads as it has cores
 
     fill(folder / "lake", photographs(images))
     fill(folder / "one", photographs(1, size=(320, 240)))
     rates = {}
-    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=cores + 2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         for name in ("local", "ray"):
             workspace = made(folder / name, address, folder / "one")
-            options = {"ray.encoders": 1, "ray.decoders": 2, "ray.encoder_cpus": 1, "scan.decode_workers": 2}
+            options = {"ray.encoders": 1, "ray.decoders": 2, "ray.encoder_cpus": cores, "scan.decode_workers": 2}
             overrides = {"scan.engine": name, "scan.files_per_shard": 128, **options}
             pace = Paced()
             Workspace.open(workspace.layout.root, overrides=overrides).scan(folder / "lake", watcher=pace)
@@ -143,19 +151,46 @@ def made(folder: Path, address: str, first: Path) -> Workspace:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """Seconds of a scan: of processors, by this process and by it and all that it starts, and by the clock."""
+    """Seconds of a scan: of processors, by this process and by it and all that it starts, and by the clock. stages: of
+    this process."""
 
     parent: float
     whole: float
     wall: float
+    stages: dict[str, float]
 
     @classmethod
     def of(cls, workspace: Workspace, lake: Path) -> _Spent:
         before, wall = os.times(), time.perf_counter()
-        workspace.scan(lake)
+        with _staged() as stages:
+            workspace.scan(lake)
         wall, after = time.perf_counter() - wall, os.times()
         own, started = (sum(after[place : place + 2]) - sum(before[place : place + 2]) for place in (0, 2))
-        return cls(own, own + started, wall)
+        return cls(own, own + started, wall, stages)
+
+
+@contextmanager
+def _staged() -> Iterator[dict[str, float]]:
+    """Processor time of this process by stage, which the log tells the end of."""
+    spent: dict[str, float] = {}
+    last = time.process_time()
+
+    class Clock(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            nonlocal last
+            fields = getattr(record, "fields", {})
+            before, last = last, time.process_time()
+            name = fields.get("stage", "else")
+            spent[name] = spent.get(name, 0.0) + last - before
+
+    clock, level = Clock(), log.level
+    log.addHandler(clock)
+    log.setLevel(logging.INFO)
+    try:
+        yield spent
+    finally:
+        log.setLevel(level)
+        log.removeHandler(clock)
 
 
 @contextmanager
