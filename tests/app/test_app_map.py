@@ -119,6 +119,10 @@ def test_the_map_is_drawn_in_colours_follows_the_cut_and_leaves_faint_what_filte
             await around_all(page)
             assert await page.run(selected(shown)), "what is faint is not selected"
             assert count(await seen(page, tmp_path / "faint.png"), RED) < before or before == 0
+            await page.run("document.getElementById('show-threshold').click()")
+            await page.look(width=390, height=844, dark=True)
+            assert await page.run("document.documentElement.scrollWidth <= 390")
+            assert await page.run("document.getElementById('plane').clientHeight >= 60"), "the map has room on a phone"
             assert [said for said in page.said if not DRIVER.search(said)] == []
 
     with serving(workspace) as server:
