@@ -16,6 +16,7 @@ import pytest
 
 from curator.app.server import AppServer
 from curator.errors import UsageError
+from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.app import desk
 from curator.workspace.app.desk import keep_up
@@ -319,3 +320,12 @@ def test_what_a_killed_server_left_waits_while_another_run_writes(workspace, tmp
     workspace.reviews.export_to(tmp_path / "b.csv")
     assert not path.exists(), "known by its content: recorded once, and not again"
     assert workspace.sql("select count(*) as n from review")["n"].to_pylist() == [2]
+
+
+def test_a_snapshot_of_an_earlier_release_is_published_anew(workspace):
+    with Database.open(workspace.layout.snapshot) as database:
+        database.execute("drop view report.tags")
+        database.execute("create or replace macro views_digest() as 'of an earlier release'")
+    workspace.layout.ledger.write_bytes(workspace.layout.snapshot.read_bytes())
+    with serving(workspace) as server:
+        assert server.desk.facets()["tag"] == [] and len(server.cards()) == 5

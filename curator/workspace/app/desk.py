@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
-from curator.errors import CuratorError
+from curator.errors import CuratorError, WorkspaceLocked
 from curator.review.reviews import checked_reviewer
+from curator.store.migrate import is_behind
 from curator.vectors import ImageCollection
 from curator.workspace.app.apart import apart
 from curator.workspace.app.banks import BankDesk
@@ -38,6 +40,7 @@ from curator.workspace.logs import log
 from curator.workspace.look.neighbours import image_collection
 from curator.workspace.published import reading
 from curator.workspace.review.record import collect_if_free
+from curator.workspace.session import writing
 
 FIRST = 96  # images that the page begins with, on a large screen
 MOST_CARDS = 1000  # of one request
@@ -55,6 +58,7 @@ class AppDesk:
         """Raises UsageError for a reviewer who has no name, WorkspaceError where nothing was scanned yet."""
         self.reviewer = checked_reviewer(reviewer)
         collect_if_free(context)
+        _bring_up_to_date(context)
         self._context = context
         self._numbers = Numbers()
         self._reading = threading.Lock()  # connections to one file share their settings, and a file that was replaced
@@ -303,6 +307,16 @@ class AppDesk:
         self._banks.close()
         self._projections.close()
         return self.decisions.close()
+
+
+def _bring_up_to_date(context: Context) -> None:
+    """Publish a snapshot of an earlier release anew, with what this one asks of it; unless another run writes, which
+    does it at its end."""
+    with reading(context.layout) as database:
+        behind = is_behind(database)
+    if behind:
+        with suppress(WorkspaceLocked), writing(context, "app", {"upgrade": True}, needs_vectors=False):
+            pass
 
 
 def _state_of(snapshot: Path) -> tuple[int, int, int] | None:
