@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 from tests.app.serving import serving
 from tests.app.test_app_browser import browser, choose, click, ready, saved, selected, until
+from tests.bench.morning import path_of
 
-pytestmark = browser.needs_browser
 NOTE = "document.getElementById('pile').textContent"
 
 
+@browser.needs_browser
 def test_flags_are_decided_pile_by_pile_and_what_was_let_go_of_is_the_next_pile(workspace, tmp_path):
     async def steps(address: str) -> None:
         async with browser.browsing(tmp_path / "browser") as page:
@@ -41,3 +44,11 @@ def test_flags_are_decided_pile_by_pile_and_what_was_let_go_of_is_the_next_pile(
         browser.browse(steps(server.address))
     found = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
     assert set(found) == {"ood", "unsure"}
+
+
+def test_the_arrows_of_a_morning_lead_where_they_should():
+    moves = {"ArrowLeft": -1, "ArrowRight": 1, "ArrowUp": -7, "ArrowDown": 7}
+    for start, end in itertools.product(range(30), repeat=2):
+        path = path_of(start, end, 7)
+        assert start + sum(moves[key] for key in path) == end
+        assert len(path) <= 7
