@@ -138,6 +138,12 @@ function decide(decision) {
   return undefined;
 }
 
+// Piles, with nothing over them on a narrow screen: who decides a pile sees it.
+function review() {
+  for (const id of ["filters", "one"]) if (isNarrow.matches && !find(id).hidden) toggle(id);
+  piles.begin();
+}
+
 function undo() {
   const place = images.order.indexOf(decisions.undo());
   if (piles.on) piles.next();
@@ -178,7 +184,7 @@ const arrows = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: () => -grid.
   PageUp: () => -grid.page, PageDown: () => grid.page, Home: () => -grid.active, End: () => images.order.length };
 
 const keys = [
-  ["r", "review the flags pile by pile, each a cluster: let go of what differs, decide the rest", () => piles.begin()],
+  ["r", "review the flags pile by pile, each a cluster: let go of what differs, decide the rest", review],
   ["i", "ID: it belongs", () => decide("id")],
   ["o", "OOD: it does not belong", () => decide("ood")],
   ["u", "unsure", () => decide("unsure")],

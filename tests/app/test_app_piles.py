@@ -17,7 +17,10 @@ def test_flags_are_decided_pile_by_pile_and_what_was_let_go_of_is_the_next_pile(
         async with browser.browsing(tmp_path / "browser") as page:
             await ready(page, address)
             await until(page, "document.getElementById('filters').elements.cluster.length === 2")
+            await page.look(width=390, height=844)
             await page.press("r")
+            assert await page.run("document.getElementById('one').hidden"), "on a phone nothing lies over the pile"
+            await page.look()
             await until(page, f"{NOTE}.startsWith('2 to decide. This pile has 2 of ')")
             assert await page.run(selected(2)), "ten images make one cluster, of which two groups are flagged"
             await page.press(" ")
