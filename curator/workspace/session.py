@@ -96,7 +96,7 @@ def writing(
 
 
 def _publish(layout: Layout, config: Config, to: str | None, *, anew: bool) -> None:
-    """The snapshot, its Parquet copy, and both where the configuration wants them."""
+    """The snapshot, its Parquet copy, and the snapshot where the configuration wants it as well."""
     with stage("publish"):
         publish_snapshot(layout.ledger, layout.snapshot, anew=anew)
     with stage("copy"):
