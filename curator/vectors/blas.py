@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def one_thread() -> AbstractContextManager[object]:
     """Products of NumPy within this context, whoever asks for them, take one thread each."""
-    return _libraries().limit(limits=1, user_api="blas")
+    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limit
 
 
 @cache

@@ -62,8 +62,8 @@ def decode_speed() -> list[DecodeSpeed]:
         contents = [enlarged(data, size) for data in photographs(count)]
         ways = (_ours, by_pillow, partial(by_pillow, reduced=False), _decoder)
         rounds = [[_milliseconds(way, contents) for way in ways] + [_measures(contents)] for _ in range(ROUNDS)]
-        medians = [statistics.median(times) for times in zip(*rounds, strict=True)]
-        found.append(DecodeSpeed(name, *medians, peak_bytes(contents)))
+        ours, pillow, full, decoder, measures = (statistics.median(times) for times in zip(*rounds, strict=True))
+        found.append(DecodeSpeed(name, ours, pillow, full, decoder, measures, peak_bytes(contents)))
     return found
 
 
