@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curator.workspace.app.projecting import Projection, Stored
+from curator.workspace.app.projecting import ImageProjection, Stored
 
 
 def circle(sender: Connection, stored: Stored, image_ids: Sequence[str], path: Path) -> None:
@@ -18,7 +18,7 @@ def circle(sender: Connection, stored: Stored, image_ids: Sequence[str], path: P
     turns = np.linspace(0, 2 * np.pi, len(image_ids), endpoint=False)
     places = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
     sender.send(("doing", "laying out", 0.5))
-    Projection(list(image_ids), places, np.zeros(len(image_ids), bool)).write(path)
+    ImageProjection(list(image_ids), places, np.zeros(len(image_ids), bool)).write(path)
     sender.send(("done", "", 1.0))
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from curator.vectors.collections import unit
 from curator.workspace.app import projecting, projections
-from curator.workspace.app.projecting import Projection
+from curator.workspace.app.projecting import ImageProjection
 from tests.app import computing
 from tests.app.serving import serving
 from tests.app.test_app_browser import browser, choose, click, drag, ready, selected, until
@@ -222,7 +222,7 @@ def test_images_that_came_after_umap_lie_among_their_nearest(workspace, monkeypa
         frame, collection = server.desk._lake()
         ids = frame.table["image_id"].to_pylist()
         vectors = collection.vectors_at(collection.places_of(ids))
-        known = Projection(ids[:-1], np.arange(18, dtype=np.float32).reshape(9, 2), np.zeros(9, bool))
+        known = ImageProjection(ids[:-1], np.arange(18, dtype=np.float32).reshape(9, 2), np.zeros(9, bool))
         monkeypatch.setattr(projecting, "NEIGHBOURS", 2)
         found = projecting.placed_among(projections.stored_of(collection), known, ids[-1:])
         cosines = unit(vectors[:-1]) @ unit(vectors[-1:])[0]
@@ -241,14 +241,14 @@ def test_a_projection_that_is_damaged_counts_as_none_and_the_oldest_leave_first(
     kept = projections.Projections(workspace.layout, most_bytes=3000)
     for number in range(4):
         path = workspace.layout.projections / f"umap-{number}.safetensors"
-        Projection(["0" * 32] * 40, np.zeros((40, 2), np.float32), np.zeros(40, bool)).write(path)
+        ImageProjection(["0" * 32] * 40, np.zeros((40, 2), np.float32), np.zeros(40, bool)).write(path)
         os.utime(path, (number, number))
     size = path.stat().st_size
     kept._trim()
     left = sorted(path.name for path in workspace.layout.projections.iterdir())
     assert left == [f"umap-{number}.safetensors" for number in range(4 - 3000 // size, 4)]
     path.write_bytes(path.read_bytes()[:-50])
-    assert Projection.read(path) is None and Projection.read(path.with_name("none")) is None
+    assert ImageProjection.read(path) is None and ImageProjection.read(path.with_name("none")) is None
 
 
 @pytest.mark.slow

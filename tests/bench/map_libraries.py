@@ -34,7 +34,7 @@ export const coordinator = () => undefined, isSelection = () => false, makeClien
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class MapLibrary:
     """A library: its packages with versions, and the files that a page loads of them, (package, path inside) by name.
 
     bare: what its modules import by bare names, which a browser resolves only with a build step before it.
@@ -48,7 +48,7 @@ class Candidate:
 
 
 CANDIDATES = (
-    Candidate(
+    MapLibrary(
         "embedding-atlas EmbeddingView",
         "MIT",
         ("embedding-atlas@0.26.0",),
@@ -56,7 +56,7 @@ CANDIDATES = (
          "chunk-Dl-qhI7d.js": (0, "dist/chunk-Dl-qhI7d.js")},
         {"@uwdata/mosaic-core": "./stub.js", "@uwdata/mosaic-sql": "./stub.js"},
     ),
-    Candidate(
+    MapLibrary(
         "regl-scatterplot",
         "MIT",
         ("regl-scatterplot@1.16.0", "regl@2.1.1", "pub-sub-es@3.0.0"),
@@ -64,22 +64,22 @@ CANDIDATES = (
          "pub-sub-es.js": (2, "dist/index.js")},
         {},
     ),
-    Candidate("deck.gl ScatterplotLayer", "MIT", ("deck.gl@9.4.0",), {"deck.js": (0, "dist.min.js")}, {}),
-    Candidate(
+    MapLibrary("deck.gl ScatterplotLayer", "MIT", ("deck.gl@9.4.0",), {"deck.js": (0, "dist.min.js")}, {}),
+    MapLibrary(
         "three.js Points",
         "MIT",
         ("three@0.187.0",),
         {"three.module.js": (0, "build/three.module.js"), "three.core.js": (0, "build/three.core.js")},
         {},
     ),
-    Candidate(
+    MapLibrary(
         "twgl.js, with shaders of our own",
         "MIT",
         ("twgl.js@7.0.0",),
         {"twgl-full.module.js": (0, "dist/7.x/twgl-full.module.js")},
         {},
     ),
-    Candidate("canvas, as the app draws without WebGL", "", (), {}, {}),
+    MapLibrary("canvas, as the app draws without WebGL", "", (), {}, {}),
 )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def library_figures() -> list[LibraryFigures]:
         return [_figures(Path(folder) / str(place), one) for place, one in enumerate(CANDIDATES)]
 
 
-def _figures(folder: Path, candidate: Candidate) -> LibraryFigures:
+def _figures(folder: Path, candidate: MapLibrary) -> LibraryFigures:
     pages = folder / "pages"
     pages.mkdir(parents=True)
     packages = [fetched(package, folder / str(place)) for place, package in enumerate(candidate.packages)]

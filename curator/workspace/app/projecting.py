@@ -37,7 +37,7 @@ FEWEST_AMONG = 20_000  # images that others are placed among, where there are so
 
 
 @dataclass(frozen=True, slots=True)
-class Projection:
+class ImageProjection:
     """Where images lie: places (n, 2) as UMAP has them, and which were placed later, among their neighbours (n,)."""
 
     image_ids: list[str]
@@ -45,7 +45,7 @@ class Projection:
     later: NDArray[np.bool_]
 
     @classmethod
-    def read(cls, path: Path) -> Projection | None:
+    def read(cls, path: Path) -> ImageProjection | None:
         """As it was kept; None where there is none, or one that cannot be read."""
         from safetensors.numpy import load_file
 
@@ -72,7 +72,7 @@ class Projection:
             save_file(arrays, temporary)
 
 
-def project(stored: Stored, image_ids: Sequence[str], say: Say) -> Projection:
+def project(stored: Stored, image_ids: Sequence[str], say: Say) -> ImageProjection:
     """UMAP of those images that have vectors: the same each time. Raises CuratorError for too few."""
     say("reading the vectors", 0.0)
     collection = ImageCollection(*stored)
@@ -82,7 +82,7 @@ def project(stored: Stored, image_ids: Sequence[str], say: Say) -> Projection:
         raise WorkspaceError(f"UMAP needs at least {FEWEST} images with vectors, here are {rows.size}")
     fitted = some_of(rows, FITTED)
     places = umap_of(unit(collection.vectors_at(positions[fitted])), say)
-    known = Projection([image_ids[row] for row in fitted.tolist()], places, np.zeros(fitted.size, bool))
+    known = ImageProjection([image_ids[row] for row in fitted.tolist()], places, np.zeros(fitted.size, bool))
     others = np.setdiff1d(rows, fitted, assume_unique=True)
     say("placing the others", 1.0)
     return placed_among(stored, known, [image_ids[row] for row in others.tolist()])
@@ -111,7 +111,7 @@ def umap_of(vectors: Vectors, say: Say) -> Places:
         return np.asarray(fit.fit_transform(vectors), np.float32)
 
 
-def placed_among(stored: Stored, known: Projection, image_ids: Sequence[str]) -> Projection:
+def placed_among(stored: Stored, known: ImageProjection, image_ids: Sequence[str]) -> ImageProjection:
     """The same with further images, each at the mean of its nearest ones, weighted by their cosines: where UMAP's own
     transform begins. Those without a vector are left out."""
     from curator.vectors.faiss_index import largest_products
@@ -132,7 +132,7 @@ def placed_among(stored: Stored, known: Projection, image_ids: Sequence[str]) ->
         weights = np.maximum(cosines, 1e-6)
         weights /= weights.sum(axis=1, keepdims=True)
         places[start : start + len(queries)] = np.einsum("nk,nkd->nd", weights, known.places[among[found]])
-    return Projection(
+    return ImageProjection(
         [*known.image_ids, *(image_ids[row] for row in rows.tolist())],
         np.concatenate([known.places, places]),
         np.concatenate([known.later, np.ones(rows.size, bool)]),

@@ -22,7 +22,7 @@ from curator.vectors import ImageCollection
 from curator.workspace.app.apart import apart
 from curator.workspace.app.frame import LakeFrame, Whole, packed
 from curator.workspace.app.landscape import fitted_places, on_axes
-from curator.workspace.app.projecting import Places, Projection, Stored, compute, placed_among
+from curator.workspace.app.projecting import ImageProjection, Places, Stored, compute, placed_among
 from curator.workspace.app.search import ruling_of
 from curator.workspace.app.views import numbers_in, rows_of
 from curator.workspace.layout import Layout
@@ -125,10 +125,10 @@ class Projections:
                 self._fault = f"the map was not computed: {why}"
                 log.warning("%s", self._fault)
 
-    def _kept(self, frame: LakeFrame, said: Said, stored: Stored, ids: list[str]) -> Projection | None:
+    def _kept(self, frame: LakeFrame, said: Said, stored: Stored, ids: list[str]) -> ImageProjection | None:
         """What was computed, with the images that came since."""
         path = self._path(frame, said)
-        kept = Projection.read(path)
+        kept = ImageProjection.read(path)
         if kept is None:
             return None
         known = set(kept.image_ids)
