@@ -38,11 +38,11 @@ MEASURED = Growth(
     images=(100_000, 1_000_000),
     new=10_000,
     seconds={
-        "known": (0.04, 0.6),
-        "near_duplicates": (1.44, 1.97),
-        "count": (0.14, 0.77),
-        "publish": (0.18, 0.4),
-        "copy": (2.8, 13.22),
-        "rest": (2.48, 2.32),
+        "known": (0.1, 0.55),
+        "near_duplicates": (1.68, 2.24),
+        "count": (0.14, 1.12),
+        "publish": (0.15, 0.57),
+        "copy": (1.72, 6.28),
+        "rest": (3.71, 2.63),
     },
 )
