@@ -8,6 +8,7 @@ import { Images } from "./images.js";
 import { Leave } from "./leave.js";
 import { LakeMap } from "./map.js";
 import { One } from "./one.js";
+import { whole } from "./parts.js";
 import { Piles } from "./piles.js";
 import { Projections } from "./projections.js";
 import { Search } from "./search.js";
@@ -17,7 +18,6 @@ import { Threshold } from "./threshold.js";
 const VIEWS = ["threshold", "banks", "nights"]; // above the grid
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
-const whole = (number) => number.toLocaleString("en");
 
 const images = new Images();
 const decisions = new Decisions(images);

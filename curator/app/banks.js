@@ -1,14 +1,12 @@
 // Banks: what a version holds and what its labels decide, two versions side by side, one proposed from decisions.
 
 import { ask, get } from "./api.js";
-import { element, table } from "./parts.js";
+import { element, plural, table, whole } from "./parts.js";
 
 const LOOK = 400; // milliseconds between looks at the work that is under way
 const SHOWN = 30; // labels that are listed at once of what changed
 
-const whole = (number) => number.toLocaleString("en");
 const share = (part, all) => (all ? `${((100 * part) / all).toFixed(1)} %` : "");
-const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 function button(text, act, name) {
   const made = element("button", text);

@@ -2,11 +2,11 @@
 // what is selected, else of the active image.
 
 import { ask, get } from "./api.js";
+import { plural } from "./parts.js";
 
 const OFTEN = 500; // milliseconds between looks at how far an export is
 
 const find = (id) => document.getElementById(id);
-const whole = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
 function button(text, label, act) {
   const made = document.createElement("button");
@@ -45,7 +45,7 @@ export class Leave {
   open() {
     if (!this.images.order.length) return;
     const [selected, shown] = [this.images.selectedCount, this.images.order.length];
-    find("leave-title").textContent = selected ? whole(selected, "selected image") : `All that is shown: ${whole(shown, "image")}`;
+    find("leave-title").textContent = selected ? plural(selected, "selected image") : `All that is shown: ${plural(shown, "image")}`;
     find("leave-tagged").textContent = selected ? "" : "the active image";
     find("leave-sql").hidden = true;
     this.say("");
@@ -99,7 +99,7 @@ export class Leave {
     if (!tag) return;
     const numbers = this.tagged;
     this.decisions.tag(numbers, tag, given);
-    this.say(`${tag}: ${given ? "given to" : "taken off"} ${whole(numbers.length, "image")}; z takes it back`);
+    this.say(`${tag}: ${given ? "given to" : "taken off"} ${plural(numbers.length, "image")}; z takes it back`);
   }
 
   async export() {

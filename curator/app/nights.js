@@ -1,7 +1,7 @@
 // Nights: flag rate, drift and rejects, one night after the other; one that is chosen is shown in the grid.
 
 import { ask } from "./api.js";
-import { element, table } from "./parts.js";
+import { element, plural, table, whole } from "./parts.js";
 
 const HEIGHT = 62; // pixels of a chart
 const HEAD = 18; // above it, for what it is
@@ -11,7 +11,6 @@ const DATE = 126; // pixels that a date takes
 const MODERATE = 0.1; // of the population stability index, by the usual rule; large from LARGE
 const LARGE = 0.25;
 
-const whole = (number) => number.toLocaleString("en");
 const percent = (share) => (share === null ? "none" : `${(100 * share).toFixed(1)} %`);
 const index = (value) => (value === null ? "none" : value.toFixed(3));
 
@@ -74,8 +73,8 @@ export class View {
     Object.assign(this, { nights: found.nights, skip: found.skip, most: found.most });
     const place = found.nights.findIndex((night) => night.run === before);
     this.active = place < 0 ? found.nights.length - 1 : place;
-    const shown = found.nights.length < found.all ? `${whole(found.nights.length)} of ${whole(found.all)}` : whole(found.all);
-    this.head.textContent = `${shown} nights that read something, by what rules and of the images that are in the lake now. Drift is against ${found.baseline || "no night"}.`;
+    const part = found.nights.length < found.all ? `${whole(found.nights.length)} of ` : "";
+    this.head.textContent = `${part}${plural(found.all, "night")} that read something, by what rules and of the images that are in the lake now. Drift is against ${found.baseline || "no night"}.`;
     this.older.disabled = this.skip + this.nights.length >= found.all;
     this.newer.disabled = this.skip === 0;
     this.pages.hidden = found.all <= found.most;

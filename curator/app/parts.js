@@ -1,5 +1,7 @@
 // Small parts of pages: elements with text, and tables. What is shown comes in as text, never as markup.
 
+export const whole = (number) => Math.round(number).toLocaleString("en");
+export const plural = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 export const short = (value) => (typeof value === "number" ? value.toPrecision(3) : value ?? "none");
 
 export function element(tag, text, className) {

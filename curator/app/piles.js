@@ -2,9 +2,9 @@
 // is what is selected; what was let go of is the next pile, and then comes what the cluster, or the next one, still has.
 
 import { DECISIONS } from "./images.js";
+import { whole } from "./parts.js";
 
 const OPEN = new Set([0, DECISIONS.indexOf("disputed")]);
-const whole = (number) => number.toLocaleString("en");
 
 export class Piles {
   on = false;

@@ -2,10 +2,10 @@
 // background and keeps.
 
 import { ask, askPacked, get } from "./api.js";
+import { whole } from "./parts.js";
 
 const LOOK = 700; // milliseconds between looks at what is being computed
 const find = (id) => document.getElementById(id);
-const whole = (number) => number.toLocaleString("en");
 const AXES = { kind: "pca", numbers: null };
 
 export class Projections {

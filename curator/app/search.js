@@ -1,8 +1,8 @@
 // Search: by words, by an image that is chosen or dropped, by what is selected. What is found is shown like any view.
 
 import { ask, send } from "./api.js";
+import { whole } from "./parts.js";
 
-const whole = (number) => number.toLocaleString("en");
 
 export class Search {
   constructor({ filters, images, grid, show, complain }) {

@@ -1,13 +1,13 @@
 // The threshold: what another cut would flag, while it is dragged; nothing is changed until it is saved as a policy.
 
 import { ask } from "./api.js";
+import { whole } from "./parts.js";
 
 const BINS = 120;
 const OUTSIDE = 0.002; // share of the images at either end that the picture leaves out
 const STEPS = 200; // of the keyboard, over the width
 
 const find = (id) => document.getElementById(id);
-const whole = (number) => Math.round(number).toLocaleString("en");
 
 // How many of sorted values are below a cut.
 function below(sorted, cut) {

@@ -91,7 +91,7 @@ def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
             await ready(page, address)
             assert await page.run("document.activeElement.id") == "grid"
             said = await page.run("document.getElementById('ruling').innerText")
-            assert said == f"Ruled by {workspace.in_force()}" and said.startswith("Ruled by bank base@v1, method ")
+            assert said == f"Ruled by {workspace.in_force().said}" and said.startswith("Ruled by bank base@v1, method ")
             await page.press("o")
             await page.press("w")  # the nearest negative of the second is wrong
             await until(page, "document.getElementById('one-state').textContent.startsWith('Wrong label: ')")

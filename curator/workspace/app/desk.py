@@ -128,7 +128,7 @@ class AppDesk:
             "flagged": int(frame.flagged.sum()),
             "queued": int((frame.queue < np.iinfo(np.int32).max).sum()),
             "reviewer": self.reviewer,
-            "ruling": f"Ruled by {frame.ruling}" if frame.ruling else "",
+            "ruling": f"Ruled by {frame.ruling.said}" if frame.ruling else "",
             "saved": self.decisions.taken_down,
             "landscape": self._landscape is not None and self._landscape.covers(frame),
         }
