@@ -104,7 +104,8 @@ async function toggleView(id) {
 function tell() {
   const count = images.order.length;
   const what = images.grouped ? "groups" : "images";
-  find("count").textContent = `${whole(count)} ${what}, ${whole(images.shownFlagged)} flagged; ${whole(state.images ?? 0)} images in the lake`;
+  const lake = `of ${whole(state.images ?? 0)} images in the lake ${whole(images.flaggedAmong(images.flagged.keys()))} are flagged`;
+  find("count").textContent = `${whole(count)} ${what}, ${whole(images.flaggedAmong(images.order))} flagged; ${lake}`;
   find("nothing").hidden = count > 0;
   one.show(grid.activeNumber);
 }

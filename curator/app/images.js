@@ -13,6 +13,7 @@ export class Images extends EventTarget {
   selected = new Uint8Array();
   selectedCount = 0;
   decision = new Uint8Array();
+  flagged = new Uint8Array();
   grouped = false;
   cards = new Map();
   wanted = new Set();
@@ -57,9 +58,9 @@ export class Images extends EventTarget {
     this.narrow(false);
   }
 
-  get shownFlagged() {
+  flaggedAmong(numbers) {
     let count = 0;
-    for (const number of this.order) count += this.flagged[number];
+    for (const number of numbers) count += this.flagged[number];
     return count;
   }
 

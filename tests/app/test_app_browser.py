@@ -244,6 +244,8 @@ def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
     async def steps(server) -> None:
         async with browser.browsing(tmp_path / "browser") as page:
             await ready(page, server.address)
+            said = await page.run("document.getElementById('count').textContent")
+            assert said == "5 groups, 2 flagged; of 10 images in the lake 4 are flagged"
             await page.press("ArrowRight")
             decide({"image_id": images["blue-2"], "decision": "ood"}, reviewer="bob")
             assert server.desk.follow()

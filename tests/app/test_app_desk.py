@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from curator.workspace.context import Context
 from curator.workspace.layout import Layout
 from curator.workspace.look.neighbours import image_collection
 from curator.workspace.published import reading
+from tests.app.serving import serving, unpacked
+from tests.review.conftest import call
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,28 @@ def test_what_can_be_chosen_is_counted(frame):
     found = views.facets(frame)
     for name in ("night", "source", "label", "name"):
         assert sum(row[-1] for row in found[name]) == 10, name  # type: ignore[attr-defined]
+
+
+def test_flagged_images_are_as_many_in_the_app_in_queries_in_sql_and_in_the_report_of_the_night(scanned, run_cli):
+    workspace = Workspace.open(scanned / "workspace")
+    groups = workspace.sql("select flagged, images from report.flag_groups").to_pylist()
+    assert any(group["flagged"] > 1 for group in groups), "near-duplicates are flagged together"
+    listed = json.loads(run_cli("query", "flagged", "--json", folder=scanned / "workspace").stdout)
+    night = workspace.report(pictures=False).data
+    counts = {
+        "the groups": sum(group["flagged"] for group in groups),
+        "the query": len(listed),
+        "SQL": workspace.sql("select image_id from report.flagged").num_rows,
+        "the report": night["flags"]["flagged"],
+        "the night among others": night["nights"][-1]["flagged"],
+    }
+    with serving(workspace) as server:
+        counts["the app"] = server.shown("state")["flagged"]
+        counts["its columns"] = int(unpacked(call(f"{server.address}columns")[1])["flagged"].sum())
+        counts["its images"] = len(server.view(flagged=True, sort="score"))
+        for view in ({"sort": "score", "groups": True}, {"sort": "queue"}):
+            assert len(server.view(flagged=True, **view)) == len(groups) < len(listed), "one of each group"
+    assert set(counts.values()) == {len(listed)}, counts
 
 
 def test_a_condition_in_sql_holds_for_the_images_that_it_finds(context, frame):
