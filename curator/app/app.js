@@ -104,7 +104,7 @@ async function toggleView(id) {
 function tell() {
   const count = images.order.length;
   const what = images.grouped ? "groups" : "images";
-  const lake = `of ${whole(state.images ?? 0)} images in the lake ${whole(images.flaggedAmong(images.flagged.keys()))} are flagged`;
+  const lake = `in the lake ${whole(images.flaggedAmong(images.flagged.keys()))} of ${whole(state.images ?? 0)} images`;
   find("count").textContent = `${whole(count)} ${what}, ${whole(images.flaggedAmong(images.order))} flagged; ${lake}`;
   find("nothing").hidden = count > 0;
   one.show(grid.activeNumber);

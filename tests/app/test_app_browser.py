@@ -245,7 +245,7 @@ def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
         async with browser.browsing(tmp_path / "browser") as page:
             await ready(page, server.address)
             said = await page.run("document.getElementById('count').textContent")
-            assert said == "5 groups, 2 flagged; of 10 images in the lake 4 are flagged"
+            assert said == "5 groups, 2 flagged; in the lake 4 of 10 images"
             await page.press("ArrowRight")
             decide({"image_id": images["blue-2"], "decision": "ood"}, reviewer="bob")
             assert server.desk.follow()
