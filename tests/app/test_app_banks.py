@@ -115,7 +115,7 @@ def test_two_versions_are_compared_with_the_images_whose_flag_changes(with_anoth
 
 def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             assert not any("banks" in url for url in page.requests), "a view is loaded when it is opened"
             await page.press("v")

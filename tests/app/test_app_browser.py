@@ -87,7 +87,7 @@ def saved(count: int) -> str:
 
 def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             assert await page.run("document.activeElement.id") == "grid"
             said = await page.run("document.getElementById('ruling').innerText")
@@ -138,7 +138,7 @@ def test_groups_are_decided_by_keys_and_by_buttons(workspace, tmp_path):
 
 def test_images_are_selected_by_click_shift_drag_and_lasso_and_decided_at_once(workspace, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await choose(page, "groups", "")
             await choose(page, "sort", "score")
@@ -201,7 +201,7 @@ def test_no_key_is_lost_that_is_pressed_faster_than_the_disk_writes(workspace, t
     pressed = "oiub" * 7 + "oi"
 
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await page.run(
                 f"(async () => {{ for (const key of '{pressed}') {{"
@@ -221,7 +221,7 @@ def test_no_key_is_lost_that_is_pressed_faster_than_the_disk_writes(workspace, t
 
 def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path):
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, server.address)
             await page.run("document.getElementById('note').value = 'so \\ud83d'")
             await page.run("document.querySelector('[data-key=o]').click()")
@@ -242,7 +242,7 @@ def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path
 
 def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, server.address)
             said = await page.run("document.getElementById('count').textContent")
             assert said == "5 groups, 2 flagged; in the lake 4 of 10 images"
@@ -264,7 +264,7 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
         return await page.run("document.getElementById('one-address').textContent")
 
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await choose(page, "groups", "")
             await page.press("/")
@@ -307,7 +307,7 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
         return f"document.getElementById('count').textContent.includes(', {count} flagged')"
 
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, server.address)
             await choose(page, "groups", "")
             await choose(page, "sort", "score")
@@ -350,7 +350,7 @@ def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(works
     decide({"image_id": images["yellow-3"], "decision": "unsure", "note": "so <i>bright</i>"})
 
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await choose(page, "groups", "")
             await choose(page, "sort", "score")
@@ -379,7 +379,7 @@ def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(works
 
 def test_the_map_selects_in_the_grid_and_shows_what_is_under_the_pointer(workspace, tmp_path):
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, server.address)
             server.desk.look_around()
             await until(page, "document.querySelector('#filters').elements.cluster.options.length > 1")
@@ -427,7 +427,7 @@ def test_a_selection_is_tagged_saved_copied_and_exported_by_keys(workspace, tmp_
         await page.press("Enter")
 
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await page.press(" ")
             await page.press("x")

@@ -46,7 +46,7 @@ def elsewhere(workspace, tmp_path):
 @browser.needs_browser
 def test_every_view_has_names_room_on_a_phone_and_a_focus_that_is_seen(elsewhere, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await page.call("Accessibility.enable")
             assert await nameless(page) == []

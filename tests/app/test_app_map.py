@@ -90,7 +90,7 @@ def test_the_map_is_drawn_in_colours_follows_the_cut_and_leaves_faint_what_filte
     flags, script = KINDS[kind]
 
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser", flags) as page:
+        async with browser.browsing(flags) as page:
             await page.call("Page.enable")
             await page.call("Page.addScriptToEvaluateOnNewDocument", source=script)
             await opened(page, server)
@@ -133,7 +133,7 @@ def test_a_selection_has_a_map_of_its_own_and_the_way_back(call, workspace, tmp_
     monkeypatch.setattr(projections, "find_spec", lambda name: None)
 
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await opened(page, server)
             await until(page, "document.querySelector('#projection [value=umap]').disabled")
             said = "UMAP needs the package 'umap-learn', which is not installed: pip install 'ood-curator[map]'"
@@ -173,7 +173,7 @@ def test_umap_is_computed_in_the_background_cancelled_and_kept(workspace, tmp_pa
     monkeypatch.setattr(projections, "compute", computing.stalled)
 
     async def steps(server) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await opened(page, server)
             right = right_end(await seen(page, tmp_path / "axes.png"))
             await page.run(pick("projection", "umap"))

@@ -66,7 +66,7 @@ def test_nights_have_flag_rate_drift_and_rejects_as_the_views_have_them(three_ni
 
 def test_a_night_is_chosen_by_key_by_click_and_in_the_table(three_nights, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await page.press("h")
             await until(page, "document.querySelectorAll('#history .line').length === 3")

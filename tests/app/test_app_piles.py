@@ -14,7 +14,7 @@ NOTE = "document.getElementById('pile').textContent"
 @browser.needs_browser
 def test_flags_are_decided_pile_by_pile_and_what_was_let_go_of_is_the_next_pile(workspace, tmp_path):
     async def steps(address: str) -> None:
-        async with browser.browsing(tmp_path / "browser") as page:
+        async with browser.browsing() as page:
             await ready(page, address)
             await until(page, "document.getElementById('filters').elements.cluster.length === 2")
             await page.look(width=390, height=844)

@@ -11,7 +11,6 @@ import math
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -178,12 +177,11 @@ async def _measured(address: str, pid: int) -> AppFigures:
 
 @asynccontextmanager
 async def _tab() -> AsyncIterator[Any]:
-    with tempfile.TemporaryDirectory(prefix="curator-browser-", ignore_cleanup_errors=True) as folder:
-        async with browsing(Path(folder)) as page:
-            await page.look()
-            await page.call("Page.enable")
-            await page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-            yield page
+    async with browsing() as page:
+        await page.look()
+        await page.call("Page.enable")
+        await page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+        yield page
 
 
 async def _opened(page: Any, address: str) -> float:

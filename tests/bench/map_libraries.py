@@ -126,7 +126,7 @@ def _figures(folder: Path, candidate: MapLibrary) -> LibraryFigures:
 
 
 async def _drawn(address: str, name: str, folder: Path) -> tuple[float, float, float, str]:
-    async with browsing(folder, WEBGL) as page:
+    async with browsing(WEBGL) as page:
         await page.look()
         await page.open(address)
         script = f"import('./map_libraries.js').then(all => all.measured({json.dumps(name)}, {POINTS}))"

@@ -105,7 +105,7 @@ def spend_morning(workspace: Workspace, folder: Path, *, flags: int = FLAGS) -> 
 
 
 async def _decide(address: str, folder: Path, morning: Morning, flags: int, began: float) -> None:
-    async with browsing(folder / "browser") as page:
+    async with browsing() as page:
         await page.look(width=1440, height=900)
         await page.open(address)
         await _until(page, "document.documentElement.dataset.ready === 'yes'")

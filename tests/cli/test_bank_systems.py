@@ -104,9 +104,10 @@ def test_dry_run_lists_the_calls_and_makes_nothing(bank, folder, system):
     assert {row["prompt"]: row["role"] for row in rows} == PLANNED[system]
     for row in rows:
         assert row["calls"] == row["to_make"] + row["answered"] > 0 and row["example"]
-    shown = bank(system, *SETTINGS[system], "--dry-run")
-    assert f"{sum(row['to_make'] for row in rows)} calls would be made now" in shown.stderr
-    assert all(row["prompt"] in shown.stdout for row in rows)
+    if system == "mmood":  # that asks for most
+        shown = bank(system, *SETTINGS[system], "--dry-run")
+        assert f"{sum(row['to_make'] for row in rows)} calls would be made now" in shown.stderr
+        assert all(row["prompt"] in shown.stdout for row in rows)
     assert versions(folder) == [] and not (folder / "banks" / f"{system}.toml").exists()
 
 
@@ -120,8 +121,9 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
     pairs = dict(line.split(None, 1) for line in shown.stdout.splitlines())
     assert pairs["bank"] == f"{system} v1 ({made['bank_digest'][:12]})" and pairs["calls"].startswith("0 sent")
     assert len(shown.stdout.splitlines()) <= 10
-    whole = bank(system, *SETTINGS[system], before=("-v",)).stdout
-    assert all(name in whole for name in made["account"]), "-v has what every step counted"
+    if system == "mmood":
+        whole = bank(system, *SETTINGS[system], before=("-v",)).stdout
+        assert all(name in whole for name in made["account"]), "-v has what every step counted"
     assert f"next: curator use {system} {system}" in shown.stderr
     assert versions(folder) == [f"{system} v1"]
 

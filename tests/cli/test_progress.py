@@ -59,9 +59,10 @@ def test_a_step_without_an_end_in_sight_says_for_how_long(lines):
     assert lines.messages == ["publish the snapshot, 0 s"]
 
 
-def test_a_line_of_a_run_has_its_id_whoever_writes_it(lines):
+def test_a_line_of_a_run_has_its_id_whoever_writes_it(lines, monkeypatch):
     said = []
-    lines.handler.emit = lambda record: said.append(json.loads(JsonFormatter().format(record)))
+    write = lambda record: said.append(json.loads(JsonFormatter().format(record)))  # noqa: E731
+    monkeypatch.setattr(lines.handler, "emit", write)
     with Display(quiet=False) as display, run_context("the-run"), step("publish the snapshot"):
         thread = threading.Thread(target=display.look)
         thread.start()

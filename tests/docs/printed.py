@@ -135,7 +135,7 @@ def take_pictures(folder: Path) -> None:
     from tests.report.browser import browse, browsing
 
     async def shoot(address: str, name: str, *steps: str, height: int = 1000) -> None:
-        async with browsing(folder / f"browser-{name}") as page:
+        async with browsing() as page:
             await page.look(width=1000, height=height)
             await page.open(address)
             for step in steps:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import contextlib
+import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,43 +114,61 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browsing(folder: Path, flags: Sequence[str] = NO_WEBGL) -> AsyncIterator[Page]:
-    """A tab of a browser of its own, whose files lie in `folder`; nothing of it is left at the end. Without WebGL,
-    unless the flags bring it."""
+async def browsing(flags: Sequence[str] = NO_WEBGL) -> AsyncIterator[Page]:
+    """A tab that knows nothing of those before it, in a browser that the session keeps: starting one takes a second.
+    Without WebGL, unless the flags bring it."""
     import aiohttp
 
+    port, path = await _browser(tuple(flags))
+    socket_address = f"http://127.0.0.1:{port}{path}"
+    async with aiohttp.ClientSession() as session, session.ws_connect(socket_address, max_msg_size=0) as socket:
+        whole = Page(socket)
+        context = (await whole.call("Target.createBrowserContext"))["browserContextId"]
+        try:
+            made = await whole.call("Target.createTarget", url="about:blank", browserContextId=context)
+            address = f"http://127.0.0.1:{port}/devtools/page/{made['targetId']}"
+            async with session.ws_connect(address, max_msg_size=0) as tab:
+                yield Page(tab)
+        finally:
+            await whole.call("Target.disposeBrowserContext", browserContextId=context)
+
+
+@functools.cache
+def _started(flags: tuple[str, ...]) -> tuple[Path, subprocess.Popen[bytes]]:
+    """A browser and its folder; it ends with this process."""
     assert CHROMIUM is not None
+    folder = Path(tempfile.mkdtemp(prefix="browser-"))
     process = subprocess.Popen(
         [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    try:
-        port = await asyncio.wait_for(_port_of(folder, process), SECONDS)
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json") as answer:
-                target = next(item for item in await answer.json() if item["type"] == "page")
-            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                yield Page(socket)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the group of the browser that was started here
-        process.wait()
+    atexit.register(_end, folder, process)
+    return folder, process
 
 
-async def _port_of(folder: Path, process: subprocess.Popen[bytes]) -> int:
-    """The browser chooses a free port and leaves it in a file."""
+def _end(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # the group of the browser that was started here
+    process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _browser(flags: tuple[str, ...]) -> tuple[str, str]:
+    """The port of the browser and the path of its socket, which it leaves in a file."""
+    folder, process = _started(flags)
     path = folder / "DevToolsActivePort"
-    while not (path.is_file() and path.read_text().count("\n")):
+    while not (path.is_file() and path.read_text().count("\n") == 1 and path.read_text().split("\n")[1]):
         assert process.poll() is None, "chromium has ended"
         await asyncio.sleep(0.05)
-    return int(path.read_text().split("\n")[0])
+    port, socket = path.read_text().split("\n")
+    return port, socket
 
 
 def visit_page(path: Path, steps: Callable[[Page], Coroutine[Any, Any, None]]) -> None:
     """Open a page and do the steps; whatever they are, nothing is complained of and nothing fetched."""
 
     async def whole() -> None:
-        async with browsing(path.parent / "browser") as page:
+        async with browsing() as page:
             await page.look()
             await page.open(path.as_uri())
             await steps(page)

@@ -170,20 +170,20 @@ DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "ledger absent": (harm(ledger, remove), "ledger.duckdb is missing"),
     "ledger garbled": (harm(ledger, garble), "ledger.duckdb is damaged"),
     "ledger older": (older_ledger, "ledger.duckdb lacks 1 runs"),
+    "vector file changed": (harm(vector_file, change_end), "checksum does not match"),
+    "bank version absent": (harm(bank, remove), "there is no bank in"),
+    "configuration absent": (harm(CONFIG, remove), "curator.toml is missing"),
+}
+SLOW_DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "ledger newer": (harm(ledger, newer), "the ledger has schema"),
     "snapshot absent": (harm(snapshot, remove), "curator.duckdb is missing"),
     "vectors linked to nowhere": (harm(part("vectors"), unlink_to), "is a link to /nowhere/at/all"),
-    "vector file changed": (harm(vector_file, change_end), "checksum does not match"),
     "vector file of other images": (vectors_of_other_images, "holds other images than the ledger says"),
-    "bank version absent": (harm(bank, remove), "there is no bank in"),
     "another bank version": (another_version_of_the_bank, "holds another version"),
-    "configuration absent": (harm(CONFIG, remove), "curator.toml is missing"),
     "labels absent": (harm(LABELS, remove), "cannot read the labels"),
     "bank spec cut": (harm(SPEC, cut), "base.toml"),
     "index cut": (harm(INDEX, cut), "the index file is missing or damaged"),
     "text cache changed": (harm(TEXTS, cut), "is damaged"),
-}
-SLOW_DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "ledger empty": (harm(ledger, empty), "ledger.duckdb is empty"),
     "ledger cut": (harm(ledger, cut), "ledger.duckdb"),
     "ledger linked to nowhere": (harm(ledger, unlink_to), "is a link to /nowhere/at/all"),
