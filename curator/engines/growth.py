@@ -34,15 +34,15 @@ WHY = {
     "rest": "the ledger opened, checked and closed",
 }
 MEASURED = Growth(
-    machine="2 cores of Intel Xeon with native bfloat16, busy with other work as well, 2026-11-30",
+    machine="2 cores of Intel Xeon with native bfloat16, 2026-11-30",
     images=(100_000, 1_000_000),
     new=10_000,
     seconds={
-        "known": (0.1, 0.55),
-        "near_duplicates": (1.68, 2.24),
-        "count": (0.14, 1.12),
-        "publish": (0.15, 0.57),
-        "copy": (1.72, 6.28),
-        "rest": (3.71, 2.63),
+        "known": (0.04, 0.3),
+        "near_duplicates": (0.89, 0.91),
+        "count": (0.08, 0.31),
+        "publish": (0.11, 0.31),
+        "copy": (1.18, 1.83),
+        "rest": (1.48, 1.41),
     },
 )
