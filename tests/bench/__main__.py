@@ -214,7 +214,7 @@ def app(folder: Path) -> list[tuple[str, str]]:
     what = f"curator app, {found.images:,} images, in Chromium"
     return [
         (
-            f"{what}: all pictures of the first grid; with thumbnails kept",
+            f"{what}: from the page to all pictures of the first grid; with thumbnails kept",
             f"{found.grid_cold:.2f}; {found.grid:.2f} s",
         ),
         (f"{what}: scrolling", f"{found.frames_per_second:.0f} frames/s, 95 % within {found.slowest:.0f} ms"),
