@@ -1,20 +1,12 @@
 // Banks: what a version holds and what its labels decide, two versions side by side, one proposed from decisions.
 
 import { ask, get } from "./api.js";
-import { element, plural, table, whole } from "./parts.js";
+import { button, element, plural, table, whole } from "./parts.js";
 
 const LOOK = 400; // milliseconds between looks at the work that is under way
 const SHOWN = 30; // labels that are listed at once of what changed
 
 const share = (part, all) => (all ? `${((100 * part) / all).toFixed(1)} %` : "");
-
-function button(text, act, name) {
-  const made = element("button", text);
-  made.type = "button";
-  if (name) made.setAttribute("aria-label", name);
-  made.addEventListener("click", act);
-  return made;
-}
 
 function field(text, control) {
   const label = element("label", `${text} `);

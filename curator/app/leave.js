@@ -2,20 +2,11 @@
 // what is selected, else of the active image.
 
 import { ask, get } from "./api.js";
-import { plural } from "./parts.js";
+import { button, plural } from "./parts.js";
 
 const OFTEN = 500; // milliseconds between looks at how far an export is
 
 const find = (id) => document.getElementById(id);
-
-function button(text, label, act) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = text;
-  made.setAttribute("aria-label", label);
-  made.addEventListener("click", act);
-  return made;
-}
 
 export class Leave {
   constructor({ filters, images, grid, decisions, show }) {
@@ -78,18 +69,18 @@ export class Leave {
   line(name) {
     const [made, shown] = [document.createElement("li"), document.createElement("code")];
     shown.textContent = name;
-    const rename = button("Rename", `Rename ${name} to the name above`, () => this.run(async () => {
+    const rename = button("Rename", () => this.run(async () => {
       const found = await ask("saved", { act: "rename", name, new: find("leave-name").value.trim() });
       this.say(`${name} is called ${found.name} now`);
       await this.offer();
-    }));
-    const remove = button("Delete", `Delete ${name}`, () => this.run(async () => {
+    }), `Rename ${name} to the name above`);
+    const remove = button("Delete", () => this.run(async () => {
       await ask("saved", { act: "delete", name });
       this.say(`${name} is deleted`);
       const wasShown = this.filters.value("saved") === name;
       await this.offer();
       if (wasShown) await this.show();
-    }));
+    }), `Delete ${name}`);
     made.append(shown, rename, remove);
     return made;
   }

@@ -1,7 +1,7 @@
 // Nights: flag rate, drift and rejects, one night after the other; one that is chosen is shown in the grid.
 
 import { ask } from "./api.js";
-import { element, plural, table, whole } from "./parts.js";
+import { button, element, plural, table, whole } from "./parts.js";
 
 const HEIGHT = 62; // pixels of a chart
 const HEAD = 18; // above it, for what it is
@@ -61,10 +61,7 @@ export class View {
   }
 
   page(text, by) {
-    const made = element("button", text);
-    made.type = "button";
-    made.addEventListener("click", () => this.show(this.skip + by * this.most).catch((fault) => this.complain(fault.message)));
-    return made;
+    return button(text, () => this.show(this.skip + by * this.most).catch((fault) => this.complain(fault.message)));
   }
 
   async show(skip = this.skip) {
@@ -93,11 +90,8 @@ export class View {
   }
 
   button(night) {
-    const made = element("button", night.night);
-    made.type = "button";
+    const made = button(night.night, () => this.choose(night), `Show the images of ${night.night}, ${night.run}`);
     made.title = night.run;
-    made.setAttribute("aria-label", `Show the images of ${night.night}, ${night.run}`);
-    made.addEventListener("click", () => this.choose(night));
     return made;
   }
 

@@ -11,6 +11,15 @@ export function element(tag, text, className) {
   return made;
 }
 
+// name: for who does not see it, where the text says too little.
+export function button(text, act, name) {
+  const made = element("button", text);
+  made.type = "button";
+  if (name) made.setAttribute("aria-label", name);
+  made.addEventListener("click", act);
+  return made;
+}
+
 export function table(headings, rows, empty) {
   if (!rows.length) return element("p", empty);
   const made = element("table");

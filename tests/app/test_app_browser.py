@@ -76,6 +76,18 @@ async def choose(page, name: str, value: str) -> None:
     )
 
 
+async def opened(page, server) -> None:
+    """The map of all images, all of which are shown."""
+    await ready(page, server.address)
+    server.desk.look_around()
+    await until(page, "document.querySelector('#filters').elements.cluster.options.length > 1")
+    await choose(page, "groups", "")
+    await choose(page, "sort", "score")
+    await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+    await page.press("m")
+    await until(page, "document.getElementById('map').dataset.drawn !== undefined")
+
+
 def selected(count: int) -> str:
     said = f"{count} selected" if count else "Nothing selected"
     return f"document.getElementById('selected').textContent === '{said}'"
@@ -380,13 +392,7 @@ def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(works
 def test_the_map_selects_in_the_grid_and_shows_what_is_under_the_pointer(workspace, tmp_path):
     async def steps(server) -> None:
         async with browser.browsing() as page:
-            await ready(page, server.address)
-            server.desk.look_around()
-            await until(page, "document.querySelector('#filters').elements.cluster.options.length > 1")
-            await choose(page, "groups", "")
-            await choose(page, "sort", "score")
-            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
-            await page.press("m")
+            await opened(page, server)
             box = "(b => [b.left, b.top, b.width, b.height])(document.getElementById('plane').getBoundingClientRect())"
             left, top, width, height = await page.run(box)
             corners = [(left + 4, top + 4), (left + width - 4, top + 4), (left + width - 4, top + height - 4)]

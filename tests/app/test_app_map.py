@@ -18,7 +18,7 @@ from curator.workspace.app import projecting, projections
 from curator.workspace.app.projecting import ImageProjection
 from tests.app import computing
 from tests.app.serving import serving
-from tests.app.test_app_browser import browser, choose, click, drag, ready, selected, until
+from tests.app.test_app_browser import browser, choose, click, drag, opened, selected, until
 from tests.app.vendor import FOLDER, MOST_BYTES, faults, pinned
 
 RED = (185, 28, 28)  # what is flagged
@@ -61,18 +61,6 @@ def right_end(pixels: np.ndarray) -> bool:
     x, y = round(width / 2 + 0.95 * min(width, height) / 2), height // 2
     around = pixels[y - 4 : y + 5, x - 4 : x + 5]
     return bool((around != pixels[2, 2]).any())
-
-
-async def opened(page, server) -> None:
-    """The map of all images, all of which are shown."""
-    await ready(page, server.address)
-    server.desk.look_around()
-    await until(page, "document.querySelector('#filters').elements.cluster.options.length > 1")
-    await choose(page, "groups", "")
-    await choose(page, "sort", "score")
-    await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
-    await page.press("m")
-    await until(page, "document.getElementById('map').dataset.drawn !== undefined")
 
 
 async def around_all(page) -> None:
