@@ -269,8 +269,8 @@ def _record_calibration(
         "sources": json.dumps(list(sources)),
         "created_at": utc_now(),
     }
-    calibration = ledger.rows_table("calibration", [row])
-    ledger.database.append("calibration_id", calibration_score=scores, calibration=calibration)
+    ledger.database.append("calibration_id", calibration_score=scores)
+    ledger.add("calibration_id", calibration=[row])
 
 
 def _record_classes(ledger: Ledger, policy: Policy, method: Method, rule: Rule, own: dict[int, Scores]) -> None:
