@@ -114,7 +114,7 @@ class Ledger:
             self.database.run("delete_listing_rejects", role=role, prefix=prefix)
             self.add(reject=[reject_row(item, role=role, version=None) for item in rejects])
 
-    # Encoders, banks, selections
+    # Encoders, banks
 
     def record_encoder(self, encoder: Encoder, address: str) -> None:
         row = {
@@ -152,14 +152,3 @@ class Ledger:
             self.database.append("bank_digest", label=labels)
             self.add("bank_digest", bank=[row])
         return version
-
-    def select(self, *, encoder_id: str, bank_digest: str, method_id: str, policy_id: str | None) -> None:
-        """Make the report views show this encoder, bank, method and policy."""
-        wanted = {
-            "encoder_id": encoder_id,
-            "bank_digest": bank_digest,
-            "method_id": method_id,
-            "policy_id": policy_id,
-        }
-        if self.database.row("find_selection") != wanted:
-            self.database.run("insert_selection", **wanted, run_id=self.run_id)
