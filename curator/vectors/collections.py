@@ -173,7 +173,8 @@ class ImageCollection:
     def _ids_at(self, positions: Positions) -> NDArray[np.uint8]:
         found = np.empty((len(positions), ID_BYTES), np.uint8)
         for member, places, rows in self._by_member(positions):
-            found[places] = self._info(member).map_ids()[rows]
+            info = self._info(member)
+            found[places] = info.read_few_ids(rows) if len(rows) <= _FEW_ROWS else info.map_ids()[rows]
         return found
 
     def _info(self, member: int) -> ShardInfo:

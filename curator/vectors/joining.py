@@ -14,18 +14,15 @@ was found.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curator.types import Vectors
-from curator.vectors.blas import one_thread
+from curator.vectors.blas import one_thread, side_by_side
 from curator.vectors.collections import BLOCK_ROWS, Positions, VectorCollection, unit
 from curator.vectors.exact import MOST_TIES, TIE, Found, rank
 
@@ -35,7 +32,8 @@ SLACK = 1e-5  # of a bound summed in float32
 _FEW = 1024
 _SAMPLE = 4096  # vectors that the principal directions are taken from
 _TILE = 1 << 21  # bounds that a thread holds at a time: 8 MiB
-_THREADS = 8  # at most, each with a tile
+_COLUMNS = 1 << 11  # of them at most, whose vectors a thread may hold besides
+_TOGETHER = 64  # tiles, at most, that a thread is given at a time
 _SCATTERED = 64  # one pair alone costs as much as so many in a matrix product
 _PAIRS = 1 << 12  # compared alone at a time
 _WAITING = 1 << 14  # pairs that wait to be compared alone: their vectors are read together
@@ -43,11 +41,13 @@ _HELD = 1 << 18  # pairs found, beyond which only the best of each query are kep
 
 
 class Candidates(NamedTuple):
-    """Some queries, by ascending row, and the vectors that may be near them: positions (n,) and bounds (n, m)."""
+    """Some queries, by ascending row, and the vectors that may be near them: positions (n,) and bounds (n, m), in which
+    `one` stands for 1."""
 
     rows: NDArray[np.intp]
     positions: Positions
-    bounds: Vectors
+    bounds: NDArray[np.float32] | NDArray[np.int16]
+    one: float = 1.0
 
 
 class NearSource(Protocol):
@@ -120,46 +120,75 @@ class _Hits(NamedTuple):
         return found
 
 
+_NO_PAIRS = np.zeros(0, np.intp), np.zeros(0, np.int64)
+
+
+class _Tile(NamedTuple):
+    """Of some candidates: what was found near, or pairs that may be, to be compared each alone."""
+
+    hits: _Hits | None
+    rows: NDArray[np.intp]
+    positions: Positions
+
+
 @dataclass(slots=True)
 class _Comparison:
-    """Pairs that may be near, compared in full: many of the same vectors at once, scattered ones each alone."""
+    """Pairs that may be near, compared in full: many of the same vectors at once, scattered ones each alone.
+
+    slack: how much a product of bounds may fall short of a cosine.
+    """
 
     collection: VectorCollection
     queries: Vectors
+    bounds: Vectors
     k: int
     least: float
-    _waiting: list[tuple[NDArray[np.intp], Positions]] = field(default_factory=list)
+    slack: float
+    _waiting: list[_Tile] = field(default_factory=list)
     _count: int = 0
     _hits: list[_Hits] = field(default_factory=list)
 
-    def add(self, rows: NDArray[np.intp], positions: Positions, may: NDArray[np.intp]) -> None:
-        """may: places in (rows, positions), flattened: twenty times as fast as of two dimensions."""
-        some, columns = np.divmod(may, len(positions))
-        if not some.size:
-            return
-        some_rows, some_columns = np.unique(some), np.unique(columns)
-        if some.size < _SCATTERED or some.size * _SCATTERED < some_rows.size * some_columns.size:
-            self._waiting.append((rows[some], positions[columns]))
-            self._count += len(some)
+    def look(self, tiles: Sequence[Candidates]) -> list[_Tile]:
+        """On any thread."""
+        return [self._look(tile) for tile in tiles]
+
+    def add(self, tile: _Tile) -> None:
+        if tile.hits is not None:
+            self._keep(tile.hits)
+        if tile.rows.size:
+            self._waiting.append(tile)
+            self._count += len(tile.rows)
             if self._count >= _WAITING:
                 self._compare_waiting()
-        else:
-            self._compare(rows[some_rows], positions[some_columns])
 
     def best(self) -> _Hits:
         """The k best of each query, with ties."""
         self._compare_waiting()
         return _Hits.joined(self._hits).best(self.k)
 
-    def _compare(self, rows: NDArray[np.intp], positions: Positions) -> None:
+    def _look(self, tile: Candidates) -> _Tile:
+        products = self.bounds[tile.rows] @ tile.bounds.astype(np.float32, copy=False).T  # (rows, positions)
+        least = np.float32((self.least - self.slack) * tile.one)
+        rows = np.flatnonzero(products.max(axis=1) >= least)  # few: to look for pairs in all takes five times as long
+        some, columns = _places(products[rows] >= least)
+        some = rows[some]
+        if some.size >= _SCATTERED:
+            some_rows, some_columns = np.unique(some), np.unique(columns)
+            if some.size * _SCATTERED >= some_rows.size * some_columns.size:
+                return _Tile(self._compared(tile.rows[some_rows], tile.positions[some_columns]), *_NO_PAIRS)
+        return _Tile(None, tile.rows[some], tile.positions[columns])
+
+    def _compared(self, rows: NDArray[np.intp], positions: Positions) -> _Hits:
         products = self.queries[rows] @ unit(self.collection.vectors_at(positions)).T
-        near_rows, near_columns = np.nonzero(products >= self.least)
-        self._keep(_Hits(rows[near_rows], positions[near_columns], products[near_rows, near_columns]))
+        near_rows, near_columns = _places(products >= self.least)
+        hits = _Hits(rows[near_rows], positions[near_columns], products[near_rows, near_columns])
+        return hits.best(self.k) if len(hits.rows) >= _WAITING else hits
 
     def _compare_waiting(self) -> None:
         if not self._waiting:
             return
-        rows, positions = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
+        rows = np.concatenate([tile.rows for tile in self._waiting])
+        positions = np.concatenate([tile.positions for tile in self._waiting])
         self._waiting.clear()
         self._count = 0
         known, places = np.unique(positions, return_inverse=True)
@@ -219,37 +248,37 @@ def near_duplicates(
 
 def _near(source: NearSource, queries: Vectors, k: int, min_cosine: float) -> _Hits:
     """Near pairs of a block of queries and all of a source, the k best of each query."""
-    bounds = bounds_of(queries, source.directions)
-    compared = _Comparison(source.collection, queries, k, min_cosine - TIE)
-    count = min(len(os.sched_getaffinity(0)), _THREADS)
-    with ThreadPoolExecutor(count, "curator-near") as threads:
-        for part in source.candidates(bounds, min_cosine):
-            step = max(1, _TILE // len(part.positions))
-            tiles = [part.rows[start : start + step] for start in range(0, len(part.rows), step)]
-            may_be_near = partial(_may_be_near, bounds, part.bounds, min_cosine - source.slack)
-            for start in range(0, len(tiles), count):
-                some = tiles[start : start + count]
-                for rows, may in zip(some, _side_by_side(threads, may_be_near, some), strict=True):
-                    compared.add(rows, part.positions, may)
-    return compared.best()
-
-
-def _side_by_side(
-    threads: ThreadPoolExecutor,
-    find: Callable[[NDArray[np.intp]], NDArray[np.intp]],
-    tiles: Sequence[NDArray[np.intp]],
-) -> list[NDArray[np.intp]]:
-    """Each tile on a core of its own. The product of one has so few columns that threads would wait for each other:
-    two took four times the processor time of one, and no less time."""
-    if len(tiles) == 1:
-        return [find(tiles[0])]
     with one_thread():
-        return list(threads.map(find, tiles))
+        bounds = bounds_of(queries, source.directions)
+        compared = _Comparison(source.collection, queries, bounds, k, min_cosine - TIE, source.slack)
+        for tiles in side_by_side(compared.look, _tiled(source.candidates(bounds, min_cosine))):
+            for tile in tiles:
+                compared.add(tile)
+        return compared.best()
 
 
-def _may_be_near(bounds: Vectors, others: Vectors, least: float, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Where in (rows, others), flattened, products of bounds are at least so much."""
-    return np.flatnonzero(bounds[rows] @ others.T >= least)
+def _places(which: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of what holds, (n, m): flattened, in a twentieth of the time that two dimensions take."""
+    rows, columns = np.divmod(np.flatnonzero(which), which.shape[1])
+    return rows, columns
+
+
+def _tiled(parts: Iterator[Candidates]) -> Iterator[list[Candidates]]:
+    """The same in tiles of at most _TILE bounds, small ones together."""
+    held, size = list[Candidates](), 0
+    for part in parts:
+        for first in range(0, len(part.positions), _COLUMNS):
+            columns = slice(first, first + _COLUMNS)
+            positions, bounds = part.positions[columns], part.bounds[columns]
+            step = _TILE // len(positions)
+            for start in range(0, len(part.rows), step):
+                rows = part.rows[start : start + step]
+                held.append(Candidates(rows, positions, bounds, part.one))
+                size += len(rows) * len(positions)
+                if size >= _TILE or len(held) >= _TOGETHER:
+                    yield held
+                    held, size = [], 0
+    yield held
 
 
 def principal_directions(collection: VectorCollection, positions: Positions) -> Vectors:

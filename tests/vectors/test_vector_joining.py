@@ -28,6 +28,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         "QUERIES": 70,
         "BLOCK_ROWS": 64,
         "_TILE": 1024,
+        "_COLUMNS": 40,
         "_WAITING": 50,
         "_HELD": 20,
         "_SAMPLE": 100,
@@ -78,11 +79,12 @@ def test_of_pairs_far_apart_none_is_compared_in_full(monkeypatch, vectors_of):
     compared: list[int] = []
     add = joining._Comparison.add
 
-    def counting(self, rows, positions, may):
-        compared.append(len(may))
-        add(self, rows, positions, may)
+    def counting(self, tile):
+        compared.append(len(tile.rows))
+        add(self, tile)
 
     monkeypatch.setattr(joining._Comparison, "add", counting)
+    monkeypatch.setattr(joining, "_SCATTERED", 1 << 20)  # each pair alone
     least = float(np.cos(2 * np.pi / 200 * 1.5))
     source = Everything(LabelCollection(plane, "d"), np.arange(200))
     found, _ = nearest_within(source, plane, 5, min_cosine=least)

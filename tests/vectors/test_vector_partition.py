@@ -25,8 +25,8 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells, blocks and segments that a few hundred vectors fill, and no disk is waited for."""
     monkeypatch.setattr("curator.durable.sync", lambda _: None)
     for module, sizes in {
-        partition: {"MIN_VECTORS": 1, "SEGMENT": 150, "BLOCK_ROWS": 64, "_TILE": 16, "_PRODUCTS": 512, "_CHOICES": 64},
-        joining: {"_FEW": 8, "DIRECTIONS": (4, 4), "_WAITING": 50},
+        partition: {"MIN_VECTORS": 1, "SEGMENT": 150, "BLOCK_ROWS": 64, "_TILE": 512, "_CHOICES": 64},
+        joining: {"_FEW": 8, "DIRECTIONS": (4, 4), "_WAITING": 50, "_COLUMNS": 20},
     }.items():
         for name, size in sizes.items():
             monkeypatch.setattr(module, name, size)
