@@ -59,7 +59,6 @@ MAKE_LEDGER = session.make_ledger
 COPY_REPORT = session.copy_report
 START_PROCESS = decode_pool.start_process
 READ_BACK = publish.read_back
-COPY_REPORT = session.copy_report
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
 # A few dozen examples find what a hundred do, most of the time, and other ones are drawn at each run.
@@ -145,24 +144,6 @@ def real_ledgers(copied_ledgers: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def trusted_copies() -> Iterator[None]:
-    """What is published is not read back and not copied as Parquet, a third of a night's time, except where a test asks
-    for `real_publishing`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "read_back", lambda _: None)
-        patch.setattr(session, "copy_report", lambda *_, **__: None)
-        yield
-
-
-@pytest.fixture
-def real_publishing(trusted_copies: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each block of a snapshot is read before it is published, and its Parquet copy is made, as it is for users: of one
-    first scan at least."""
-    monkeypatch.setattr(publish, "read_back", READ_BACK)
-    monkeypatch.setattr(session, "copy_report", COPY_REPORT)
-
-
-@pytest.fixture(scope="session", autouse=True)
 def without_parquet() -> Iterator[None]:
     """No Parquet copy is made, a third of a small night's time, except where a test asks for `real_parquet`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -172,8 +153,22 @@ def without_parquet() -> Iterator[None]:
 
 @pytest.fixture
 def real_parquet(without_parquet: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every run leaves its Parquet copy, as it does for users."""
+    """Every run leaves its Parquet copy, as it does for users: of one first scan at least."""
     monkeypatch.setattr(session, "copy_report", COPY_REPORT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted_copies() -> Iterator[None]:
+    """What is published is not read back, a third of a night's time, except where a test asks for `real_publishing`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "read_back", lambda _: None)
+        yield
+
+
+@pytest.fixture
+def real_publishing(trusted_copies: None, real_parquet: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block of a snapshot is read before it is published, and its Parquet copy is made, as it is for users."""
+    monkeypatch.setattr(publish, "read_back", READ_BACK)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -250,9 +245,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is there by now stays: the collector of garbage need not go through thousands of tests again and again."""
+    """What is there by now stays, and garbage may gather: its collector takes a tenth of the processor time otherwise,
+    most of it for what libraries keep."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     gc.enable()
 
 

@@ -71,9 +71,9 @@ def writing(
         exhaustion(layout.root),
         damage(layout.ledger, remedy=RECOVER),
         lock,
+        run_context(run_id),
         step(command),
         temporary_files(layout.temporary),
-        run_context(run_id),
     ):
         is_ours = False
         require_presence(layout)
