@@ -6,7 +6,7 @@ workspace lock opens the live file; everyone else reads published snapshots (see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -223,10 +223,24 @@ class Database:
 
     def append(self, once: str | None = None, /, **tables: pa.Table) -> None:
         """Add rows to the tables of these names. once: a column; rows whose value in it is in the table stay out."""
-        with self.incoming(**tables):
-            for name in tables:
+        filled = {name: table for name, table in tables.items() if table.num_rows}
+        with self.incoming(**filled):
+            for name in filled:
                 unknown = f" anti join {name} using ({once})" if once else ""
                 self.execute(f"insert into {name} select incoming.* from incoming_{name} as incoming{unknown}")
+
+    def insert(self, once: str | None, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Add a few rows of the same keys to a table, which takes a fifth of what it takes through Arrow. A key that is
+        no column stays out, and a column that is no key is null. once: as `append` has it."""
+        described = self._connection.table(table)
+        types = {name: kind for name, kind in zip(described.columns, described.types, strict=True) if name in rows[0]}
+        names = ", ".join(types)
+        given = {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in types}
+        values = ", ".join(
+            f"({', '.join(f'${name}_{place}::{kind}' for name, kind in types.items())})" for place in range(len(rows))
+        )
+        unknown = f" anti join {table} using ({once})" if once else ""
+        self.execute(f"insert into {table} ({names}) select * from (values {values}) as new({names}){unknown}", given)
 
     def schema(self, table: str) -> pa.Schema:
         """The Arrow schema of a ledger table: what `incoming` tables for it must have."""

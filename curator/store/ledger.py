@@ -1,6 +1,6 @@
 """The verbs of the ledger: what a run records, in which transaction.
 
-Rows arrive as Arrow tables, never one by one (`executemany` is three thousand times slower).
+Many rows arrive as Arrow tables, never one by one (`executemany` is three thousand times slower).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from curator.store.database import Database
 from curator.store.tables import Row, Values, reject_row
 from curator.types import Bank, Encoder, Reject
 from curator.version import VERSION
+
+FEW = 16  # rows that are added faster by themselves than through Arrow
 
 
 def utc_now() -> datetime:
@@ -71,8 +73,12 @@ class Ledger:
         return self.columns_table(name, {key: [row[key] for row in rows] for key in (rows[0] if rows else {})})
 
     def add(self, once: str | None = None, /, **rows: Sequence[Row]) -> None:
-        """Add a few rows to each of these tables. once: see `Database.append`."""
-        self.database.append(once, **{name: self.rows_table(name, items) for name, items in rows.items()})
+        """Add rows to each of these tables. once: see `Database.append`."""
+        for name, items in rows.items():
+            if len(items) > FEW:
+                self.database.append(once, **{name: self.rows_table(name, items)})
+            elif items:
+                self.database.insert(once, name, [{"run_id": self.run_id, **item} for item in items])
 
     # Runs
 
@@ -100,14 +106,15 @@ class Ledger:
     ) -> None:
         """Record what a listing said: its counts, what is gone, and what could not be listed."""
         listing = {**asdict(counts), "ignored": json.dumps(dict(counts.ignored), sort_keys=True), "role": role}
-        missed = pa.table({"object_uri": pa.array(gone, pa.string())})
-        with self.database.transaction(), self.database.incoming(gone=missed):
+        with self.database.transaction():
             self.add(listing=[listing])
-            self.database.run("mark_gone_objects", role=role, run_id=self.run_id)
+            if gone:
+                with self.database.incoming(gone=pa.table({"object_uri": pa.array(gone, pa.string())})):
+                    self.database.run("mark_gone_objects", role=role, run_id=self.run_id)
             self.database.run("delete_listing_rejects", role=role, prefix=prefix)
             self.add(reject=[reject_row(item, role=role, version=None) for item in rejects])
 
-    # Encoders, banks, selections
+    # Encoders, banks
 
     def record_encoder(self, encoder: Encoder, address: str) -> None:
         row = {
@@ -142,16 +149,6 @@ class Ledger:
             schema=self.database.schema("label"),
         )
         with self.database.transaction():
-            self.database.append("bank_digest", label=labels, bank=self.rows_table("bank", [row]))
+            self.database.append("bank_digest", label=labels)
+            self.add("bank_digest", bank=[row])
         return version
-
-    def select(self, *, encoder_id: str, bank_digest: str, method_id: str, policy_id: str | None) -> None:
-        """Make the report views show this encoder, bank, method and policy."""
-        wanted = {
-            "encoder_id": encoder_id,
-            "bank_digest": bank_digest,
-            "method_id": method_id,
-            "policy_id": policy_id,
-        }
-        if self.database.row("find_selection") != wanted:
-            self.database.run("insert_selection", **wanted, run_id=self.run_id)

@@ -50,8 +50,13 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
     Raises MigrationChanged when an applied migration differs from the one given, and StoreError when the ledger was
     written by a newer release.
     """
-    database.execute(RECORD_TABLE)
-    pending = pending_migrations(database, migrations)
+    migrations = shipped_migrations() if migrations is None else migrations
+    try:
+        applied, views = _applied(database)
+    except StoreError:
+        database.execute(RECORD_TABLE)
+        applied, views = _applied(database)
+    pending = _pending(applied, migrations)
     for migration in pending:
         with database.transaction():
             database.execute(migration.sql)
@@ -64,22 +69,41 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
                     "now": datetime.now(UTC).replace(tzinfo=None),
                 },
             )
-    _make_views(database, anew=bool(pending))
+    texts, digest = shipped_views()
+    if pending or views != digest:  # making them takes a third of a run that finds nothing new
+        with database.transaction():
+            for sql in texts:
+                database.execute(sql)
+            write_comments(database)
+            database.execute(f"create or replace macro views_digest() as '{digest}'")
     return [migration.name for migration in pending]
 
 
-def pending_migrations(database: Database, migrations: list[Migration] | None = None) -> list[Migration]:
+def pending_migrations(database: Database) -> list[Migration]:
     """What would be applied to a ledger. Raises as `migrate`."""
-    migrations = shipped_migrations() if migrations is None else migrations
-    applied = database.arrow("select number, name, digest from schema_migration order by number").to_pylist()
-    if applied and applied[-1]["number"] > len(migrations):
+    return _pending(_applied(database)[0], shipped_migrations())
+
+
+def _applied(database: Database) -> tuple[list[tuple[int, str]], str | None]:
+    """The migrations that were applied, by number and digest, in order; and the digest of the macros and views, which a
+    macro keeps: None where none were made yet."""
+    asked = "select number, digest, {} from schema_migration order by number"
+    try:
+        rows = database.execute(asked.format("views_digest()")).fetchall()
+    except StoreError:
+        rows = database.execute(asked.format("null")).fetchall()
+    return [(number, digest) for number, digest, _ in rows], rows[0][2] if rows else None
+
+
+def _pending(applied: list[tuple[int, str]], migrations: list[Migration]) -> list[Migration]:
+    if applied and applied[-1][0] > len(migrations):
         raise StoreError(
-            f"the ledger has schema {applied[-1]['number']}, this release knows {len(migrations)}",
+            f"the ledger has schema {applied[-1][0]}, this release knows {len(migrations)}",
             hint="it was written by a newer curator: upgrade, pip install -U ood-curator; or restore a backup by "
             "`curator restore BACKUP FOLDER`",
         )
-    for row, migration in zip(applied, migrations, strict=False):
-        if row["digest"] != migration.digest:
+    for (_, digest), migration in zip(applied, migrations, strict=False):
+        if digest != migration.digest:
             raise MigrationChanged(f"migration {migration.name} differs from the one that this ledger was made with")
     return migrations[len(applied) :]
 
@@ -87,7 +111,8 @@ def pending_migrations(database: Database, migrations: list[Migration] | None = 
 def is_behind(database: Database) -> bool:
     """Whether a snapshot was published by an earlier release, so that what this one asks for may not be there."""
     try:
-        return bool(pending_migrations(database)) or _digest_of_views(database) != shipped_views()[1]
+        applied, views = _applied(database)
+        return bool(_pending(applied, shipped_migrations())) or views != shipped_views()[1]
     except StoreError:  # by a later one, or it cannot be read
         return False
 
@@ -99,23 +124,3 @@ def shipped_views() -> tuple[list[str], str]:
         *read_folder("curator.sql", "views", suffix=".sql").values(),  # which use macros
     ]
     return texts, hashlib.sha256("\0".join([*texts, dictionary_text()]).encode()).hexdigest()
-
-
-def _make_views(database: Database, *, anew: bool) -> None:
-    """Making them takes a third of a run that finds nothing new, so a macro keeps the digest of what was made."""
-    texts, digest = shipped_views()
-    if not anew and _digest_of_views(database) == digest:
-        return
-    with database.transaction():
-        for sql in texts:
-            database.execute(sql)
-        write_comments(database)
-        database.execute(f"create or replace macro views_digest() as '{digest}'")
-
-
-def _digest_of_views(database: Database) -> str | None:
-    """None where no views were made yet. Asking for the macro's text would list thousands of functions first."""
-    try:
-        return str(database.arrow("select views_digest() as digest")["digest"][0])
-    except StoreError:
-        return None

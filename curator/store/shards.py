@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from curator.store.database import Database
 from curator.store.ledger import Ledger, utc_now
-from curator.store.tables import Columns, object_table, reject_row
+from curator.store.tables import Columns, Row, object_table, reject_row
 from curator.types import ImageFacts, Quality, ShardOutcome
 
 FACTS = [item.name for item in fields(ImageFacts) if item.name != "quality"]
@@ -51,24 +51,36 @@ def commit_shard(
     database, shard = ledger.database, outcome.shard
     tables = _tables(ledger, outcome, role, encoder_id, vector_file)
     finished = object_table(shard.completes, role)
-    with database.transaction(), database.incoming(object=finished, location=tables["location"]):
+    with (
+        database.transaction(),
+        database.incoming(**{"object": finished} if replaces else {}),
+    ):
         if replaces:
-            tables["location"] = database.table("keep_first_runs")
-            for name in ("delete_former_rejects", "delete_former_locations"):
-                database.run(name, shard_id=shard.shard_id, role=role)
-            for name in ("delete_replaced_rejects", "delete_replaced_locations", "delete_stale_passed_members"):
-                database.run(name)
-            database.run("delete_shard", shard_id=shard.shard_id, encoder_id=encoder_id, role=role)
+            tables["location"] = _replaced(database, outcome, tables["location"], role, encoder_id)
         database.append("image_id" if may_be_there else None, image=tables.pop("image"))
         if names is not None:
             tables["image_name"] = names
         database.append(**tables)
+        ledger.add(**_rows(outcome, role, encoder_id))
         if shard.completes:
             for name in STALE if replaces else ():
                 database.run(name)
             counts = _data_counts(database, outcome, role)
             read = {**finished.drop_columns("position").to_pydict(), "encoder_id": [encoder_id] * len(counts)}
             database.append(source_object=ledger.columns_table("source_object", {**read, "data_count": counts}))
+
+
+def _replaced(database: Database, outcome: ShardOutcome, locations: pa.Table, role: str, encoder_id: str) -> pa.Table:
+    """Take back the earlier rows of the data of a shard. Returns its locations, each with the run that saw it first."""
+    shard_id = outcome.shard.shard_id
+    with database.incoming(location=locations):
+        first = database.table("keep_first_runs")
+        for name in ("delete_former_rejects", "delete_former_locations"):
+            database.run(name, shard_id=shard_id, role=role)
+        for name in ("delete_replaced_rejects", "delete_replaced_locations", "delete_stale_passed_members"):
+            database.run(name)
+        database.run("delete_shard", shard_id=shard_id, encoder_id=encoder_id, role=role)
+    return first
 
 
 def _data_counts(database: Database, outcome: ShardOutcome, role: str) -> list[int]:
@@ -82,15 +94,27 @@ def _data_counts(database: Database, outcome: ShardOutcome, role: str) -> list[i
 def _tables(
     ledger: Ledger, outcome: ShardOutcome, role: str, encoder_id: str, vector_file: str | None
 ) -> dict[str, pa.Table]:
-    """The rows of a shard by the tables that they go to."""
-    shard, count = outcome.shard, len(outcome.images)
-    versions = {item.uri: item.version for item in shard.objects}
+    """The many rows of a shard, those of its data and images, by the tables that they go to."""
+    count = len(outcome.images)
+    versions = {item.uri: item.version for item in outcome.shard.objects}
     vectors: Columns = {
         "image_id": [image.image_id for image in outcome.images],
         "encoder_id": [encoder_id] * count,
         "vector_file": [vector_file] * count,
         "row_index": list(range(count)),
     }
+    tables = {
+        "location": ledger.columns_table("location", _locations(outcome, role, versions)),
+        "image": ledger.columns_table("image", _images(outcome)),
+        "vector": ledger.columns_table("vector", vectors),
+    }
+    return tables if outcome.scores is None else {**tables, "score": outcome.scores}
+
+
+def _rows(outcome: ShardOutcome, role: str, encoder_id: str) -> dict[str, list[Row]]:
+    """The few, by the tables that they go to."""
+    shard = outcome.shard
+    versions = {item.uri: item.version for item in shard.objects}
     passed = [
         {"object_uri": shard.completes[0].uri, "role": role, "heading": heading, "files": files}
         for heading, files in outcome.passed.items()
@@ -106,7 +130,7 @@ def _tables(
         "kind": shard.kind,
         "finished_at": utc_now(),
         "data_count": len(outcome.data),
-        "image_count": count,
+        "image_count": len(outcome.images),
         "duplicate_count": outcome.duplicate_count,
         "reject_count": len(rejects),
         "decoded_count": outcome.decoded_count,
@@ -114,15 +138,7 @@ def _tables(
         "decode_seconds": outcome.decode_seconds,
         "encode_seconds": outcome.encode_seconds,
     }
-    tables = {
-        "location": ledger.columns_table("location", _locations(outcome, role, versions)),
-        "image": ledger.columns_table("image", _images(outcome)),
-        "vector": ledger.columns_table("vector", vectors),
-        "reject": ledger.rows_table("reject", rejects),
-        "passed_member": ledger.rows_table("passed_member", passed),
-        "shard": ledger.rows_table("shard", [finished]),
-    }
-    return tables if outcome.scores is None else {**tables, "score": outcome.scores}
+    return {"reject": rejects, "passed_member": passed, "shard": [finished]}
 
 
 def _locations(outcome: ShardOutcome, role: str, versions: dict[str, str]) -> Columns:

@@ -44,9 +44,9 @@ class Reader(Results):
     def _repr_html_(self) -> str:
         with reading_or_empty(self.layout) as database:
             ruling, lake = InForce.of(database), database.row("accounting", limit=1) or {}
-            flags = database.row("count_flags", run_id="") or {}
+            flags = ruling.count_flags(database) if ruling else {}
         ruled = {"ruled by": str(ruling) if ruling else "nothing yet: nothing was scanned"}
-        known = {name: flags[name] for name in ("scored", "flagged")}
+        known = {name: flags.get(name, 0) for name in ("scored", "flagged")}
         return in_notebook("notebook", "summary", title=repr(self), facts=ruled | lake | known, rows=(), count=0)
 
     @property

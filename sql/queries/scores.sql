@@ -125,19 +125,27 @@ where not scores.flagged
     );
 
 -- name: find_policy
--- The policy that rules for an encoder, bank and method, with the calibration that they are measured against.
-select
-    policy_id,
-    name,
-    rule,
-    min_log_odds,
-    min_id_score,
-    provenance,
-    ruling_calibration(calibration_id, encoder_id, bank_digest, method_id) as calibration_id
+-- The policy that rules for an encoder, bank and method.
+select policy_id, name, rule, min_log_odds, min_id_score, provenance, calibration_id
 from ruling_policies()
 where encoder_id = $encoder_id
     and bank_digest = $bank_digest
     and method_id = $method_id;
+
+-- name: find_policies
+-- The policies that rule for an encoder, bank and two methods.
+select method_id, name, min_log_odds, min_id_score, provenance
+from ruling_policies()
+where encoder_id = $encoder_id
+    and bank_digest = $bank_digest
+    and method_id in ($method_id, $other_method_id);
+
+-- name: find_ruling_calibration
+-- The calibration that an encoder, bank and method are measured against under a policy: of the policy, if it has one.
+select
+    ruling_calibration(
+        $calibration_id::varchar, $encoder_id::varchar, $bank_digest::varchar, $method_id::varchar
+    ) as calibration_id;
 
 -- name: find_selection
 -- The selection in force.
@@ -164,10 +172,10 @@ select coalesce(max(selection_number), 0) + 1, $encoder_id, $bank_digest, $metho
 from selection;
 
 -- name: count_flags
--- Scored and flagged images of the lake under the selection, and those of them that arrived in a run: of report.scores,
--- without the names and labels that nobody counts.
+-- Scored and flagged images of the lake under an encoder, bank, method and policy, and those of them that arrived in a
+-- run: of report.scores and report.compare, without the names and labels that nobody counts.
 with present as (
-    select location.image_id, min(run.run_number) as run_number
+    select location.image_id, arg_min(run.run_id, run.run_number) as night_run_id
     from present_locations() as location
     join run using (run_id)
     where location.role = 'lake'
@@ -176,11 +184,9 @@ with present as (
 ),
 
 scored as (
-    select run.run_id as night_run_id, score.id_label, score.log_odds, selection.policy_id
+    select present.night_run_id, score.id_label, score.log_odds, $policy_id::varchar as policy_id
     from present
-    join run using (run_number)
-    join score using (image_id)
-    join report.selection as selection using (encoder_id, bank_digest, method_id)
+    join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
 )
 
 select
@@ -201,15 +207,6 @@ where vector.encoder_id = $encoder_id
         where role = 'reference'
     )
 order by vector.vector_file, vector.row_index;
-
--- name: count_flags_of
--- Scored and flagged images of the lake under a bank and method, by the policy that would rule.
-select count(*) as scored, count(*) filter (where compare.flagged) as flagged
-from report.compare as compare
-join report.scorings as scorings using (scoring)
-where scorings.encoder_id = $encoder_id
-    and scorings.bank_digest = $bank_digest
-    and scorings.method_id = $method_id;
 
 -- name: find_score
 -- The score of an image under a bank and method.

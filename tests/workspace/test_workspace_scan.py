@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import shutil
@@ -12,6 +13,7 @@ from PIL import Image
 from curator.errors import UsageError, WorkspaceError
 from curator.types import Reject
 from curator.workspace import Workspace
+from curator.workspace.scan.run import rest_left_alone
 
 ACCOUNTING = "select * from report.accounting"
 
@@ -301,6 +303,21 @@ def test_snapshot_stays_readable_while_the_next_scan_writes(scanned, own_lake):
         scanned.scan(own_lake)
         assert analyst.arrow("select count(*) as n from report.images").to_pylist() == before
     assert scanned.sql("select count(*) as n from report.images").to_pylist() == [{"n": before[0]["n"] + 1}]
+
+
+def test_collector_leaves_alone_what_was_there_before_and_only_so_long():
+    frozen = gc.get_freeze_count()  # by the run of the tests
+    gc.unfreeze()
+    try:
+        with rest_left_alone():
+            assert gc.get_freeze_count() > 0
+        assert gc.get_freeze_count() == 0
+        gc.freeze()
+        with rest_left_alone():
+            pass
+        assert gc.get_freeze_count() > 0  # the caller's choice holds
+    finally:
+        gc.freeze() if frozen else gc.unfreeze()
 
 
 def test_failed_run_says_so_in_its_row(workspace, tmp_path):

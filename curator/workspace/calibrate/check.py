@@ -178,11 +178,12 @@ def _selected(database: Database) -> dict[str, str]:
 
 def _calibrated(database: Database, scoring: dict[str, str]) -> _Calibrated:
     row = database.row("find_policy", **scoring)
-    if row is None or row["calibration_id"] is None:
+    asked = {"calibration_id": row and row["calibration_id"], **scoring}
+    calibration_id = (database.row("find_ruling_calibration", **asked) or {}).get("calibration_id")
+    if row is None or calibration_id is None:
         raise UsageError(
             f"nothing was calibrated for {scoring['method_id']} yet", hint="curator calibrate --reference SRC"
         )
-    calibration_id = str(row["calibration_id"])
     reference = ReferenceScores.of(database.table("list_calibration_scores", calibration_id=calibration_id))
     labels = tuple(str(item["text"]) for item in database.rows("list_id_names", bank_digest=scoring["bank_digest"]))
     return _Calibrated(policy_of(row, scoring), calibration_id, reference, labels)

@@ -11,7 +11,7 @@ from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.types import Bank
 from curator.workspace.context import Context
-from curator.workspace.judge.in_force import InForce
+from curator.workspace.judge.in_force import InForce, count_flags
 from curator.workspace.judge.naming import name_stored
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
@@ -80,15 +80,16 @@ def score_bank(
         policy, note = policy_in_force(ledger, bank, method)
         if only is None:
             judge_nights(ledger, policy, method)
-        found = ledger.database.row("count_flags_of", **scored_by(bank, method)) or {}
+        scoring, policy_id = scored_by(bank, method), policy.policy_id if policy else None
+        counted = count_flags(ledger.database, scoring, policy_id)
         scorings.append(
             Scoring(
                 bank=bank_label(ledger.database, bank),
                 bank_digest=bank.digest,
                 method_id=method.method_id,
                 rescored=counts[method.method_id],
-                scored=int(found["scored"]),
-                flagged=int(found["flagged"]),
+                scored=counted["scored"],
+                flagged=counted["flagged"],
                 policy=policy.name if policy else "none",
                 policy_note=note,
             )

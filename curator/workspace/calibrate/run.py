@@ -28,7 +28,7 @@ from curator.store.ledger import utc_now
 from curator.store.tables import uri_table
 from curator.workspace.calibrate.advice import advise
 from curator.workspace.context import Context
-from curator.workspace.judge.in_force import InForce, put_in_force
+from curator.workspace.judge.in_force import InForce, count_flags, put_in_force
 from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
 from curator.workspace.judge.policies import bank_label, record_policy, scored_by
 from curator.workspace.judge.scoring import Scorer, score_stored
@@ -151,7 +151,8 @@ def run_calibration(
         judge_nights(ledger, policy, scorer.method)
         ruling, before = _ruling(ledger, scoring, policy, configured=asked == (None, None))
         measured = replace(measured, warning=shortage(ledger.database, policy))
-        counts = ledger.database.row("count_flags_of", **scoring) or {}
+        rules = ledger.database.row("find_policy", **scoring) or {}
+        counts = count_flags(ledger.database, scoring, rules["policy_id"])
         summary = _summary(ledger.run_id, policy, scorer.method, measured, len(own), counts)
         return replace(
             summary,
@@ -269,8 +270,8 @@ def _record_calibration(
         "sources": json.dumps(list(sources)),
         "created_at": utc_now(),
     }
-    calibration = ledger.rows_table("calibration", [row])
-    ledger.database.append("calibration_id", calibration_score=scores, calibration=calibration)
+    ledger.database.append("calibration_id", calibration_score=scores)
+    ledger.add("calibration_id", calibration=[row])
 
 
 def _record_classes(ledger: Ledger, policy: Policy, method: Method, rule: Rule, own: dict[int, Scores]) -> None:

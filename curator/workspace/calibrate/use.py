@@ -76,8 +76,8 @@ def put_in_use(
             scan = replace(context.config.scan, bank=chosen["bank"], method=chosen["method"])
             context.config = replace(context.config, scan=scan)
         now, before = put_in_force(ledger, used.scoring, found)
-        counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
-        scored, flagged = int(counts["scored"]), int(counts["flagged"])
+        counts = now.count_flags(ledger.database)
+        scored, flagged = counts["scored"], counts["flagged"]
         return UseSummary(ledger.run_id, now, before, used.rescored, scored, flagged, policy_note=note)
 
 

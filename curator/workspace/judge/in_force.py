@@ -50,6 +50,10 @@ class InForce:
         """The bank version by its digest, whatever encoder it is of."""
         return f"{self.bank.partition('@')[0]}@{self.bank_digest}"
 
+    def count_flags(self, database: Database, *, run_id: str = "") -> dict[str, int]:
+        """Scored and flagged images of the lake, and those of them that arrived in a run."""
+        return count_flags(database, self.scoring, self.policy_id, run_id=run_id)
+
     @property
     def scoring(self) -> dict[str, str]:
         """What names the scoring, as parameters of queries."""
@@ -72,6 +76,13 @@ class InForce:
 
     def as_json(self) -> dict[str, str | None]:
         return asdict(self)
+
+
+def count_flags(
+    database: Database, scoring: Mapping[str, str], policy_id: str | None, *, run_id: str = ""
+) -> dict[str, int]:
+    """`scored` and `flagged` images of the lake, and `new_scored` and `new_flagged`, those that arrived in a run."""
+    return database.row("count_flags", **scoring, policy_id=policy_id, run_id=run_id) or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +128,10 @@ def _differing(before: InForce, now: InForce) -> str:
 def put_in_force(ledger: Ledger, scoring: Mapping[str, str], policy: Policy | None) -> tuple[InForce, InForce | None]:
     """Let a scoring and a policy rule: the report views judge by them from now on. Returns what rules now, and what
     ruled before where that was something else. scoring: `encoder_id`, `bank_digest` and `method_id`."""
-    before = InForce.of(ledger.database)
-    ledger.select(**scoring, policy_id=policy.policy_id if policy else None)
+    before, policy_id = InForce.of(ledger.database), policy.policy_id if policy else None
+    if before is not None and before.scoring == scoring and before.policy_id == policy_id:
+        return before, None
+    ledger.database.run("insert_selection", **scoring, policy_id=policy_id, run_id=ledger.run_id)
     now = InForce.of(ledger.database)
     assert now is not None
-    return now, before if before != now else None
+    return now, before

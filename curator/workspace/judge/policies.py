@@ -16,6 +16,7 @@ from curator.policy import Policy
 from curator.policy.default import default_policy
 from curator.store import Database, Ledger
 from curator.store.ledger import utc_now
+from curator.store.tables import Row
 from curator.types import Bank
 
 
@@ -34,8 +35,8 @@ def without_measured(method: str) -> str:
     return f"{name}:{','.join(kept)}"
 
 
-def record_policy(ledger: Ledger, policy: Policy, method: Method) -> None:
-    """Store a policy of the method as a row."""
+def record_policy(ledger: Ledger, policy: Policy, method: Method) -> Row:
+    """Store a policy of the method as a row, which it returns."""
     row = {
         "policy_id": policy.policy_id,
         "name": policy.name,
@@ -52,6 +53,7 @@ def record_policy(ledger: Ledger, policy: Policy, method: Method) -> None:
         "calibration_id": policy.calibration_id,
     }
     ledger.add("policy_id", policy=[row])
+    return row
 
 
 def policy_of(row: Mapping[str, Any], scored_by: Mapping[str, str]) -> Policy:
@@ -63,17 +65,20 @@ def policy_of(row: Mapping[str, Any], scored_by: Mapping[str, str]) -> Policy:
 def policy_in_force(ledger: Ledger, bank: Bank, method: Method) -> tuple[Policy | None, str]:
     """The policy chosen or calibrated last for this bank and method, else the stated default; and a note that says
     which."""
-    if (found := ledger.database.row("find_policy", **scored_by(bank, method))) is None:
+    scoring, other = scored_by(bank, method), with_precision(method, "fast" if method.precision else "full").method_id
+    found_for = ledger.database.rows("find_policies", **scoring, other_method_id=other)
+    ruling = {row["method_id"]: row for row in found_for}
+    if (found := ruling.get(method.method_id)) is None:
         try:
             policy = default_policy(bank, method, rule="label_for_label")
         except UsageError as fault:
             return None, f"nothing is flagged: {fault}"
-        record_policy(ledger, policy, method)
-        found = ledger.database.row("find_policy", **scored_by(bank, method)) or {}
-    policy = policy_of(found, scored_by(bank, method))
-    other = _calibrated_on_the_other_precision(ledger, bank, method) if policy.rule is None else None
-    seen = f"; policy {other} judges scores of the other precision only" if other else ""
-    return policy, f"{policy_note(policy, found['min_id_score'])}{seen}"
+        found = record_policy(ledger, policy, method)
+    policy, beside = policy_of(found, scoring), ruling.get(other)
+    note = policy_note(policy, found["min_id_score"])
+    if policy.rule is None and beside and policy_of(beside, scoring).rule is not None:
+        note += f"; policy {beside['name']} judges scores of the other precision only"
+    return policy, note
 
 
 def policy_note(policy: Policy, min_id_score: float) -> str:
@@ -86,13 +91,6 @@ def policy_note(policy: Policy, min_id_score: float) -> str:
     if math.isinf(policy.min_log_odds) and not policy.rule.by_class:
         return f"nothing can be flagged: policy {policy.name} has too few references"
     return f"{note}{', by class' if policy.rule.by_class else ''} (policy {policy.name})"
-
-
-def _calibrated_on_the_other_precision(ledger: Ledger, bank: Bank, method: Method) -> str | None:
-    """The policy that was calibrated for the same method on cosines of the other precision, if there is one."""
-    other = with_precision(method, "fast" if method.precision else "full")
-    found = ledger.database.row("find_policy", **scored_by(bank, other))
-    return str(found["name"]) if found and policy_of(found, scored_by(bank, other)).rule is not None else None
 
 
 def bank_label(database: Database, bank: Bank) -> str:

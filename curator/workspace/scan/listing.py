@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 from curator.config import ScanSection
 from curator.errors import SourceError
@@ -75,11 +75,11 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
     Listings come in the order of their uris, so each part of one is compared with what the ledger knows in its range.
     """
     found, role, after = ListedSource(source), request.role, ""
-    for part in chain(_parts(source), [None]):  # in the end, all that is known beyond the last object
-        objects = [item for item in part or () if isinstance(item, SourceObject)]
+    for part, is_last in _parts(source):
+        objects = [item for item in part if isinstance(item, SourceObject)]
         _check_order(source, after, objects)
-        found.rejects += [item for item in part or () if isinstance(item, Reject)]
-        until = None if part is None else objects[-1].uri if objects else after
+        found.rejects += [item for item in part if isinstance(item, Reject)]
+        until = None if is_last else objects[-1].uri if objects else after
         with database.incoming(object=object_table(objects, role)):
             if objects:
                 states = database.table(
@@ -96,10 +96,14 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
     return found
 
 
-def _parts(source: Source) -> Iterator[list[SourceObject | Reject]]:
+def _parts(source: Source) -> Iterator[tuple[list[SourceObject | Reject], bool]]:
+    """The parts of a listing, one at least, each with whether it is the last: all that is known beyond is gone."""
     found = source.list()
-    while part := list(islice(found, LISTED)):
-        yield part
+    part = list(islice(found, LISTED))
+    while following := list(islice(found, LISTED)):
+        yield part, False
+        part = following
+    yield part, True
 
 
 def _check_order(source: Source, after: str, objects: Sequence[SourceObject]) -> None:
@@ -123,6 +127,13 @@ def open_sources(
     exclude, include = (*config.exclude, *exclude), (*config.include, *include)
     opened = (open_source(address, exclude=exclude, include=include) for address in addresses)
     return list({source.name: source for source in opened}.values())
+
+
+def finished_shards(database: Database, listed: Sequence[ListedSource], *, encoder_id: str, role: str) -> set[str]:
+    """Row groups that need not be read again; only Parquet files have any."""
+    if not any(item.kind == "parquet" for source in listed for item in source.to_read):
+        return set()
+    return set(database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist())
 
 
 def pending_shards(listed: Sequence[ListedSource], *, files_per_shard: int, finished: set[str]) -> Iterator[Shard]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -14,10 +16,10 @@ from curator.store.shards import known_images
 from curator.types import Bank
 from curator.vectors.recipes import load_recipe
 from curator.workspace.context import Context
-from curator.workspace.judge.in_force import put_in_force
+from curator.workspace.judge.in_force import InForce, put_in_force
 from curator.workspace.judge.naming import Namer, name_stored
 from curator.workspace.judge.night_cuts import judge_nights
-from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
+from curator.workspace.judge.policies import policy_in_force, scored_by
 from curator.workspace.judge.scoring import Scorer, score_stored
 from curator.workspace.logs import log, log_event, stage, stage_seconds
 from curator.workspace.names import check_option
@@ -26,7 +28,7 @@ from curator.workspace.published import reading_or_empty
 from curator.workspace.scan.commit import ShardCommitter, commit_shards
 from curator.workspace.scan.duplicates import find_near_duplicates
 from curator.workspace.scan.engine import check_engine, open_engine
-from curator.workspace.scan.listing import ListedSource, list_source, open_sources, pending_shards
+from curator.workspace.scan.listing import ListedSource, finished_shards, list_source, open_sources, pending_shards
 from curator.workspace.scan.request import ScanRequest, ScanSummary, ScanWatcher
 from curator.workspace.session import writing
 from curator.workspace.stored.repair import forget_lost_vectors
@@ -91,8 +93,8 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
         with stage("near_duplicates") as done:
             done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
         with stage("count"):
-            summary = _summarise(ledger, scorer, listed)
-            counts = ledger.database.row("count_flags", run_id=ledger.run_id) or {}
+            summary = _summarise(ledger, ruled_by, listed)
+            counts = ruled_by.count_flags(ledger.database, run_id=ledger.run_id)
         stages = stage_seconds()
         ledger.add(run_stage=[{"stage": name, "seconds": spent} for name, spent in stages.items()])
     return replace(
@@ -186,20 +188,17 @@ def _read_all(
         frozenset().union(*(source.known for source in listed)),
         encoder.encoder_id,
     )
-    done = ledger.database.table("list_finished_shards", encoder_id=encoder.encoder_id, role=request.role)
-    force = request.rehash or request.retry_rejects
-    shards = pending_shards(
-        listed,
-        files_per_shard=context.config.scan.files_per_shard,
-        finished=set() if force else set(done["shard_id"].to_pylist()),
-    )
+    finished: set[str] = set()
+    if not (request.rehash or request.retry_rejects):
+        finished = finished_shards(ledger.database, listed, encoder_id=encoder.encoder_id, role=request.role)
+    shards = pending_shards(listed, files_per_shard=context.config.scan.files_per_shard, finished=finished)
     watcher.begin(
         objects=sum(len(source.to_read) for source in listed),
         byte_size=sum(source.counts.bytes_to_read for source in listed),
     )
     if namer is not None:
         _ = namer.vocabulary  # encoded before images are: the writing thread must not ask the encoder meanwhile
-    with open_engine(context, scorer, run_id=ledger.run_id) as engine:
+    with rest_left_alone(), open_engine(context, scorer, run_id=ledger.run_id) as engine:
         outcomes = engine.run(
             shards,
             known=known,
@@ -208,7 +207,21 @@ def _read_all(
         commit_shards(outcomes, committer, watcher)
 
 
-def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -> ScanSummary:
+@contextmanager
+def rest_left_alone() -> Iterator[None]:
+    """The collector of garbage looks at objects that are made within it only: at those of all modules, a third of a
+    million, one look takes as long as a thousand images."""
+    if gc.get_freeze_count():  # the caller's own choice
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _summarise(ledger: Ledger, ruled_by: InForce, listed: Sequence[ListedSource]) -> ScanSummary:
     totals = ledger.database.row("summarise_run", run_id=ledger.run_id) or {}
     reasons = ledger.database.rows("count_rejects_of_run", run_id=ledger.run_id)
     passed = ledger.database.rows("count_passed_members", run_id=ledger.run_id)
@@ -223,7 +236,7 @@ def _summarise(ledger: Ledger, scorer: Scorer, listed: Sequence[ListedSource]) -
         bytes_read=totals["bytes_read"],
         reject_reasons={f"{row['stage']}/{row['reason']}": row["rejects"] for row in reasons},
         passed_over={row["heading"]: row["files"] for row in passed},
-        encoder_id=scorer.bank.encoder_id,
-        bank=bank_label(ledger.database, scorer.bank),
-        method_id=scorer.method.method_id,
+        encoder_id=ruled_by.encoder_id,
+        bank=ruled_by.bank,
+        method_id=ruled_by.method_id,
     )
