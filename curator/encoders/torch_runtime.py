@@ -67,10 +67,14 @@ class TorchEncoder:
         self._scale, self._shift = _normalisation(towers.preprocess, self.device)
         self.dimension = int(self._encode_window(["a"]).shape[1])
 
-    def pixel_buffer(self, count: int) -> Pixels:
-        """Memory for images, (count, size, size, 3) uint8, that a GPU reads without another copy."""
+    @property
+    def pixel_buffer(self) -> Callable[[int], Pixels] | None:
+        """Makes memory for images, (count, size, size, 3) uint8, that a GPU reads without another copy."""
+        return self._pinned if self.device.type == "cuda" else None
+
+    def _pinned(self, count: int) -> Pixels:
         shape = (count, self.preprocess.size, self.preprocess.size, 3)
-        buffer: Pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda").numpy()
+        buffer: Pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()
         return buffer
 
     def encode_images(self, pixels: Pixels) -> Vectors:

@@ -53,7 +53,6 @@ class LocalEngine:
             for chunk, batch in self._decoded(shards, known):
                 builder = builder or ShardBuilder(chunk.shard, encoding, failed)
                 builder.add(chunk.data, chunk.passed, batch)
-                batch.release()
                 if progress:
                     progress(len(chunk.data), sum(item.byte_size or 0 for item in chunk.data))
                 if chunk.last:

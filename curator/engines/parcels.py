@@ -86,7 +86,7 @@ class PixelSlots:
         try:
             os.ftruncate(self.descriptor, int(np.prod(self.shape)))
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _FIXED)
-            self._pixels = mapped(self.descriptor, self.shape, writable=False)
+            self._pixels = mapped(self.descriptor, self.shape, writable=True)  # torch takes no other memory as it is
         except BaseException:
             os.close(self.descriptor)
             raise

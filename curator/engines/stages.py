@@ -98,14 +98,31 @@ class ShardBuilder:
         self._batches: list[tuple[list[str | None], Future[tuple[Vectors, float]]]] = []
 
     def add(self, data: Sequence[Seen | Reject], passed: PassedOver, batch: DecodedBatch) -> None:
-        """Take what was seen and passed over in a chunk and what decoding its fresh data gave, which is copied."""
+        """Take what was seen and passed over in a chunk and what decoding its fresh data gave, and release that."""
         self._encoded.data += data
         self._encoded.passed += passed
         self._encoded.decode_seconds += batch.cpu_seconds
+        firsts = [item for item in data if isinstance(item, Seen) and item.first]
+        if not self._ids and self._encoding.is_in_place and self._are_whole_batches(firsts, batch):
+            self._send_in_place(firsts, batch)
+            return
         outcomes, squares = iter(batch.outcomes), iter(batch.pixels)
-        for item in data:
-            if isinstance(item, Seen) and item.first:
-                self._place(item, next(outcomes) if item.fresh else None, squares)
+        for item in firsts:
+            self._place(item, next(outcomes) if item.fresh else None, squares)
+        batch.release()
+
+    def _are_whole_batches(self, firsts: Sequence[Seen], batch: DecodedBatch) -> bool:
+        """Whether each content of a chunk is fresh and was decoded, and there is no more and no less than batches."""
+        return 0 < len(firsts) == len(batch.pixels) and len(firsts) % self._encoding.batch_size == 0
+
+    def _send_in_place(self, firsts: Sequence[Seen], batch: DecodedBatch) -> None:
+        decoded = zip(firsts, batch.outcomes, strict=True)
+        self._encoded.facts |= {item.image_id: facts for item, facts in decoded if isinstance(facts, ImageFacts)}
+        for start in range(0, len(firsts), self._encoding.batch_size):
+            end = start + self._encoding.batch_size
+            done = batch.release if end == len(firsts) else None
+            ids = [item.image_id for item in firsts[start:end]]
+            self._batches.append((ids, self._encoding.encode_in_place(batch.pixels[start:end], done)))
 
     def _place(self, item: Seen, outcome: ImageFacts | DecodeFault | None, squares: Iterator[Pixels]) -> None:
         """Give a content its place in the batches; one that cannot be decoded has none, in whichever shard."""

@@ -11,12 +11,13 @@ import pytest
 from curator.decode import DecodeOptions
 from curator.engines import chunks
 from curator.engines.batches import BUFFERS, Encoding
-from curator.engines.decode_pool import DecodePool
+from curator.engines.decode_pool import DecodedBatch, DecodeFault, DecodePool
 from curator.engines.known import KnownContents
 from curator.engines.local import LocalEngine
+from curator.engines.stages import EncodedShard, ShardBuilder
 from curator.errors import EncoderError
-from curator.lake import ReadOptions
-from curator.types import Datum, ImageFacts, Pixels, Preprocess, Shard, SourceObject, Vectors
+from curator.lake import PassedOver, ReadOptions
+from curator.types import Datum, ImageFacts, Pixels, Preprocess, Seen, Shard, SourceObject, Vectors
 from tests.patience import BRAKE_SECONDS
 
 PREPROCESS = Preprocess(size=1)
@@ -89,6 +90,45 @@ def test_whoever_wants_more_batches_than_there_is_room_for_waits():
         encoder.let_go.release(BUFFERS)
         wanted.join(BRAKE_SECONDS)
         assert not wanted.is_alive()
+
+
+def gathered(batch: DecodedBatch, encoder: Held) -> EncodedShard:
+    """A shard of one chunk, all of whose images are fresh, encoded at once."""
+    data = [
+        Seen(f"o#{place}", "o", None, None, 1, None, f"{place}", True, True) for place in range(len(batch.outcomes))
+    ]
+    encoder.let_go.release(10)
+    with Encoding(encoder) as encoding:
+        builder = ShardBuilder(shard_of(0), encoding, failed={})
+        builder.add(data, PassedOver(), batch)
+        builder.close()
+        return builder.result()
+
+
+@pytest.mark.parametrize(("count", "in_place"), [(4, True), (3, False)])
+def test_a_chunk_of_whole_batches_is_encoded_where_it_was_decoded_and_then_released(count, in_place):
+    facts, met, released = ImageFacts(1, 1, "PNG", "RGB", False), [], []
+
+    class Watched(Held):
+        def encode_images(self, pixels: Pixels) -> Vectors:
+            met.append(np.shares_memory(pixels, squares))
+            assert not (met[-1] and released)
+            return super().encode_images(pixels)
+
+    squares = np.arange(3 * count, dtype=np.uint8).reshape(count, 1, 1, 3)
+    encoded = gathered(DecodedBatch((facts,) * count, squares, 0.0, lambda: released.append(True)), Watched())
+    assert met == [in_place] * 2
+    assert released == [True]
+    assert encoded.image_ids == [str(place) for place in range(count)] and len(encoded.facts) == count
+    assert encoded.vectors.argmax(axis=1).tolist() == [3 * place % 4 for place in range(count)]
+
+
+def test_a_chunk_with_a_fault_is_gathered_around_it():
+    facts, fault = ImageFacts(1, 1, "PNG", "RGB", False), DecodeFault("empty", "no bytes")
+    squares = np.arange(6, dtype=np.uint8).reshape(2, 1, 1, 3)
+    encoded = gathered(DecodedBatch((facts, fault, facts), squares, 0.0), Held())
+    assert encoded.image_ids == ["0", "2"] and [*encoded.faults] == ["1"]
+    assert encoded.vectors.argmax(axis=1).tolist() == [0, 3]
 
 
 def test_a_fault_of_the_encoder_ends_the_run():

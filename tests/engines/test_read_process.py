@@ -89,9 +89,9 @@ def test_rejects_and_names_of_any_bytes_come_through(tmp_path):
 
 
 def test_a_reader_that_is_killed_costs_nothing(tmp_path):
-    for number in range(400):
+    for number in range(800):
         (tmp_path / f"{number:03}.png").write_bytes(b"%d" % number)
-    (shard,) = shards_of(tmp_path, files=400)
+    (shard,) = shards_of(tmp_path, files=800)
     killed: set[int] = set()
     found: list[str] = []
     with ReadProcess(OPTIONS) as reader:

@@ -24,7 +24,7 @@ from curator.workspace.judge.scoring import Scorer
 if TYPE_CHECKING:
     from curator.engines.ray_engine import RayEngine
 
-SLOTS = 4  # runs of images that a decode process may have ready before their turn comes
+SLOTS = 3  # runs of images that a decode process may have ready before their turn comes
 
 
 class Engine(Protocol):

@@ -19,7 +19,7 @@ from curator.workspace.look.pictures import read_pictures
 from curator.workspace.scan.engine import open_pool
 from curator.workspace.session import writing
 
-TOGETHER = 4 * SLOT_IMAGES  # images that are read, measured and recorded at a time
+TOGETHER = 2 * SLOT_IMAGES  # images that are read, measured and recorded at a time
 GONE = "gone or changed: scan its source again"
 
 
