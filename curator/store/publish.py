@@ -69,8 +69,7 @@ def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
                     return False
                 os.pwrite(written.fileno(), block, start)
             os.pwrite(written.fileno(), headers, 0)
-    with Database.open_reader(copy) as database:
-        database.table("list_tables")
+    Database.open_reader(copy).close()  # opening it reads the catalogue, and raises where that is no whole
     return True
 
 

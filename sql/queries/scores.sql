@@ -174,18 +174,9 @@ from selection;
 -- name: count_flags
 -- Scored and flagged images of the lake under an encoder, bank, method and policy, and those of them that arrived in a
 -- run: of report.scores and report.compare, without the names and labels that nobody counts.
-with present as (
-    select location.image_id, arg_min(run.run_id, run.run_number) as night_run_id
-    from present_locations() as location
-    join run using (run_id)
-    where location.role = 'lake'
-        and location.image_id is not null
-    group by location.image_id
-),
-
-scored as (
+with scored as (
     select present.night_run_id, score.id_label, score.log_odds, $policy_id::varchar as policy_id
-    from present
+    from present_images() as present
     join scores_under($encoder_id, $bank_digest, $method_id) as score using (image_id)
 )
 

@@ -29,13 +29,20 @@ done as (
     group by run_id
 ),
 
+scored as (
+    select present.night_run_id, score.id_label, score.log_odds, selection.policy_id
+    from main.present_images() as present
+    join main.score using (image_id)
+    join report.selection as selection using (encoder_id, bank_digest, method_id)
+),
+
 judged as (
     select
-        first_run_id as run_id,
+        night_run_id as run_id,
         count(*) as scored,
         count(*) filter (where flagged) as flagged
-    from report.scores
-    group by first_run_id
+    from main.judged('scored')
+    group by night_run_id
 )
 
 select

@@ -170,7 +170,7 @@ def _ruling(
     takes force, one of another scoring does not."""
     ruling = InForce.of(ledger.database)
     if configured or (ruling and ruling.scoring == scoring):
-        return put_in_force(ledger, scoring, policy)
+        return put_in_force(ledger, scoring, policy, before=ruling)
     return ruling, None
 
 

@@ -75,7 +75,7 @@ def put_in_use(
             write_options(context.layout.config, "scan", chosen)
             scan = replace(context.config.scan, bank=chosen["bank"], method=chosen["method"])
             context.config = replace(context.config, scan=scan)
-        now, before = put_in_force(ledger, used.scoring, found)
+        now, before = put_in_force(ledger, used.scoring, found, before=used.ruled_by)
         counts = now.count_flags(ledger.database)
         scored, flagged = counts["scored"], counts["flagged"]
         return UseSummary(ledger.run_id, now, before, used.rescored, scored, flagged, policy_note=note)
@@ -83,11 +83,13 @@ def put_in_use(
 
 @dataclass(frozen=True, slots=True)
 class _Used:
-    """A bank and a method by which all images are scored. `options`: those of `curator calibrate` that name them."""
+    """A bank and a method by which all images are scored. `ruled_by`: what rules before they do. `options`: those of
+    `curator calibrate` that name them."""
 
     bank: Bank
     method: Method
     scoring: Mapping[str, str]
+    ruled_by: InForce | None
     rescored: int = 0
     options: str = ""
 
@@ -110,7 +112,7 @@ def _refuse_environment(chosen: Mapping[str, str]) -> None:
 
 def _scored(context: Context, ledger: Ledger, address: str | None, method: str | None) -> _Used:
     """Score what has no score yet under a bank and a method. Where none are named, those that rule: nothing lacks."""
-    database = ledger.database
+    database, ruling = ledger.database, InForce.of(ledger.database)
     if address is not None:
         context.require_current(database)
         bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
@@ -120,12 +122,11 @@ def _scored(context: Context, ledger: Ledger, address: str | None, method: str |
         name_stored(ledger, context.namer(bank), folder)
         scoring = scored_by(bank, scorer.method)
         options = f" --bank {address} --method {method}"
-        return _Used(bank, scorer.method, scoring, counts[scorer.method.method_id], options)
-    ruling = InForce.of(database)
+        return _Used(bank, scorer.method, scoring, ruling, counts[scorer.method.method_id], options)
     if ruling is None:
         raise UsageError("nothing rules yet", hint="run `curator scan SOURCE`, or name a bank and a method as well")
     bank = context.known_bank(database, ruling.bank_address)
-    return _Used(bank, resolve_method(without_measured(ruling.method_id), bank), ruling.scoring)
+    return _Used(bank, resolve_method(without_measured(ruling.method_id), bank), ruling.scoring, ruling)
 
 
 def _policy(ledger: Ledger, used: _Used, name: str | None) -> tuple[Policy | None, str]:

@@ -125,10 +125,13 @@ def _differing(before: InForce, now: InForce) -> str:
     return ", ".join(name for name, differs in parts.items() if differs) or f"an earlier policy {before.policy}"
 
 
-def put_in_force(ledger: Ledger, scoring: Mapping[str, str], policy: Policy | None) -> tuple[InForce, InForce | None]:
+def put_in_force(
+    ledger: Ledger, scoring: Mapping[str, str], policy: Policy | None, *, before: InForce | None
+) -> tuple[InForce, InForce | None]:
     """Let a scoring and a policy rule: the report views judge by them from now on. Returns what rules now, and what
-    ruled before where that was something else. scoring: `encoder_id`, `bank_digest` and `method_id`."""
-    before, policy_id = InForce.of(ledger.database), policy.policy_id if policy else None
+    ruled before where that was something else. scoring: `encoder_id`, `bank_digest` and `method_id`. before: what rules
+    until then."""
+    policy_id = policy.policy_id if policy else None
     if before is not None and before.scoring == scoring and before.policy_id == policy_id:
         return before, None
     ledger.database.run("insert_selection", **scoring, policy_id=policy_id, run_id=ledger.run_id)

@@ -88,7 +88,9 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
             rescored = sum(score_stored(ledger, scorer, folder).values())
             done["named"] = name_stored(ledger, context.namer(scorer.bank), folder)
             judge_nights(ledger, policy, scorer.method)
-            ruled_by, ruled_before = put_in_force(ledger, scored_by(scorer.bank, scorer.method), policy)
+            ruled_by, ruled_before = put_in_force(
+                ledger, scored_by(scorer.bank, scorer.method), policy, before=InForce.of(ledger.database)
+            )
             done["rescored"] = rescored
         with stage("near_duplicates") as done:
             done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
