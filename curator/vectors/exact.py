@@ -62,12 +62,13 @@ def _best(products: NDArray[np.float32], k: int) -> NDArray[np.intp]:
 
 
 def _rank_block(collection: VectorCollection, queries: Vectors, candidates: Positions, k: int) -> Found:
-    known, places = np.unique(np.maximum(candidates, 0), return_inverse=True)
-    places = places.reshape(candidates.shape)
+    rows, columns = np.nonzero(candidates >= 0)
+    known, places = np.unique(candidates[rows, columns], return_inverse=True)
     vectors = unit(collection.vectors_at(known))
-    products = np.multiply(vectors[places], queries[:, None, :], dtype=np.float64)
-    cosines = np.clip(products.sum(axis=2), -1.0, 1.0).astype(np.float32)
-    cosines[candidates < 0] = -np.inf
-    order_of_ids = np.unique(collection.keys_at(known), return_inverse=True)[1].reshape(-1)
-    best = np.lexsort((order_of_ids[places], -cosines), axis=-1)[:, :k]
+    products = np.multiply(vectors[places], queries[rows], dtype=np.float64)
+    cosines = np.full(candidates.shape, -np.inf, np.float32)
+    cosines[rows, columns] = np.clip(products.sum(axis=1), -1.0, 1.0)
+    order_of_ids = np.zeros(candidates.shape, np.int64)
+    order_of_ids[rows, columns] = np.unique(collection.keys_at(known), return_inverse=True)[1].reshape(-1)[places]
+    best = np.lexsort((order_of_ids, -cosines), axis=-1)[:, :k]
     return np.take_along_axis(candidates, best, axis=1), np.take_along_axis(cosines, best, axis=1)

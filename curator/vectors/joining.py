@@ -170,6 +170,8 @@ class _Comparison:
         products = self.bounds[tile.rows] @ tile.bounds.astype(np.float32, copy=False).T  # (rows, positions)
         least = np.float32((self.least - self.slack) * tile.one)
         rows = np.flatnonzero(products.max(axis=1) >= least)  # few: to look for pairs in all takes five times as long
+        if not rows.size:
+            return _Tile(None, *_NO_PAIRS)
         some, columns = _places(products[rows] >= least)
         some = rows[some]
         if some.size >= _SCATTERED:

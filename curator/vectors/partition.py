@@ -201,9 +201,8 @@ class Partition:
         self.collection = collection.in_order([name for name, _, _ in manifest.members])
         self.folder = folder
         self.manifest = manifest
-        of_centres, of_directions = manifest.crc32
-        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy", np.float32, of_directions)
-        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32, of_centres)
+        self.directions: Vectors = _load(folder / f"{manifest.name}.directions.npy", np.float32, manifest.crc32[1])
+        self._centres: Vectors = _load(folder / f"{manifest.name}.centres.npy", np.float32, manifest.crc32[0])
         self.slack = SLACK + 1.01 * math.sqrt(self.directions.shape[1] + 1) / (2 * _ONE)  # half of one in each column
         self._segments = [SegmentCells(folder, item) for item in manifest.segments]
         self._among: NDArray[np.bool_] | None = None
@@ -257,10 +256,9 @@ class Partition:
         if not self._segments:
             return
         for rows, cells in self._by_cell(bounds, min_cosine):
-            starts = np.flatnonzero(np.diff(cells, prepend=-1))
-            for start, end in zip(starts.tolist(), np.append(starts, len(cells))[1:].tolist(), strict=True):
-                for segment in self._segments:
-                    yield self._of_cell(segment, int(cells[start]), rows[start:end])
+            chosen, starts = np.unique(cells, return_index=True)
+            for cell, asked in zip(chosen.tolist(), np.split(rows, starts)[1:], strict=True):
+                yield from (self._of_cell(segment, cell, asked) for segment in self._segments)
 
     def _by_cell(self, bounds: Vectors, min_cosine: float) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Queries, ascending, and cells that may hold vectors near them, by cell: of as many queries as can be held,
