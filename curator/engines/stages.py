@@ -121,7 +121,7 @@ class ShardBuilder:
         for start in range(0, len(firsts), self._encoding.batch_size):
             end = start + self._encoding.batch_size
             done = batch.release if end == len(firsts) else None
-            ids = [item.image_id for item in firsts[start:end]]
+            ids: list[str | None] = [item.image_id for item in firsts[start:end]]
             self._batches.append((ids, self._encoding.encode_in_place(batch.pixels[start:end], done)))
 
     def _place(self, item: Seen, outcome: ImageFacts | DecodeFault | None, squares: Iterator[Pixels]) -> None:
