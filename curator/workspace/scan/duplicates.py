@@ -23,6 +23,7 @@ from curator.store import Ledger
 from curator.store.tables import Columns, Row
 from curator.types import Vectors
 from curator.vectors import ImageCollection, near_duplicates, near_source, read_shard
+from curator.vectors.blas import one_thread
 from curator.vectors.collections import Positions
 from curator.vectors.joining import Everything, NearSource
 from curator.vectors.leaders import assign_leaders
@@ -44,12 +45,13 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
         return 0
     files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
     folder = context.layout.partition(encoder_id)
-    try:
-        pairs, members = _compare(context, ledger, encoder_id, files, folder)
-    except IndexFault as fault:
-        log.warning("%s; making the partition anew", fault.message)
-        shutil.rmtree(folder, ignore_errors=True)
-        pairs, members = _compare(context, ledger, encoder_id, files, None if folder.exists() else folder)
+    with one_thread():  # of a product; joining has threads of its own, and others spin while they wait for the next one
+        try:
+            pairs, members = _compare(context, ledger, encoder_id, files, folder)
+        except IndexFault as fault:
+            log.warning("%s; making the partition anew", fault.message)
+            shutil.rmtree(folder, ignore_errors=True)
+            pairs, members = _compare(context, ledger, encoder_id, files, None if folder.exists() else folder)
     if files or members:
         compared = [{"vector_file": name, "encoder_id": encoder_id} for name in files]
         with ledger.database.transaction():
