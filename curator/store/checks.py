@@ -30,7 +30,7 @@ def read_everything(database: Database) -> int:
 
     Raises StoreError for a damaged block.
     """
-    tables = database.table("list_tables")["table_name"].to_pylist()
+    tables = database.column("list_tables")
     counts = " union all ".join(f'select count(*) as n, bit_xor(hash(t)) as h from "{name}" as t' for name in tables)
     return int(sum(database.arrow(counts)["n"].to_pylist())) if tables else 0
 

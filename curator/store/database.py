@@ -6,10 +6,12 @@ workspace lock opens the live file; everyone else reads published snapshots (see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -38,6 +40,7 @@ SEALS = (
     "set lock_configuration = true",
 )
 PLANNING = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)  # nothing was run yet
+Fetched = TypeVar("Fetched")
 SEALED_SHARE = 0.5  # of the memory that DuckDB would take: a query beside a scan must not end it
 
 
@@ -60,6 +63,14 @@ def _what_to_do(fault: duckdb.Error) -> str | None:
             "published file with a DuckDB client of your own"
         )
     return None
+
+
+_looks = count()
+
+
+@cache
+def _looker() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:", config={"threads": 1, "temp_directory": ""})
 
 
 class Database:
@@ -124,6 +135,18 @@ class Database:
             config["memory_limit"] = memory_limit
         try:
             return cls(duckdb.connect(str(path), read_only=read_only, config=config))
+        except duckdb.Error as fault:
+            raise store_error(fault, where=f"{path}: cannot open the ledger: ") from fault
+
+    @classmethod
+    def require_whole(cls, path: Path) -> None:
+        """Raises StoreError for a file that does not open, which reads its catalogue: all tables, and where their rows
+        are. In an instance of DuckDB that stays: to begin one takes three times as long as the look."""
+        alias = f"look_{next(_looks)}"
+        try:
+            with _looker().cursor() as connection:
+                connection.execute(f"attach {quoted(str(path))} as {alias} (read_only)")
+                connection.execute(f"detach {alias}")
         except duckdb.Error as fault:
             raise store_error(fault, where=f"{path}: cannot open the ledger: ") from fault
 
@@ -204,15 +227,32 @@ class Database:
 
         For a few rows: half the time of `table`, which plans a query twice, and is the faster for many.
         """
-        statement, given = shipped_queries()[name].sql, _sound(parameters)
 
-        def fetch() -> list[dict[str, Any]]:
-            found = self._connection.execute(statement, given)
+        def fetch(found: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             names = [column for column, *_ in found.description]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+        return self._fetched(name, parameters, fetch)
+
+    def column(self, name: str, /, **parameters: object) -> list[Any]:
+        """Run a named query of one column, of texts or whole numbers, and fetch its values.
+
+        Planned once, as `rows`, and for many as fast as `table`.
+        """
+
+        def fetch(found: duckdb.DuckDBPyConnection) -> list[Any]:
+            (values,) = found.fetchnumpy().values()
+            listed: list[Any] = values.tolist()
+            return listed
+
+        return self._fetched(name, parameters, fetch)
+
+    def _fetched(
+        self, name: str, parameters: Mapping[str, object], fetch: Callable[[duckdb.DuckDBPyConnection], Fetched]
+    ) -> Fetched:
+        statement, given = shipped_queries()[name].sql, _sound(parameters)
         try:
-            return read(self._connection, fetch)
+            return read(self._connection, lambda: fetch(self._connection.execute(statement, given)))
         except duckdb.Error as fault:
             raise store_error(fault) from fault
 

@@ -69,7 +69,7 @@ def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:
                     return False
                 os.pwrite(written.fileno(), block, start)
             os.pwrite(written.fileno(), headers, 0)
-    Database.open_reader(copy).close()  # opening it reads the catalogue, and raises where that is no whole
+    Database.require_whole(copy)
     return True
 
 

@@ -86,7 +86,7 @@ def _replaced(database: Database, outcome: ShardOutcome, locations: pa.Table, ro
 def _data_counts(database: Database, outcome: ShardOutcome, role: str) -> list[int]:
     """Data of each object that is done with the shard. Only a Parquet file has data in other shards too."""
     if outcome.shard.kind == "parquet":
-        return [int(count) for count in database.table("count_data", role=role)["data_count"].to_pylist()]
+        return [int(count) for count in database.column("count_data", role=role)]
     found = Counter(item.object_uri for item in outcome.data)
     return [found[item.uri] for item in outcome.shard.completes]
 

@@ -23,7 +23,6 @@ from curator.progress import step
 from curator.store import Database, Ledger
 from curator.systems.spec import read_system_spec
 from curator.types import Bank, Encoder
-from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.naming import Namer
 from curator.workspace.judge.reference import load_reference
 from curator.workspace.judge.scoring import Scorer, bind_reference
@@ -93,8 +92,8 @@ class Context:
 
     def stored_encoder_id(self, database: Database) -> str:
         """That of the vectors that everybody sees; it may be of an encoder that was configured or shipped before."""
-        ruling = InForce.of(database)
-        return ruling.encoder_id if ruling else self.encoder_id(database)
+        ruling = database.row("find_selection")
+        return str(ruling["encoder_id"]) if ruling else self.encoder_id(database)
 
     def encoder_of(self, encoder_id: str) -> Encoder:
         """The encoder, to compare what it makes with stored vectors. Raises EncoderError where they are another's."""

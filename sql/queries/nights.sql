@@ -28,10 +28,17 @@ limit 1;
 
 -- name: list_night_rates
 -- The last scans up to one, the oldest first: how many of the images that arrived are scored and flagged.
-with judged as (
-    select run_id, count(*) as scored, count(*) filter (where flagged) as flagged
-    from report.arrivals
-    group by run_id
+with seen as (
+    select seen.first_run_id, seen.night_run_id, score.id_label, score.log_odds, selection.policy_id
+    from seen_images() as seen
+    join score using (image_id)
+    join newest_selection() as selection using (encoder_id, bank_digest, method_id)
+),
+
+judged as (
+    select first_run_id as run_id, count(*) as scored, count(*) filter (where flagged) as flagged
+    from judged('seen')
+    group by first_run_id
 ),
 
 newest as (

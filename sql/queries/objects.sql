@@ -1,7 +1,6 @@
 -- name: classify_objects
 -- What a listing finds against what the ledger knows: new, returned (it was gone), changed or unchanged, in order.
 select
-    listed.position,
     case
         when known.object_uri is null then 'new'
         when known.gone_run_id is not null then 'returned'

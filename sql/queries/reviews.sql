@@ -65,6 +65,13 @@ from report.review_queue as queue
 order by queue.position
 limit $limit;
 
+-- name: find_review
+-- The first review, if there is any.
+select review_number
+from review
+order by review_number
+limit 1;
+
 -- name: list_reviewed_images
 -- Images of the lake with the decision that holds for them, in the order of their ids.
 select image_id, group_id, uri, name, decision, disputed, wrong_labels, id_score, log_odds, flagged, top_id,

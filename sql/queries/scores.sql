@@ -49,9 +49,9 @@ order by id_label;
 -- How many images the middle one of all nights brought that brought any; of those that are still in the lake.
 select cast(median(nights.images) as bigint) as images
 from (
-    select first_run_id, count(*) as images
-    from report.images
-    group by first_run_id
+    select night_run_id, count(*) as images
+    from present_images()
+    group by night_run_id
 ) as nights;
 
 -- name: list_unjudged
@@ -133,7 +133,7 @@ where encoder_id = $encoder_id
     and method_id = $method_id;
 
 -- name: find_policies
--- The policies that rule for an encoder, bank and two methods.
+-- The policies that rule for an encoder, bank and two methods, in any order.
 select method_id, name, min_log_odds, min_id_score, provenance
 from ruling_policies()
 where encoder_id = $encoder_id
@@ -150,7 +150,7 @@ select
 -- name: find_selection
 -- The selection in force.
 select encoder_id, bank_digest, method_id, policy_id
-from report.selection;
+from newest_selection();
 
 -- name: find_policy_chosen
 -- The policy that was put in force by hand last: by `use`, or by a calibration other than that of a night.

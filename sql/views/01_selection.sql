@@ -14,7 +14,6 @@ select
     policy.rule as policy_rule,
     policy.by_class as policy_by_class,
     policy.calibration_id
-from main.selection
+from main.newest_selection() as selection
 left join main.bank on bank.bank_digest = selection.bank_digest
-left join main.policy on policy.policy_id = selection.policy_id
-where selection.selection_number = (select max(newest.selection_number) from main.selection as newest);
+left join main.policy on policy.policy_id = selection.policy_id;

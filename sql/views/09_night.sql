@@ -33,7 +33,7 @@ scored as (
     select present.night_run_id, score.id_label, score.log_odds, selection.policy_id
     from main.present_images() as present
     join main.score using (image_id)
-    join report.selection as selection using (encoder_id, bank_digest, method_id)
+    join main.newest_selection() as selection using (encoder_id, bank_digest, method_id)
 ),
 
 judged as (

@@ -71,7 +71,7 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database
         migrate(database)
         for statement in TIES:
             database.execute(statement)
-        for table in database.table("list_tables")["table_name"].to_pylist():
+        for table in database.column("list_tables"):
             database.execute(f"create table mixed as select * from {table} as t order by hash(t::varchar) {direction}")
             database.execute(f"delete from {table}")
             database.execute(f"insert into {table} from mixed")

@@ -50,11 +50,11 @@ def _live_ledger(context: Context) -> Iterator[Finding]:
     with damage(layout.ledger, remedy=RECOVER), Database.open_reader(layout.ledger) as database:
         pending_migrations(database)
         rows = read_everything(database)
-        runs = set(database.table("list_run_ids")["run_id"].to_pylist())
+        runs = set(database.column("list_run_ids"))
     yield Finding("ledger file", "ok", f"{rows} rows, every block whole")
     with reading(context.layout) as database:
         read_everything(database)
-        missing = len(runs - set(database.table("list_run_ids")["run_id"].to_pylist()))
+        missing = len(runs - set(database.column("list_run_ids")))
     if missing:
         yield Finding("ledger", "warning", f"the snapshot lacks the last {missing} runs", PUBLISH)
 

@@ -140,6 +140,8 @@ class LedgerWorld:
     def decisions(self) -> Mapping[str, bool]:
         """By image of the lake, whether reviewers decided that it is ID; those that are OOD are there as False."""
         sides = {"id": True, "ood": False}
+        if not self.database.rows("find_review"):  # of many views, which take a while to plan
+            return {}
         rows = [row for row in self.database.rows("list_reviewed_images") if row["decision"] in sides]
         places = self.stored.places_of([row["image_id"] for row in rows]).tolist()
         return {row["image_id"]: sides[row["decision"]] for row, place in zip(rows, places, strict=True) if place >= 0}

@@ -165,7 +165,7 @@ def _ids_in(context: Context, name: str, found: pa.Table) -> Sequence[str]:
                 reading(context.layout) as database,
                 database.incoming(wanted=wanted_images(values, [0.0] * len(values))),
             ):
-                ids: list[str] = database.table("find_images_at")["image_id"].to_pylist()
+                ids: list[str] = database.column("find_images_at")
                 return ids
     hint = "its rows need a column image_id or uri; for a table of anything, `curator query NAME -o FILE`"
     raise UsageError(f"query {name!r} finds no images", hint=hint)

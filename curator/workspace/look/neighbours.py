@@ -58,7 +58,7 @@ def nearest_images(
     context: Context, database: Database, encoder_id: str, query: Vectors, k: int, *, but: str | None = None
 ) -> pa.Table:
     """The k lake images nearest to a vector (1, d), but for the one of this id, with their scores."""
-    present = set(database.table("list_present_images")["image_id"].to_pylist()) - {but}
+    present = set(database.column("list_present_images")) - {but}
     found = image_neighbours(context, database, encoder_id).search(query, k, allow=present.__contains__)[0]
     with database.incoming(wanted=wanted_images([item.id for item in found], [item.cosine for item in found])):
         return database.table("describe_images")

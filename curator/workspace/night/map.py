@@ -43,7 +43,7 @@ def map_night(context: Context, database: Database, selection: Row, *, run_numbe
     seen = _Seen.find(context, database, selection, arrivals)
     if not len(seen.places):
         return NightMap(_points(arrivals, seen, np.zeros((0, 2), np.float32), {}, ()), (0.0, 0.0), (), (), (), {})
-    before = database.table("list_flagged_before", run_number=run_number, limit=CLUSTERED)["image_id"].to_pylist()
+    before = database.column("list_flagged_before", run_number=run_number, limit=CLUSTERED)
     earlier = vectors_of(context, database, selection["encoder_id"], before)[1]
     chosen = _thinned(np.flatnonzero(arrivals.flagged[seen.places]), CLUSTERED)
     clusters = find_clusters(seen.vectors(chosen), earlier)

@@ -43,7 +43,7 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
     """
     if not context.config.near_duplicates.enabled:
         return 0
-    files = ledger.database.table("list_new_files", encoder_id=encoder_id)["vector_file"].to_pylist()
+    files = ledger.database.column("list_new_files", encoder_id=encoder_id)
     folder = context.layout.partition(encoder_id)
     with one_thread():  # of a product; joining has threads of its own, and others spin while they wait for the next one
         try:

@@ -82,16 +82,17 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
         until = None if is_last else objects[-1].uri if objects else after
         with database.incoming(object=object_table(objects, role)):
             if objects:
-                states = database.table(
+                states = database.column(
                     "classify_objects",
                     role=role,
                     encoder_id=encoder_id,
                     rehash=request.rehash,
                     retry_rejects=request.retry_rejects,
                 )
-                found.add(objects, states["state"].to_pylist(), keep=role != "lake")
-            gone = database.table("find_gone_objects", role=role, prefix=source.prefix, after=after, until=until)
-            found.missed += gone["object_uri"].to_pylist()
+                found.add(objects, states, keep=role != "lake")
+            found.missed += database.column(
+                "find_gone_objects", role=role, prefix=source.prefix, after=after, until=until
+            )
         after = until or after
     return found
 
@@ -133,7 +134,7 @@ def finished_shards(database: Database, listed: Sequence[ListedSource], *, encod
     """Row groups that need not be read again; only Parquet files have any."""
     if not any(item.kind == "parquet" for source in listed for item in source.to_read):
         return set()
-    return set(database.table("list_finished_shards", encoder_id=encoder_id, role=role)["shard_id"].to_pylist())
+    return set(database.column("list_finished_shards", encoder_id=encoder_id, role=role))
 
 
 def pending_shards(listed: Sequence[ListedSource], *, files_per_shard: int, finished: set[str]) -> Iterator[Shard]:

@@ -40,7 +40,7 @@ def measure_images(context: Context, *, wait_seconds: float = 0.0) -> MeasureSum
     measured, left = 0, Counter[str]()
     with writing(context, "measure", {}, wait_seconds=wait_seconds, needs_vectors=False) as ledger:
         database = ledger.database
-        ids: list[str] = database.table("list_unmeasured_images")["image_id"].to_pylist()
+        ids: list[str] = database.column("list_unmeasured_images")
         if not ids:
             return MeasureSummary(0, {})
         with open_pool(context, context.encoder.preprocess) as pool, step("measure", len(ids), "images") as progress:

@@ -164,7 +164,7 @@ def _say_of_another_encoder(context: Context, ledger: Ledger, named: Sequence[st
         return
     address = context.config.encoder.address
     log.warning("encoder %s is %s now, and was %s: every image is embedded again, once", address, encoder_id, stored)
-    others = set(ledger.database.table("list_sources")["source"].to_pylist()) - set(named)
+    others = set(ledger.database.column("list_sources")) - set(named)
     if others:
         log.warning("scan these again, too, or their images stay out of sight: %s", " ".join(sorted(others)))
 

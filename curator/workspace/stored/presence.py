@@ -119,9 +119,9 @@ def referred_files(layout: Layout, database: Database) -> set[str]:
 
 def _runs_of(database: Database) -> set[str]:
     """None for a database without tables, which is not a ledger yet."""
-    if "run" not in database.table("list_tables")["table_name"].to_pylist():
+    if "run" not in database.column("list_tables"):
         return set()
-    return set(database.table("list_run_ids")["run_id"].to_pylist())
+    return set(database.column("list_run_ids"))
 
 
 def require_vectors(layout: Layout, ledger: Database, address: str) -> None:
@@ -139,5 +139,5 @@ def require_vectors(layout: Layout, ledger: Database, address: str) -> None:
 
 def rescan(database: Database) -> str:
     """How lost vectors come back: the command, with the sources that were scanned."""
-    sources = " ".join(map(shlex.quote, database.table("list_sources")["source"].to_pylist()))
+    sources = " ".join(map(shlex.quote, database.column("list_sources")))
     return f"embed again by `curator scan {sources or 'SOURCE'} --rehash`, or restore a backup"
