@@ -6,6 +6,7 @@ workspace lock opens the live file; everyone else reads published snapshots (see
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -70,6 +71,7 @@ _looks = count()
 
 @cache
 def _looker() -> duckdb.DuckDBPyConnection:
+    atexit.register(_looker.cache_clear)  # what an interpreter leaves behind, DuckDB's binding tells as a leak
     return duckdb.connect(":memory:", config={"threads": 1, "temp_directory": ""})
 
 

@@ -50,7 +50,7 @@ class InForce:
         """The bank version by its digest, whatever encoder it is of."""
         return f"{self.bank.partition('@')[0]}@{self.bank_digest}"
 
-    def count_flags(self, database: Database, *, run_id: str = "") -> dict[str, int]:
+    def count_flags(self, database: Database, *, run_id: str = "") -> dict[str, Any]:
         """Scored and flagged images of the lake, and those of them that arrived in a run."""
         return count_flags(database, self.scoring, self.policy_id, run_id=run_id)
 
@@ -80,7 +80,7 @@ class InForce:
 
 def count_flags(
     database: Database, scoring: Mapping[str, str], policy_id: str | None, *, run_id: str = ""
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """`scored` and `flagged` images of the lake, and `new_scored` and `new_flagged`, those that arrived in a run."""
     return database.row("count_flags", **scoring, policy_id=policy_id, run_id=run_id) or {}
 
