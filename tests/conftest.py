@@ -58,7 +58,7 @@ ROOM_BYTES = 4 << 30  # several times what the files of a run ever fill
 MAKE_LEDGER = session.make_ledger
 COPY_REPORT = session.copy_report
 START_PROCESS = decode_pool.start_process
-READ_BACK = publish.read_back
+READ_BACK, REQUIRE_WHOLE = publish.read_back, Database.require_whole
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
 # A few dozen examples find what a hundred do, most of the time, and other ones are drawn at each run.
@@ -159,9 +159,11 @@ def real_parquet(without_parquet: None, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture(scope="session", autouse=True)
 def trusted_copies() -> Iterator[None]:
-    """What is published is not read back, a third of a night's time, except where a test asks for `real_publishing`."""
+    """What is published is neither read back nor opened for a try, a third of a night's time, except where a test asks
+    for `real_publishing`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "read_back", lambda _: None)
+        patch.setattr(Database, "require_whole", lambda _: None)
         yield
 
 
@@ -169,6 +171,7 @@ def trusted_copies() -> Iterator[None]:
 def real_publishing(trusted_copies: None, real_parquet: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block of a snapshot is read before it is published, and its Parquet copy is made, as it is for users."""
     monkeypatch.setattr(publish, "read_back", READ_BACK)
+    monkeypatch.setattr(Database, "require_whole", REQUIRE_WHOLE)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,11 +6,8 @@ workspace lock opens the live file; everyone else reads published snapshots (see
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,15 +61,6 @@ def _what_to_do(fault: duckdb.Error) -> str | None:
             "published file with a DuckDB client of your own"
         )
     return None
-
-
-_looks = count()
-
-
-@cache
-def _looker() -> duckdb.DuckDBPyConnection:
-    atexit.register(_looker.cache_clear)  # what an interpreter leaves behind, DuckDB's binding tells as a leak
-    return duckdb.connect(":memory:", config={"threads": 1, "temp_directory": ""})
 
 
 class Database:
@@ -143,14 +131,8 @@ class Database:
     @classmethod
     def require_whole(cls, path: Path) -> None:
         """Raises StoreError for a file that does not open, which reads its catalogue: all tables, and where their rows
-        are. In an instance of DuckDB that stays: to begin one takes three times as long as the look."""
-        alias = f"look_{next(_looks)}"
-        try:
-            with _looker().cursor() as connection:
-                connection.execute(f"attach {quoted(str(path))} as {alias} (read_only)")
-                connection.execute(f"detach {alias}")
-        except duckdb.Error as fault:
-            raise store_error(fault, where=f"{path}: cannot open the ledger: ") from fault
+        are."""
+        cls.open_reader(path).close()
 
     def close(self) -> None:
         with suppress(duckdb.ResourceInUseException):  # a query was left behind; it closes what it used
