@@ -32,7 +32,7 @@ from report.scores as scores
 left join report.p_values as p_values on p_values.image_id = scores.image_id
 left join group_member as member
     on member.image_id = scores.image_id
-    and member.encoder_id = (select selection.encoder_id from report.selection as selection)
+    and member.encoder_id = (select selection.encoder_id from newest_selection() as selection)
 left join report.reviewed_images as reviewed on reviewed.image_id = scores.image_id
 left join source_object as objects
     on objects.object_uri = scores.object_uri
@@ -43,7 +43,7 @@ order by scores.image_id;
 -- Pairs of images that look nearly the same, in any order.
 select pairs.image_id, pairs.neighbour_id
 from near_duplicate as pairs
-where pairs.encoder_id = (select selection.encoder_id from report.selection as selection);
+where pairs.encoder_id = (select selection.encoder_id from newest_selection() as selection);
 
 -- name: app_tags
 -- The tags of scored images with their images, in the order of both.

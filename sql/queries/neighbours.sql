@@ -23,7 +23,19 @@ from report.images
 order by image_id;
 
 -- name: describe_images
--- What people want to see of some images: address, nearness and score.
+-- What people want to see of some images: address, nearness and score, as report.scores has it.
+with scored as (
+    select
+        present.image_id,
+        present.night_run_id,
+        score.* exclude (image_id, run_id),
+        selection.policy_id
+    from present_images() as present
+    semi join incoming_wanted as wanted on wanted.image_id = present.image_id
+    join score using (image_id)
+    join newest_selection() as selection using (encoder_id, bank_digest, method_id)
+)
+
 select
     images.uri,
     wanted.cosine,
@@ -35,7 +47,7 @@ select
     images.image_id
 from incoming_wanted as wanted
 join report.images as images on images.image_id = wanted.image_id
-left join report.scores as scores on scores.image_id = wanted.image_id
+left join labelled('scored') as scores on scores.image_id = wanted.image_id
 order by wanted.position;
 
 -- name: find_vector

@@ -101,7 +101,7 @@ limit $limit;
 select image.image_id, score.log_odds
 from report.baselines as baseline
 join baseline_image as image on image.baseline_number = baseline.baseline_number
-join report.selection as selection using (encoder_id)
+join newest_selection() as selection using (encoder_id)
 join score using (image_id, encoder_id, bank_digest, method_id)
 where baseline.ruling
 order by image.image_id;

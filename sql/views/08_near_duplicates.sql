@@ -8,6 +8,6 @@ select
     near_duplicate.neighbour_id,
     near_duplicate.run_id
 from main.near_duplicate
-join report.selection as selection on selection.encoder_id = near_duplicate.encoder_id
+join main.newest_selection() as selection on selection.encoder_id = near_duplicate.encoder_id
 join report.images as images on images.image_id = near_duplicate.image_id
 join report.images as neighbours on neighbours.image_id = near_duplicate.neighbour_id;

@@ -22,5 +22,5 @@ select
     selection.method_id is not null as selected
 from counted
 left join main.ruling_policies() as ruling using (encoder_id, bank_digest, method_id)
-left join report.selection as selection using (encoder_id, bank_digest, method_id)
+left join main.newest_selection() as selection using (encoder_id, bank_digest, method_id)
 left join main.bank on bank.bank_digest = counted.bank_digest;

@@ -29,4 +29,4 @@ left join (
     group by policy_id
 ) as classes on classes.policy_id = policy.policy_id
 left join report.scorings as scorings on scorings.policy_id = policy.policy_id
-left join report.selection as selection on selection.policy_id = policy.policy_id;
+left join main.newest_selection() as selection on selection.policy_id = policy.policy_id;

@@ -10,4 +10,4 @@ select
 from report.images as images
 left join main.group_member as member
     on member.image_id = images.image_id
-    and member.encoder_id = (select selection.encoder_id from report.selection as selection);
+    and member.encoder_id = (select selection.encoder_id from main.newest_selection() as selection);

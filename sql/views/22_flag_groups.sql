@@ -4,7 +4,7 @@ create or replace view report.flag_groups as
 with member as (
     select image_id, group_id, cosine
     from main.group_member
-    where encoder_id = (select selection.encoder_id from report.selection as selection)
+    where encoder_id = (select selection.encoder_id from main.newest_selection() as selection)
 ),
 
 placed as (

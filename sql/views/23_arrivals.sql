@@ -14,7 +14,7 @@ with scored as (
         score.* exclude (image_id, run_id)
     from main.seen_images() as seen
     join main.score using (image_id)
-    join report.selection as selection using (encoder_id, bank_digest, method_id)
+    join main.newest_selection() as selection using (encoder_id, bank_digest, method_id)
 )
 
 select

@@ -14,7 +14,7 @@ select
     ) as ruling
 from main.baseline
 left join main.run as night on night.run_id = baseline.night_run_id
-left join report.selection as selection on selection.encoder_id = baseline.encoder_id
+left join main.newest_selection() as selection on selection.encoder_id = baseline.encoder_id
 join (
     select baseline_number, count(*) as images
     from main.baseline_image

@@ -36,7 +36,7 @@ nearest as (
 compared as (
     select vector.image_id
     from main.vector
-    join report.selection as selection on selection.encoder_id = vector.encoder_id
+    join main.newest_selection() as selection on selection.encoder_id = vector.encoder_id
     semi join main.compared_file
         on compared_file.encoder_id = vector.encoder_id
         and compared_file.vector_file = vector.vector_file
