@@ -13,6 +13,7 @@ from curator.review.reviews import sort_lines
 from curator.store.ledger import utc_now
 from curator.workspace import Workspace
 from curator.workspace.review.record import READERS
+from tests.cases import rest_slow
 
 SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "fiftyone": "", "label-studio": ".json"}
 
@@ -42,7 +43,7 @@ def answer(style: str, path: Path, decision: str) -> None:
         path.write_text(json.dumps(tasks))
 
 
-@pytest.mark.parametrize("style", SUFFIXES)
+@pytest.mark.parametrize("style", rest_slow(SUFFIXES, kept=2))
 def test_round_trip(style, workspace: Workspace, tmp_path: Path):
     path = tmp_path / f"out{SUFFIXES[style]}"
     written = workspace.reviews.export_to(path)

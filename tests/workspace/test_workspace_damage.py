@@ -168,13 +168,13 @@ INDEX, TEXTS = first("index/*/*/index.faiss"), first("cache/text/*/*.safetensors
 # What happens, and what doctor must say of it.
 DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
     "ledger absent": (harm(ledger, remove), "ledger.duckdb is missing"),
-    "ledger garbled": (harm(ledger, garble), "ledger.duckdb is damaged"),
-    "ledger older": (older_ledger, "ledger.duckdb lacks 1 runs"),
     "vector file changed": (harm(vector_file, change_end), "checksum does not match"),
     "bank version absent": (harm(bank, remove), "there is no bank in"),
-    "configuration absent": (harm(CONFIG, remove), "curator.toml is missing"),
 }
 SLOW_DAMAGES: dict[str, tuple[Callable[[Scene], None], str]] = {
+    "ledger garbled": (harm(ledger, garble), "ledger.duckdb is damaged"),
+    "ledger older": (older_ledger, "ledger.duckdb lacks 1 runs"),
+    "configuration absent": (harm(CONFIG, remove), "curator.toml is missing"),
     "ledger newer": (harm(ledger, newer), "the ledger has schema"),
     "snapshot absent": (harm(snapshot, remove), "curator.duckdb is missing"),
     "vectors linked to nowhere": (harm(part("vectors"), unlink_to), "is a link to /nowhere/at/all"),

@@ -16,6 +16,7 @@ from curator.workspace import Workspace
 from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.published import reading
+from tests.cases import rest_slow
 from tests.conftest import SMALL_BANK
 from tests.generators.scripted import ScriptedGenerator
 
@@ -345,7 +346,9 @@ def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(s
     assert len(passing(scanned, "ants")) == 60 and healthy(scanned)
 
 
-@pytest.mark.parametrize(("system", "settings"), [("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20}), ("oodd", {})])
+@pytest.mark.parametrize(
+    ("system", "settings"), rest_slow([("adaneg", {"gap": 0.1}), ("tanl", {"negatives": 20}), ("oodd", {})])
+)
 def test_systems_without_generators_learn_from_images_alone(scanned, system, settings):
     frozen = scanned.learn_bank(system, system, settings=settings)
     assert frozen.sent == 0 and frozen.bank == f"{system} v1"

@@ -19,6 +19,7 @@ from curator.lake import content_id
 from curator.workspace import Workspace
 from curator.workspace.look.pictures import thumbnails
 from curator.workspace.published import reading
+from tests.cases import rest_slow
 from tests.conftest import SMALL_BANK
 from tests.generators import fault_server
 
@@ -93,7 +94,7 @@ def test_a_night_shows_them_all(scanned):
     assert found["0" * 32].data is None and "in no source any more" in (found["0" * 32].reason or "")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", rest_slow(FORMATS, kept=3))
 def test_a_folder_of_any_name_is_exported_to(form, scanned, tmp_path):
     to = tmp_path / f"to{ODD}"
     done = scanned.export("flagged", to=str(to), format=form)

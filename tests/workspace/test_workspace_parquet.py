@@ -21,6 +21,7 @@ from curator.store import Database, parquet_changes, parquet_copy, parquet_files
 from curator.store.parquet_copy import COSTLY, copy_report
 from curator.store.parquet_files import BY_NIGHT
 from curator.workspace import Workspace, session
+from tests.cases import rest_slow
 
 pytestmark = pytest.mark.usefixtures("real_parquet")
 
@@ -258,7 +259,7 @@ def test_small_nights_of_past_months_share_a_file_and_large_ones_do_not(publishe
     assert not differing(snapshot, folder)
 
 
-@pytest.mark.parametrize("harm", ["gone", "cut off", "of other rows", "of another form"])
+@pytest.mark.parametrize("harm", rest_slow(["cut off", "of other rows", "gone", "of another form"], kept=2))
 def test_a_damaged_copy_is_made_anew(harm, published, tmp_path, monkeypatch):
     snapshot, folder = tmp_path / "ledger.duckdb", tmp_path / "report"
     snapshot.write_bytes(published[0].layout.ledger.read_bytes())

@@ -14,6 +14,7 @@ from curator.store import Database
 from curator.store.publish import is_unchanged
 from curator.workspace import Workspace
 from curator.workspace.keep.recover import recover_workspace
+from tests.cases import rest_slow
 
 RUNS = "select count(*) as runs from run"
 
@@ -49,7 +50,7 @@ def test_a_scan_without_its_ledger_keeps_the_snapshot_and_names_the_command_that
     assert "nothing that could be made again" in run_cli("recover", folder=root).stdout
 
 
-@pytest.mark.parametrize("left", ["vectors", "banks", "reviews", "ledger.duckdb.wal"])
+@pytest.mark.parametrize("left", rest_slow(["vectors", "ledger.duckdb.wal", "banks", "reviews"], kept=2))
 def test_anything_that_is_left_of_a_workspace_speaks_against_a_new_ledger(left, first_night, run_cli):
     workspace, lake = first_night
     root = workspace.layout.root

@@ -11,6 +11,7 @@ from curator.types import Bank, Label
 from curator.vectors import read_rows
 from curator.workspace import Workspace
 from curator.workspace.judge.reference import ReferenceSet
+from tests.cases import rest_slow
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_fusion_standardises_both_sides_on_the_reference(referenced):
     assert healthy(referenced)
 
 
-@pytest.mark.parametrize("method", ["knn:k=2", "mahalanobis:shrinkage=0.5", "vim:dimensions=1"])
+@pytest.mark.parametrize("method", rest_slow(["knn:k=2", "mahalanobis:shrinkage=0.5", "vim:dimensions=1"]))
 def test_calibration_reads_the_reference_first_and_the_next_night_measures_against_it(scanned, lake, tmp_path, method):
     folder = tmp_path / "reference"
     folder.mkdir()
