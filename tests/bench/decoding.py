@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,13 +33,15 @@ class DecodeSpeed:
     """Milliseconds an image, and the largest memory of a decode process, bytes.
 
     pillow: with a large image decoded at the reduced size that a scan takes, and `full`, as open_clip and torchvision
-    do. decoder: libjpeg-turbo's part of `ours`, which no resizing can undercut. measures: of the picture, beside it.
+    do. torch: libjpeg-turbo into RGB, reduced likewise, and torch's resize of the whole. decoder: libjpeg-turbo's part
+    of `ours`, which no resizing can undercut. measures: of the picture, beside it.
     """
 
     size: str
     ours: float
     pillow: float
     full: float
+    torch: float
     decoder: float
     measures: float
     peak_bytes: int
@@ -55,15 +58,29 @@ def by_pillow(data: bytes, *, reduced: bool = True) -> NDArray[np.uint8]:
     return np.array(whole.crop((left, 0, left + side, side)))
 
 
+def by_torch(data: bytes) -> NDArray[np.uint8]:
+    """As `by_pillow`."""
+    whole = torch.from_numpy(_decoder(data, "RGB")).permute(2, 0, 1)[None]
+    (height, width), side = whole.shape[2:], PREPROCESS.side
+    wide = int(side * width / height)
+    resized = torch.nn.functional.interpolate(whole, (side, wide), mode="bicubic", antialias=True)
+    left = round((wide - side) / 2)
+    return resized[0, :, :, left : left + side].permute(1, 2, 0).contiguous().numpy()
+
+
 def decode_speed() -> list[DecodeSpeed]:
     """Medians over rounds that take turns: this machine's noise meets both."""
-    found = []
+    found, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
     for name, (size, count) in SIZES.items():
         contents = [enlarged(data, size) for data in photographs(count)]
-        ways = (_ours, by_pillow, partial(by_pillow, reduced=False), _decoder)
+        ways = (_ours, by_pillow, partial(by_pillow, reduced=False), by_torch, _decoder)
         rounds = [[_milliseconds(way, contents) for way in ways] + [_measures(contents)] for _ in range(ROUNDS)]
-        ours, pillow, full, decoder, measures = (statistics.median(times) for times in zip(*rounds, strict=True))
-        found.append(DecodeSpeed(name, ours, pillow, full, decoder, measures, peak_bytes(contents)))
+        ours, pillow, full, by_tensor, decoder, measures = (
+            statistics.median(times) for times in zip(*rounds, strict=True)
+        )
+        found.append(DecodeSpeed(name, ours, pillow, full, by_tensor, decoder, measures, peak_bytes(contents)))
+    torch.set_num_threads(threads)
     return found
 
 
@@ -92,10 +109,10 @@ def _ours(data: bytes) -> SampledFacts:
     return prepare_sampled(data, PREPROCESS, DecodeOptions())[1]
 
 
-def _decoder(data: bytes) -> object:
+def _decoder(data: bytes, colours: str = "RGBA") -> NDArray[np.uint8]:
     image = Image.open(io.BytesIO(data))
     image.draft(None, (2 * PREPROCESS.side, 2 * PREPROCESS.side))
-    return simplejpeg.decode_jpeg(data, "RGBA", min_width=image.width, min_height=image.height)
+    return simplejpeg.decode_jpeg(data, colours, min_width=image.width, min_height=image.height)
 
 
 def _measures(contents: Sequence[bytes]) -> float:

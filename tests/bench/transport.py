@@ -17,15 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
+from curator.engines.local import LocalEngine
+from curator.engines.ray_engine import RayEngine
+from curator.types import ShardOutcome
 from curator.workspace import Workspace
 from curator.workspace.logs import log
-from curator.workspace.scan import engine
-from curator.workspace.scan.request import SilentWatcher
+from curator.workspace.scan import engine as scan_engine
 from tests.bench.measures import BANK, decode_seconds, photographs
 from tests.bench.pretended import DeviceEncoder, pretend_to_decode, register
 
+ROUNDS = 3  # of two engines that take turns
+ENGINES = {"local": (LocalEngine, "_decoded"), "ray": (RayEngine, "_encoded")}
 FEW = 10  # images of a night that has next to none
 PHOTOGRAPHS = 1500  # that differ; more images differ from them in bytes behind their end
 
@@ -85,8 +90,8 @@ def busy_share(folder: Path, rate: int, images: int) -> tuple[float, float]:
     register()
     fill(folder / "lake", (b"image %d" % number for number in range(images)))
     fill(folder / "one", [b"one"])
-    pretending = partial(engine.open_pool, task=pretend_to_decode)
-    with mock.patch.object(engine, "open_pool", pretending):
+    pretending = partial(scan_engine.open_pool, task=pretend_to_decode)
+    with mock.patch.object(scan_engine, "open_pool", pretending):
         workspace = made(folder / "workspace", f"device:{rate}", folder / "one")
         device = workspace._context.encoder
         assert isinstance(device, DeviceEncoder)
@@ -95,45 +100,48 @@ def busy_share(folder: Path, rate: int, images: int) -> tuple[float, float]:
     return device.busy_share, images / (device.ended - device.begun)
 
 
-class Paced(SilentWatcher):
-    """Knows when the first and the last data came, and how many after the first."""
+@contextmanager
+def at_work(engine: type[LocalEngine] | type[RayEngine], first: str) -> Iterator[list[float]]:
+    """Points of time: when workers that have started begin, which calls `first`, and when the last outcome is there."""
+    points: list[float] = []
+    run, begin = engine.run, getattr(engine, first)
 
-    def __init__(self) -> None:
-        self.count, self.first, self.last = 0, 0.0, 0.0
+    def noted(*given: object, **named: object) -> object:
+        points.append(time.perf_counter())
+        return begin(*given, **named)
 
-    def advance(self, *, data: int = 0, objects: int = 0, byte_size: int = 0) -> None:
-        if data:
-            self.last = time.perf_counter()
-            self.count += data if self.first else 0
-            self.first = self.first or self.last
+    def watched(*given: Any, **named: Any) -> Iterator[ShardOutcome]:
+        yield from run(*given, **named)
+        points.append(time.perf_counter())
 
-    @property
-    def rate(self) -> float:
-        """Images a second, once all is at work."""
-        return self.count / (self.last - self.first)
+    with mock.patch.object(engine, "run", watched), mock.patch.object(engine, first, noted):
+        yield points
 
 
-def engine_rates(folder: Path, address: str, images: int) -> dict[str, float]:
-    """Images a second by engine, with two decode processes and one encoder with all cores, once they have started."""
+def engine_rates(folder: Path, address: str, images: int) -> list[dict[str, float]]:
+    """Images a second by engine, with two decode processes and one encoder with all cores, once they have started; in
+    rounds that take turns."""
     import ray
 
     cores = len(os.sched_getaffinity(0))  # Ray has an actor's products take so many threads as it has cores
-
+    options = {"ray.encoders": 1, "ray.decoders": 2, "ray.encoder_cpus": cores, "scan.decode_workers": 2}
     fill(folder / "lake", photographs(images))
     fill(folder / "one", photographs(1, size=(320, 240)))
-    rates = {}
+    rounds = []
     ray.init(address="local", num_cpus=cores + 2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        for name in ("local", "ray"):
-            workspace = made(folder / name, address, folder / "one")
-            options = {"ray.encoders": 1, "ray.decoders": 2, "ray.encoder_cpus": cores, "scan.decode_workers": 2}
-            overrides = {"scan.engine": name, "scan.files_per_shard": 128, **options}
-            pace = Paced()
-            Workspace.open(workspace.layout.root, overrides=overrides).scan(folder / "lake", watcher=pace)
-            rates[name] = pace.rate
+        for number in range(ROUNDS):
+            rates = {}
+            for name, (engine, first) in ENGINES.items():
+                workspace = made(folder / f"{name}-{number}", address, folder / "one")
+                overrides = {"scan.engine": name, "scan.files_per_shard": 128, **options}
+                with at_work(engine, first) as points:
+                    Workspace.open(workspace.layout.root, overrides=overrides).scan(folder / "lake")
+                rates[name] = images / (points[-1] - points[0])
+            rounds.append(rates)
     finally:
         ray.shutdown()
-    return rates
+    return rounds
 
 
 def fill(folder: Path, contents: Iterator[bytes] | list[bytes]) -> None:
