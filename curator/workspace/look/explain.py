@@ -156,13 +156,14 @@ def explain_image(
     `picture`: with a thumbnail. Raises UsageError for an image that is neither, BankError for a bank that is not there.
     """
     with reading(context.layout) as database:
-        encoder_id = context.stored_encoder_id(database)
+        shown = InForce.of(database)
+        encoder_id = shown.encoder_id if shown else context.encoder_id(database)
         row = find_vector(database, image, encoder_id)
         if row and row["gone"] and expanded(image).is_file():
             row = None  # what lies there now has not been scanned
         vector = vector_of_image(context, image, row, encoder_id)
         online = method is not None and ONLINE.fullmatch(method)
-        scorer = find_scorer(context, database, bank, online[1] if online else method, encoder_id)
+        scorer = find_scorer(context, database, bank, online[1] if online else method, encoder_id, shown)
         names = scored_by(scorer.bank, scorer.method) | ({"method_id": str(method)} if online else {})
         image_id = str(row["image_id"]) if row else None
         (found,) = attribute_images(scorer, [image_id or ""], vector, max(k, TRIED))
@@ -181,7 +182,7 @@ def explain_image(
             neighbours=tuple(nearest_images(context, database, encoder_id, vector, k, but=image_id).to_pylist()),
             **ruling.as_facts(scorer),
             **_bank(database, scorer),
-            ruled_by=InForce.of(database),
+            ruled_by=shown,
             **(_thumbnail(context, database, image, image_id) if picture else {}),
         )
 
@@ -197,25 +198,20 @@ def _name(context: Context, database: Database, bank: Bank, image_id: str | None
     return database.rows("show_name", **found)[0]
 
 
-def find_scorer(context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str) -> Scorer:
+def find_scorer(
+    context: Context, database: Database, bank: str | None, method: str | None, encoder_id: str, shown: InForce | None
+) -> Scorer:
     """The bank and method asked for, or else those that the views show."""
-    shown = database.row("find_selection") or {}
-    digest = shown.get("bank_digest", "")
-    address = bank or (f"{_name_of(database, digest)}@{digest}" if digest else context.config.scan.bank)
+    address = bank or (shown.bank_address if shown else context.config.scan.bank)
     found = context.find_bank(database, address, encoder_id=encoder_id)
     if found is None:
         raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
     if method is None and bank is None and shown:
-        method = str(shown["method_id"])
+        method = shown.method_id
     if method is None or not method.endswith(")"):
         return context.scorer(found, method, database=database)
     # The id of a scoring says of which precision its scores are, whatever is configured now.
     return context.scorer(found, MethodSpec.parse(without_measured(method)), database=database)
-
-
-def _name_of(database: Database, digest: str) -> str:
-    row = database.row("find_bank", name=None, digest_prefix=digest, encoder_id=None)
-    return str(row["name"]) if row else ""
 
 
 def attribute_images(scorer: Scorer, image_ids: Sequence[str], vectors: Vectors, k: int) -> list[Attribution]:

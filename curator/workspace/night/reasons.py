@@ -14,6 +14,7 @@ from curator.report.night_data import GalleryImage, Reason
 from curator.store import Database
 from curator.store.tables import Row
 from curator.workspace.context import Context
+from curator.workspace.judge.in_force import InForce
 from curator.workspace.judge.ruling import Cuts, Ruling
 from curator.workspace.judge.scoring import Scorer
 from curator.workspace.look.explain import TRIED, ExplainedLabel, attribute_images, explained_label, find_scorer
@@ -51,7 +52,7 @@ def reasons_of(
 def _scorer(context: Context, database: Database, selection: Row) -> Scorer | None:
     """That of the selection; None where the reference images that its method measures by are gone or others now."""
     try:
-        scorer = find_scorer(context, database, None, None, selection["encoder_id"])
+        scorer = find_scorer(context, database, None, None, selection["encoder_id"], InForce.of_row(selection))
     except UsageError:
         return None
     return scorer if scorer.method.method_id == selection["method_id"] else None
