@@ -31,7 +31,7 @@ DIRECTIONS = (32, 96)  # at least and at most, a quarter of the dimensions betwe
 SLACK = 1e-5  # of a bound summed in float32
 _FEW = 1024
 _SAMPLE = 4096  # vectors that the principal directions are taken from
-_TILE = 1 << 21  # bounds that a thread holds at a time: 8 MiB
+_TILE = 1 << 20  # bounds that a thread holds at a time: 4 MiB
 _COLUMNS = 1 << 11  # of them at most, whose vectors a thread may hold besides
 _TOGETHER = 64  # tiles, at most, that a thread is given at a time
 _SCATTERED = 64  # one pair alone costs as much as so many in a matrix product
@@ -294,7 +294,8 @@ def principal_directions(collection: VectorCollection, positions: Positions) -> 
     count = min(most, max(least, collection.dimension // 4))
     step = -(-len(positions) // _SAMPLE) or 1
     sample = collection.vectors_at(positions[::step]).astype(np.float64)
-    _, directions = np.linalg.eigh(sample.T @ sample)  # not centred: products are to be bounded, not distances
+    with one_thread():  # a third of the processor time, and no longer
+        _, directions = np.linalg.eigh(sample.T @ sample)  # not centred: products are to be bounded, not distances
     return np.ascontiguousarray(directions[:, ::-1][:, :count], np.float32)
 
 
