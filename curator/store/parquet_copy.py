@@ -8,6 +8,7 @@ has begun to read it can end. What is computed is what the night changed (parque
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -26,6 +27,7 @@ COSTLY = {
     *("arrivals", "compare", "flag_groups", "group_members", "groups"),
     *("kept", "p_values", "quality", "review_queue", "reviewed_images"),
 }
+VIEW = re.compile(r"^create or replace view report\.(\w+)", re.MULTILINE)
 Extent = Literal["most", "all", "none"]
 
 
@@ -60,7 +62,7 @@ def _generation(snapshot: Path, folder: Path, former: Generation | None, extent:
     try:
         made.mkdir(parents=True)
         with Database.open_beside(snapshot, folder.parent) as database:
-            _make_views(database)
+            _make_views(database, extent)
             _write_views(database, Generation(made), former, extent)
         _move_link(folder, made)
     except BaseException:
@@ -69,18 +71,24 @@ def _generation(snapshot: Path, folder: Path, former: Generation | None, extent:
     return made
 
 
-def _make_views(database: Database) -> None:
-    """The report views over the tables that are published."""
+def _is_copied(view: str, extent: Extent) -> bool:
+    return extent == "all" or view not in COSTLY
+
+
+def _make_views(database: Database, extent: Extent) -> None:
+    """The report views that are copied, over the tables that are published; none of them asks one that is not."""
     for table in database.rows("tables_published"):
         database.execute(f'create view main."{table["name"]}" as from published.main."{table["name"]}"')
     database.execute("create schema report")
     for statement in shipped_views()[0]:
-        database.execute(statement)
+        view = VIEW.search(statement)
+        if view is None or _is_copied(view[1], extent):
+            database.execute(statement)
 
 
 def _write_views(database: Database, made: Generation, former: Generation | None, extent: Extent) -> None:
     """Those with a row an image first, from whose files the others are computed."""
-    views = {view.name: view for view in views_of(database) if extent == "all" or view.name not in COSTLY}
+    views = {view.name: view for view in views_of(database) if _is_copied(view.name, extent)}
     made.inputs.update(inputs_of(database))
     goes_on = make_fresh(database, views, made.inputs, former)
     for name, stale in STALE.items():
