@@ -17,7 +17,8 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	  || { echo "curator needs Python 3.11 or newer; name one with make PYTHON=python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) (torch, FAISS and friends: about 5 GB, 2 to 4 minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[demo,dev,http,s3]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c $(CONSTRAINTS) -e '.[demo,dev,http,s3]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # pip compiles on one core; some packages ship what is no Python
 	@touch $@
 
 install: $(STAMP)  ## Set up the virtual environment
@@ -27,7 +28,8 @@ demo: $(STAMP)  ## Scan a sample lake of real photographs and show what is flagg
 	@$(BIN)/curator demo --folder demo
 
 # Tests start many processes: they may keep what they compiled, whatever the machine says of it.
-TESTED := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+COMPILED := PYTHONDONTWRITEBYTECODE=
+TESTED := OMP_NUM_THREADS=1 $(COMPILED)
 
 test: $(STAMP)  ## Run the tests, without GPU, network or downloads: make test [ARGS="--shuffle 7 --duckdb-threads 8"]
 	@$(TESTED) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -77,9 +79,9 @@ evaluation: $(STAMP)  ## Measure how ID and OOD are told apart, print the tables
 wheel-test: $(STAMP)  ## Build the wheel, install it without extras and run every command of the README and the guides
 	@rm -rf dist $(WHEEL_VENV) && $(BIN)/python -m build --wheel --outdir dist . >/dev/null
 	@$(PYTHON) -m venv $(WHEEL_VENV)
-	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
-	@$(BIN)/python -m tests.docs.printed --folder $(WHEEL_VENV)/demo $(WHEEL_VENV)/bin/curator
-	@cp -r docs tests $(WHEEL_VENV) && cd $(WHEEL_VENV) && ./bin/python -m tests.docs.running
+	@$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c $(CONSTRAINTS) dist/*.whl
+	@$(COMPILED) $(BIN)/python -m tests.docs.printed --folder $(WHEEL_VENV)/demo $(WHEEL_VENV)/bin/curator
+	@cp -r docs tests $(WHEEL_VENV) && cd $(WHEEL_VENV) && $(COMPILED) ./bin/python -m tests.docs.running
 	@rm -rf $(WHEEL_VENV)
 
 readme: $(STAMP)  ## Write into the README what its commands print now, and make its pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import io
@@ -9,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,8 +63,12 @@ START_PROCESS = decode_pool.start_process
 READ_BACK, REQUIRE_WHOLE = publish.read_back, Database.require_whole
 
 # No example has to be fast, nor to be found fast: a busy machine would fail it.
-# A few dozen examples find what a hundred do, most of the time, and other ones are drawn at each run.
-settings.register_profile("curator", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+# A few dozen examples find what a hundred do, most of the time, and other ones are drawn at each run; after a change to
+# what they are about, make test ARGS="tests/ROOM --hypothesis-profile thorough".
+for profile, examples in (("curator", 30), ("thorough", 500)):
+    settings.register_profile(
+        profile, deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("curator")
 
 
@@ -133,6 +139,15 @@ def kept_lemmas() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WordNet, "lemmas", lemmas)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_tokenizers() -> Iterator[None]:
+    """open_clip's tokenizer reads its file once, not for each of many tiny models: a third of loading one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if (factory := sys.modules.get("open_clip.factory")) is not None:
+            patch.setattr(factory, "SimpleTokenizer", functools.cache(factory.SimpleTokenizer))
         yield
 
 
@@ -210,7 +225,9 @@ def files_in_memory() -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(lambda: leave(config))  # comes last, being the first
     files_in_memory()
     gc.disable()  # until the tests are collected, which takes a fifth longer with it
     # A shell hands SIGINT down ignored to what it starts in the background, and so would we to the processes of tests.
@@ -256,8 +273,21 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_sessionfinish() -> None:
-    gc.unfreeze()  # what libraries hold ends with them
+def is_one_of_several(config: pytest.Config) -> bool:
+    """Whether this process runs a part of the tests for another one."""
+    return hasattr(config, "workeroutput")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not is_one_of_several(session.config):
+        gc.unfreeze()  # what libraries hold ends with them
+
+
+def leave(config: pytest.Config) -> None:
+    """One of several processes ends at once: to take all libraries apart takes it seconds, and nothing hangs on it."""
+    if is_one_of_several(config):
+        atexit._run_exitfuncs()
+        os._exit(0)
 
 
 @pytest.fixture

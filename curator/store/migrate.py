@@ -44,8 +44,10 @@ def shipped_migrations() -> list[Migration]:
     return migrations
 
 
-def migrate(database: Database, migrations: list[Migration] | None = None) -> list[str]:
+def migrate(database: Database, migrations: list[Migration] | None = None, *, described: bool = True) -> list[str]:
     """Apply what is pending and make the macros and views. Returns the names of the migrations applied now.
+
+    described: write what tables and columns hold as comments, half of the time; not where nobody will read them.
 
     Raises MigrationChanged when an applied migration differs from the one given, and StoreError when the ledger was
     written by a newer release.
@@ -74,7 +76,8 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
         with database.transaction():
             for sql in texts:
                 database.execute(sql)
-            write_comments(database)
+            if described:
+                write_comments(database)
             database.execute(f"create or replace macro views_digest() as '{digest}'")
     return [migration.name for migration in pending]
 

@@ -41,7 +41,7 @@ def reading_or_empty(layout: Layout) -> Iterator[Database]:
     """The published snapshot, or an empty ledger in a new workspace."""
     if is_new(layout):
         with Database.open(":memory:") as database:
-            migrate(database)
+            migrate(database, described=False)
             yield database
     else:
         with reading(layout) as database:

@@ -29,14 +29,19 @@ KINDS = {  # of each registered source
     "local": ["url"],
     "fsspec": ["memory", "http", "s3"],
 }
-watched: list[str] = []  # what was opened while a test listens; an audit hook cannot be taken out again
+watched: list[str] = []  # what was opened while a test listens
 listening = threading.Event()
 
 
-@sys.addaudithook
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and listening.is_set():
-        watched.append(str(arguments[0]))
+@functools.cache
+def watch() -> None:
+    """An audit hook cannot be taken out again, and whatever the interpreter does goes through it."""
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and listening.is_set():
+            watched.append(str(arguments[0]))
+
+    sys.addaudithook(hear)
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def no_opening(monkeypatch):
     def forbid(address):
         watched.clear()
         if scheme_of(address) is None:
+            watch()
             listening.set()
             return
         filesystem, _ = connect(address)

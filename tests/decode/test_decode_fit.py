@@ -8,7 +8,7 @@ import pytest
 import torchvision.transforms as transforms
 from cykooz_resizer import CpuExtensions
 from cykooz_resizer.rust_lib import RustResizer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -23,7 +23,6 @@ def noise(width, height, seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     short=st.integers(1, 90),
     aspect=st.floats(1.0, EXTREME_ASPECT),

@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
@@ -103,7 +103,6 @@ SEEDS = tuple(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     seed=st.sampled_from(SEEDS),
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.decode import DecodeFailure, DecodeOptions
@@ -107,7 +107,6 @@ keys = st.binary(min_size=16, max_size=16)
 lakes = st.lists(st.lists(st.integers(0, 9), max_size=40), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
 @given(lake=lakes, before=st.sets(st.integers(0, 4)))
 def test_shards_done_alone_settle_as_if_done_one_by_one(lake, before):
     known = id_table(content_id(bytes([content])) for content in before)
@@ -115,7 +114,6 @@ def test_shards_done_alone_settle_as_if_done_one_by_one(lake, before):
     assert [plain(outcome) for outcome in each_alone(lake, KnownContents(known))] == list(map(plain, expected))
 
 
-@settings(max_examples=200, deadline=None)
 @given(lake=lakes.filter(bool), data=st.data())
 def test_vectors_after_a_restart_are_those_of_an_unbroken_run(lake, data):
     """Killed after some shards, what they hold is known before the second run; later vectors do not change by it."""

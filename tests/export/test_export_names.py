@@ -84,7 +84,6 @@ def test_tables_give_every_name_back(tmp_path_factory, given_names):
     assert all(line == uri or uri.splitlines() != [uri] for line, (uri, _) in zip(listed, expected, strict=True))
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(names, min_size=1, max_size=12), st.booleans())
 def test_links_have_a_path_each_inside_of_the_folder_that_a_file_system_takes(given_names, by_label):
     rows = [row_of(number, name) for number, name in enumerate(given_names)]

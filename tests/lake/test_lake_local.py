@@ -213,9 +213,7 @@ NAMES = st.sampled_from(["a", "b", ".h", "__MACOSX", "a.b", "a-", "é"])
 LEAVES = st.sampled_from(["a.jpg", "b.PNG", "c", "d.txt", ".e.jpg", "f.tar", "g.pq", "a", "[x].jpg"])
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(paths=st.sets(st.tuples(st.lists(NAMES, max_size=3), LEAVES).map(lambda p: "/".join([*p[0], p[1]])), max_size=8),
        pattern=st.sampled_from(["", "/*", "/**", "/a/**/*.jpg", "/*/*", "/?/*.jpg", "/[ab]*/**"]))  # fmt: skip
 def test_a_source_covers_exactly_what_it_lists(tmp_path_factory, paths, pattern):

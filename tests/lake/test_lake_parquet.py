@@ -180,9 +180,7 @@ def test_a_damaged_page_gives_the_rows_before_it_and_one_reject(write, read_all)
     assert 0 < len(given) < 200 and given == rows[: len(given)]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cut=st.integers(0, 3000))
 def test_no_truncation_of_a_parquet_file_ever_raises(write, read_all, cut):
     path = write({"image": images(*[bytes([n]) * 100 for n in range(20)]), "label": ["x"] * 20}, compression="none")

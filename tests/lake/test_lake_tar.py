@@ -211,9 +211,7 @@ def sample_archive():
 ARCHIVE = sample_archive()
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, len(ARCHIVE) - 1), st.binary(min_size=1, max_size=12)), max_size=4))
 @example([(124, b"\xff" * 12)])  # a negative size in base 256
 @example([(124, b"77777777777\0")])

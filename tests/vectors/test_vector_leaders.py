@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.types import Vectors
@@ -66,7 +66,6 @@ def test_nothing_to_group_is_no_group():
     assert groups_of([5], known=(0,)) == {}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(0, 360, width=32), min_size=1, max_size=40, unique=True),
     st.integers(0, 8),

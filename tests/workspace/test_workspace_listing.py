@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.errors import SourceError
@@ -65,7 +65,6 @@ addresses = NAMES.map(lambda parts: "/lake/" + "".join(parts))
 versions = st.dictionaries(addresses, st.sampled_from(["1", "2"]), max_size=12)
 
 
-@settings(max_examples=60)
 @given(before=versions, now=versions, part=st.integers(1, 5))
 def test_in_parts_it_is_as_if_whole(database, before, now, part):
     know(database, before)
