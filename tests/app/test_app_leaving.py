@@ -50,6 +50,7 @@ def settle(server: Served) -> None:
     server.desk.follow()
 
 
+@pytest.mark.slow
 def test_what_is_copied_finds_the_very_rows(workspace, server):
     """All orders, and filters of each kind; decisions and tags among them."""
     first, second, *_ = server.view(sort="score", groups=True)

@@ -156,6 +156,7 @@ def test_a_selection_has_a_map_of_its_own_and_the_way_back(call, workspace, tmp_
             assert call(f"{server.address}vendor/{name}")[0] == status, name
 
 
+@pytest.mark.slow
 def test_umap_is_computed_in_the_background_cancelled_and_kept(workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(projections, "missing", lambda: "")
     monkeypatch.setattr(projections, "compute", computing.stalled)

@@ -279,6 +279,7 @@ def post(call, address: str, number: int, what: str) -> int:
     return call(f"{address}decisions", said, **JSON, X_Curator_Token=token)[0]
 
 
+@pytest.mark.slow
 def test_a_killed_server_loses_nothing_and_a_stopped_one_leaves_nothing(call, workspace):
     with served(workspace) as (process, address):
         assert post(call, address, 0, "ood") == 200

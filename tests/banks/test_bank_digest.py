@@ -97,14 +97,12 @@ def meaning(bank):
     return json.dumps([rows, settings], sort_keys=True)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.tuples(SPECS, SPECS))
 def test_two_banks_have_one_digest_exactly_when_they_mean_the_same(folder, pair):
     first, second = (built(tables, folder) for tables in pair)
     assert (first.digest == second.digest) == (meaning(first) == meaning(second))
 
 
-@settings(deadline=None, max_examples=40)
 @given(SPECS, st.randoms(use_true_random=False))
 def test_neither_paths_nor_the_order_of_keys_matter(folder, tables, chance):
     moved = {**tables, "id": {**tables["id"], "labels": written(folder, tables["id"]["labels"])}}
@@ -139,7 +137,6 @@ def as_toml(tables, chance: random.Random):
     return f"name = {json.dumps(tables['name'])}\n" + "".join(parts)
 
 
-@settings(deadline=None, max_examples=40)
 @given(SPECS, st.integers(0, 99), st.sampled_from(["text", "role", "part_of_speech", "prompt", "order", "encoder"]))
 def test_any_change_to_a_label_or_to_the_encoder_changes_the_digest(folder, tables, place, what):
     tables["mining"]["remove_id_names"] = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.banks import mining, sieve
@@ -178,7 +178,6 @@ RULES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=200)  # the first imports torch
 @given(
     RULES, st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 40), st.integers(1, 20), st.booleans(),
     st.sampled_from([0.0, 0.5, 3.0]), st.sampled_from([3, 16, 2048]),

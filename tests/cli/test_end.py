@@ -37,6 +37,7 @@ print(dict(codes))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"), rest_slow([(["-w", "/", "config"], 2), (["--version"], 0), (["--nonsense"], 2)])
 )

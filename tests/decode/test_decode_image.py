@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
@@ -190,7 +190,6 @@ def test_running_out_of_memory_is_the_end_of_the_image_only(encode, photograph, 
     assert failure(data).reason == "out_of_memory"
 
 
-@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_damaged_images_decode_or_fail_but_raise_nothing_else(data, damaged_originals):
     original = bytearray(data.draw(st.sampled_from(damaged_originals)))

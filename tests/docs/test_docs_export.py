@@ -24,6 +24,7 @@ def site(tmp_path, workspace, lake, monkeypatch):
     return workspace
 
 
+@pytest.mark.slow
 def test_every_command_of_the_guide_runs_in_its_order(site, run_cli, tmp_path):
     assert len(COMMANDS) >= 10
     for line in COMMANDS:

@@ -54,6 +54,7 @@ def read_guide(made_site, tmp_path):
     return go_through
 
 
+@pytest.mark.slow
 def test_the_first_scan_works_as_it_is_told(read_guide):
     commands, root = read_guide("first-scan")
     assert commands[0] == "init my-lake --labels labels.txt" and len(commands) >= 12

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from curator.workspace.night.drift import DRIFT_FIGURES, FIGURES
@@ -13,6 +14,7 @@ from curator.workspace.night.drift import DRIFT_FIGURES, FIGURES
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "night-report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_every_command_of_the_guide_works(workspace, lake, tmp_path, monkeypatch, run_cli):
     blocks = re.findall(r"^```\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]

@@ -106,6 +106,7 @@ def decide(workspace: Workspace, path: Path) -> None:
     assert workspace.reviews.import_from(path, reviewer="ann").recorded == 2
 
 
+@pytest.mark.slow
 def test_the_snapshot_reads_alike_under_any_name_in_a_client_of_its_own(site, tmp_path):
     path = shutil.copyfile(site.layout.snapshot, tmp_path / "copy of last night.duckdb")
     with duckdb.connect(path, read_only=True) as opened:

@@ -30,6 +30,7 @@ def test_a_name_is_right_under_or_beside_the_true_one(name, label, right):
     assert is_right(name, label) == right
 
 
+@pytest.mark.slow
 def test_six_in_ten_photographs_get_a_name_that_is_right(shared_data, tmp_path):
     encoder = load_encoder(EncoderOptions("mini", offline=True))
     bank = Bank("base", "d", encoder.encoder_id, 30.0, (Label("tram", "id", "t"),), encoder.encode_texts(["tram"]), {})

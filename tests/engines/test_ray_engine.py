@@ -197,6 +197,7 @@ def test_other_weights_on_a_node_end_the_run_before_any_work(copies, cluster):
         next(engine.run(shards_of(copies, files=4), known=KnownContents()))
 
 
+@pytest.mark.slow
 def test_cluster_without_room_is_one_line(copies, cluster):
     with RayEngine(setup_of(), RaySection(decoders=64)) as engine, pytest.raises(EngineError) as caught:
         next(engine.run(shards_of(copies, files=4), known=KnownContents()))

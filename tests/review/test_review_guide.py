@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from curator.review.label_studio import CONTROLS
 from curator.review.reviews import DECISIONS
 
@@ -17,6 +19,7 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_guide_works_as_it_stands(workspace, lake, run_cli, monkeypatch):
     """All but `app`, which goes on until it is stopped; between export and import somebody decides."""
     monkeypatch.chdir(workspace.layout.root)

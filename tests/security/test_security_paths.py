@@ -96,6 +96,7 @@ made.build_indexes()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o077, pytest.param(0o002, marks=pytest.mark.slow)])
 def test_every_file_of_a_workspace_honours_the_umask(tmp_path, attacked, umask):
     lake = attacked.layout.root.parent / "lake"

@@ -218,6 +218,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "events", "least"), KILLS)
 def test_an_export_killed_anywhere_goes_on_and_is_what_an_unbroken_one_is(
     site, images, tmp_path, monkeypatch, form, events, least

@@ -120,6 +120,7 @@ def test_an_export_in_the_workspace_is_left_alone_while_it_is_written(workspace,
     assert half.exists() and sent.exists()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -112,6 +112,7 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(unbroken, parquet_
     assert {row["status"] for row in statuses} == {"done", "interrupted"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", [120, pytest.param(180, marks=pytest.mark.slow)])  # both after the run has begun
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
     alike = make_workspace(tmp_path / "unbroken")

@@ -218,6 +218,7 @@ EVENTS = {
 SHORT = ("a night that loses and changes images", "nights of other dates", "images without a name")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extent, names", [("most", SHORT), pytest.param("all", EVENTS, marks=pytest.mark.slow)])
 def test_after_whatever_happened_the_copy_has_the_rows_of_the_snapshot(extent, names, own_night, tmp_path, monkeypatch):
     (workspace, lake), partly = own_night, []

@@ -128,6 +128,7 @@ def test_workspace_of_a_release_goes_on(archive, unpack, released_lake):
     assert [item.message for item in workspace.doctor(check=True) if item.state == "failed"] == []
 
 
+@pytest.mark.slow
 def test_migration_killed_at_any_statement_leaves_the_old_state_or_the_new(unpack, tmp_path):
     ledger = unpack(RELEASES[0]) / "ledger.duckdb"
     untouched, before = tmp_path / "untouched.duckdb", rows_of(ledger)
@@ -211,6 +212,7 @@ def test_a_workspace_of_the_former_embedded_encoder_is_read_as_before(former, re
         assert no.value.hint == "`curator scan`, with every source of the lake, embeds them again, once"
 
 
+@pytest.mark.slow
 def test_the_next_scan_embeds_by_the_encoder_of_today_once_and_says_so(former, released_lake, caplog, monkeypatch):
     monkeypatch.setattr("curator.workspace.context.Context._vocabulary", lambda self, bank: None)  # thousands of nouns
     former.publish()
