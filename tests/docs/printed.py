@@ -27,7 +27,7 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
-from curator.demo import make_sample_lake
+from curator.demo import ID_LABELS, make_sample_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -123,8 +123,10 @@ def site(kept: Path | None) -> Iterator[Path]:
 
 
 def facts(text: str) -> list[str]:
-    """The lines of a block without what is another one on another machine: numbers, names of folders, spaces."""
-    told = re.sub(r"\d{8}T\d{6}-\w+|(?<!\S)[/…]\S*|[0-9a-f]{12,}|-?\d[\d.,:e-]*", "#", text)
+    """The lines of a block without what is another one on another machine: numbers, names of folders, spaces, and which
+    label is the nearest to an image that is near to none."""
+    told = re.sub(rf"(?<=  )({'|'.join(ID_LABELS)})(?=  )", "@", text)
+    told = re.sub(r"\d{8}T\d{6}-\w+|(?<!\S)[/…]\S*|[0-9a-f]{12,}|-?\d[\d.,:e-]*", "#", told)
     return [re.sub(r"[\s─━]+", " ", line).strip() for line in told.splitlines()]
 
 

@@ -29,6 +29,8 @@ def test_the_readme_is_short_and_shows_six_commands():
 def test_a_difference_that_only_the_machine_makes_is_none():
     told = printed.facts("/tmp/demo/lake: 16 objects\n  2 rejected: decode in 3.5 s, digest 9b509289ec40\n ─────── ")
     assert told == printed.facts("/x/lake: 7 objects\n  11 rejected: decode in 12 s, digest 0011223344ff\n ── ")
+    assert printed.facts("brain  7.5e-05  cat            1") == printed.facts("brain  7.6e-05  cup of coffee  1")
+    assert printed.facts("brain  7.5e-05  cat  1") != printed.facts("tripod  7.5e-05  cat  1")
     assert told != printed.facts(
         "/tmp/demo/lake: 16 objects\n  2 rejected: read in 3.5 s, digest 9b509289ec40\n ─────── "
     )
