@@ -151,9 +151,9 @@ def test_a_batch_is_painted_at_once_and_changes_no_image_to_speak_of(paint, monk
         pixels = [np.array(Image.open(io.BytesIO(reply.artefact)), dtype=int) for reply in (one, other)]
         return np.abs(pixels[0] - pixels[1]).mean()
 
-    assert apart(alone[0], alone[1]) > 5
+    another = apart(alone[0], alone[1])
     for one, other in zip(alone, together, strict=True):
-        assert apart(one, other) < 1  # the decoder and the guide sum in other orders, and on each processor in its own
+        assert apart(one, other) < another / 4  # decoder and guide sum in other orders, on each processor in its own
         assert other.facts["losses"] == pytest.approx(one.facts["losses"], rel=1e-3)
 
 
