@@ -35,7 +35,7 @@ listening = threading.Event()
 
 @functools.cache
 def watch() -> None:
-    """An audit hook cannot be taken out again, and whatever the interpreter does goes through it."""
+    """Hear what is opened, from the first test on that asks: a hook stays, and slows whatever comes after it."""
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
         if event == "open" and listening.is_set():

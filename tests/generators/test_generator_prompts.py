@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curator.errors import ConfigError, UsageError
@@ -41,7 +41,6 @@ def test_no_two_prompts_say_the_same():
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=30)
 @given(text=st.text())
 def test_what_fills_a_slot_adds_no_line_and_nothing_unprintable(name, text):
     prompt = load_prompt(name)

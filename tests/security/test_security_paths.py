@@ -97,7 +97,7 @@ made.build_indexes()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("umask", [0o077, pytest.param(0o002, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("umask", [0o077, 0o002])
 def test_every_file_of_a_workspace_honours_the_umask(tmp_path, attacked, umask):
     lake = attacked.layout.root.parent / "lake"
     command = [sys.executable, "-c", SCAN, f"{umask:o}", str(tmp_path), str(Path(__file__).parent), str(lake)]

@@ -213,8 +213,8 @@ for event in map(int, sys.argv[4].split(",")):
 
 KILLS = [
     ("huggingface", [5, 14, 21], 2),
-    pytest.param("huggingface", [*range(1, 14), 17, 21, 26, 33], 9, marks=pytest.mark.slow),
-    pytest.param("webdataset", [*range(1, 14), 17, 21], 9, marks=pytest.mark.slow),
+    ("huggingface", [*range(1, 14), 17, 21, 26, 33], 9),
+    ("webdataset", [*range(1, 14), 17, 21], 9),
 ]
 
 

@@ -113,7 +113,7 @@ def test_killed_over_and_over_the_scan_still_comes_to_its_end(unbroken, parquet_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("event", [120, pytest.param(180, marks=pytest.mark.slow)])  # both after the run has begun
+@pytest.mark.parametrize("event", [120, 180])  # both after the run has begun
 def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake, tmp_path, make_workspace):
     alike = make_workspace(tmp_path / "unbroken")
     scan_whole(alike, parquet_lake)

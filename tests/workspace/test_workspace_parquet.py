@@ -219,7 +219,7 @@ SHORT = ("a night that loses and changes images", "nights of other dates", "imag
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extent, names", [("most", SHORT), pytest.param("all", EVENTS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("extent, names", [("most", SHORT), ("all", EVENTS)])
 def test_after_whatever_happened_the_copy_has_the_rows_of_the_snapshot(extent, names, own_night, tmp_path, monkeypatch):
     (workspace, lake), partly = own_night, []
 
