@@ -66,7 +66,8 @@ def _generation(snapshot: Path, folder: Path, former: Generation | None, extent:
             _write_views(database, Generation(made), former, extent)
         _move_link(folder, made)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        if folder.resolve() != made.resolve():  # an interruption may come when the link has moved already
+            shutil.rmtree(made, ignore_errors=True)
         raise
     return made
 

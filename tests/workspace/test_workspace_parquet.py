@@ -110,6 +110,18 @@ def test_a_full_disk_leaves_the_copy_that_was_there(published, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [there.name]
 
 
+def test_an_interruption_when_the_link_has_moved_leaves_the_new_copy(published, tmp_path, monkeypatch):
+    folder, snapshot = tmp_path / "report", published[0].layout.snapshot
+
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(parquet_copy, "sync", interrupted)
+        copy_report(snapshot, folder, extent="most")
+    assert (folder / "flagged.parquet").is_file()
+
+
 def test_what_killed_runs_left_goes_with_the_next_copy(published, tmp_path):
     (tmp_path / ".report-0123").mkdir()
     (tmp_path / ".report.0123.tmp").symlink_to("nowhere")
