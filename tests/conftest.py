@@ -8,12 +8,14 @@ import gc
 import io
 import os
 import random
+import shlex
 import shutil
 import signal
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,7 @@ from curator.workspace import Workspace, session
 from curator.workspace.keep import recover
 from curator.workspace.layout import Layout
 from curator.workspace.stored.presence import has_ledger
+from tests import interpreter
 from tests.decode_zygote import Zygote
 from tests.held_snapshot import CONNECT, HeldSnapshot
 from tests.other_machine import sitecustomize as other_machine
@@ -225,6 +228,13 @@ def files_in_memory() -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
+    """Processes that run a part of the tests have in common what they import: else that takes each of them 10 s."""
+    for spec in specs:
+        spec.python = spec.python or shlex.join(interpreter.command(heavy=True))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: leave(config))  # comes last, being the first
@@ -278,9 +288,11 @@ def is_one_of_several(config: pytest.Config) -> bool:
     return hasattr(config, "workeroutput")
 
 
+@pytest.hookimpl(trylast=True)  # when the processes of xdist have ended
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not is_one_of_several(session.config):
         gc.unfreeze()  # what libraries hold ends with them
+        interpreter.end()
 
 
 def leave(config: pytest.Config) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shlex
 import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
 
 from curator.cli.output import passed_over_text
+from tests import interpreter
 
 
 def rows_of(text: str):
@@ -297,7 +298,7 @@ def test_locked_workspace_exits_with_five(workspace, lake, run_cli):
 
 def test_json_log_lines_carry_the_run_id(workspace, lake):
     command = [
-        sys.executable,
+        *interpreter.command(),
         "-m",
         "curator",
         "-w",
@@ -323,7 +324,7 @@ def test_names_with_control_characters_do_not_reach_the_terminal(workspace, lake
 
 
 def test_output_into_a_closed_pipe_is_no_error(scanned):
-    command = f"{sys.executable} -m curator -w {scanned} sql 'select * from range(200000)' | head -1"
+    command = f"{shlex.join(interpreter.command())} -m curator -w {scanned} sql 'select * from range(200000)' | head -1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert result.stdout.startswith("range")
     assert "Traceback" not in result.stderr

@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from curator.workspace.lock import hold_lock
-from tests.cli.conftest import Ended, Forking
+from tests.cli.runs import run
 from tests.patience import BRAKE_SECONDS, wait_for
 
 # A shell hands SIGINT down ignored to what it starts in the background, CI jobs among them.
@@ -27,12 +26,11 @@ def root(workspace) -> Path:
     return workspace.layout.root
 
 
-@pytest.fixture
-def curator(forking: Forking) -> Callable[..., Ended]:
-    return lambda root, *words: forking.run("-w", root, *words)
+def curator(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return run("-w", root, *words)
 
 
-def test_done_is_0_and_many_rejects_are_3_and_a_condition_is_4_and_the_results_are_kept(root, lake, workspace, curator):
+def test_done_is_0_and_many_rejects_are_3_and_a_condition_is_4_and_the_results_are_kept(root, lake, workspace):
     done = curator(root, "scan", lake, "--workers", "0", "--max-reject-rate", "0.1", "--fail-on", "flag_rate>=0")
     assert done.returncode == 3, done.stderr
     assert "curator: 3 of 21 data are rejects" in done.stderr and "--fail-on flag_rate>=0: flag_rate is" in done.stderr
@@ -46,13 +44,13 @@ def test_done_is_0_and_many_rejects_are_3_and_a_condition_is_4_and_the_results_a
     assert statuses == [{"status": "done"}], "a limit that is broken does not make the run a failed one"
 
 
-def test_failed_is_1_and_says_why_in_one_line(root, curator):
+def test_failed_is_1_and_says_why_in_one_line(root):
     done = curator(root, "scan", "/no/such/folder")
     assert done.returncode == 1
     assert done.stderr.startswith("curator: ") and done.stderr.count("\n") == 1
 
 
-def test_bad_condition_and_bad_option_are_2_before_any_work(root, lake, run_cli, curator):
+def test_bad_condition_and_bad_option_are_2_before_any_work(root, lake, run_cli):
     done = curator(root, "scan", lake, "--fail-on", "flagrate>0.2")
     assert done.returncode == 2
     assert done.stderr.startswith("curator: --fail-on flagrate>0.2: no figure is called 'flagrate' (figures: data, ")
@@ -61,7 +59,7 @@ def test_bad_condition_and_bad_option_are_2_before_any_work(root, lake, run_cli,
     assert not (root / "ledger.duckdb").exists()
 
 
-def test_locked_is_5_and_names_who_holds_it_since_when(root, lake, curator):
+def test_locked_is_5_and_names_who_holds_it_since_when(root, lake):
     with hold_lock(root / ".lock", command="scan", run_id="other"):
         done = curator(root, "scan", lake, "--wait", "0.1")
     assert done.returncode == 5

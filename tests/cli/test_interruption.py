@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 # Says `begun` when a query of others is handed to DuckDB.
@@ -40,7 +40,7 @@ STOPPED = (130, "curator: interrupted\n")
 
 
 def strike(root: Path, *words: object, number: signal.Signals = signal.SIGINT, arrow: bool = True) -> tuple[int, str]:
-    command = [sys.executable, "-c", PROGRAM.format(arrow=arrow), "-w", str(root), "-q", *map(str, words)]
+    command = [*interpreter.command(), "-c", PROGRAM.format(arrow=arrow), "-w", str(root), "-q", *map(str, words)]
     struck = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert struck.stdout is not None and struck.stdout.readline() == "begun\n", struck.communicate()

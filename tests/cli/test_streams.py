@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import click
 import pytest
 
 from curator.cli import cli
 from curator.workspace import Workspace
-from tests.cli.conftest import Forking
+from tests.cli.runs import run
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no disk that is always full")  # noqa: PTH110
 
 
-@pytest.fixture
-def ended(forking: Forking) -> Callable[..., list[tuple[int, str]]]:
+def ended(*orders: tuple[list[str], str, str]) -> list[tuple[int, str]]:
     """Exit code and messages of each [words, stdout, stderr]."""
-
-    def end(*orders: tuple[list[str], str, str]) -> list[tuple[int, str]]:
-        runs = [forking.run(*words, stdout=stdout, stderr=stderr) for words, stdout, stderr in orders]
-        return [(run.returncode, run.stderr) for run in runs]
-
-    return end
+    runs = [run(*words, stdout=stdout, stderr=stderr) for words, stdout, stderr in orders]
+    return [(each.returncode, each.stderr or "") for each in runs]
 
 
 def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[list[str]]:
@@ -34,7 +28,7 @@ def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[list
     return found
 
 
-def test_every_command_says_in_one_line_that_its_output_is_lost(ended):
+def test_every_command_says_in_one_line_that_its_output_is_lost():
     calls = [*([*path, "--help"] for path in commands()), ["--version"]]
     assert len(calls) > 40
     orders = [(call, kind, "kept") for call in calls for kind in ("full", "closed")]
@@ -43,7 +37,7 @@ def test_every_command_says_in_one_line_that_its_output_is_lost(ended):
         assert said.count("\n") == 1 and said.startswith("curator: standard output cannot be written: "), (call, said)
 
 
-def test_what_a_command_finds_is_lost_in_one_line_too(first_night, ended):
+def test_what_a_command_finds_is_lost_in_one_line_too(first_night):
     at = ["-q", "-w", str(first_night[0].layout.root)]
     calls = [
         ["sql", "select * from report.images"], ["sql", "select 1", "--json"], ["sql", "select 1", "-f", "parquet"],
@@ -54,7 +48,7 @@ def test_what_a_command_finds_is_lost_in_one_line_too(first_night, ended):
         assert (code, said.count("\n")) == (1, 1) and "No space left on device" in said, (call, said)
 
 
-def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_change_nothing(first_night, ended):
+def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_change_nothing(first_night):
     at = ["-w", str(first_night[0].layout.root)]
     found = ended(
         (["--help"], "gone", "kept"),
@@ -68,7 +62,7 @@ def test_a_reader_who_has_enough_is_no_fault_and_messages_that_nobody_takes_chan
     assert found == [(0, ""), (0, ""), (0, ""), (0, ""), (1, ""), (2, ""), (1, "")]
 
 
-def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake, ended):
+def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake):
     call = ["-w", str(workspace.layout.root), "-q", "scan", str(lake), "--workers", "0"]
     for kind in ("full", "closed"):
         ((code, said),) = ended((call, kind, "kept"))
@@ -78,7 +72,7 @@ def test_scan_that_cannot_print_keeps_its_results_and_says_so(workspace, lake, e
         assert found.to_pylist() == [{"n": 14}]
 
 
-def test_closed_descriptor_goes_to_no_file_of_the_workspace(workspace, lake, ended):
+def test_closed_descriptor_goes_to_no_file_of_the_workspace(workspace, lake):
     """Whatever prints to it by its number would write into the ledger."""
     call = ["-w", str(workspace.layout.root), "-q", "scan", str(lake), "--workers", "0"]
     (_, said), (code, _) = ended((call, "closed", "closed"), (["-w", call[1], "doctor", "--check"], "kept", "kept"))

@@ -18,6 +18,7 @@ from curator.encoders import ENCODERS, EncoderOptions, check_address, load_encod
 from curator.errors import EncoderError
 from curator.systems.registry import SYSTEMS
 from curator.systems.spec import read_system_spec
+from tests import interpreter
 from tests.conftest import SMALL_BANK
 from tests.docs import running
 from tests.docs.running import specs
@@ -170,7 +171,11 @@ def test_the_program_of_the_guide_knows_its_encoder(own_family):
     (own_family / "labels.txt").write_text("red\n", encoding="utf-8")
     line = next(line for line in re.findall(r"`python (my_\w+\.py init [^`]+)`", ENCODERS_GUIDE))
     done = subprocess.run(
-        [sys.executable, *shlex.split(line)], cwd=own_family, capture_output=True, text=True, timeout=BRAKE_SECONDS
+        [*interpreter.command(), *shlex.split(line)],
+        cwd=own_family,
+        capture_output=True,
+        text=True,
+        timeout=BRAKE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert 'address = "colour"' in (own_family / "my-lake" / "curator.toml").read_text(encoding="utf-8")

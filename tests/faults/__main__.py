@@ -28,7 +28,8 @@ def main() -> int:
     first = int(time.time()) if options.seed is None else options.seed
     print(f"torture for {options.seconds:g} s, first seed {first}", flush=True)
     trials: list[Trial] = []
-    with tempfile.TemporaryDirectory(prefix="curator-torture-") as folder, Laboratory(Path(folder)) as lab:
+    with tempfile.TemporaryDirectory(prefix="curator-torture-") as folder:
+        lab = Laboratory(Path(folder))
         end = time.monotonic() + options.seconds
         names = list(chosen)
         while time.monotonic() < end:

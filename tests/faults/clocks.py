@@ -35,7 +35,7 @@ def jump_between(lab: Laboratory, rng: random.Random) -> Trial:
     first, second = (rng.choice([5, 20]) * YEAR, rng.choice([-5, -20]) * YEAR)
     with lab.workspace("scanned") as workspace:
         for clock, keep in ((first, "0.5"), (second, "0.9")):
-            ended = lab.zygote.run(
+            ended = lab.runs.run(
                 "-w", workspace, "calibrate", "--reference", lab.places["known"], "--keep", keep, clock=[[0, clock]]
             )
             trial.runs += 1
@@ -48,15 +48,15 @@ def jump_between(lab: Laboratory, rng: random.Random) -> Trial:
         shown = (
             "select policy_name from report.selection union all select policy_name from report.scorings where selected"
         )
-        ended = lab.zygote.run("-w", workspace, "sql", shown, "--json")
+        ended = lab.runs.run("-w", workspace, "sql", shown, "--json")
         names = [row["policy_name"] for row in json.loads(ended.stdout)]
         trial.expect(names == ["keep-0.9"] * 2, f"another policy is shown: {ended.stdout}")
-        ended = lab.zygote.run("-w", workspace, "doctor")
+        ended = lab.runs.run("-w", workspace, "doctor")
         trial.expect("last run" in ended.stdout and "done" in ended.stdout, ended.stdout)
         newest = (
             "select run_number = max(run_number) over () and command = 'scan' as newest from run order by run_number"
         )
-        ended = lab.zygote.run("-w", workspace, "sql", newest, "--json")
+        ended = lab.runs.run("-w", workspace, "sql", newest, "--json")
         is_newest = [row["newest"] for row in json.loads(ended.stdout)]
         trial.expect(is_newest[-1] and not any(is_newest[:-1]), f"the newest run is not the last scan: {is_newest}")
         trial.losses += faults_in(workspace)
@@ -74,11 +74,11 @@ def files_of_the_future(lab: Laboratory, rng: random.Random) -> Trial:
         for path, years in zip(source, (60, -50, 7, 0), strict=True):
             (lake / path.name).write_bytes(path.read_bytes())
             os.utime(lake / path.name, (time.time() + years * YEAR,) * 2)
-        said = [lab.zygote.run("-w", workspace, "scan", lake).stdout for _ in range(2)]
+        said = [lab.runs.run("-w", workspace, "scan", lake).stdout for _ in range(2)]
         trial.expect("4 new, 0 changed" in said[0] and "0 new, 0 changed, 4 unchanged" in said[1], "".join(said))
         (lake / source[0].name).write_bytes(source[3].read_bytes())
         os.utime(lake / source[0].name, (time.time() - rng.choice([1, 9]) * YEAR,) * 2)
-        ended = lab.zygote.run("-w", workspace, "scan", lake)
+        ended = lab.runs.run("-w", workspace, "scan", lake)
         trial.expect("0 new, 1 changed, 3 unchanged" in ended.stdout, ended.stdout)
         trial.losses += faults_in(workspace)
     return trial

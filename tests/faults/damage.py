@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.laboratory import Laboratory, Trial, snapshot
 from tests.faults.ledger_tables import differences, faults_in, tables_of
-from tests.faults.zygote import Ended
+from tests.faults.runs import Ended
 
 Harm = Callable[[Path, random.Random], None]
 
@@ -48,7 +48,7 @@ def a_harm(rng: random.Random, *, without: tuple[str, ...] = ()) -> tuple[str, H
 
 
 def doctor(lab: Laboratory, workspace: Path) -> Ended:
-    return lab.zygote.run("-w", workspace, "doctor", "--check")
+    return lab.runs.run("-w", workspace, "doctor", "--check")
 
 
 def expect_doctor_names(trial: Trial, lab: Laboratory, workspace: Path, *wanted: str, failed: bool = True) -> None:
@@ -78,10 +78,10 @@ def vector_file(lab: Laboratory, rng: random.Random, *, harm: str | None = None)
     with lab.workspace("scanned") as workspace:
         path = rng.choice(sorted((workspace / "vectors").rglob("*.safetensors")))
         HARMS[name](path, rng)
-        scoring = lab.zygote.run("-w", workspace, "score", "--bank", "base", "--method", "mcm")
+        scoring = lab.runs.run("-w", workspace, "score", "--bank", "base", "--method", "mcm")
         trial.expect_one_line(scoring, path.name, "--rehash")
         expect_doctor_names(trial, lab, workspace, path.stem, "--rehash")
-        ended = lab.zygote.run("-w", workspace, "scan", lab.lake, "--rehash")
+        ended = lab.runs.run("-w", workspace, "scan", lab.lake, "--rehash")
         trial.runs += 1
         trial.expect(ended.status == 0 and "1 of" in ended.stderr, f"not repaired: {ended.stderr[-900:]}")
         # What was known already counts as duplicates in the shards of a scan that reads all again; the other method's
@@ -98,12 +98,12 @@ def index_file(lab: Laboratory, rng: random.Random, *, harm: str | None = None) 
     trial = Trial("damaged index file", name)
     search = ("index", "search", "--label", "red", "--json")
     with lab.workspace("scanned") as workspace:
-        before = lab.zygote.run("-w", workspace, *search)
+        before = lab.runs.run("-w", workspace, *search)
         files = "index.faiss" if name == "changed" else "*"  # a manifest that tells of other vectors is stale, no more
         path = rng.choice(sorted((workspace / "index").rglob(f"*images*/{files}")))
         harming(path, rng)
         expect_doctor_names(trial, lab, workspace, "index", failed=False)
-        after = lab.zygote.run("-w", workspace, *search)
+        after = lab.runs.run("-w", workspace, *search)
         trial.runs += 2
         trial.expect(after.status == 0 and after.stdout == before.stdout, f"another answer: {after.stderr[-900:]}")
         expect_healthy(trial, lab, workspace)
@@ -137,11 +137,11 @@ def bank_file(lab: Laboratory, rng: random.Random, *, harm: str | None = None) -
         path = rng.choice(sorted(folder.iterdir()))
         trial.what += f" {path.name}"
         harming(path, rng)
-        scoring = lab.zygote.run("-w", workspace, "score", "--bank", "base", "--method", "mcm")
+        scoring = lab.runs.run("-w", workspace, "score", "--bank", "base", "--method", "mcm")
         trial.expect_one_line(scoring, folder.name, "build")
         expect_doctor_names(trial, lab, workspace, folder.name)
         shutil.rmtree(folder)
-        ended = lab.zygote.run("-w", workspace, "bank", "build", "base")
+        ended = lab.runs.run("-w", workspace, "bank", "build", "base")
         trial.runs += 1
         trial.expect(ended.status == 0 and (folder / "bank.json").is_file(), f"not built again: {ended.stderr[-900:]}")
         lab.recover(trial, workspace, "scan")
@@ -156,16 +156,16 @@ def published(lab: Laboratory, rng: random.Random, *, harm: str | None = None) -
     lab.unbroken("scan")
     with lab.workspace("scanned") as workspace:
         question = ("-w", workspace, "sql", "select sum(hash(score)) as scores from score", "--json")
-        answer = lab.zygote.run(*question).stdout
+        answer = lab.runs.run(*question).stdout
         HARMS[name](snapshot(workspace), rng)
-        reading = lab.zygote.run(*question)
+        reading = lab.runs.run(*question)
         if reading.status == 0:  # what was cut off were blocks that hold nothing now
             trial.runs += 1
             trial.expect(reading.stdout == answer, f"another answer: {reading.stdout} instead of {answer}")
         else:
             trial.expect_one_line(reading, "curator publish")
             expect_doctor_names(trial, lab, workspace, "curator publish")
-        ended = lab.zygote.run("-w", workspace, *rng.choice([("publish",), ("scan", lab.lake)]))
+        ended = lab.runs.run("-w", workspace, *rng.choice([("publish",), ("scan", lab.lake)]))
         trial.runs += 1
         trial.expect(ended.status == 0, f"status {ended.status}: {ended.stderr[-900:]}")
         trial.losses += differences(tables_of(snapshot(workspace)), lab.unbroken("scan").tables)
@@ -217,7 +217,7 @@ def repair_ledger(trial: Trial, lab: Laboratory, workspace: Path) -> None:
 
 
 def bring_back(trial: Trial, lab: Laboratory, workspace: Path) -> None:
-    ended = lab.zygote.run("-w", workspace, "recover")
+    ended = lab.runs.run("-w", workspace, "recover")
     trial.runs += 1
     trial.expect(ended.status == 0 and "ledger.duckdb" in ended.stdout, f"not recovered: {ended.stderr[-900:]}")
 
@@ -256,7 +256,7 @@ def linked_folder(lab: Laboratory, rng: random.Random, *, folder: str | None = N
         expect_healthy(trial, lab, restored)
         elsewhere.rename(workspace.parent / "not mounted")
         trial.expect_one_line(lab.run(workspace, "scan"), "is a link to", "mount")
-        trial.expect_one_line(lab.zygote.run("-w", workspace, "backup", backups), "is a link to", "mount")
+        trial.expect_one_line(lab.runs.run("-w", workspace, "backup", backups), "is a link to", "mount")
         expect_doctor_names(trial, lab, workspace, "is a link to")
     return trial
 
@@ -267,14 +267,14 @@ def rotten_backup(lab: Laboratory, rng: random.Random) -> Trial:
     lab.unbroken("scan")
     with lab.workspace("scanned") as workspace:
         backups = workspace.parent / "backups"
-        lab.must(lab.zygote.run("-w", workspace, "backup", backups))
+        lab.must(lab.runs.run("-w", workspace, "backup", backups))
         (first,) = (path for path in backups.iterdir() if path.is_dir())
         files = [path for path in first.rglob("*") if path.is_file() and path.name != "backup.json"]
         path = rng.choice(sorted(path for path in files if path.stat().st_size > 16))
         trial.what = path.relative_to(first).as_posix()
         change_bytes(path, rng)
         make_and_restore(trial, lab, workspace, backups, workspace.parent / "restored")
-        verified = lab.zygote.run("backup", "--verify", backups)
+        verified = lab.runs.run("backup", "--verify", backups)
         trial.runs += 1
         told = [line for line in verified.stdout.splitlines() if line.startswith("  ")]
         trial.expect(verified.status == 1, f"verified with {verified.status}: {verified.stdout}")
@@ -285,6 +285,6 @@ def rotten_backup(lab: Laboratory, rng: random.Random) -> Trial:
 
 def make_and_restore(trial: Trial, lab: Laboratory, workspace: Path, backups: Path, restored: Path) -> None:
     for words in (("-w", workspace, "backup", backups), ("restore", backups, restored)):
-        ended = lab.zygote.run(*words)
+        ended = lab.runs.run(*words)
         trial.runs += 1
         trial.expect(ended.status == 0, f"{words}: status {ended.status}: {ended.stderr[-900:]}")

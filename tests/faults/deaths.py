@@ -9,7 +9,7 @@ import time
 
 from curator.store import Database
 from tests.faults.laboratory import COMMANDS, Laboratory, Trial, snapshot
-from tests.faults.zygote import Ended
+from tests.faults.runs import Ended
 
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 
@@ -85,7 +85,7 @@ def strike_from_outside(lab: Laboratory, rng: random.Random) -> Trial:
     lab.unbroken(command)
     with lab.workspace(COMMANDS[command].state) as workspace:
         for _ in range(rng.randint(1, 3)):
-            running = lab.zygote.start(*lab.arguments(workspace, command), workers=rng.choice([0, 1]))
+            running = lab.runs.start(*lab.arguments(workspace, command), workers=rng.choice([0, 1]))
             time.sleep(rng.uniform(0.0, 1.0))
             os.kill(running.pid, number)  # of a run that has ended nobody has asked for the status yet
             ended = running.wait()

@@ -98,7 +98,7 @@ def freeze_disk(lab: Laboratory, rng: random.Random, *, command: str | None = No
         trial.expect_one_line(lab.run(workspace, command), "Read-only file system", str(workspace))
         if snapshot(workspace).is_file():
             for reading in (("query", "flagged"), ("sql", "select count(*) from report.scores"), ("doctor",)):
-                ended = lab.zygote.run("-w", workspace, *reading)
+                ended = lab.runs.run("-w", workspace, *reading)
                 trial.runs += 1
                 wanted = 1 if reading == ("doctor",) else 0  # it says that the disk cannot be written
                 trial.expect(ended.status == wanted and "Traceback" not in ended.stderr, f"{reading}: {ended.stderr}")

@@ -19,7 +19,7 @@ from typing import Any
 from tests.conftest import SMALL_BANK
 from tests.faults.lakes import make_known, make_lake, make_other
 from tests.faults.ledger_tables import Tables, differences, faults_in, half_files, tables_of
-from tests.faults.zygote import Ended, Zygote
+from tests.faults.runs import Ended, Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Trial:
 
 
 class Laboratory:
-    """Zygote, data and templates of workspaces under one temporary folder. Use it in a `with`."""
+    """Runs, data and templates of workspaces under one temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -92,15 +92,9 @@ class Laboratory:
             "known": str(make_known(folder / "known")),
             "other": str(make_other(folder / "other")),
         }
-        self.zygote = Zygote(folder)
+        self.runs = Runs(folder)
         self.unbroken = cache(self._unbroken)
         self.template = cache(self._template)
-
-    def __enter__(self) -> Laboratory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.zygote.__exit__()
 
     def _template(self, state: str) -> Path:
         """A workspace in a state; never changed, only copied."""
@@ -108,7 +102,7 @@ class Laboratory:
         if state == "fresh":
             labels = self.folder / "labels.txt"
             labels.write_text("red\ngreen\n", encoding="utf-8")
-            self.must(self.zygote.run("init", path, "--labels", labels, "--encoder", "fake"))
+            self.must(self.runs.run("init", path, "--labels", labels, "--encoder", "fake"))
             (path / "banks" / "base.toml").write_text(SMALL_BANK, encoding="utf-8")
             return path
         before, command = STATES[state]
@@ -148,7 +142,7 @@ class Laboratory:
         return ("-w", str(workspace), *(text.format(**self.places) for text in COMMANDS[command].arguments))
 
     def run(self, workspace: Path, command: str, **order: Any) -> Ended:
-        return self.zygote.run(*self.arguments(workspace, command), **order)
+        return self.runs.run(*self.arguments(workspace, command), **order)
 
     @staticmethod
     def must(ended: Ended) -> Ended:

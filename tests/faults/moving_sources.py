@@ -39,11 +39,11 @@ def change(lab: Laboratory, rng: random.Random, *, what: str | None = None, at: 
         shutil.copytree(lab.lake, lake)
         make_other_state(lake, new)
         code = CHANGES[what].format(lake=lake, new=new)
-        ended = lab.zygote.run("-w", workspace, "scan", lake, meanwhile={"at": at, "code": code})
+        ended = lab.runs.run("-w", workspace, "scan", lake, meanwhile={"at": at, "code": code})
         trial.expect(ended.status == 0, f"status {ended.status}: {ended.stderr[-1500:]}")
         trial.losses += faults_in(workspace)
         for folder in (workspace, fresh):
-            ended = lab.zygote.run("-w", folder, "scan", lake)
+            ended = lab.runs.run("-w", folder, "scan", lake)
             trial.expect(ended.status == 0, f"status {ended.status}: {ended.stderr[-1500:]}")
             trial.losses += faults_in(folder)
         found, truth = shown(workspace), shown(fresh)

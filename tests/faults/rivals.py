@@ -30,7 +30,7 @@ def two_scans(lab: Laboratory, rng: random.Random) -> Trial:
     lab.unbroken("scan")
     with lab.workspace("built") as workspace:
         arguments = [*lab.arguments(workspace, "scan"), *(["--wait", "60"] if waiting else [])]
-        runs = [lab.zygote.start(*arguments) for _ in range(rng.choice([2, 3]))]
+        runs = [lab.runs.start(*arguments) for _ in range(rng.choice([2, 3]))]
         ended = [run.wait() for run in runs]
         trial.runs, trial.injected = len(ended), len(ended) - 1
         statuses = sorted(item.status for item in ended)
@@ -95,7 +95,7 @@ def readers(lab: Laboratory, rng: random.Random) -> Trial:
         thread = threading.Thread(target=read)
         thread.start()
         try:
-            for command in ("calibrate", "publish", "scan"):
+            for command in ("calibrate", "publish", "calibrate"):
                 trial.runs += 1
                 lab.run(workspace, command)
         finally:

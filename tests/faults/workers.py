@@ -25,7 +25,7 @@ def kill_decoders(lab: Laboratory, rng: random.Random, *, number: signal.Signals
     trial = Trial("decode process killed", number.name, injected=0, runs=1)
     lab.unbroken("scan")
     with lab.workspace("built") as workspace:
-        running = lab.zygote.start(*lab.arguments(workspace, "scan"), workers=2)
+        running = lab.runs.start(*lab.arguments(workspace, "scan"), workers=2)
         deadline = time.monotonic() + 20
         while not (children := children_of(running.pid)) and time.monotonic() < deadline:
             time.sleep(0.01)

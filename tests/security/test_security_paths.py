@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from curator.errors import CuratorError, UsageError
 from curator.workspace.create import GITIGNORE_TEXT
 from curator.workspace.layout import Layout, slug
 from curator.workspace.session import temporary_files, writing
+from tests import interpreter
 
 NO_NAMES = [
     "",
@@ -100,7 +100,7 @@ made.build_indexes()
 @pytest.mark.parametrize("umask", [0o077, 0o002])
 def test_every_file_of_a_workspace_honours_the_umask(tmp_path, attacked, umask):
     lake = attacked.layout.root.parent / "lake"
-    command = [sys.executable, "-c", SCAN, f"{umask:o}", str(tmp_path), str(Path(__file__).parent), str(lake)]
+    command = [*interpreter.command(), "-c", SCAN, f"{umask:o}", str(tmp_path), str(Path(__file__).parent), str(lake)]
     subprocess.run(command, check=True, capture_output=True)
     paths = list((tmp_path / "workspace").rglob("*"))
     kinds = {path.suffix for path in paths}

@@ -17,6 +17,7 @@ from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.keep.backup_files import MANIFEST, digest_of, list_backups
 from curator.workspace.lock import hold_lock
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 TABLES = ("run", "listing", "source_object", "location", "image", "reject", "vector", "shard", "score", "bank", "label",
@@ -126,7 +127,7 @@ def test_killed_at_any_point_a_backup_leaves_the_ones_before_and_none_of_its_own
     destination = tmp_path / "backups"
     whole = Path(scanned.backup(destination).path)
     content = tree_of(whole)
-    command = [sys.executable, "-c", BACK_UP_AND_DIE, str(scanned.layout.root), str(destination)]
+    command = [*interpreter.command(), "-c", BACK_UP_AND_DIE, str(scanned.layout.root), str(destination)]
     done = subprocess.run([*command, "10000"], capture_output=True, text=True, timeout=BRAKE_SECONDS, check=True)
     shutil.rmtree(list_backups(destination)[-1])
     events = 10_000 - int(done.stdout.split()[-1])

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from curator.errors import OutputError, UsageError
 from curator.export.journal import FOLDER
 from curator.lake import content_id
 from curator.workspace import Workspace
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 NAMES = ['say "x".png', "line\nbreak.png", "日本.png", "=1+1.png", os.fsdecode(b"caf\xe9.png")]
@@ -225,7 +225,7 @@ def test_an_export_killed_anywhere_goes_on_and_is_what_an_unbroken_one_is(
 ):
     monkeypatch.setattr("curator.export.folders.PART_ROWS", 3)
     export(site, tmp_path / "whole", form, tar_bytes=300)
-    command = [sys.executable, "-c", EXPORT_AND_DIE, str(site.layout.root), str(tmp_path / "out"), form]
+    command = [*interpreter.command(), "-c", EXPORT_AND_DIE, str(site.layout.root), str(tmp_path / "out"), form]
     done = subprocess.run(
         [*command, ",".join(map(str, events))], capture_output=True, text=True, timeout=BRAKE_SECONDS, check=True
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.workspace import Workspace
+from tests import interpreter
 from tests.conftest import make_lake
 from tests.faults import ledger_tables
 from tests.faults.ledger_tables import Tables
@@ -54,7 +54,7 @@ def tables_of(workspace: Workspace) -> Tables:
 
 def scan_and_die(workspace: Workspace, lake: Path, event: int) -> int | None:
     """Kill the scan at an event. Returns how many events were left when it lived to its end, else None."""
-    command = [sys.executable, "-c", SCAN_AND_DIE, str(workspace.layout.root), str(lake), str(event)]
+    command = [*interpreter.command(), "-c", SCAN_AND_DIE, str(workspace.layout.root), str(lake), str(event)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS)
     if result.returncode == -signal.SIGKILL:
         return None
@@ -125,7 +125,7 @@ def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake,
         'from curator.cli import cli; cli(["-w", sys.argv[1], "scan", sys.argv[2], "--workers", "0"])',
     )
     environment = os.environ | {"CURATOR_SCAN_FILES_PER_SHARD": "3"}
-    command = [sys.executable, "-c", code, str(workspace.layout.root), str(parquet_lake), str(event)]
+    command = [*interpreter.command(), "-c", code, str(workspace.layout.root), str(parquet_lake), str(event)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS, env=environment)
     assert result.returncode == 130, result.stderr
     assert "was interrupted; finished shards are kept (run the same command to resume)" in result.stderr
@@ -138,7 +138,7 @@ def test_ctrl_c_exits_with_130_and_the_same_command_resumes(event, parquet_lake,
 def test_killed_scan_leaves_no_decode_process_behind(lake, tmp_path, make_workspace):
     workspace = make_workspace(tmp_path / "workspace")
     code = SCAN_AND_DIE.replace('"scan.decode_workers": 0', '"scan.decode_workers": 2')
-    command = [sys.executable, "-c", code, str(workspace.layout.root), str(lake), "60"]
+    command = [*interpreter.command(), "-c", code, str(workspace.layout.root), str(lake), "60"]
     mark = f"CURATOR_TEST_MARK={tmp_path}"
     environment = os.environ | dict([mark.split("=", 1)])
     result = subprocess.run(command, capture_output=True, timeout=BRAKE_SECONDS, env=environment)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 
 def scan(workspace, *arguments: object, code: int):
-    command = [sys.executable, "-m", "curator", "-w", str(workspace.layout.root), "--log-format", "json"]
+    command = [*interpreter.command(), "-m", "curator", "-w", str(workspace.layout.root), "--log-format", "json"]
     command += ["scan", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=BRAKE_SECONDS)
     assert done.returncode == code, done.stderr
@@ -56,7 +56,7 @@ raise ValueError("a bug")
 
 
 def test_warnings_of_others_and_the_traceback_of_a_bug_are_objects():
-    done = subprocess.run([sys.executable, "-c", WARNS], capture_output=True, text=True, timeout=BRAKE_SECONDS)
+    done = subprocess.run([*interpreter.command(), "-c", WARNS], capture_output=True, text=True, timeout=BRAKE_SECONDS)
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["level"] for line in lines] == ["warning", "warning", "critical"]
     assert "of a package" in lines[0]["message"] and lines[1]["message"] == "with its\nlines"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from curator.errors import BankError
 from curator.workspace import Workspace
 from curator.workspace.lock import hold_lock
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not on this machine")
@@ -60,7 +61,7 @@ def keep_only(root, *names):
 
 def run_make(root, *arguments, code=0):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", f"CURATOR={sys.executable} -m curator", *arguments]
+    command = ["make", f"CURATOR={shlex.join(interpreter.command())} -m curator", *arguments]
     result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=BRAKE_SECONDS)
     assert result.returncode == code, result.stdout + result.stderr
     return result

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from curator.store import Database
 from curator.store.migrate import migrate, shipped_migrations
 from curator.workspace import Workspace
 from curator.workspace.judge.in_force import ruled_lines
+from tests import interpreter
 from tests.patience import BRAKE_SECONDS
 
 RELEASES = sorted((Path(__file__).parents[1] / "golden" / "releases").glob("schema-*.tar.xz"))
@@ -134,7 +134,7 @@ def test_migration_killed_at_any_statement_leaves_the_old_state_or_the_new(unpac
     untouched, before = tmp_path / "untouched.duckdb", rows_of(ledger)
     shutil.copy(ledger, untouched)
     names = [migration.name for migration in shipped_migrations()]
-    command = [sys.executable, "-c", MIGRATE_AND_DIE, str(ledger)]
+    command = [*interpreter.command(), "-c", MIGRATE_AND_DIE, str(ledger)]
     seen = set()
     for event in (4, 5, 6):  # the statements of the first migration that is pending: begin, its text, its record
         shutil.copy(untouched, ledger)
