@@ -157,7 +157,7 @@ def ended(words: list[str]) -> int:
         print(end.code, file=sys.stderr)
         return 1
     except BaseException as fault:
-        traceback.print_exc()
+        sys.excepthook(type(fault), fault, fault.__traceback__)
         return -signal.SIGINT if isinstance(fault, KeyboardInterrupt) else 1
     finally:
         for thread in threading.enumerate():
