@@ -154,6 +154,15 @@ def kept_tokenizers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def kept_services() -> Iterator[None]:
+    """botocore reads what it knows of S3 once, not for each client: nine tenths of making one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if (botocore := sys.modules.get("botocore.session")) is not None:
+            patch.setattr(botocore, "create_loader", functools.cache(botocore.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def counted_once() -> Iterator[None]:
     """No scan asks how much is left alone by the collector, which counts a million objects: it is all that there was
     when the tests were collected."""
