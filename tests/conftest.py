@@ -286,8 +286,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """What is there by now stays, and garbage may gather: its collector takes a tenth of the processor time otherwise,
-    most of it for what libraries keep."""
-    gc.collect()
+    most of it for what libraries keep. To look for garbage among it takes a second of each process and frees nothing
+    to speak of."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     gc.enable()
