@@ -14,6 +14,7 @@ import signal
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from curator.types import Vectors
 from curator.workspace import Workspace, session
 from curator.workspace.keep import recover
 from curator.workspace.layout import Layout
+from curator.workspace.scan import run as scan_run
 from curator.workspace.stored.presence import has_ledger
 from tests import interpreter
 from tests.decode_zygote import Zygote
@@ -151,6 +153,24 @@ def kept_tokenizers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if (factory := sys.modules.get("open_clip.factory")) is not None:
             patch.setattr(factory, "SimpleTokenizer", functools.cache(factory.SimpleTokenizer))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_services() -> Iterator[None]:
+    """botocore reads what it knows of S3 once, not for each client: nine tenths of making one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if (botocore := sys.modules.get("botocore.session")) is not None:
+            patch.setattr(botocore, "create_loader", functools.cache(botocore.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def counted_once() -> Iterator[None]:
+    """No scan asks how much is left alone by the collector, which counts a million objects: it is all that there was
+    when the tests were collected."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scan_run, "rest_left_alone", nullcontext)
         yield
 
 
@@ -276,8 +296,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """What is there by now stays, and garbage may gather: its collector takes a tenth of the processor time otherwise,
-    most of it for what libraries keep."""
-    gc.collect()
+    most of it for what libraries keep. To look for garbage among it takes a second of each process and frees nothing
+    to speak of."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     gc.enable()

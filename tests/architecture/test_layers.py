@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import curator
-from tests.architecture.tree import Tree
+from tests.architecture.tree import Module, Tree
 
 PACKAGE = Path(curator.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -22,10 +22,15 @@ def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_click_stays_in_cli_and_duckdb_in_store():
+@pytest.fixture(scope="module")
+def parsed() -> dict[Path, Module]:
+    return {module.path: module for module in Tree(PACKAGE).modules.values()}
+
+
+def test_click_stays_in_cli_and_duckdb_in_store(parsed):
     offenders = [
         f"{module.name} imports {name}"
-        for module in Tree(PACKAGE).modules.values()
+        for module in parsed.values()
         for name in module.imported()
         if KEPT.get(name.partition(".")[0]) not in (None, part_of(module.path))
     ]
@@ -81,11 +86,11 @@ TASKS = {
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_images_are_decoded_in_processes_of_their_own_only(path):
+def test_images_are_decoded_in_processes_of_their_own_only(path, parsed):
     name = str(path.relative_to(PACKAGE))
     if part_of(path) in MAY_DECODE or name in MAY_DECODE:
         return
-    tree = ast.parse(path.read_text())
+    tree = parsed[path].tree
     imported = {
         alias.name
         for node in ast.walk(tree)
@@ -97,9 +102,9 @@ def test_images_are_decoded_in_processes_of_their_own_only(path):
     assert not any(isinstance(node.value, ast.Name) and node.value.id in ("Image", "ImageFile") for node in opened)
 
 
-def test_pictures_of_a_workspace_are_never_decoded_in_its_process():
+def test_pictures_of_a_workspace_are_never_decoded_in_its_process(parsed):
     for path in (PACKAGE / "workspace").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed[path].tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Picture":
                 assert any(keyword.arg == "decode" for keyword in node.keywords), path
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "DecodePool":

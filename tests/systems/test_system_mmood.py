@@ -256,7 +256,8 @@ def obliging(request):
         return {group: request.slots["classes"][place :: len(groups)] for place, group in enumerate(groups)}
     if name == "draw":
         return f"{request.slots['label']}.jpg".encode()
-    return [f"{name[:9]} {request.digest[:8]} {place}" for place in range(request.slots["count"])]
+    digest = request.digest[:8]
+    return [f"{name[:9]} {digest} {place}" for place in range(request.slots["count"])]
 
 
 def test_hundreds_of_classes_give_as_many_labels_as_are_wanted_within_what_a_model_holds(learn):

@@ -96,32 +96,39 @@ def tiff(tags: list[tuple[int, int, int, int]]) -> bytes:
 
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
-BOMB = zlib.compress(bytes(64 << 20), 9)
-IMAGES = {  # name to (bytes, what becomes of it)
-    "wide.png": (png(width=60_000, height=60_000, pixels=b""), "too_many_pixels"),
-    "endless-pixels.png": (png(pixels=bytes(64 << 20)), "image"),
-    "text-bomb.png": (png(chunk(b"zTXt", b"k\0\0" + BOMB)), "image"),
-    "many-texts.png": (png(*[chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000)))] * 80), "image"),
-    "profile-bomb.png": (png(chunk(b"iCCP", b"p\0\0" + BOMB)), "image"),
-    "exif-broken.jpg": (picture(5, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "image"),
-    "exif-loop.jpg": (
-        picture(6, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0"),
-        "image",
-    ),
-    "scans.jpg": (scans_without_end(3000), "image"),
-    "frames.gif": (animation(50_000), "image"),
-    "huge.gif": (b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\1\0;", "too_many_pixels"),
-    "strips.tif": (tiff([(256, 4, 1, 1 << 30), (257, 4, 1, 1 << 30), (258, 3, 1, 8), (273, 4, 1 << 30, 8)]), None),
-    "next-is-itself.tif": (struct.pack("<2sHIHI", b"II", 42, 8, 0, 8), None),
-    "huge.webp": (b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\2\0\0\0\xff\xff\xff\xff\xff\xff" + bytes(8), None),
-    "polyglot.jpg": (picture(7, "JPEG") + b"<script>alert(1)</script>PK\5\6" + bytes(18), "image"),
-    "page.jpg": (b"GIF89a/*<svg onload=alert(1)>*/=1;", None),
-    "script.svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "unsupported_format"),
-    "entities.png": (b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "&b;&b;">]><svg>&a;</svg>', "unsupported_format"),
-    "archive.jpg": (b"PK\3\4" + bytes(100), "not_an_image"),
-    "program.jpg": (b"\x7fELF" + bytes(200), "not_an_image"),
-    "script.eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%id) (r) file", "unsupported_format"),
-}
+
+
+def images() -> dict[str, tuple[bytes, str | None]]:
+    """Name to (bytes, what becomes of it)."""
+    bomb = zlib.compress(bytes(64 << 20), 9)
+    return {
+        "wide.png": (png(width=60_000, height=60_000, pixels=b""), "too_many_pixels"),
+        "endless-pixels.png": (png(pixels=bytes(64 << 20)), "image"),
+        "text-bomb.png": (png(chunk(b"zTXt", b"k\0\0" + bomb)), "image"),
+        "many-texts.png": (png(*[chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000)))] * 80), "image"),
+        "profile-bomb.png": (png(chunk(b"iCCP", b"p\0\0" + bomb)), "image"),
+        "exif-broken.jpg": (picture(5, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "image"),
+        "exif-loop.jpg": (
+            picture(6, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0"),
+            "image",
+        ),
+        "scans.jpg": (scans_without_end(3000), "image"),
+        "frames.gif": (animation(50_000), "image"),
+        "huge.gif": (b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\1\0;", "too_many_pixels"),
+        "strips.tif": (tiff([(256, 4, 1, 1 << 30), (257, 4, 1, 1 << 30), (258, 3, 1, 8), (273, 4, 1 << 30, 8)]), None),
+        "next-is-itself.tif": (struct.pack("<2sHIHI", b"II", 42, 8, 0, 8), None),
+        "huge.webp": (b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\2\0\0\0\xff\xff\xff\xff\xff\xff" + bytes(8), None),
+        "polyglot.jpg": (picture(7, "JPEG") + b"<script>alert(1)</script>PK\5\6" + bytes(18), "image"),
+        "page.jpg": (b"GIF89a/*<svg onload=alert(1)>*/=1;", None),
+        "script.svg.png": (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "unsupported_format"),
+        "entities.png": (
+            b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "&b;&b;">]><svg>&a;</svg>',
+            "unsupported_format",
+        ),
+        "archive.jpg": (b"PK\3\4" + bytes(100), "not_an_image"),
+        "program.jpg": (b"\x7fELF" + bytes(200), "not_an_image"),
+        "script.eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n(%pipe%id) (r) file", "unsupported_format"),
+    }
 
 
 def header(name: str, size: int, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
@@ -137,66 +144,73 @@ def member(name: str, data: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
 END = bytes(1024)
 GOOD = member("good.png", picture(300))
 PAX_BOMB = b"2 " * (400 << 10) + b"=\n"  # the standard reader of some releases takes hours and all memory for it
-TARS = {  # name to (bytes, what becomes of its images, in order of their names)
-    "exabytes.tar": (header("a.jpg", 1 << 62) + bytes(5000), {"a.jpg": "too_large", "": "truncated_archive"}),
-    "beyond-64-bits.tar": (header("a.jpg", 1 << 80) + bytes(512), {"a.jpg": "too_large", "": "truncated_archive"}),
-    "zeros.tar.gz": (
-        gzip.compress(header("a.bin", 1 << 40)) + gzip.compress(bytes(1 << 26), 9),
-        {"": "expands_too_far"},
-    ),
-    "pax.tar": (member("p", PAX_BOMB, tarfile.XHDTYPE) + GOOD + END, {"": "unreadable_archive"}),
-    "globals.tar": (member("g", b"20 comment=aaaaaaaa\n", tarfile.XGLTYPE) * 10 + GOOD + END, {"good.png": "image"}),
-    "many-globals.tar": (
-        member("g", b"20 comment=aaaaaaaa\n", tarfile.XGLTYPE) * 5000 + END,
-        {"": "unreadable_archive"},
-    ),
-    "sparse.tar": (
-        header("s.jpg", 0, tarfile.GNUTYPE_SPARSE) + GOOD + END,
-        {"s.jpg": "not_a_regular_member", "good.png": "image"},
-    ),
-    "sparse-map.tar": (
-        member("p", b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n", tarfile.XHDTYPE)
-        + member("s.jpg", b"999999999999\n1\n1\n")
-        + GOOD
-        + END,
-        {"s.jpg": "not_a_regular_member", "good.png": "image"},
-    ),
-    "paths.tar": (
-        member("../../evil.png", picture(301))
-        + member("/evil.png", picture(302))
-        + member("a/../b.png", b"")
-        + header("l.jpg", 0, tarfile.SYMTYPE, "/etc/passwd")
-        + member("l.jpg/evil.png", picture(303))
-        + header("h.jpg", 0, tarfile.LNKTYPE, "../../evil.png")
-        + header("d.jpg", 0, tarfile.CHRTYPE)
-        + header("f.jpg", 0, tarfile.FIFOTYPE)
-        + END,
-        {
-            "../../evil.png": "image",
-            "/evil.png": "image",
-            "a/../b.png": "empty",
-            "l.jpg": "not_a_regular_member",
-            "l.jpg/evil.png": "image",
-            "h.jpg": "not_a_regular_member",
-            "d.jpg": "not_a_regular_member",
-            "f.jpg": "not_a_regular_member",
-        },
-    ),
-    "names.tar": (
-        b"".join(
-            member(name.replace("x" * 251, "x" * 90), picture(400 + number))
-            for number, name in enumerate(NAMES)
-            if "\udce9" not in name
-        )
-        + END,
-        None,
-    ),
-    "long-name.tar": (
-        member("L", b"x" * 9000 + b".jpg\0", tarfile.GNUTYPE_LONGNAME) + GOOD + END,
-        {"": "unreadable_archive"},
-    ),
-    "nested.tar": (member("inner.tar", GOOD + END) + GOOD + END, {"good.png": "image"}),
-}
+
+
+def tars() -> dict[str, tuple[bytes, dict[str, str] | None]]:
+    """Name to (bytes, what becomes of its images, in order of their names)."""
+    return {
+        "exabytes.tar": (header("a.jpg", 1 << 62) + bytes(5000), {"a.jpg": "too_large", "": "truncated_archive"}),
+        "beyond-64-bits.tar": (header("a.jpg", 1 << 80) + bytes(512), {"a.jpg": "too_large", "": "truncated_archive"}),
+        "zeros.tar.gz": (
+            gzip.compress(header("a.bin", 1 << 40)) + gzip.compress(bytes(1 << 26), 9),
+            {"": "expands_too_far"},
+        ),
+        "pax.tar": (member("p", PAX_BOMB, tarfile.XHDTYPE) + GOOD + END, {"": "unreadable_archive"}),
+        "globals.tar": (
+            member("g", b"20 comment=aaaaaaaa\n", tarfile.XGLTYPE) * 10 + GOOD + END,
+            {"good.png": "image"},
+        ),
+        "many-globals.tar": (
+            member("g", b"20 comment=aaaaaaaa\n", tarfile.XGLTYPE) * 5000 + END,
+            {"": "unreadable_archive"},
+        ),
+        "sparse.tar": (
+            header("s.jpg", 0, tarfile.GNUTYPE_SPARSE) + GOOD + END,
+            {"s.jpg": "not_a_regular_member", "good.png": "image"},
+        ),
+        "sparse-map.tar": (
+            member("p", b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n", tarfile.XHDTYPE)
+            + member("s.jpg", b"999999999999\n1\n1\n")
+            + GOOD
+            + END,
+            {"s.jpg": "not_a_regular_member", "good.png": "image"},
+        ),
+        "paths.tar": (
+            member("../../evil.png", picture(301))
+            + member("/evil.png", picture(302))
+            + member("a/../b.png", b"")
+            + header("l.jpg", 0, tarfile.SYMTYPE, "/etc/passwd")
+            + member("l.jpg/evil.png", picture(303))
+            + header("h.jpg", 0, tarfile.LNKTYPE, "../../evil.png")
+            + header("d.jpg", 0, tarfile.CHRTYPE)
+            + header("f.jpg", 0, tarfile.FIFOTYPE)
+            + END,
+            {
+                "../../evil.png": "image",
+                "/evil.png": "image",
+                "a/../b.png": "empty",
+                "l.jpg": "not_a_regular_member",
+                "l.jpg/evil.png": "image",
+                "h.jpg": "not_a_regular_member",
+                "d.jpg": "not_a_regular_member",
+                "f.jpg": "not_a_regular_member",
+            },
+        ),
+        "names.tar": (
+            b"".join(
+                member(name.replace("x" * 251, "x" * 90), picture(400 + number))
+                for number, name in enumerate(NAMES)
+                if "\udce9" not in name
+            )
+            + END,
+            None,
+        ),
+        "long-name.tar": (
+            member("L", b"x" * 9000 + b".jpg\0", tarfile.GNUTYPE_LONGNAME) + GOOD + END,
+            {"": "unreadable_archive"},
+        ),
+        "nested.tar": (member("inner.tar", GOOD + END) + GOOD + END, {"good.png": "image"}),
+    }
 
 
 def table(columns, **options) -> bytes:
@@ -271,10 +285,10 @@ def hostile_lake(folder: Path) -> dict[str, str | None]:
     for number, name in enumerate(NAMES):
         (folder / name).write_bytes(picture(1000 + number))
         expected[os.fsencode(name).decode("utf-8", "backslashreplace")] = "image"
-    for name, (data, outcome) in IMAGES.items():
+    for name, (data, outcome) in images().items():
         (folder / name).write_bytes(data)
         expected[name] = outcome
-    for name, (data, outcomes) in {**TARS, **parquets()}.items():
+    for name, (data, outcomes) in {**tars(), **parquets()}.items():
         (folder / name).write_bytes(data)
         for within, outcome in (outcomes or {}).items():
             expected[f"{name}#{within}" if within else name] = outcome
