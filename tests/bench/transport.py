@@ -66,7 +66,7 @@ def parent_cost(folder: Path, address: str, images: int) -> ParentCost:
     fill(lake, (contents[number % len(contents)] + b"%d" % number for number in range(images)))
     fill(folder / "few", (contents[number] + b"few" for number in range(FEW)))
     fill(folder / "one", [contents[0]])
-    decoded = [lake / name for name in sorted(os.listdir(lake))[: len(contents)]]
+    decoded = sorted(lake.iterdir())[: len(contents)]
     del contents
     workspace = made(folder / "workspace", address, folder / "one")
     few = _Spent.of(workspace, folder / "few")
