@@ -55,6 +55,9 @@ __all__ = ["DecodeFault", "DecodePool", "Decoded", "DecodedBatch", "PendingBatch
 SLOT_IMAGES = 64  # of a batch
 CPU_SECONDS_PER_IMAGE = 60.0  # images of 88 megapixels, in nine formats and modes, took 0.1 to 3.4 s
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# What an image took is kept for the next one. glibc comes to these bounds by itself once 32 MiB were freed at a time;
+# until then it gives memory of an image back to the kernel and gets it again, page by page.
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +381,7 @@ def start_process(channel: socket.socket, module: str = "decode_worker") -> subp
     return subprocess.Popen(
         [sys.executable, "-P", "-c", code],  # -P: a `PIL` in the current folder is data, not code
         pass_fds=[channel.fileno()],
-        env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ | _ONE_THREAD | _KEPT_MEMORY | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         process_group=0,  # Ctrl-C on the terminal reaches the parent only, even while a process still imports

@@ -1,7 +1,8 @@
 """Reading a shard: the bytes of its data, in order, or the reason why not; and one datum again, by where it was seen.
 
 Loose files are read a few at a time, because on an object store and on network disks their cost is waiting. What is
-waiting to be taken is bounded in number and in bytes.
+waiting to be taken is bounded in number and in bytes. What reads Parquet is imported where there is some: Arrow takes
+longer to import than a thousand loose files to read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from curator.errors import SourceError
 from curator.lake.files import confirm_unchanged, failure_reason, read_bytes, read_range
 from curator.lake.options import ReadOptions
-from curator.lake.parquet.reading import FILE_FAULTS, Cell, read_cells, read_parquet
 from curator.lake.passed import PassedOver
 from curator.lake.tar.reading import read_tar
 from curator.printable import readable, said_by
@@ -33,6 +33,8 @@ def read_shard(shard: Shard, *, options: ReadOptions, passed: PassedOver | None 
     if shard.kind == "tar":
         return read_tar(shard.objects[0], options, passed)
     if shard.kind == "parquet":
+        from curator.lake.parquet.reading import read_parquet
+
         return read_parquet(shard.objects[0], shard.row_group, options, passed)
     return _read_files(shard.objects, options)
 
@@ -51,6 +53,8 @@ def read_datum(
     path, kind: of the object. member, byte_offset, byte_size: as its datum had them; offset and size together spare
     walking the tar. The object may have changed since: compare the hash. Raises SourceError when it is not there.
     """
+    from curator.lake.parquet.reading import FILE_FAULTS, Cell
+
     options = options or ReadOptions()
     item = SourceObject(path, path, kind, 0, "")
     try:
@@ -80,6 +84,8 @@ def read_rows(
 
     It is read once, for each of the columns that were named. Raises ValueError for what is no place in such a file.
     """
+    from curator.lake.parquet.reading import Cell, read_cells
+
     item = SourceObject(path, path, "parquet", 0, "")
     cells = {member: Cell.parse(member) for member in members}
     left = set(members)

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from curator.errors import UsageError
-from curator.lake.parquet.reading import count_row_groups
 from curator.types import ObjectKind, Shard, SourceObject
 
 
@@ -43,6 +42,8 @@ def plan_shards(objects: Iterable[SourceObject], *, files_per_shard: int = 512) 
 
 def _parquet_shards(item: SourceObject) -> Iterator[Shard]:
     """One shard for each row group; the last completes the file."""
+    from curator.lake.parquet.reading import count_row_groups
+
     groups = count_row_groups(item.path)
     if not groups:  # a file without rows has one shard too, or it would never count as read
         yield _shard("parquet", [item], completes=[item])

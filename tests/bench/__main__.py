@@ -188,8 +188,8 @@ def parent(folder: Path) -> list[tuple[str, str]]:
             f"{found.parent_ms:.2f} ms of processor time in the scan's own process ({stages}), "
             f"{found.whole_ms:.2f} ms in all; "
             f"{found.scanned:.0f} images/s, "
-            f"{found.share:.2f} of decoding alone ({found.decode_ms:.2f} ms a core); peak memory "
-            f"{found.peaks.parent / 2**20:.0f} MiB, of a worker {found.peaks.worker / 2**20:.0f} MiB"
+            f"{found.share:.2f} of decoding alone with all cores at once ({found.decode_ms:.2f} ms a core); "
+            f"peak memory {found.peaks.parent / 2**20:.0f} MiB, of a worker {found.peaks.worker / 2**20:.0f} MiB"
         )
         dimensions = address.partition(":")[2]
         rows.append((f"an image of a scan with an encoder of no cost, 224 px, {dimensions} dimensions", value))

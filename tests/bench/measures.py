@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image
 from curator.decode import DecodeOptions, prepare
 from curator.demo import photographs_folder
 from curator.encoders import EncoderOptions, load_encoder
-from curator.types import Encoder
+from curator.types import Encoder, Preprocess
 from curator.workspace import Workspace
 
 PHOTOGRAPHS = (
@@ -76,7 +78,7 @@ def scan_share(folder: Path, address: str, images: int) -> ScanShare:
     workspace.scan(lake / "000000.jpg")  # loads the encoder and builds the bank: a night does that once
     encoder = workspace._context.encoder
     sample = contents[: max(256, 2 * encoder.batch_size)]
-    before = decode_seconds(sample, encoder), *encode_seconds(sample, encoder)
+    before = decode_seconds(sample, encoder.preprocess), *encode_seconds(sample, encoder)
     few = folder / "few"
     few.mkdir()
     for number in range(10):
@@ -88,7 +90,7 @@ def scan_share(folder: Path, address: str, images: int) -> ScanShare:
     summary = workspace.scan(lake)
     seconds = (time.perf_counter() - started) / summary.data_read
     whole = sum(os.times()[:4]) - sum(spent[:4])
-    after = decode_seconds(sample, encoder), *encode_seconds(sample, encoder)
+    after = decode_seconds(sample, encoder.preprocess), *encode_seconds(sample, encoder)
     decode, encode, spent_encoding = (statistics.mean(pair) for pair in zip(before, after, strict=True))
     ideal = decode / len(os.sched_getaffinity(0)) + encode
     return ScanShare(
@@ -102,16 +104,32 @@ def scan_share(folder: Path, address: str, images: int) -> ScanShare:
     )
 
 
-def decode_seconds(contents: list[bytes], encoder: Encoder) -> float:
+def decode_seconds(contents: list[bytes], preprocess: Preprocess) -> float:
     """Seconds of one core to make an image ready, the median of three."""
     options = DecodeOptions()
     times = []
     for _ in range(3):
         started = time.process_time()
         for data in contents:
-            prepare(data, encoder.preprocess, options)
+            prepare(data, preprocess, options)
         times.append((time.process_time() - started) / len(contents))
     return statistics.median(times)
+
+
+def decode_seconds_at_once(files: list[Path], preprocess: Preprocess) -> float:
+    """The same of a core while all others decode as well, each its share of the files, out of memory."""
+    cores = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(cores) as pool:
+        all_ready = manager.Barrier(cores)
+        shares = [(files[number::cores], preprocess, all_ready) for number in range(cores)]
+        return statistics.mean(pool.starmap(_decode_share, shares, chunksize=1))
+
+
+def _decode_share(files: list[Path], preprocess: Preprocess, all_ready: Barrier) -> float:
+    contents = [path.read_bytes() for path in files]
+    all_ready.wait()
+    return decode_seconds(contents, preprocess)
 
 
 def encode_seconds(contents: list[bytes], encoder: Encoder) -> tuple[float, float]:

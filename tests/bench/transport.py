@@ -1,8 +1,10 @@
 """What a scan costs around its decoders and its encoder: with encoders and decoders that cost nothing, or pretend to.
 
 Processor time of the scan's own process is counted over a whole scan, less that of a scan of ten images: what a night
-costs whatever it brings. Peaks of memory are of resident sets, shared pixels included: of the scan's process, which has
-torch and DuckDB loaded, and of the largest of its decode and reading processes.
+costs whatever it brings. Throughput is of the whole scan, against what decoding alone has with a process on each core,
+all at once: those that share caches and memory take longer for an image than one whose neighbours rest. Peaks of memory
+are of resident sets, shared pixels included: of the scan's process, which has torch and DuckDB loaded, and of the
+largest of its decode and reading processes.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from curator.types import ShardOutcome
 from curator.workspace import Workspace
 from curator.workspace.logs import log
 from curator.workspace.scan import engine as scan_engine
-from tests.bench.measures import BANK, decode_seconds, photographs
+from tests.bench.measures import BANK, decode_seconds_at_once, photographs
 from tests.bench.pretended import DeviceEncoder, pretend_to_decode, register
 
 ROUNDS = 3  # of two engines that take turns
@@ -45,8 +47,8 @@ class Peaks:
 
 @dataclass(frozen=True, slots=True)
 class ParentCost:
-    """Milliseconds of processors an image: of the scan's process, of it and all that it starts, and of decoding alone.
-    share: of the throughput that decoding alone has with all cores. stages_ms: of the scan's process, by stage."""
+    """Milliseconds of processors an image: of the scan's process, of it and all that it starts, and of decoding alone,
+    with all cores at once. share: of the throughput that it has then. stages_ms: of the scan's process, by stage."""
 
     parent_ms: float
     stages_ms: dict[str, float]
@@ -64,13 +66,14 @@ def parent_cost(folder: Path, address: str, images: int) -> ParentCost:
     fill(lake, (contents[number % len(contents)] + b"%d" % number for number in range(images)))
     fill(folder / "few", (contents[number] + b"few" for number in range(FEW)))
     fill(folder / "one", [contents[0]])
-    del contents[256:]
+    decoded = sorted(lake.iterdir())[: len(contents)]
+    del contents
     workspace = made(folder / "workspace", address, folder / "one")
     few = _Spent.of(workspace, folder / "few")
-    before = decode_seconds(contents, workspace._context.encoder)
+    before = decode_seconds_at_once(decoded, workspace._context.encoder.preprocess)
     with watched() as peaks:
         all_of_them = _Spent.of(workspace, lake)
-    after = decode_seconds(contents, workspace._context.encoder)
+    after = decode_seconds_at_once(decoded, workspace._context.encoder.preprocess)
     decode, rate = (before + after) / 2, images / all_of_them.wall
     return ParentCost(
         parent_ms=1e3 * (all_of_them.parent - few.parent) / images,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from curator.errors import UsageError
 from curator.lake import ReadOptions, plan_shards, read_shard
-from curator.lake import shards as shards_module
+from curator.lake.parquet import reading
 from curator.types import SourceObject
 
 
@@ -20,6 +20,7 @@ def objects_of(kinds):
     ]
 
 
+COUNT_ROW_GROUPS = reading.count_row_groups
 KINDS = st.lists(st.sampled_from(["file", "file", "file", "tar", "parquet"]), max_size=40)
 
 
@@ -27,7 +28,7 @@ KINDS = st.lists(st.sampled_from(["file", "file", "file", "tar", "parquet"]), ma
 def three_row_groups():
     """Parquet files of three row groups, without the files: planning needs nothing else of them."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(shards_module, "count_row_groups", lambda path: 3)
+    patch.setattr(reading, "count_row_groups", lambda path: 3)
     yield patch
     patch.undo()
 
@@ -99,9 +100,7 @@ def test_a_parquet_file_without_row_groups_is_one_shard_that_says_why(tmp_path, 
         pq.ParquetWriter(path, pa.schema([("image", pa.binary())])).close()
     item = SourceObject(str(path), str(path), "parquet", 27, "")
     with pytest.MonkeyPatch.context() as patch:
-        from curator.lake.parquet.reading import count_row_groups
-
-        patch.setattr(shards_module, "count_row_groups", count_row_groups)
+        patch.setattr(reading, "count_row_groups", COUNT_ROW_GROUPS)
         (shard,) = plan_shards([item])
     assert (shard.row_group, shard.completes) == (None, (item,))
     found = list(read_shard(shard, options=ReadOptions()))
