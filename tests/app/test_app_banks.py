@@ -113,6 +113,7 @@ def test_two_versions_are_compared_with_the_images_whose_flag_changes(with_anoth
         assert {card["image_id"] for card in cards["cards"]} == kept
 
 
+@pytest.mark.slow
 def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, tmp_path):
     async def steps(address: str) -> None:
         async with browser.browsing() as page:

@@ -132,6 +132,7 @@ def faulty(number: int, received: faults.Received) -> Any:
     }.get(number, proper)
 
 
+@pytest.mark.slow
 def test_faults_in_between_lose_nothing_and_repeat_nothing(ants, folder, server):
     server.script = faulty
     summary = json.loads(ants("--json").stdout)

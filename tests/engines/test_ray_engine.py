@@ -125,7 +125,8 @@ def kill_workers(name: str) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("address", ["fake", pytest.param("mini", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["fake", "mini"])
 def test_outcomes_are_those_of_the_local_engine_bit_for_bit(address, copies, cluster):
     setup, shards = setup_of(address), shards_of(copies, files=3)
     expected = run_locally(setup, shards, KnownContents())

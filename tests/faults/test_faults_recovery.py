@@ -41,6 +41,7 @@ def test_scan_that_a_service_manager_stops_says_so_and_resumes(lab):
     held(deaths.strike(lab, "scan", lab.unbroken("scan").events // 2, signal.SIGTERM))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", ["insert into listing", "commit"])
 def test_scan_stopped_while_duckdb_is_within_a_transaction_is_interrupted_not_failed(statement, lab):
     held(deaths.strike_within(lab, "scan", 0, signal.SIGINT, statement=statement))
@@ -91,6 +92,7 @@ def test_clock_that_jumps_within_a_run_changes_nothing(lab, rng):
     held(clocks.jump_within(lab, rng))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["changed"])
 def test_lost_vector_file_is_named_and_its_images_are_embedded_again(harm, lab, rng):
     held(damage.vector_file(lab, rng, harm=harm))
@@ -107,6 +109,7 @@ def test_damaged_bank_scores_nothing_and_is_built_again(lab, rng):
     held(damage.bank_file(lab, rng))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["cut"])
 def test_lost_snapshot_is_published_again(harm, lab, rng):
     held(damage.published(lab, rng, harm=harm))

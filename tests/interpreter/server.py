@@ -23,7 +23,10 @@ from typing import Any, NoReturn, TextIO
 from curator.banks.wordnet import load_wordnet
 from tests.interpreter.client import ORDER_BYTES, STREAMS
 
-HEAVY = ("torch", "open_clip", "transformers", "diffusers", "ray")
+HEAVY = (
+    "torch", "open_clip", "transformers.modeling_utils", "diffusers", "ray", "scipy.stats", "polars",
+    "matplotlib.figure", "aiobotocore.session", "boto3", "moto.server", "prompt_toolkit.shortcuts",
+)  # fmt: skip
 FLAGS = ("-u", "-P", "-B")  # what they ask for has no weight here
 IMPORTED = (
     "curator.cli", "curator.workspace.facade", "curator.workspace.scan.run", "curator.workspace.learn.run",

@@ -226,6 +226,7 @@ def test_conditions_on_drift_ask_for_a_baseline(workspace):
         workspace.report(fail_on=["gone>1"], pictures=False)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_prints_figures_and_says_when_to_look(
     workspace, extra, run_cli, tmp_path, monkeypatch
 ):
