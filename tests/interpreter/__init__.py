@@ -38,7 +38,7 @@ def _started(python: list[str], address: Path) -> subprocess.Popen[bytes]:
     server = subprocess.Popen(
         [*python, "-m", "tests.interpreter.server", str(address)],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
         process_group=0,  # Ctrl-C is for those that it has forked
     )  # fmt: skip
     assert server.stdout is not None

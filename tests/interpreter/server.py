@@ -187,7 +187,8 @@ def run(words: list[str]) -> None:
 
 def main(address: str) -> None:
     for name in (*IMPORTED, *HEAVY) if Path(address).name == "heavy" else IMPORTED:
-        importlib.import_module(name)
+        with suppress(ModuleNotFoundError):  # of an extra that is not installed
+            importlib.import_module(name)
     load_wordnet().synsets("entity")  # reads and indexes it
     gc.collect()
     gc.freeze()  # it is not looked at again, so that processes have it in common
