@@ -190,8 +190,7 @@ def main(address: str) -> None:
         with suppress(ModuleNotFoundError):  # of an extra that is not installed
             importlib.import_module(name)
     load_wordnet().synsets("entity")  # reads and indexes it
-    gc.collect()
-    gc.freeze()  # it is not looked at again, so that processes have it in common
+    gc.collect()  # what is there is old then, and seldom looked at again
     server = Server(address)
     print("ready", flush=True)
     try:
