@@ -63,8 +63,9 @@ def test_a_module_and_a_file_are_run_as_ever(python, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_reaches_it(python, number):
-    listening = f"import signal, sys; signal.signal({number:d}, lambda *_: sys.exit(9))"
-    process = subprocess.Popen([*python, "-c", f"{listening}; {SLEEPING}"], stdout=subprocess.PIPE)
+    listening = f"import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [{number:d}]); print(flush=True)"
+    waiting = f"sys.exit(9 if signal.sigwait([{number:d}]) else 1)"  # whenever it comes: no line has to be under way
+    process = subprocess.Popen([*python, "-c", f"{listening}; {waiting}"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout as said:
         assert said.readline()

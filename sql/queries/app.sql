@@ -1,5 +1,9 @@
 -- name: app_images
 -- What the app knows of every scored image of the lake, in the order of their ids.
+with members as (
+    from report.group_members
+)
+
 select
     scores.image_id,
     scores.uri,
@@ -21,19 +25,17 @@ select
     scores.first_seen,
     scores.first_run_id,
     p_values.p_value,
-    coalesce(member.group_id, scores.image_id) as group_id,
+    members.group_id,
     scores.dark,
     scores.bright,
     scores.blurry,
     scores.low_information,
     scores.odd_aspect,
-    case when reviewed.disputed then 'disputed' else coalesce(reviewed.decision, '') end as decision
+    case when held.disputed then 'disputed' else coalesce(held.decision, '') end as decision
 from report.scores as scores
 left join report.p_values as p_values on p_values.image_id = scores.image_id
-left join group_member as member
-    on member.image_id = scores.image_id
-    and member.encoder_id = (select selection.encoder_id from newest_selection() as selection)
-left join report.reviewed_images as reviewed on reviewed.image_id = scores.image_id
+join members on members.image_id = scores.image_id
+left join held_decisions('members') as held on held.image_id = scores.image_id
 left join source_object as objects
     on objects.object_uri = scores.object_uri
     and objects.role = 'lake'

@@ -81,11 +81,15 @@ order by image_id;
 
 -- name: list_reviewed_vectors
 -- Where the vectors of the images of the lake lie that a decision holds for, ID or OOD, by file and row.
-select vector.vector_file, vector.row_index, vector.image_id, reviewed.decision
+with members as (
+    from report.group_members
+)
+
+select vector.vector_file, vector.row_index, vector.image_id, held.decision
 from vector
-join report.reviewed_images as reviewed on reviewed.image_id = vector.image_id
+join held_decisions('members') as held on held.image_id = vector.image_id
 where vector.encoder_id = $encoder_id
-    and reviewed.decision in ('id', 'ood')
+    and held.decision in ('id', 'ood')
 order by vector.vector_file, vector.row_index;
 
 -- name: list_reviews

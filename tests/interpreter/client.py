@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -42,9 +43,14 @@ def main(address: str, *words: str) -> None:
     socket.send_fds(channel, [json.dumps(order).encode()], streams)
     process = int(channel.recv(ORDER_BYTES))
     os.closerange(0, len(STREAMS))  # who reads them waits for that process alone
+    arrived, arrivals = socket.socketpair()  # a signal between two lines would wait for the end of what is received
+    arrivals.setblocking(False)
+    signal.set_wakeup_fd(arrivals.fileno())
     for number in PASSED_ON:
         signal.signal(number, lambda number, _: os.kill(process, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    while channel not in select.select([channel, arrived], [], [])[0]:
+        arrived.recv(1)
     status = int(channel.recv(ORDER_BYTES))
     if status < 0:
         if -status != signal.SIGKILL:
