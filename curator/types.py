@@ -7,7 +7,8 @@ one; a *shard* is the unit of work and of resume. A datum ends as an image, as a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -244,7 +245,7 @@ class Bank:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def id_count(self) -> int:
         return sum(label.role == "id" for label in self.labels)
 
@@ -260,3 +261,7 @@ class Bank:
     @property
     def negative_vectors(self) -> Vectors:
         return self.vectors[self.id_count :]
+
+    def label_columns(self) -> dict[str, list[Any]]:
+        """The labels in order, as a list for each of their fields."""
+        return {column.name: [getattr(label, column.name) for label in self.labels] for column in fields(Label)}

@@ -158,10 +158,12 @@ def kept_tokenizers() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_services() -> Iterator[None]:
-    """botocore reads what it knows of S3 once, not for each client: nine tenths of making one."""
+    """botocore reads what it knows of S3 once, not for each client, and a client of HTTP the certificates of the world:
+    nine tenths of making one."""
     with pytest.MonkeyPatch.context() as patch:
-        if (botocore := sys.modules.get("botocore.session")) is not None:
-            patch.setattr(botocore, "create_loader", functools.cache(botocore.create_loader))
+        for module, name in (("botocore.session", "create_loader"), ("httpcore2", "default_ssl_context")):
+            if (library := sys.modules.get(module)) is not None:
+                patch.setattr(library, name, functools.cache(getattr(library, name)))
         yield
 
 

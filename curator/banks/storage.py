@@ -16,7 +16,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ def load_bank(folder: Path) -> Bank:
 def write_files(bank: Bank, folder: Path) -> None:
     """The three or four files, bank.json last."""
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(label) for label in bank.labels], LABEL_SCHEMA), sink)
+    pq.write_table(pa.table(bank.label_columns(), LABEL_SCHEMA), sink)
     files = {
         "labels.parquet": sink.getvalue().to_pybytes(),
         "vectors.safetensors": save({"vectors": np.ascontiguousarray(bank.vectors, dtype=np.float32)}),

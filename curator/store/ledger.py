@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curator.printable import readable, readable_json
 from curator.store.database import Database
-from curator.store.tables import Row, Values, reject_row
+from curator.store.tables import Columns, Row, Values, reject_row
 from curator.types import Bank, Encoder, Reject
 from curator.version import VERSION
 
@@ -141,13 +141,9 @@ class Ledger:
             "lineage": json.dumps(dict(bank.lineage), sort_keys=True, default=str),
             "created_at": utc_now(),
         }
-        labels = pa.Table.from_pylist(
-            [
-                {"bank_digest": bank.digest, "label_index": index, **asdict(label)}
-                for index, label in enumerate(bank.labels)
-            ],
-            schema=self.database.schema("label"),
-        )
+        count = len(bank.labels)
+        placed: Columns = {"bank_digest": [bank.digest] * count, "label_index": range(count)}
+        labels = self.columns_table("label", {**placed, **bank.label_columns()})
         with self.database.transaction():
             self.database.append("bank_digest", label=labels)
             self.add("bank_digest", bank=[row])

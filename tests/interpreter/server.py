@@ -25,7 +25,7 @@ from tests.interpreter.client import ORDER_BYTES, STREAMS
 
 HEAVY = (
     "torch", "open_clip", "transformers.modeling_utils", "diffusers", "ray", "scipy.stats", "polars",
-    "matplotlib.figure", "aiobotocore.session", "boto3", "moto.server", "prompt_toolkit.shortcuts",
+    "matplotlib.figure", "aiobotocore.session", "boto3", "moto.server", "openai", "prompt_toolkit.shortcuts",
 )  # fmt: skip
 FLAGS = ("-u", "-P", "-B")  # what they ask for has no weight here
 IMPORTED = (
