@@ -17,7 +17,6 @@ KINDS = {"real": lambda: [sys.executable], "forked": command, "heavy": lambda: c
 SURROUNDINGS = (
     "import os, sys; print(os.getcwd(), os.environ['WORD'], sys.argv, sys.stdin.read(), os.umask(0), sys.path[:2])"
 )
-SLEEPING = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 ENDS = {
     "pass": 0,
     "raise SystemExit(7)": 7,
@@ -27,6 +26,7 @@ ENDS = {
     "import os, signal; os.kill(os.getpid(), signal.SIGKILL)": -signal.SIGKILL,
     "raise KeyboardInterrupt": -signal.SIGINT,
     "import atexit, os; atexit.register(lambda: os._exit(4))": 4,
+    "from concurrent.futures import ThreadPoolExecutor as Pool; pool = Pool(1); pool.submit(print).result()": 0,
     "import threading, time, os; threading.Thread(target=lambda: (time.sleep(0.1), os._exit(5))).start()": 5,
 }
 

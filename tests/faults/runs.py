@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,32 +17,21 @@ HEAVY = {"ants", "synood"}  # words of commands that compute with torch
 LONGEST = 300  # seconds of a run; some take 20 on a busy machine
 
 
-def run(order: dict[str, Any]) -> int:
-    """In the process: one run of the command line, then its end."""
+def run(order: dict[str, Any]) -> None:
+    """In the process: one run of the command line."""
     from curator.__main__ import main
     from tests.faults.injection import install
 
-    code: int | str | None = 0
-    strike = None
+    print(os.getpid(), flush=True)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(f"{order['output']}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    signal.alarm(LONGEST)  # ends this process, also one that hangs in a library
+    strike = install(order)
+    sys.argv = ["curator", *order["arguments"]]
     try:
-        print(os.getpid(), flush=True)
-        for descriptor, name in ((1, "stdout"), (2, "stderr")):
-            os.dup2(os.open(f"{order['output']}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-        signal.alarm(LONGEST)  # ends this process, also one that hangs in a library
-        strike = install(order)
-        sys.argv = ["curator", *order["arguments"]]
         main()
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        traceback.print_exc()
-        code = 99
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if strike is not None:
-            Path(f"{order['output']}.events").open("w").write(str(strike.events))  # noqa: SIM115  # write_text counts
-        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+        Path(f"{order['output']}.events").open("w").write(str(strike.events))  # noqa: SIM115  # write_text counts
 
 
 @dataclass(frozen=True, slots=True)

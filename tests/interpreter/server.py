@@ -163,9 +163,7 @@ def ended(words: list[str]) -> int:
         sys.excepthook(type(fault), fault, fault.__traceback__)
         return -signal.SIGINT if isinstance(fault, KeyboardInterrupt) else 1
     finally:
-        for thread in threading.enumerate():
-            if not thread.daemon and thread is not threading.main_thread():
-                thread.join()
+        threading._shutdown()  # type: ignore[attr-defined]  # tells pools that it is over, and waits for threads
     return 0
 
 
