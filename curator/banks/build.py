@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,20 @@ def read_id_side(spec: BankSpec, inputs: Inputs) -> IdSide:
         synonyms.setdefault(label, []).extend(names)
     labels = tuple(Label(text, "id", source, prompt=fill(spec.id.template, text)) for text in texts)
     return IdSide(labels, synonyms, {**lineage, "synonyms": synonyms})
+
+
+def changed_labels(bank: Bank, root: Path) -> str | None:
+    """The file of the ID labels, relative to the workspace, if it has others now than the bank was built of."""
+    made, of = bank.lineage.get("id", {}), bank.spec.get("id", {})
+    path = root / str(made.get("list"))
+    if "sha256" not in made or not path.is_file():
+        return None
+    if hashlib.sha256(path.read_bytes()).hexdigest() == made["sha256"]:
+        return None
+    with suppress(ConfigError):  # building says what is wrong with it
+        if tuple(read_labels(path, repeats=bool(of.get("repeats")))) == bank.id_texts:
+            return None
+    return str(made["list"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,8 @@ def score(
         return echo_json(summary.as_json())
     for item in summary.scorings:
         say(f"bank {item.bank}, {item.method_id}: {item.rescored} newly scored")
-        say(f"{item.flagged} of {item.scored} images in the lake are flagged: {item.policy_note}")
+        verb = "are" if item.rules(summary.ruled_by) else "would be"
+        say(f"{item.flagged} of {item.scored} images in the lake {verb} flagged: {item.policy_note}")
     if summary.ruled_by:
         say(f"ruled by {summary.ruled_by.said}, as before: `curator use BANK METHOD` changes it")
     return None

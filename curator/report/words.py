@@ -127,6 +127,9 @@ def _provenance(values: Row) -> str:
     """How the cut was found; the sources of the reference images are counted, for there may be many."""
     sources = values.get("reference", {}).get("sources", ())
     told = {name: value for name, value in values.items() if not isinstance(value, Mapping) and value is not None}
+    if isinstance(rule := values.get("rule"), Mapping):  # `keep` stands beside every rule: 1 - level of another one
+        told.pop("keep", None)
+        told = {rule["kind"]: rule["level"], **({"by_class": True} if rule["by_class"] else {}), **told}
     said = ", ".join(f"{name} {brief(value)}" for name, value in told.items())
     return (
         f"{said}; reference images from {sources[0] if len(sources) == 1 else f'{len(sources)} sources'}"

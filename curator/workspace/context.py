@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from curator.banks import PUBLISHED_SPECS, TextCache, build_bank, load_bank, read_spec, save_bank
+from curator.banks.build import changed_labels
 from curator.banks.naming import NameVocabulary
 from curator.banks.spec import BankSpec
 from curator.config import Config
@@ -249,6 +250,12 @@ class Context:
         if bank is None and "@" in address:
             raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
         return bank or self.build_bank(ledger, address)
+
+    def behind(self, address: str, bank: Bank) -> str | None:
+        """What to know of a bank that goes by its name: other ID labels are written down now than it was built of."""
+        if "@" in address or (changed := changed_labels(bank, self.layout.root)) is None:
+            return None
+        return f"{changed} has changed since bank {bank.name} was built: `curator bank build {bank.name}` takes it up"
 
     def parent_bank(self, ledger: Ledger, address: str, *, within: tuple[str, ...]) -> Bank:
         """The bank that banks being built take labels from; it is built now if it has no version for the encoder.

@@ -75,10 +75,11 @@ from encoder
 where encoder_id = $encoder_id;
 
 -- name: list_scorings_of_bank
--- The methods that images were scored by under a bank version; what the views show first, then the most used.
+-- The methods that images of the lake were scored by under a bank version; what the views show first, then the most used.
 select scoring, method_id, scored, policy_name, min_id_score, selected
 from report.scorings
 where bank_digest = $bank_digest
+    and scored > 0
 order by selected desc, scored desc, scoring;
 
 -- name: count_flags_by_label

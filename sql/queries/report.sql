@@ -130,7 +130,7 @@ order by selected desc, scoring
 limit $limit;
 
 -- name: flag_changes
--- Images whose flag differs between two scorings, the largest change of rank first; old and new: parts of their names.
+-- Images whose flag differs between two scorings of the lake, the largest change of rank first; old, new: parts of their names.
 with named as (
     select
         case
@@ -146,6 +146,7 @@ with named as (
             else min(scoring) filter (where contains(scoring, $new))
         end as new_scoring
     from report.scorings
+    where scored > 0
 )
 
 select

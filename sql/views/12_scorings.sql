@@ -1,10 +1,12 @@
--- Each bank and method that images were scored under, with the policy that would rule: the one chosen last, else the
--- newest calibrated, or else the default. `scoring` names it.
+-- Each bank and method that images were scored under, with how many of the lake's were (none: an evaluation or a reference
+-- alone), and with the policy that would rule: the one chosen last, else the newest calibrated, or else the default.
+-- `scoring` names it.
 create or replace view report.scorings as
 with counted as (
-    select encoder_id, bank_digest, method_id, count(*) as scored
+    select score.encoder_id, score.bank_digest, score.method_id, count(present.image_id) as scored
     from main.score
-    group by encoder_id, bank_digest, method_id
+    left join main.present_images() as present on present.image_id = score.image_id
+    group by score.encoder_id, score.bank_digest, score.method_id
 )
 
 select

@@ -13,6 +13,7 @@ from PIL import Image
 from curator.errors import UsageError
 from curator.methods import resolve_method, score
 from curator.methods.attribution import attribute
+from curator.report.words import summary_of
 from curator.types import Bank, Label
 from curator.workspace import Workspace
 from curator.workspace.judge.ruling import Cuts, Ruling
@@ -126,6 +127,12 @@ def test_knn_and_fusion_say_plainly_what_leaving_a_label_out_tells(calibrated):
     fusion = calibrated.explain("blue-02.png", method="fusion:k=2", k=2)
     assert fusion.removal_note is None
     assert any(label.id_score_without != pytest.approx(fusion.id_score) for label in fusion.labels)
+
+
+def test_a_policy_is_told_by_the_rule_that_made_it(calibrated):
+    calibrated.calibrate(alpha=0.4)
+    made = summary_of(calibrated.explain("blue-02.png").as_json())["policy made by"]
+    assert made.startswith("alpha 0.4, ") and "keep " not in made
 
 
 def test_a_policy_that_judges_nights_has_a_cut_for_images_of_the_lake_only(calibrated, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from curator.errors import StoreError, UsageError
 from curator.methods import score
@@ -83,6 +84,25 @@ def test_flags_that_differ_between_two_scorings_are_listed(scanned):
     for name, count in (("no-such", 0), ("group_count", 2)):
         with pytest.raises(StoreError, match=f"old={name} is in the names of {count} scorings"):
             scanned.query("flag_changes", old=name, new="max_logit")
+
+
+def test_a_scoring_counts_the_images_of_the_lake_and_one_without_any_is_not_compared(scanned, tmp_path):
+    for name in ("purple", "orange"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (64, 48), name).save(tmp_path / name / "one.png")
+    scanned.score(method="max_logit")
+    sides = {"id_sources": [tmp_path / "purple"], "ood_sources": {"other": [tmp_path / "orange"]}}
+    scanned.evaluate(**sides, positive="id", methods=["mcm"], replicates=0)
+    scored = {row["scoring"].split("/")[1]: row["scored"] for row in scanned.query("scorings").to_pylist()}
+    assert sorted(scored.values()) == [0, 14, 14]
+    assert scanned.query("flag_changes", old="neglabel", new="max_logit").num_rows == 0  # max_logit has no policy
+    with pytest.raises(StoreError, match="new=mcm is in the names of 0 scorings"):
+        scanned.query("flag_changes", old="neglabel", new="mcm")
+
+
+def test_what_does_not_rule_only_would_flag(scanned):
+    summary = scanned.score(method=["neglabel", "mcm"])
+    assert [item.rules(summary.ruled_by) for item in summary.scorings] == [True, False]
 
 
 def test_where_scores_only_what_meets_the_condition(scanned):

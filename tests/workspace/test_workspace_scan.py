@@ -128,6 +128,36 @@ def test_gone_file_leaves_the_views_and_comes_back(scanned, own_lake, tmp_path):
     assert healthy(scanned)
 
 
+def test_a_lake_of_which_nothing_is_left_is_told_of_in_a_line(scanned, own_lake, tmp_path, caplog):
+    shutil.move(own_lake, tmp_path / "aside")
+    own_lake.mkdir()  # as the folder of a disk that is not mounted
+    gone = scanned.scan(own_lake).listings[0].objects_gone
+    assert f"all {gone} objects that were there are gone; if they should not be" in caplog.text
+    caplog.clear()
+    assert scanned.scan(own_lake).listings[0].objects_gone == 0
+    own_lake.rmdir()
+    shutil.move(tmp_path / "aside", own_lake)
+    assert scanned.scan(own_lake).listings[0].objects_new == gone
+    assert "are gone" not in caplog.text
+
+
+def test_labels_that_were_changed_since_the_bank_was_built_are_told_of(scanned, own_lake, caplog):
+    labels = scanned.layout.root / "labels.txt"
+    before = labels.read_text()
+    labels.write_text(f"# the same\n{before}")
+    scanned.scan(own_lake)
+    assert "labels.txt" not in caplog.text
+    labels.write_text(f"{before}zebra\n")
+    scanned.scan(own_lake)
+    told = "labels.txt has changed since bank base was built"
+    assert f"{told}: `curator bank build base` takes it up" in caplog.text
+    assert told in [item.message for item in scanned.doctor() if item.state == "warning"]
+    caplog.clear()
+    scanned.build_bank("base")
+    scanned.scan(own_lake)
+    assert "has changed" not in caplog.text
+
+
 def test_scan_of_a_part_says_nothing_of_the_rest(scanned, own_lake):
     summary = scanned.scan(own_lake / "red-*.png")
     assert summary.listings[0].objects_gone == 0

@@ -22,7 +22,8 @@ from curator.workspace.session import writing
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """One bank and method: how many images were newly scored, how many of the lake's have a score, and are flagged."""
+    """One bank and method: how many images were newly scored, how many of the lake's have a score, and are flagged, or
+    would be if it ruled."""
 
     bank: str
     bank_digest: str
@@ -32,6 +33,11 @@ class Scoring:
     flagged: int
     policy: str
     policy_note: str
+
+    def rules(self, ruling: InForce | None) -> bool:
+        """Whether the lake is judged so."""
+        mine = (self.bank_digest, self.method_id, self.policy)
+        return ruling is not None and mine == (ruling.bank_digest, ruling.method_id, ruling.policy or "none")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

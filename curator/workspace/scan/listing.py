@@ -55,6 +55,11 @@ class ListedSource:
         return [uri for uri in self.missed if self.source.covers(uri) and not uri.startswith(unlisted)]
 
     @property
+    def is_emptied(self) -> bool:
+        """Whether nothing is left of what was there: the night may have come before its disk."""
+        return bool(self.gone) and not self.states.total()
+
+    @property
     def counts(self) -> ListingCounts:
         return ListingCounts(
             source=self.source.name,

@@ -66,6 +66,12 @@ def _patterns(context: Context, request: ScanRequest) -> dict[str, list[str]]:
     return {name: patterns for name, patterns in found.items() if patterns}
 
 
+EMPTIED = (
+    "%s: all %d objects that were there are gone; if they should not be, see that it is mounted, and scan it again: "
+    "what is known of them is kept"
+)
+
+
 def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> ScanSummary:
     """Scan the sources into the lake, score, and flag by the configured bank and method and their policy in force."""
     started = time.perf_counter()
@@ -140,10 +146,15 @@ def take_in(
         listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
     if request.role == "lake":
         _say_of_another_encoder(context, ledger, [source.name for source in sources], encoder_id)
-    chosen = context.bank_for(ledger, bank or context.config.scan.bank, encoder_id=encoder_id)
+    address = bank or context.config.scan.bank
+    chosen = context.bank_for(ledger, address, encoder_id=encoder_id)
+    if request.role == "lake" and (behind := context.behind(address, chosen)):
+        log.warning("%s", behind)
     scorer = context.scorer(chosen, database=ledger.database) if score else None
     namer = context.namer(chosen) if score else None
     for source in listed:
+        if request.role == "lake" and source.is_emptied:
+            log.warning(EMPTIED, source.source.name, len(source.gone))
         ledger.record_listing(
             source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
         )
