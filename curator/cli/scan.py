@@ -136,9 +136,10 @@ def _end(app: App, summary: ScanSummary, *, as_json: bool) -> NoReturn:
 
 def _echo_listings(listings: Sequence[ListingCounts]) -> None:
     for item in listings:
+        back = f" ({item.objects_back} of them are back)" if item.objects_back else ""
         say(
             f"{printable(item.source)}: {item.objects_listed} objects, {bytes_text(item.bytes_listed)}: "
-            f"{item.objects_new} new, {item.objects_changed} changed, {item.objects_unchanged} unchanged, "
+            f"{item.objects_new} new{back}, {item.objects_changed} changed, {item.objects_unchanged} unchanged, "
             f"{item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
         )
         if item.ignored:

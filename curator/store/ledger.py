@@ -30,7 +30,8 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ListingCounts:
-    """What the listing of one source said, before anything was read."""
+    """What the listing of one source said, before anything was read. objects_back: of the new ones, those that were
+    there before and had gone."""
 
     source: str
     objects_listed: int
@@ -41,6 +42,7 @@ class ListingCounts:
     bytes_listed: int
     bytes_to_read: int
     ignored: Mapping[str, int]
+    objects_back: int = 0
 
 
 def _array(values: Values, kind: pa.DataType) -> pa.Array:

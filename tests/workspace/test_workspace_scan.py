@@ -137,7 +137,8 @@ def test_a_lake_of_which_nothing_is_left_is_told_of_in_a_line(scanned, own_lake,
     assert scanned.scan(own_lake).listings[0].objects_gone == 0
     own_lake.rmdir()
     shutil.move(tmp_path / "aside", own_lake)
-    assert scanned.scan(own_lake).listings[0].objects_new == gone
+    (counts,) = scanned.scan(own_lake).listings
+    assert counts.objects_new == counts.objects_back == gone
     assert "are gone" not in caplog.text
 
 

@@ -71,6 +71,7 @@ class ListedSource:
             bytes_listed=self.byte_size,
             bytes_to_read=sum(item.byte_size for item in self.to_read),
             ignored=dict(self.source.ignored),
+            objects_back=self.states["returned"],
         )
 
 
