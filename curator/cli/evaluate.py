@@ -150,9 +150,11 @@ def _echo_head(summary: EvaluationSummary) -> None:
             f"{item.side.upper()} {printable(item.name)}{group}: {item.images} images"
             + (f"; left out: {remarks}" if remarks else "")
         )
-    for (bank, form), measured in {(item.bank, item.form): item for item in summary.measured}.items():
-        share = measured.id_label_accuracy
-        accuracy = "not known" if share is None else f"{100 * share:.2f} % of {measured.labelled} labelled images"
+    labelled = {(item.bank, item.form): item for item in summary.measured if item.id_label_accuracy is not None}
+    if not labelled:
+        say("label accuracy on ID not known: no label of an image is among those of a bank")
+    for (bank, form), measured in labelled.items():
+        accuracy = f"{100 * (measured.id_label_accuracy or 0):.2f} % of {measured.labelled} labelled images"
         say(f"bank {bank}{', same format' if form == 'same_format' else ''}: label accuracy on ID {accuracy}")
     for method, method_id in {item.method: item.method_id for item in summary.measured}.items():
         if method != method_id:

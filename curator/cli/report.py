@@ -97,7 +97,8 @@ def echo_report(found: NightReport) -> None:
     else:
         known = {name: data["figures"][name] for name in ("psi", "ks", "ks_p", "mmd", "mmd_p")}
         figures = ", ".join(f"{name} {value:.4g}" for name, value in known.items() if value is not None)
-        say(f"against the night of {drift['baseline']['night']}: {figures or 'nothing to compare'}")
+        base = drift["baseline"]
+        say(f"against the night of {base['night']}, run {base['night_run_id']}: {figures or 'nothing to compare'}")
 
 
 @click.group()

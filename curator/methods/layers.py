@@ -94,6 +94,6 @@ def require_parameters(bank: Bank, method: str, *names: str) -> None:
     missing = [name for name in names if name not in bank.parameters]
     if missing:
         raise BankError(
-            f"{method} needs the parameters {', '.join(missing)}, bank {bank.name} has none of that name",
-            hint="they are learnt when such a bank is built",
+            f"{method} needs the parameters {', '.join(missing)}",
+            hint=f"bank {bank.name} has none of that name: they are learnt when such a bank is built",
         )

@@ -174,8 +174,8 @@ def require_negatives(name: str, bank: Bank) -> None:
     """Raises BankError for a bank without negative labels."""
     if len(bank.labels) == bank.id_count:
         raise BankError(
-            f"{name} needs negative labels, bank {bank.name} has none",
-            hint="raise mining.limit in its spec, or use the method mcm",
+            f"{name} needs negative labels",
+            hint=f"bank {bank.name} has none: raise mining.limit in its spec, or use the method mcm",
         )
 
 

@@ -111,7 +111,7 @@ def test_parameters_that_do_not_fit_are_refused_when_the_method_is_named(bank, t
 )
 def test_a_missing_parameter_is_named(bank, text, missing):
     kept = {name: values for name, values in bank.parameters.items() if name != missing}
-    with pytest.raises(BankError, match=f"needs the parameters {missing}, bank b has none"):
+    with pytest.raises(BankError, match=rf"needs the parameters {missing} \(bank b has none"):
         resolve_method(text, replace(bank, parameters=kept))
     without = replace(bank, parameters={})
     assert resolve_method("synood:projection=off,labels=fixed", without).layer == WHOLE

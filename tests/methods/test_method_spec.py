@@ -113,7 +113,7 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones(make_bank):
 
 @pytest.mark.parametrize("name", ["neglabel", "csp", "eoe", "fusion"])
 def test_a_bank_without_the_negatives_that_a_method_needs_is_refused(name, make_bank):
-    with pytest.raises(BankError, match=f"{name} needs negative labels, bank b has none"):
+    with pytest.raises(BankError, match=rf"{name} needs negative labels \(bank b has none"):
         resolve_method(name, make_bank(3, 0))
 
 

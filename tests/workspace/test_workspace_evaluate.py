@@ -184,6 +184,10 @@ def test_a_method_is_measured_with_the_banks_that_fit_it(workspace, folders):
     assert [warning for warning in summary.warnings if "bare" in warning and "not measured" in warning]
     with pytest.raises(BankError, match="bare"):
         workspace.evaluate(**request(folders, banks=("bare",), methods=("mcm", "neglabel")))
+    workspace.layout.bank_spec("bald").write_text(spec.replace('"base"', '"bald"') + "limit = 0\n")
+    summary = workspace.evaluate(**request(folders, banks=("bare", "bald", "base"), methods=("neglabel",)))
+    (said,) = [warning for warning in summary.warnings if "not measured" in warning]
+    assert "neglabel on bank bare@" in said and ", bald@" in said  # one line for all banks that lack the same
 
 
 def test_a_method_that_the_reference_is_too_small_for_is_passed_over_and_said(workspace, folders):

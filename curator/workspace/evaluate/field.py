@@ -49,7 +49,7 @@ class Field:
         methods = (context.config.scan.method,) if request.asked_methods is None else request.asked_methods
         faults: dict[str, list[BankError]] = {method: [] for method in methods}
         unfit: list[UsageError] = []
-        passed_over: list[str] = []
+        passed_over: dict[tuple[str, str], list[str]] = {}  # banks, by method and fault
         contenders: dict[str, Contender] = {}
         addresses = request.banks or (context.config.scan.bank,)
         for address in addresses:
@@ -60,14 +60,12 @@ class Field:
                     fitting.setdefault(resolve_method(context.method_spec(method), bank).method_id, method)
                 except BankError as fault:
                     faults[method].append(fault)
-                    passed_over.append(f"not measured: {method} on bank {bank_name(bank)}: {fault.message}")
+                    passed_over.setdefault((method, fault.message), []).append(bank_name(bank))
             make = partial(context.scorer, bank, database=ledger.database, reference_ids=reference_ids)
             scorer, wanted, misfits = _fitted(make, tuple(fitting.values()))
             unfit += misfits.values()
-            passed_over += (
-                f"not measured: {method} on bank {bank_name(bank)}: {fault.message}"
-                for method, fault in misfits.items()
-            )
+            for method, misfit in misfits.items():
+                passed_over.setdefault((method, misfit.message), []).append(bank_name(bank))
             if wanted or request.streams:
                 contenders.setdefault(bank.digest, Contender(address, scorer or Scorer(bank, ()), wanted))
         for met in faults.values():
@@ -75,7 +73,11 @@ class Field:
                 raise met[0]
         if unfit and not contenders:
             raise unfit[0]
-        return cls(tuple(contenders.values()), tuple(passed_over))
+        said = (
+            f"not measured: {method} on bank {', '.join(banks)}: {message}"
+            for (method, message), banks in passed_over.items()
+        )
+        return cls(tuple(contenders.values()), tuple(said))
 
     @property
     def encoder_id(self) -> str:
