@@ -124,19 +124,35 @@ function tellSaved() {
   else if (find("message").textContent.startsWith("Not saved")) complain("");
 }
 
-// A decision about what is selected, else about the active image.
+// A decision about what is selected, else about the active image; in the dialog about the image that it shows, alone.
 function decide(decision) {
+  if (single.isOpen) {
+    decideShown(decision);
+    return undefined;
+  }
   const isSelection = images.selectedCount > 0;
   const numbers = isSelection ? images.chosen() : [grid.activeNumber];
   if (numbers[0] === undefined) return;
-  decisions.decide(numbers, decision, { note: one.note, wrongLabel: one.wrong });
-  one.shown = undefined; // note and wrong label are said
-  find("note").value = "";
+  record(numbers, decision);
   if (piles.on && isSelection) piles.next();
   else if (isSelection) images.select([]);
   else if (grid.active < images.order.length - 1) return grid.go(grid.active + 1);
   one.show(grid.activeNumber);
   return undefined;
+}
+
+function record(numbers, decision) {
+  decisions.decide(numbers, decision, { note: one.note, wrongLabel: one.wrong });
+  one.shown = undefined; // note and wrong label are said
+  find("note").value = "";
+}
+
+// What is decided leaves the selection, as in the grid; the rest of it stays as it is.
+function decideShown(decision) {
+  const { number } = single;
+  record([number], decision);
+  if (images.selected[number]) images.toggle(number);
+  single.step(1);
 }
 
 // Piles, with nothing over them on a narrow screen: who decides a pile sees it.
@@ -146,9 +162,11 @@ function review() {
 }
 
 function undo() {
-  const place = images.order.indexOf(decisions.undo());
-  if (piles.on) piles.next();
+  const number = decisions.undo();
+  const place = images.order.indexOf(number);
+  if (piles.on && !single.isOpen) piles.next();
   else if (place >= 0) grid.go(place);
+  if (single.isOpen) single.open(number ?? single.number);
 }
 
 function selectAlike(column) {
@@ -243,10 +261,7 @@ document.addEventListener("keydown", (event) => {
   if (find("single").open) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) single.step(by);
-    else if ("ioubz".includes(event.key) && !event.ctrlKey) {
-      acts.get(event.key)();
-      single.open();
-    }
+    else if ("ioubz".includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) acts.get(event.key)();
     return;
   }
   if (isField(target)) {
@@ -274,6 +289,9 @@ for (const button of document.querySelectorAll("[data-key]")) {
 }
 for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click", () => toggle(id));
 find("grid").addEventListener("open", () => single.open());
+find("single").addEventListener("close", () => {
+  if (piles.on && !images.selectedCount && !piles.pile.some((number) => piles.isOpen(number))) piles.next(); // all decided there
+});
 find("single-before").addEventListener("click", () => single.step(-1));
 find("single-after").addEventListener("click", () => single.step(1));
 find("show-map").addEventListener("click", toggleMap);

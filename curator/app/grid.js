@@ -39,7 +39,7 @@ export class Grid {
       this.anchor = 0;
       this.root.scrollTop = 0;
       this.arrange();
-      this.root.dispatchEvent(new Event("active"));
+      this.activated();
     });
     this.space.addEventListener("pointerdown", (event) => this.press(event));
     this.space.addEventListener("dblclick", (event) => {
@@ -163,6 +163,15 @@ export class Grid {
     this.reveal(this.active);
     if (atTop) this.root.scrollTop = Math.floor(this.active / this.columns) * this.cellHeight;
     this.soon();
+    this.activated();
+  }
+
+  // Another image is active; one that was selected by a plain click gives its place to it.
+  activated() {
+    const { images } = this;
+    if (images.follows && images.selectedCount && !images.selected[this.activeNumber]) {
+      images.select([this.activeNumber], { follows: true });
+    }
     this.root.dispatchEvent(new Event("active"));
   }
 
@@ -262,10 +271,10 @@ export class Grid {
       this.go(index, { extend: true });
       return;
     }
-    this.go(index);
     const number = this.images.order[index];
     if (event.ctrlKey || event.metaKey || isTouch || this.toggles) this.images.toggle(number);
-    else this.images.select([number]);
+    else this.images.select([number], { follows: true });
+    this.go(index);
   }
 
   draw(path) {

@@ -12,6 +12,7 @@ export class Images extends EventTarget {
   only = null;
   selected = new Uint8Array();
   selectedCount = 0;
+  follows = false; // whether what is selected is the active image alone, by a plain click: another one takes its place
   decision = new Uint8Array();
   flagged = new Uint8Array();
   grouped = false;
@@ -83,21 +84,22 @@ export class Images extends EventTarget {
   }
 
   // Numbers to be selected in place of, or beside, what is.
-  select(numbers, { add = false } = {}) {
+  select(numbers, { add = false, follows = false } = {}) {
     if (!add) this.selected.fill(0);
     for (const number of numbers) this.selected[number] = 1;
-    this.recount();
+    this.recount(follows);
   }
 
   toggle(number) {
     this.selected[number] ^= 1;
-    this.recount();
+    this.recount(false);
   }
 
-  recount() {
+  recount(follows) {
     let count = 0;
     for (const one of this.selected) count += one;
     this.selectedCount = count;
+    this.follows = follows;
     this.changed("selection");
   }
 

@@ -1,0 +1,91 @@
+"""The dialog of one image decides what it shows; what a plain click selects goes with the arrows."""
+
+from __future__ import annotations
+
+from tests.app.serving import serving
+from tests.app.test_app_browser import browser, centre, click, mouse, ready, saved, selected, until
+
+pytestmark = browser.needs_browser
+SELECTED = "[...document.querySelectorAll('.cell[aria-selected=\"true\"]')].map(cell => Number(cell.ariaPosInSet))"
+
+
+async def select_all(page) -> None:
+    await page.call("Input.dispatchKeyEvent", type="keyDown", key="a", code="KeyA", modifiers=2)
+
+
+def explained(card) -> str:
+    return f"document.querySelector('#single .address')?.textContent === '{card['uri']}'"
+
+
+def decided(workspace, cards) -> list[str | None]:
+    found = {row["image_id"]: row["decision"] for row in workspace.sql("select * from report.reviews").to_pylist()}
+    return [found.get(card["image_id"]) for card in cards]
+
+
+def test_a_decision_in_the_dialog_is_about_the_image_that_it_shows_whatever_is_selected(workspace, tmp_path):
+    async def steps(address: str, cards) -> None:
+        async with browser.browsing() as page:
+            await ready(page, address)
+            await click(page, 0)
+            x, y = await centre(page, 0)
+            for kind in ("mousePressed", "mouseReleased"):
+                await mouse(page, kind, x, y, clickCount=2)
+            await until(page, explained(cards[0]))
+            await page.press("ArrowRight")
+            await until(page, explained(cards[1]))
+            assert await page.run(SELECTED) == [2], "what a plain click selected goes along"
+            await page.press("o")
+            await until(page, explained(cards[2]))
+            await page.press("Escape")
+            assert await page.run(selected(0))
+            await select_all(page)
+            await page.press("Enter")
+            await until(page, explained(cards[2]))
+            await page.press("u")
+            await until(page, explained(cards[3]))
+            await page.press("z")
+            await until(page, explained(cards[2]))
+            await page.press("u")
+            await until(page, saved(2))
+            assert await page.run(SELECTED) == [1, 2, 4, 5], "what is selected stays, but for what is decided"
+            await page.press("ArrowRight")
+            await until(page, explained(cards[4]))
+            await page.press("b")
+            await until(page, saved(3))
+            await until(page, explained(cards[4]))  # the last one stays
+            assert page.said == []
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        browser.browse(steps(server.address, cards))
+    assert decided(workspace, cards) == [None, "ood", "unsure", None, "bad_image"]
+    assert workspace.sql("select * from report.reviews").num_rows == 3, "and nothing else"
+
+
+def test_what_a_plain_click_selects_goes_with_the_arrows_and_what_was_selected_on_purpose_stays(workspace, tmp_path):
+    async def steps(address: str) -> None:
+        async with browser.browsing() as page:
+            await ready(page, address)
+            await click(page, 0)
+            await page.press("ArrowRight")
+            await page.press("ArrowRight")
+            assert await page.run(SELECTED) == [3]
+            await page.press("b")
+            await click(page, 4, modifiers=2)
+            await page.press("ArrowLeft")
+            await page.press("ArrowLeft")
+            assert await page.run(SELECTED) == [5]
+            await page.press("o")
+            await click(page, 1)
+            await click(page, 3, modifiers=2)
+            assert await page.run(SELECTED) == [2, 4], "one beside another"
+            await page.press("ArrowLeft")
+            assert await page.run(SELECTED) == [2, 4]
+            await page.press("Escape")
+            await until(page, saved(2))
+            assert page.said == []
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        browser.browse(steps(server.address))
+    assert decided(workspace, cards) == [None, None, "bad_image", None, "ood"]
