@@ -117,7 +117,7 @@ function tellSelected() {
 
 function tellSaved() {
   const open = decisions.open;
-  find("undo").disabled = decisions.done.length === 0;
+  for (const button of document.querySelectorAll("[data-key=z]")) button.disabled = decisions.done.length === 0;
   const saved = decisions.done.length ? `All ${whole(decisions.done.length)} saved` : "";
   find("saved").textContent = open ? `${whole(open)} on their way` : saved;
   if (decisions.fault) complain(`Not saved${open ? " yet" : ""}: ${decisions.fault}`);
@@ -282,6 +282,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
+// The dialog has the buttons that the page has.
+for (const button of find("decide").children) {
+  const copy = button.cloneNode(true);
+  copy.removeAttribute("id");
+  find("single-decide").append(copy);
+}
 for (const button of document.querySelectorAll("[data-key]")) {
   const key = button.dataset.key;
   button.setAttribute("aria-keyshortcuts", key);

@@ -59,6 +59,12 @@ export class Images extends EventTarget {
     this.narrow(false);
   }
 
+  // What was decided about an image.
+  said(number) {
+    const code = number === undefined ? 0 : this.decision[number];
+    return code ? `Decided: ${SAID[code]}` : "";
+  }
+
   flaggedAmong(numbers) {
     let count = 0;
     for (const number of numbers) count += this.flagged[number];

@@ -1,7 +1,5 @@
 // The image that is active: large, with what is known of it, a note and a label that is wrong, for the next decision.
 
-import { SAID } from "./images.js";
-
 const WAIT = 120; // milliseconds that an image is active before it is loaded large
 
 const find = (id) => document.getElementById(id);
@@ -29,8 +27,7 @@ export class One {
   // Show an image, or again what is said of it.
   show(which) {
     const card = which === undefined ? undefined : this.images.cards.get(which);
-    const code = which === undefined ? 0 : this.images.decision[which];
-    find("one-state").textContent = code ? `Decided: ${SAID[code]}` : "";
+    find("one-state").textContent = this.images.said(which);
     if (this.shown === card) return;
     this.shown = card;
     this.wrong = null;

@@ -43,6 +43,7 @@ export class Single {
   constructor({ images, grid }) {
     Object.assign(this, { images, grid });
     this.dialog = find("single");
+    images.addEventListener("decision", () => this.isOpen && this.tell());
   }
 
   get isOpen() {
@@ -52,6 +53,7 @@ export class Single {
   async open(number = this.grid.activeNumber) {
     if (number === undefined) return;
     this.number = number;
+    this.tell();
     this.name(this.images.cards.get(number));
     find("single-facts").replaceChildren(element("p", "Looking …"));
     if (!this.dialog.open) this.dialog.showModal();
@@ -62,6 +64,10 @@ export class Single {
     } catch (fault) {
       if (turn === this.turn) find("single-facts").replaceChildren(element("p", `Not explained: ${fault.message}`));
     }
+  }
+
+  tell() {
+    find("single-state").textContent = this.images.said(this.number) || "Not decided";
   }
 
   // What it is called, and its picture: by its card, or where that is not here by what was found.

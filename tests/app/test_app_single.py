@@ -89,3 +89,52 @@ def test_what_a_plain_click_selects_goes_with_the_arrows_and_what_was_selected_o
         cards = server.cards()
         browser.browse(steps(server.address))
     assert decided(workspace, cards) == [None, None, "bad_image", None, "ood"]
+
+
+def test_the_dialog_has_the_buttons_and_says_what_is_decided_beside_the_picture_on_a_phone_too(workspace, tmp_path):
+    state = "document.getElementById('single-state').textContent"
+    covered = """(() => {
+      const picture = document.getElementById('single-picture');
+      const box = picture.getBoundingClientRect();
+      const at = [[box.left + 9, box.top + 9], [box.right - 9, box.top + 9], [box.left + 9, box.bottom - 9]];
+      return at.filter(([x, y]) => document.elementFromPoint(x, y) !== picture).length;
+    })()"""
+
+    async def press(page, key: str) -> None:
+        box = f"document.querySelector('#single-decide [data-key={key}]').getBoundingClientRect()"
+        x, y = await page.run(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({box})")
+        for kind in ("mousePressed", "mouseReleased"):
+            await mouse(page, kind, x, y)
+        await page.settle()
+
+    async def steps(address: str, cards) -> None:
+        async with browser.browsing() as page:
+            await ready(page, address)
+            await page.look(width=400, height=800)
+            await page.run("document.getElementById('grid').focus()")
+            await page.press("Enter")
+            await until(page, explained(cards[0]))
+            keys = "[...document.querySelectorAll('#PLACE [data-key]')].map(button => button.textContent)"
+            assert await page.run(keys.replace("PLACE", "single-decide")) == await page.run(
+                keys.replace("PLACE", "decide")
+            )
+            assert await page.run("document.querySelector('#single-decide [data-key=z]').disabled")
+            assert await page.run("document.activeElement.id") == "single-before", "a second Enter decides nothing"
+            for key, text in (("i", "ID"), ("b", "bad image"), ("z", "Not decided")):
+                await press(page, key)
+                if key != "z":
+                    await page.press("ArrowLeft")
+                    text = f"Decided: {text}"
+                await until(page, f"{state} === {text!r}")
+                assert await page.run(covered) == 0
+                if key == "i":
+                    await page.press("ArrowRight")
+                    assert await page.run(state) == "Not decided"
+            await until(page, saved(1))
+            assert await page.run("document.querySelectorAll('[id=undo]').length") == 1
+            assert page.said == []
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        browser.browse(steps(server.address, cards))
+    assert decided(workspace, cards) == ["id", None, None, None, None]
