@@ -34,13 +34,7 @@ export class Grid {
     root.addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.arrange()).observe(root);
     for (const name of ["decision", "selection", "cards"]) images.addEventListener(name, () => this.soon());
-    images.addEventListener("order", () => {
-      this.active = 0;
-      this.anchor = 0;
-      this.root.scrollTop = 0;
-      this.arrange();
-      this.activated();
-    });
+    images.addEventListener("order", ({ detail }) => this.begin(detail));
     this.space.addEventListener("pointerdown", (event) => this.press(event));
     this.space.addEventListener("dblclick", (event) => {
       if (this.indexAt(event) !== null) this.root.dispatchEvent(new Event("open"));
@@ -66,6 +60,17 @@ export class Grid {
     this.space.style.height = `${Math.ceil(this.images.order.length / this.columns) * this.cellHeight}px`;
     for (const cell of this.pool) cell.index = -1;
     this.soon();
+  }
+
+  // An order begins at its first image; where what is active stays so, it stays where it is on the screen, too.
+  begin({ before, stays }) {
+    const place = stays ? this.images.order.indexOf(before[this.active]) : -1;
+    const rows = Math.floor(place / this.columns) - Math.floor(this.active / this.columns);
+    const top = place < 0 ? 0 : this.root.scrollTop + rows * this.cellHeight;
+    this.active = this.anchor = Math.max(place, 0);
+    this.arrange();
+    this.root.scrollTop = top;
+    this.activated();
   }
 
   soon() {

@@ -34,17 +34,16 @@ export class Images extends EventTarget {
     this.changed("decision");
   }
 
-  // Show a view; false where another was asked for meanwhile.
-  async show(view) {
+  // Show a view, unless another is asked for meanwhile. again: the view that is shown, of a new snapshot.
+  async show(view, { again = false } = {}) {
     const turn = (this.turns += 1);
     const found = await askPacked("view", view).catch((fault) => {
       if (turn === this.turns) throw fault;
     });
-    if (turn !== this.turns) return false;
+    if (turn !== this.turns) return;
     this.base = found.numbers;
     this.grouped = Boolean(view.groups);
-    this.narrow();
-    return true;
+    this.narrow(true, again);
   }
 
   // Flags as another cut would have them; null: as they are. `only`: show flagged ones, or kept ones, alone.
@@ -71,8 +70,8 @@ export class Images extends EventTarget {
     return count;
   }
 
-  // The order that is shown, of what the view has, with what is selected in it.
-  narrow(anew = true) {
+  // The order that is shown, of what the view has, with what is selected in it. stays: what is active stays so.
+  narrow(anew = true, stays = !anew) {
     const wanted = this.only === true ? 1 : 0;
     const before = this.order;
     this.order = this.only === null ? this.base : this.base.filter((number) => this.flagged[number] === wanted);
@@ -85,7 +84,7 @@ export class Images extends EventTarget {
     for (const number of this.order) if (this.selected[number]) count += (kept[number] = 1);
     this.selected = kept;
     this.selectedCount = count;
-    this.changed("order");
+    this.dispatchEvent(new CustomEvent("order", { detail: { before, stays } }));
     this.changed("selection");
   }
 
