@@ -1,9 +1,11 @@
 // The grid: a list box of which only what is in sight is in the page. Selects by click, shift, drag and lasso.
 
 import { SAID } from "./images.js";
+import { short } from "./parts.js";
 
 const CAPTION = 24; // pixels below the picture
 const BEYOND = 2; // rows that are ready above and below
+const ROOMY = 112; // pixels of a picture below which there is room for the name alone
 const DRAGGED = 5; // pixels from which a press is a drag
 const EDGE = 40; // pixels from an edge where a drag scrolls
 
@@ -55,6 +57,7 @@ export class Grid {
     const width = (this.width = this.root.clientWidth);
     if (!width) return; // it is not shown
     this.columns = Math.max(1, Math.floor(width / this.size));
+    this.root.classList.toggle("tight", this.size < ROOMY);
     this.cellWidth = width / this.columns;
     this.cellHeight = this.size + CAPTION;
     this.space.style.height = `${Math.ceil(this.images.order.length / this.columns) * this.cellHeight}px`;
@@ -103,15 +106,16 @@ export class Grid {
 
   makeCell() {
     const root = made("div", "cell");
-    const cell = { root, img: made("img"), name: made("span", "name"), mark: made("span", "mark"), size: made("span", "size"),
-      tags: made("span", "tags"), index: -1 };
+    const cell = { root, img: made("img"), caption: made("span", "caption"), name: made("span", "name"), score: made("span", "score"),
+      mark: made("span", "mark"), size: made("span", "size"), tags: made("span", "tags"), index: -1 };
     cell.key = this.made = (this.made ?? 0) + 1;
     root.id = `cell-${cell.key}`;
     root.setAttribute("role", "option");
     cell.img.alt = "";
     cell.img.draggable = false;
     cell.img.decoding = "async";
-    root.append(cell.img, cell.name, cell.mark, cell.size, cell.tags);
+    cell.caption.append(cell.name, cell.score);
+    root.append(cell.img, cell.caption, cell.mark, cell.size, cell.tags);
     this.space.insertBefore(root, this.drawn);
     return cell;
   }
@@ -151,6 +155,7 @@ export class Grid {
       else cell.img.removeAttribute("src");
     }
     cell.name.textContent = card ? card.name : "";
+    cell.score.textContent = card ? short(card.id_score) : "";
     const said = [card ? card.name : "loading", images.flagged[number] ? "flagged OOD" : "kept as ID"];
     if (code) said.push(`decided ${SAID[code]}`);
     if (size) said.push(`${images.groupSize[number]} alike`);

@@ -20,6 +20,13 @@ SPEC.loader.exec_module(browser)
 
 pytestmark = browser.needs_browser
 
+SIGNS = """[...document.querySelectorAll('.cell:not([hidden])')].map(cell => {
+  const sign = getComputedStyle(cell.querySelector('.caption'), '::before');
+  const isSeen = sign.content !== 'none' && parseFloat(sign.width) > 4
+    && sign.backgroundColor !== getComputedStyle(cell).backgroundColor;
+  return [cell.dataset.flag === '1', isSeen, cell.ariaSelected === 'true', cell.querySelector('.score').textContent];
+})"""
+
 
 async def until(page, condition: str) -> None:
     """Wait until an expression holds in the page."""
@@ -180,6 +187,11 @@ def test_images_are_selected_by_click_shift_drag_and_lasso_and_decided_at_once(w
             assert await page.run(selected(4))
             await click(page, 0, modifiers=2)
             assert await page.run(selected(5))
+            seen = await page.run(SIGNS)
+            assert {(flag, sign) for flag, sign, _, _ in seen} == {(True, True), (False, False)}, "more than a colour"
+            assert {flag for flag, _, is_selected, _ in seen if is_selected} == {True, False}, "selected ones, too"
+            facts = await page.run("document.getElementById('one-facts').innerText.split('\\n')")
+            assert seen[0][3] == facts[facts.index("id_score") + 1]
             await page.press("Escape")
             assert await page.run(selected(0))
             first, third = await centre(page, 0), await centre(page, 2)
