@@ -302,9 +302,7 @@ def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
 
 
 def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(call, workspace, scanned, tmp_path):
-    async def first(page) -> str:
-        await until(page, "document.querySelector('.cell img').complete")
-        return await page.run("document.getElementById('one-address').textContent")
+    words = "document.getElementById('words').value"
 
     async def steps(address: str) -> None:
         async with browser.browsing() as page:
@@ -314,6 +312,7 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
             await page.type("blue")
             await page.press("Enter")
             await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
+            assert await page.run(words) == "blue"
             await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
             await until(page, "document.getElementById('one-address').textContent.includes('/blue-')")
             node = await page.call("Runtime.evaluate", expression="document.getElementById('file')")
@@ -322,6 +321,7 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
                 files=[str(scanned / "lake" / "magenta-4.png")], objectId=node["result"]["objectId"],
             )  # fmt: skip
             await until(page, "document.getElementById('found').textContent === 'Nearest to the image magenta-4.png'")
+            assert await page.run(words) == "", "it was not found by words"
             await until(page, "document.getElementById('one-address').textContent.includes('/magenta-4')")
             await page.run("document.getElementById('grid').focus()")
             await choose(page, "sort", "score")
@@ -329,8 +329,13 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
             await page.press("k")
             await until(page, "document.getElementById('found').textContent === 'Nearest to an image'")
             await until(page, "document.getElementById('one-address').textContent.includes('/yellow-')")
+            await page.press("/")
+            await page.type("blue")
+            await page.press("Enter")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
             await page.run("document.querySelector('#filters [type=reset]').click()")
             await until(page, "document.getElementById('found').hidden")
+            assert await page.run(words) == ""
             assert page.said == []
 
     with serving(workspace) as server:
