@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.app.serving import serving
-from tests.app.test_app_browser import browser, centre, click, mouse, ready, saved, selected, until
+from tests.app.test_app_browser import browser, centre, click, eager, followed, mouse, ready, saved, selected, until
 
 pytestmark = browser.needs_browser
 SELECTED = "[...document.querySelectorAll('.cell[aria-selected=\"true\"]')].map(cell => Number(cell.ariaPosInSet))"
@@ -138,3 +138,49 @@ def test_the_dialog_has_the_buttons_and_says_what_is_decided_beside_the_picture_
         cards = server.cards()
         browser.browse(steps(server.address, cards))
     assert decided(workspace, cards) == ["id", None, None, None, None]
+
+
+def test_what_the_dialog_shows_is_decided_though_a_new_snapshot_takes_it_out_of_the_grid(workspace, decide, tmp_path):
+    async def steps(server, cards) -> None:
+        async with browser.browsing() as page:
+            await eager(page)
+            await ready(page, server.address)
+            await page.press("ArrowRight")
+            await page.press("Enter")
+            await until(page, explained(cards[1]))
+            decide({"image_id": cards[1]["image_id"], "decision": "ood"}, reviewer="bob")
+            assert server.desk.follow()
+            await followed(page)
+            assert await page.run("document.getElementById('count').textContent.startsWith('4 groups')")
+            assert await page.run("document.getElementById('single-state').textContent") == "Decided: OOD"
+            await page.press("i")
+            await until(page, saved(1))
+            await until(page, f"!({explained(cards[1])})")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        browser.browse(steps(server, cards))
+    rows = workspace.sql("select image_id, decision from report.reviews where reviewer = 'ann'").to_pylist()
+    assert rows == [{"image_id": cards[1]["image_id"], "decision": "id"}]
+
+
+def test_what_is_decided_in_the_dialog_leaves_its_pile(workspace, tmp_path):
+    async def steps(address: str) -> None:
+        async with browser.browsing() as page:
+            await ready(page, address)
+            await page.press("r")
+            await until(page, selected(2))
+            await page.press("Enter")
+            await page.press("o")
+            await page.press("Escape")
+            assert await page.run(selected(1))
+            await page.press("u")
+            await until(page, saved(2))
+            assert await page.run("document.getElementById('pile').textContent.startsWith('All flags')")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server.address))
+    found = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
+    assert found == ["ood", "unsure"]
