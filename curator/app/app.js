@@ -35,20 +35,34 @@ const single = new Single({ images, grid });
 const threshold = new Threshold(images, { changed: () => tryCut(), complain });
 const leave = new Leave({ filters, images, grid, decisions, show });
 let state = {};
+let followed; // the snapshot that is shown
+const messages = new Map(); // each stays until whatever said it says otherwise
 
-function complain(text) {
-  if (find("message").textContent !== text) find("message").textContent = text;
-  find("message").hidden = !text;
+// about: what the user did last, the decisions, or the connection.
+function complain(text, about = "act") {
+  if (text) messages.set(about, text);
+  else messages.delete(about);
+  const shown = [...messages.values()].join("\n");
+  if (find("message").textContent !== shown) find("message").textContent = shown;
+  find("message").hidden = !shown;
 }
 
-// The view that the filters ask for; of several that were asked for one after another, the last.
-async function show() {
+// A fault of something that was asked for. Where it was the connection, it is over once the server is back, and all comes anew.
+function complainOf(fault) {
+  if (fault.status === 0) followed = undefined;
+  complain(fault.message, fault.status === 0 ? "connection" : "act");
+}
+
+// The view that the filters ask for; of several that were asked for one after another, the last. again: nobody has
+// asked for another one, so what is active and what is said of the last act stay.
+async function show({ again = false } = {}) {
+  if (!again) complain("");
   try {
     const { view } = filters;
     images.only = threshold.trial === null ? null : view.flagged;
-    if (await images.show(threshold.trial === null ? view : { ...view, flagged: null })) complain("");
+    await images.show(threshold.trial === null ? view : { ...view, flagged: null }, { again });
   } catch (fault) {
-    complain(fault.message);
+    complainOf(fault);
   }
 }
 
@@ -56,7 +70,7 @@ async function show() {
 function tryCut() {
   const { flagged } = filters.view;
   const isSifted = threshold.trial !== null && flagged !== null;
-  if (isSifted !== (images.only !== null)) show();
+  if (isSifted !== (images.only !== null)) show({ again: true });
   images.try(threshold.trial, isSifted ? flagged : null);
 }
 
@@ -117,26 +131,42 @@ function tellSelected() {
 
 function tellSaved() {
   const open = decisions.open;
-  find("undo").disabled = decisions.done.length === 0;
+  for (const button of document.querySelectorAll("[data-key=z]")) button.disabled = decisions.done.length === 0;
   const saved = decisions.done.length ? `All ${whole(decisions.done.length)} saved` : "";
   find("saved").textContent = open ? `${whole(open)} on their way` : saved;
-  if (decisions.fault) complain(`Not saved${open ? " yet" : ""}: ${decisions.fault}`);
-  else if (find("message").textContent.startsWith("Not saved")) complain("");
+  complain(decisions.fault && `Not saved${open ? " yet" : ""}: ${decisions.fault}`, "decisions");
 }
 
-// A decision about what is selected, else about the active image.
+// A decision about what is selected, else about the active image; in the dialog about the image that it shows, alone.
 function decide(decision) {
+  if (single.isOpen) {
+    decideShown(decision);
+    return undefined;
+  }
   const isSelection = images.selectedCount > 0;
   const numbers = isSelection ? images.chosen() : [grid.activeNumber];
   if (numbers[0] === undefined) return;
-  decisions.decide(numbers, decision, { note: one.note, wrongLabel: one.wrong });
-  one.shown = undefined; // note and wrong label are said
-  find("note").value = "";
+  record(numbers, decision);
   if (piles.on && isSelection) piles.next();
   else if (isSelection) images.select([]);
   else if (grid.active < images.order.length - 1) return grid.go(grid.active + 1);
   one.show(grid.activeNumber);
   return undefined;
+}
+
+function record(numbers, decision) {
+  complain("");
+  const isNoted = !single.isOpen || single.number === one.number; // note and wrong label are of the image at the side
+  decisions.decide(numbers, decision, isNoted ? { note: one.note, wrongLabel: one.wrong } : {});
+  if (isNoted) one.forget();
+}
+
+// What is decided leaves the selection, as in the grid; the rest of it stays as it is.
+function decideShown(decision) {
+  const { number } = single;
+  record([number], decision);
+  if (images.selected[number]) images.toggle(number);
+  single.step(1);
 }
 
 // Piles, with nothing over them on a narrow screen: who decides a pile sees it.
@@ -146,9 +176,12 @@ function review() {
 }
 
 function undo() {
-  const place = images.order.indexOf(decisions.undo());
-  if (piles.on) piles.next();
+  complain("");
+  const number = decisions.undo();
+  const place = images.order.indexOf(number);
+  if (piles.on && !single.isOpen) piles.next();
   else if (place >= 0) grid.go(place);
+  if (single.isOpen) single.open(number ?? single.number);
 }
 
 function selectAlike(column) {
@@ -243,10 +276,7 @@ document.addEventListener("keydown", (event) => {
   if (find("single").open) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) single.step(by);
-    else if ("ioubz".includes(event.key) && !event.ctrlKey) {
-      acts.get(event.key)();
-      single.open();
-    }
+    else if ("ioubz".includes(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) acts.get(event.key)();
     return;
   }
   if (isField(target)) {
@@ -267,6 +297,12 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
+// The dialog has the buttons that the page has.
+for (const button of find("decide").children) {
+  const copy = button.cloneNode(true);
+  copy.removeAttribute("id");
+  find("single-decide").append(copy);
+}
 for (const button of document.querySelectorAll("[data-key]")) {
   const key = button.dataset.key;
   button.setAttribute("aria-keyshortcuts", key);
@@ -274,6 +310,9 @@ for (const button of document.querySelectorAll("[data-key]")) {
 }
 for (const id of ["filters", "one"]) find(`show-${id}`).addEventListener("click", () => toggle(id));
 find("grid").addEventListener("open", () => single.open());
+find("single").addEventListener("close", () => {
+  if (piles.on && !images.selectedCount && !piles.pile.some((number) => piles.isOpen(number))) piles.next(); // all decided there
+});
 find("single-before").addEventListener("click", () => single.step(-1));
 find("single-after").addEventListener("click", () => single.step(1));
 find("show-map").addEventListener("click", toggleMap);
@@ -294,7 +333,7 @@ images.addEventListener("cards", () => one.show(grid.activeNumber));
 images.addEventListener("tags", () => get("facets").then((facets) => filters.offer(facets), (fault) => complain(fault.message)));
 images.addEventListener("decision", tell);
 images.addEventListener("selection", tellSelected);
-images.addEventListener("fault", (event) => complain(event.detail.message));
+images.addEventListener("fault", (event) => complainOf(event.detail));
 find("grid").addEventListener("active", () => one.show(grid.activeNumber));
 decisions.addEventListener("change", tellSaved);
 
@@ -310,34 +349,36 @@ async function lookAround() {
 
 // The columns are here: the view, where the user was, and what stands around it.
 async function fill() {
-  const active = grid.activeNumber;
   decisions.reapply();
   find("ruling").textContent = state.ruling;
   find("ruling").title = state.ruling;
-  const [scores] = await Promise.all([getPacked("scores"), show()]);
+  const [scores] = await Promise.all([getPacked("scores"), show({ again: true })]);
   threshold.load(scores);
   tryCut();
-  const place = active === undefined ? -1 : images.order.indexOf(active);
-  if (place > 0) grid.go(place);
   for (const [id, view] of Object.entries(views)) if (!find(id).hidden) await view.show();
 }
 
 // After a new snapshot the choices come first: what was chosen may be gone.
 async function load() {
-  await images.load();
-  filters.offer(await get("facets"));
-  await fill();
+  followed = state.generation;
+  try {
+    await images.load();
+    filters.offer(await get("facets"));
+    await fill();
+  } catch (fault) {
+    followed = undefined;
+    throw fault;
+  }
 }
 
 async function follow() {
   try {
-    const before = state.generation;
     state = await get("state");
-    if (state.generation !== before) await load();
+    if (state.generation !== followed) await load();
     if (state.landscape && images.landscape !== state.generation) await lookAround();
-    if (find("message").textContent.startsWith("Not followed")) complain("");
+    complain("", "connection");
   } catch (fault) {
-    complain(`Not followed: ${fault.message}`);
+    complain(`Not followed: ${fault.message}`, "connection");
   }
   setTimeout(follow, FOLLOW);
 }
@@ -345,6 +386,7 @@ async function follow() {
 // What the first grid waits for is asked for at once.
 async function start() {
   [state] = await Promise.all([get("state"), images.load()]);
+  followed = state.generation;
   if (!state.queued) filters.set("sort", "score");
   const [facets] = await Promise.all([get("facets"), fill()]);
   filters.offer(facets);

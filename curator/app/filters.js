@@ -62,8 +62,9 @@ export class Filters {
     };
   }
 
-  // Choose among images that were found, in their order; null for all.
-  find(numbers, said) {
+  // Choose among images that were found, in their order; null for all. byWords: by those in the field, which goes with them.
+  find(numbers, said, { byWords = false } = {}) {
+    if (!byWords) document.getElementById("words").value = "";
     const { sort } = this.form.elements;
     const given = sort.querySelector("[value=given]");
     this.among = numbers;

@@ -1,9 +1,11 @@
 // The grid: a list box of which only what is in sight is in the page. Selects by click, shift, drag and lasso.
 
 import { SAID } from "./images.js";
+import { short } from "./parts.js";
 
 const CAPTION = 24; // pixels below the picture
 const BEYOND = 2; // rows that are ready above and below
+const ROOMY = 112; // pixels of a picture below which there is room for the name alone
 const DRAGGED = 5; // pixels from which a press is a drag
 const EDGE = 40; // pixels from an edge where a drag scrolls
 
@@ -34,13 +36,7 @@ export class Grid {
     root.addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.arrange()).observe(root);
     for (const name of ["decision", "selection", "cards"]) images.addEventListener(name, () => this.soon());
-    images.addEventListener("order", () => {
-      this.active = 0;
-      this.anchor = 0;
-      this.root.scrollTop = 0;
-      this.arrange();
-      this.root.dispatchEvent(new Event("active"));
-    });
+    images.addEventListener("order", ({ detail }) => this.begin(detail));
     this.space.addEventListener("pointerdown", (event) => this.press(event));
     this.space.addEventListener("dblclick", (event) => {
       if (this.indexAt(event) !== null) this.root.dispatchEvent(new Event("open"));
@@ -61,11 +57,23 @@ export class Grid {
     const width = (this.width = this.root.clientWidth);
     if (!width) return; // it is not shown
     this.columns = Math.max(1, Math.floor(width / this.size));
+    this.root.classList.toggle("tight", this.size < ROOMY);
     this.cellWidth = width / this.columns;
     this.cellHeight = this.size + CAPTION;
     this.space.style.height = `${Math.ceil(this.images.order.length / this.columns) * this.cellHeight}px`;
     for (const cell of this.pool) cell.index = -1;
     this.soon();
+  }
+
+  // An order begins at its first image; where what is active stays so, it stays where it is on the screen, too.
+  begin({ before, stays }) {
+    const place = stays ? this.images.order.indexOf(before[this.active]) : -1;
+    const rows = Math.floor(place / this.columns) - Math.floor(this.active / this.columns);
+    const top = place < 0 ? 0 : this.root.scrollTop + rows * this.cellHeight;
+    this.active = this.anchor = Math.max(place, 0);
+    this.arrange();
+    this.root.scrollTop = top;
+    this.activated();
   }
 
   soon() {
@@ -98,15 +106,16 @@ export class Grid {
 
   makeCell() {
     const root = made("div", "cell");
-    const cell = { root, img: made("img"), name: made("span", "name"), mark: made("span", "mark"), size: made("span", "size"),
-      tags: made("span", "tags"), index: -1 };
+    const cell = { root, img: made("img"), caption: made("span", "caption"), name: made("span", "name"), score: made("span", "score"),
+      mark: made("span", "mark"), size: made("span", "size"), tags: made("span", "tags"), index: -1 };
     cell.key = this.made = (this.made ?? 0) + 1;
     root.id = `cell-${cell.key}`;
     root.setAttribute("role", "option");
     cell.img.alt = "";
     cell.img.draggable = false;
     cell.img.decoding = "async";
-    root.append(cell.img, cell.name, cell.mark, cell.size, cell.tags);
+    cell.caption.append(cell.name, cell.score);
+    root.append(cell.img, cell.caption, cell.mark, cell.size, cell.tags);
     this.space.insertBefore(root, this.drawn);
     return cell;
   }
@@ -146,6 +155,7 @@ export class Grid {
       else cell.img.removeAttribute("src");
     }
     cell.name.textContent = card ? card.name : "";
+    cell.score.textContent = card ? short(card.id_score) : "";
     const said = [card ? card.name : "loading", images.flagged[number] ? "flagged OOD" : "kept as ID"];
     if (code) said.push(`decided ${SAID[code]}`);
     if (size) said.push(`${images.groupSize[number]} alike`);
@@ -163,6 +173,15 @@ export class Grid {
     this.reveal(this.active);
     if (atTop) this.root.scrollTop = Math.floor(this.active / this.columns) * this.cellHeight;
     this.soon();
+    this.activated();
+  }
+
+  // Another image is active; one that was selected by a plain click gives its place to it.
+  activated() {
+    const { images } = this;
+    if (images.follows && images.selectedCount && !images.selected[this.activeNumber]) {
+      images.select([this.activeNumber], { follows: true });
+    }
     this.root.dispatchEvent(new Event("active"));
   }
 
@@ -262,10 +281,10 @@ export class Grid {
       this.go(index, { extend: true });
       return;
     }
-    this.go(index);
     const number = this.images.order[index];
     if (event.ctrlKey || event.metaKey || isTouch || this.toggles) this.images.toggle(number);
-    else this.images.select([number]);
+    else this.images.select([number], { follows: true });
+    this.go(index);
   }
 
   draw(path) {

@@ -12,6 +12,7 @@ export class Images extends EventTarget {
   only = null;
   selected = new Uint8Array();
   selectedCount = 0;
+  follows = false; // whether what is selected is the active image alone, by a plain click: another one takes its place
   decision = new Uint8Array();
   flagged = new Uint8Array();
   grouped = false;
@@ -33,17 +34,16 @@ export class Images extends EventTarget {
     this.changed("decision");
   }
 
-  // Show a view; false where another was asked for meanwhile.
-  async show(view) {
+  // Show a view, unless another is asked for meanwhile. again: the view that is shown, of a new snapshot.
+  async show(view, { again = false } = {}) {
     const turn = (this.turns += 1);
     const found = await askPacked("view", view).catch((fault) => {
       if (turn === this.turns) throw fault;
     });
-    if (turn !== this.turns) return false;
+    if (turn !== this.turns) return;
     this.base = found.numbers;
     this.grouped = Boolean(view.groups);
-    this.narrow();
-    return true;
+    this.narrow(true, again);
   }
 
   // Flags as another cut would have them; null: as they are. `only`: show flagged ones, or kept ones, alone.
@@ -58,14 +58,20 @@ export class Images extends EventTarget {
     this.narrow(false);
   }
 
+  // What was decided about an image.
+  said(number) {
+    const code = number === undefined ? 0 : this.decision[number];
+    return code ? `Decided: ${SAID[code]}` : "";
+  }
+
   flaggedAmong(numbers) {
     let count = 0;
     for (const number of numbers) count += this.flagged[number];
     return count;
   }
 
-  // The order that is shown, of what the view has, with what is selected in it.
-  narrow(anew = true) {
+  // The order that is shown, of what the view has, with what is selected in it. stays: what is active stays so.
+  narrow(anew = true, stays = !anew) {
     const wanted = this.only === true ? 1 : 0;
     const before = this.order;
     this.order = this.only === null ? this.base : this.base.filter((number) => this.flagged[number] === wanted);
@@ -78,26 +84,27 @@ export class Images extends EventTarget {
     for (const number of this.order) if (this.selected[number]) count += (kept[number] = 1);
     this.selected = kept;
     this.selectedCount = count;
-    this.changed("order");
+    this.dispatchEvent(new CustomEvent("order", { detail: { before, stays } }));
     this.changed("selection");
   }
 
   // Numbers to be selected in place of, or beside, what is.
-  select(numbers, { add = false } = {}) {
+  select(numbers, { add = false, follows = false } = {}) {
     if (!add) this.selected.fill(0);
     for (const number of numbers) this.selected[number] = 1;
-    this.recount();
+    this.recount(follows);
   }
 
   toggle(number) {
     this.selected[number] ^= 1;
-    this.recount();
+    this.recount(false);
   }
 
-  recount() {
+  recount(follows) {
     let count = 0;
     for (const one of this.selected) count += one;
     this.selectedCount = count;
+    this.follows = follows;
     this.changed("selection");
   }
 

@@ -11,7 +11,7 @@ export class Search {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = words.value.trim();
-      if (text) this.run(() => ask("search", { text }), `Nearest to “${text}”`);
+      if (text) this.run(() => ask("search", { text }), `Nearest to “${text}”`, { byWords: true });
       else this.clear();
     });
     words.addEventListener("search", () => words.value || this.clear());
@@ -50,11 +50,11 @@ export class Search {
     this.show();
   }
 
-  async run(search, said) {
+  async run(search, said, how) {
     this.complain("Searching …");
     try {
       const found = await search();
-      this.filters.find(found.numbers, said);
+      this.filters.find(found.numbers, said, how);
       await this.show();
     } catch (fault) {
       this.complain(`Not found: ${fault.message}`);

@@ -43,15 +43,18 @@ export class Single {
   constructor({ images, grid }) {
     Object.assign(this, { images, grid });
     this.dialog = find("single");
+    images.addEventListener("decision", () => this.isOpen && this.tell());
   }
 
-  async open() {
-    const number = this.grid.activeNumber;
+  get isOpen() {
+    return this.dialog.open;
+  }
+
+  async open(number = this.grid.activeNumber) {
     if (number === undefined) return;
-    const card = this.images.cards.get(number);
-    find("single-title").textContent = card?.name ?? "";
-    find("single-picture").src = card ? `pictures/${card.image_id}` : "";
-    find("single-picture").alt = card ? `${card.name}: ${card.uri.split("/").pop()}` : "";
+    this.number = number;
+    this.tell();
+    this.name(this.images.cards.get(number));
     find("single-facts").replaceChildren(element("p", "Looking …"));
     if (!this.dialog.open) this.dialog.showModal();
     const turn = (this.turn = (this.turn ?? 0) + 1);
@@ -63,7 +66,20 @@ export class Single {
     }
   }
 
+  tell() {
+    find("single-state").textContent = this.images.said(this.number) || "Not decided";
+  }
+
+  // What it is called, and its picture: by its card, or where that is not here by what was found.
+  name(image) {
+    const address = image ? `pictures/${image.image_id}` : "";
+    find("single-title").textContent = image?.name ?? "";
+    find("single-picture").alt = image ? `${image.name}: ${image.uri.split("/").pop()}` : "";
+    if (find("single-picture").getAttribute("src") !== address) find("single-picture").src = address;
+  }
+
   show(found) {
+    this.name(found);
     const parts = [
       element("p", found.uri, "address"),
       element("p", `${judged(found.flagged)}: id_score ${short(found.id_score)}, log-odds ${short(found.log_odds)}, cut ${short(found.min_log_odds)}; policy ${found.policy ?? "none"}, bank ${found.bank}`),
@@ -88,9 +104,10 @@ export class Single {
     find("single-facts").replaceChildren(...parts);
   }
 
-  // Another image, with the dialog open.
+  // Another image, with the dialog open; a new view may have taken the place of the one that is shown.
   step(by) {
-    this.grid.go(this.grid.active + by);
+    const place = this.images.order.indexOf(this.number);
+    this.grid.go(place < 0 ? this.grid.active : place + by);
     this.open();
   }
 }

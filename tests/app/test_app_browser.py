@@ -20,6 +20,13 @@ SPEC.loader.exec_module(browser)
 
 pytestmark = browser.needs_browser
 
+SIGNS = """[...document.querySelectorAll('.cell:not([hidden])')].map(cell => {
+  const sign = getComputedStyle(cell.querySelector('.caption'), '::before');
+  const isSeen = sign.content !== 'none' && parseFloat(sign.width) > 4
+    && sign.backgroundColor !== getComputedStyle(cell).backgroundColor;
+  return [cell.dataset.flag === '1', isSeen, cell.ariaSelected === 'true', cell.querySelector('.score').textContent];
+})"""
+
 
 async def until(page, condition: str) -> None:
     """Wait until an expression holds in the page."""
@@ -35,6 +42,25 @@ async def ready(page, address: str) -> None:
     await page.open(address)
     await until(page, "document.documentElement.dataset.ready === 'yes'")
     await until(page, "[...document.querySelectorAll('.cell img')].filter(i => i.naturalWidth > 0).length >= 5")
+
+
+async def eager(page) -> None:
+    """Look for a new snapshot every 30 ms, not every three seconds."""
+    await page.call("Page.enable")
+    source = (
+        "{ const set = window.setTimeout; window.setTimeout = (act, wait) => set(act, wait === 3000 ? 30 : wait); }"
+    )
+    await page.call("Page.addScriptToEvaluateOnNewDocument", source=source)
+
+
+async def followed(page) -> None:
+    """Until the page has looked for a snapshot and has shown what there is: only then it looks again."""
+    looks = lambda: sum(url.endswith("/state") for url in page.requests)  # noqa: E731
+    await page.settle()  # what it has asked for until now is known
+    before = looks()
+    while looks() < before + 2:
+        await page.settle()
+        await asyncio.sleep(0.02)
 
 
 async def mouse(page, kind: str, x: float, y: float, **more) -> None:
@@ -161,6 +187,11 @@ def test_images_are_selected_by_click_shift_drag_and_lasso_and_decided_at_once(w
             assert await page.run(selected(4))
             await click(page, 0, modifiers=2)
             assert await page.run(selected(5))
+            seen = await page.run(SIGNS)
+            assert {(flag, sign) for flag, sign, _, _ in seen} == {(True, True), (False, False)}, "more than a colour"
+            assert {flag for flag, _, is_selected, _ in seen if is_selected} == {True, False}, "selected ones, too"
+            facts = await page.run("document.getElementById('one-facts').innerText.split('\\n')")
+            assert seen[0][3] == facts[facts.index("id_score") + 1]
             await page.press("Escape")
             assert await page.run(selected(0))
             first, third = await centre(page, 0), await centre(page, 2)
@@ -271,9 +302,7 @@ def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
 
 
 def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(call, workspace, scanned, tmp_path):
-    async def first(page) -> str:
-        await until(page, "document.querySelector('.cell img').complete")
-        return await page.run("document.getElementById('one-address').textContent")
+    words = "document.getElementById('words').value"
 
     async def steps(address: str) -> None:
         async with browser.browsing() as page:
@@ -283,6 +312,7 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
             await page.type("blue")
             await page.press("Enter")
             await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
+            assert await page.run(words) == "blue"
             await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
             await until(page, "document.getElementById('one-address').textContent.includes('/blue-')")
             node = await page.call("Runtime.evaluate", expression="document.getElementById('file')")
@@ -291,6 +321,7 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
                 files=[str(scanned / "lake" / "magenta-4.png")], objectId=node["result"]["objectId"],
             )  # fmt: skip
             await until(page, "document.getElementById('found').textContent === 'Nearest to the image magenta-4.png'")
+            assert await page.run(words) == "", "it was not found by words"
             await until(page, "document.getElementById('one-address').textContent.includes('/magenta-4')")
             await page.run("document.getElementById('grid').focus()")
             await choose(page, "sort", "score")
@@ -298,8 +329,13 @@ def test_what_is_searched_for_by_words_by_an_image_and_by_a_selection_is_shown(c
             await page.press("k")
             await until(page, "document.getElementById('found').textContent === 'Nearest to an image'")
             await until(page, "document.getElementById('one-address').textContent.includes('/yellow-')")
+            await page.press("/")
+            await page.type("blue")
+            await page.press("Enter")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
             await page.run("document.querySelector('#filters [type=reset]').click()")
             await until(page, "document.getElementById('found').hidden")
+            assert await page.run(words) == ""
             assert page.said == []
 
     with serving(workspace) as server:
@@ -320,6 +356,7 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
 
     async def steps(server) -> None:
         async with browser.browsing() as page:
+            await eager(page)
             await ready(page, server.address)
             await choose(page, "groups", "")
             await choose(page, "sort", "score")
@@ -348,6 +385,11 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
             await until(page, "document.getElementById('message').textContent.startsWith('Policy by eye is saved')")
             assert server.desk.follow()
             await until(page, "document.getElementById('ruling').textContent.endsWith('policy by eye')")
+            await followed(page)
+            said = await page.run("document.getElementById('message').textContent")
+            assert said.startswith("Policy by eye is saved"), "it stays until something else is done"
+            await choose(page, "descending", "yes")
+            await until(page, "document.getElementById('message').hidden")
             assert page.said == []
 
     with serving(workspace) as server:

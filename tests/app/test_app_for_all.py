@@ -19,6 +19,9 @@ FOCUS = """(() => {
   return [name, style.outlineStyle, style.outlineWidth];
 })()"""
 
+BEGUN = """(dialog => [dialog.scrollTop, document.activeElement.lastChild.textContent.trim()])(
+  document.querySelector('dialog[open]'))"""
+
 
 async def nameless(page) -> list[str]:
     """What a screen reader would announce by its role alone."""
@@ -59,6 +62,13 @@ def test_every_view_has_names_room_on_a_phone_and_a_focus_that_is_seen(elsewhere
                     assert await page.run("document.documentElement.scrollWidth") <= 390, view
                 await page.look()
                 await page.press(key)
+            for width in (1200, 390):
+                await page.look(width=width)
+                await page.run("document.getElementById('grid').focus()")
+                await page.press("?")
+                assert await page.run(BEGUN) == [0, "Close"], "the keys begin with the title and the first of them"
+                await page.press("Escape")
+            await page.look()
             await page.press("Enter")
             await until(page, "document.querySelectorAll('#single-facts img').length > 8")
             assert await nameless(page) == []
