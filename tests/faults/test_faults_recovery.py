@@ -67,17 +67,17 @@ def test_full_disk_is_told_in_one_line_and_the_run_resumes_when_there_is_room(la
     held(disks.fill_disk(lab, rng, command="scan", spare=600 << 10))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_first_run_on_a_full_disk_leaves_no_half_ledger(lab, rng):
     held(disks.fill_disk(lab, rng, command="bank build", spare=8 << 10))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_files_that_may_not_grow_are_as_a_full_disk(lab, rng):
     held(disks.limit_files(lab, rng, command="calibrate", limit=200 << 10))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_on_a_read_only_disk_reading_goes_on(lab, rng):
     held(disks.freeze_disk(lab, rng, command="publish"))
 
@@ -87,7 +87,7 @@ def test_what_is_newest_does_not_depend_on_the_clock(lab, rng):
     held(clocks.jump_between(lab, rng))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_clock_that_jumps_within_a_run_changes_nothing(lab, rng):
     held(clocks.jump_within(lab, rng))
 
@@ -98,13 +98,13 @@ def test_lost_vector_file_is_named_and_its_images_are_embedded_again(harm, lab, 
     held(damage.vector_file(lab, rng, harm=harm))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", [damage.index_file, damage.text_cache], ids=["index", "text"])
 def test_damaged_cache_makes_itself_again(experiment, lab, rng):
     held(experiment(lab, rng, harm="changed"))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_damaged_bank_scores_nothing_and_is_built_again(lab, rng):
     held(damage.bank_file(lab, rng))
 
@@ -125,18 +125,18 @@ def test_lost_ledger_is_never_made_anew_over_its_snapshot(lab, rng):
     held(damage.lost_ledger(lab, rng, harm="removed"))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["vectors", "banks/base", "vectors/*"])
 def test_part_on_another_disk_is_backed_up_and_missed_when_it_is_gone(folder, lab, rng):
     held(damage.linked_folder(lab, rng, folder=folder))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_damage_to_a_backup_does_not_pass_into_the_next(lab, rng):
     held(damage.rotten_backup(lab, rng))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_damaged_log_of_a_killed_run_loses_nothing_that_a_scan_cannot_bring_back(lab, rng):
     held(damage.log_of_ledger(lab, rng, harm="garbled"))
 
@@ -145,7 +145,7 @@ def test_scans_started_together_do_not_meet(lab, rng):
     held(rivals.two_scans(lab, rng))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_readers_see_one_whole_state_or_the_other(lab, rng):
     held(rivals.readers(lab, rng))
 
@@ -158,21 +158,21 @@ def test_analyst_keeps_the_state_that_was_opened(lab, rng):
     ("what", "at"),
     [
         ("tar replaced by rename", 13),
-        pytest.param("file replaced", 0, marks=pytest.mark.torture),
-        pytest.param("parquet rewritten", 18, marks=pytest.mark.torture),
-        pytest.param("folder renamed", 0, marks=pytest.mark.torture),
+        pytest.param("file replaced", 0, marks=pytest.mark.slow),
+        pytest.param("parquet rewritten", 18, marks=pytest.mark.slow),
+        pytest.param("folder renamed", 0, marks=pytest.mark.slow),
     ],
 )
 def test_source_that_changes_while_it_is_read_is_told_truly_by_the_next_scan(what, at, lab, rng):
     held(moving_sources.change(lab, rng, what=what, at=at))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_killed_decode_process_costs_no_image(lab, rng):
     held(workers.kill_decoders(lab, rng, number=signal.SIGKILL))
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_parent_without_memory_ends_with_one_line(lab, rng):
     held(workers.starve(lab, rng, command="score", megabytes=20))
 
