@@ -358,6 +358,39 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
     assert now.policy == "by eye" and now.scoring == before.scoring and now.calibrated.startswith("--keep 0.")
 
 
+def test_a_cut_that_nobody_moved_is_the_one_that_rules_now(workspace, scanned, tmp_path):
+    counted = "document.getElementById('count').textContent"
+    said = "document.querySelector('#cut-counts li').textContent"
+
+    async def steps(server) -> None:
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            for keep in (0.3, 0.9):  # elsewhere, the threshold being closed, and open
+                workspace.calibrate(str(scanned / "lake" / "*.png"), keep=keep)
+                assert server.desk.follow()
+                flagged = workspace.sql("select count(*) as n from report.flagged")["n"].to_pylist()[0]
+                await until(page, f"{counted}.endsWith('in the lake {flagged} of 10 images')")
+                if keep == 0.3:
+                    before = await page.run(counted)
+                    await page.press("t")
+                    assert await page.run(counted) == before
+                assert (await page.run(said)).endswith(", as it rules")
+            # What somebody moved stays a trial.
+            await page.run("document.getElementById('cut').focus()")
+            await page.press("ArrowRight")
+            tried = (await page.run(said)).partition(";")[0]
+            workspace.calibrate(str(scanned / "lake" / "*.png"), keep=0.5)
+            assert server.desk.follow()
+            await until(page, f"{said} !== {json.dumps(await page.run(said))}")
+            assert (await page.run(said)).startswith(f"{tried}; ")
+            await page.run("document.getElementById('cut-reset').click()")
+            await until(page, f"{said}.endsWith(', as it rules')")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
+
+
 def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(workspace, decide, images, tmp_path):
     decide({"image_id": images["yellow-3"], "decision": "unsure", "note": "so <i>bright</i>"})
 
