@@ -334,6 +334,7 @@ async function follow() {
     const before = state.generation;
     state = await get("state");
     if (state.generation !== before) await load();
+    await decisions.resume();
     if (state.landscape && images.landscape !== state.generation) await lookAround();
     if (find("message").textContent.startsWith("Not followed")) complain("");
   } catch (fault) {
@@ -345,6 +346,7 @@ async function follow() {
 // What the first grid waits for is asked for at once.
 async function start() {
   [state] = await Promise.all([get("state"), images.load()]);
+  decisions.meet(state);
   if (!state.queued) filters.set("sort", "score");
   const [facets] = await Promise.all([get("facets"), fill()]);
   filters.offer(facets);

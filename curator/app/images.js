@@ -33,6 +33,11 @@ export class Images extends EventTarget {
     this.changed("decision");
   }
 
+  // Ids of images, by number: four numbers each. They wait until there is time.
+  async identify() {
+    if ((this.ids?.length ?? 0) < 4 * this.decision.length) ({ ids: this.ids } = await getPacked("ids"));
+  }
+
   // Show a view; false where another was asked for meanwhile.
   async show(view) {
     const turn = (this.turns += 1);

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import sys
 from pathlib import Path
+
+from PIL import Image
 
 from tests.app.serving import serving
 
@@ -250,6 +253,52 @@ def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path
     with serving(workspace) as server:
         browser.browse(steps(server))
     assert workspace.sql("select count(*) as n from review")["n"].to_pylist() == [1]
+
+
+def test_what_waits_when_the_server_ends_is_sent_by_the_page_of_the_next_one(workspace, scanned, tmp_path):
+    lake = tmp_path / "more"
+    lake.mkdir()
+    for number, colour in enumerate(("orange", "cyan", "white", "gray", "brown", "pink", "olive", "navy")):
+        Image.new("RGB", (40, 30), colour).save(lake / f"{number}.png")
+    message = "document.getElementById('message').textContent"
+
+    async def steps(stack: contextlib.ExitStack) -> None:
+        server = stack.enter_context(serving(workspace))
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            await until(page, "performance.getEntriesByType('resource').some(one => one.name.endsWith('/ids'))")
+            cards.extend(server.cards())
+            stack.close()
+            await page.press("u")
+            await page.press("o")
+            await page.press("b")
+            await page.press("z")
+            await until(page, f"{message}.includes('Started again with --port {server.port}, its page sends them')")
+            workspace.scan(scanned / "lake", lake)  # images have other numbers from now on
+            following = stack.enter_context(serving(workspace, port=server.port))
+            await until(
+                page, f"{message}.includes('wrong address') && {message}.endsWith(': they are sent from there')"
+            )
+            assert await page.run("document.getElementById('saved').textContent") == "4 on their way"
+            await page.open(following.address)
+            await until(page, saved(2))
+            assert await page.run("Object.keys(localStorage).filter(k => !localStorage[k].includes('taken'))") == []
+            await page.press("z")
+            await until(page, saved(1))
+            assert [line for line in page.said if "Failed to load" not in line] == []
+
+    cards: list[dict] = []
+    with contextlib.ExitStack() as stack:
+        browser.browse(steps(stack))
+    found = workspace.sql("select image_id, decision from review order by review_number").to_pylist()
+    said = [(row["image_id"], row["decision"]) for row in found if row["decision"] != "withdrawn"]
+    assert said == [
+        (cards[0]["image_id"], "unsure"),
+        (cards[1]["image_id"], "ood"),
+        (cards[2]["image_id"], "bad_image"),
+    ]
+    held = workspace.sql("select image_id, decision from report.reviews").to_pylist()
+    assert [(row["image_id"], row["decision"]) for row in held] == [(cards[0]["image_id"], "unsure")]
 
 
 def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -64,6 +66,7 @@ class AppDesk:
         self._reading = threading.Lock()  # connections to one file share their settings, and a file that was replaced
         self._seen = _state_of(context.layout.snapshot)
         self._frame = self._loaded(1)
+        self._session = secrets.token_hex(8)  # no secret: tells one server from another
         self._landscape: Landscape | None = None
         self._thumbnails = Thumbnails(context)
         self._projections = Projections(context.layout)
@@ -75,6 +78,7 @@ class AppDesk:
             **self._banks.shown,
             "state": self.state,
             "columns": self.columns,
+            "ids": self.ids,
             "facets": self.facets,
             "export": lambda: self._leaving.state(),
             "landscape": self.landscape,
@@ -131,7 +135,17 @@ class AppDesk:
             "ruling": f"Ruled by {frame.ruling.said}" if frame.ruling else "",
             "saved": self.decisions.taken_down,
             "landscape": self._landscape is not None and self._landscape.covers(frame),
+            "now": time.time() * 1000,
+            "session": self._session,
+            "queue": hashlib.sha256(f"{self._context.layout.root.resolve()}\n{self.reviewer}".encode()).hexdigest()[
+                :32
+            ],
         }
+
+    def ids(self) -> bytes:
+        """The ids of images by number, each as four numbers."""
+        data = bytes.fromhex("".join(list(self._numbers.of)))
+        return packed({}, {"ids": np.frombuffer(data, ">u4")})
 
     def columns(self) -> bytes:
         """What the page holds of every image, by number."""
