@@ -336,6 +336,7 @@ async function follow() {
     if (state.generation !== before) await load();
     await decisions.resume();
     if (state.landscape && images.landscape !== state.generation) await lookAround();
+    images.settle(state.grouping);
     if (find("message").textContent.startsWith("Not followed")) complain("");
   } catch (fault) {
     complain(`Not followed: ${fault.message}`);

@@ -15,6 +15,7 @@ export class Images extends EventTarget {
   decision = new Uint8Array();
   flagged = new Uint8Array();
   grouped = false;
+  isGrouping = true; // whether clusters of these images are still to come
   cards = new Map();
   wanted = new Set();
   turns = 0;
@@ -36,6 +37,12 @@ export class Images extends EventTarget {
   // Ids of images, by number: four numbers each. They wait until there is time.
   async identify() {
     if ((this.ids?.length ?? 0) < 4 * this.decision.length) ({ ids: this.ids } = await getPacked("ids"));
+  }
+
+  // Whether clusters are still to come, as the server says.
+  settle(isGrouping) {
+    this.isGrouping = isGrouping;
+    if (!isGrouping) this.changed("grouped");
   }
 
   // Show a view; false where another was asked for meanwhile.

@@ -68,6 +68,7 @@ class AppDesk:
         self._frame = self._loaded(1)
         self._session = secrets.token_hex(8)  # no secret: tells one server from another
         self._landscape: Landscape | None = None
+        self._looked_around = 0  # the generation of which a landscape was made, or could not be
         self._thumbnails = Thumbnails(context)
         self._projections = Projections(context.layout)
         self.decisions = Decisions(context, self.reviewer)
@@ -135,6 +136,7 @@ class AppDesk:
             "ruling": f"Ruled by {frame.ruling.said}" if frame.ruling else "",
             "saved": self.decisions.taken_down,
             "landscape": self._landscape is not None and self._landscape.covers(frame),
+            "grouping": frame.ruling is not None and self._looked_around != frame.generation,
             "now": time.time() * 1000,
             "session": self._session,
             "queue": hashlib.sha256(f"{self._context.layout.root.resolve()}\n{self.reviewer}".encode()).hexdigest()[
@@ -177,9 +179,13 @@ class AppDesk:
     def look_around(self) -> None:
         """Make the landscape of the frame where there is none that has all its images."""
         frame = self._frame
-        if frame.ruling is None or (self._landscape is not None and self._landscape.covers(frame)):
+        if frame.ruling is None:
             return
-        self._landscape = make_landscape(self._context.layout, self._collection(frame.ruling), frame)
+        try:
+            if self._landscape is None or not self._landscape.covers(frame):
+                self._landscape = make_landscape(self._context.layout, self._collection(frame.ruling), frame)
+        finally:
+            self._looked_around = frame.generation
 
     def _collection(self, ruling: InForce) -> ImageCollection:
         """All stored vectors of the encoder that rules."""
