@@ -9,7 +9,7 @@ import pytest
 
 from curator.app.guard import BadRequest
 from curator.workspace import Workspace
-from curator.workspace.app import apart
+from curator.workspace.app import apart, banks
 from curator.workspace.app.work import STOPPED, LongWork
 from tests.app.serving import decision, serving
 from tests.app.test_app_browser import browser, ready, saved, until
@@ -111,6 +111,20 @@ def test_two_versions_are_compared_with_the_images_whose_flag_changes(with_anoth
         }
         _, cards = server.ask("cards", {"numbers": held["changed"]["kept"]["numbers"]})
         assert {card["image_id"] for card in cards["cards"]} == kept
+
+
+def test_many_labels_that_went_hide_none_that_came(with_another, monkeypatch):
+    spec = with_another.layout.bank_spec("plain")
+    text = spec.read_text(encoding="utf-8").replace('"plain"', '"few"').replace('["noun.shape"]', '["noun.time"]')
+    spec.with_stem("few").write_text(text.replace('["azure"]', '["azure", "beige"]'), encoding="utf-8")
+    with_another.score(bank="few")
+    monkeypatch.setattr(banks, "MOST_CHANGES", 1)
+    with serving(with_another) as server:
+        versions = {row["name"]: row["address"] for row in server.shown("banks")["versions"]}
+        _, found = server.ask("compare", {"old": versions["plain"], "new": versions["few"]})
+        went, came = (found["counts"][change]["negative"] for change in ("removed", "added"))
+        assert went > 1 and came > 1
+        assert [row["change"] for row in found["changes"]] == ["removed", "added"], "one of each kind"
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any, Concatenate
 
 from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
+from curator.banks.diff import LabelChange
 from curator.config import Config
 from curator.methods.spec import short_form, short_forms
 from curator.printable import text_fault
@@ -31,7 +32,7 @@ from curator.workspace.review.propose import propose_bank
 
 LONGEST_TEXT = 500  # of a label, an address or a name
 MOST_LABELS = 200  # that are listed of a version, those that decide most
-MOST_CHANGES = 500  # of labels, that are listed of two versions
+MOST_CHANGES = 200  # of labels, of each kind and role, that are listed of two versions
 MOST_BEHIND = 20  # labels that are said to be behind changes of flags
 WAIT_SECONDS = 30.0  # for another run that writes
 
@@ -209,11 +210,9 @@ def compare(layout: Layout, config: Config, old: str, new: str, is_equal: bool |
             is_equal = is_equal and cut is not None
             for row in database.rows("app_flag_changes", **pair, cut=cut if is_equal else None):
                 changed["flagged" if row["flagged"] else "kept"].append(row)
-    changes = found.diff.changes
     return {
         "counts": found.counts(),
-        "changes": [asdict(change) for change in changes[:MOST_CHANGES]],
-        "left_out": max(0, len(changes) - MOST_CHANGES),
+        "changes": [asdict(change) for change in first_of_kinds(found.diff.changes)],
         "spec": {key: [str(old), str(new)] for key, (old, new) in found.diff.spec.items()},
         "note": found.flags.note,
         "images": found.flags.images,
@@ -221,6 +220,17 @@ def compare(layout: Layout, config: Config, old: str, new: str, is_equal: bool |
         "equal": is_equal,
         "changed": changed,
     }
+
+
+def first_of_kinds(changes: Sequence[LabelChange]) -> list[LabelChange]:
+    """The first MOST_CHANGES of each kind and role, in their order: many that went hide none that came."""
+    seen = Counter[tuple[str, str]]()
+    found = []
+    for change in changes:
+        seen[change.change, change.role] += 1
+        if seen[change.change, change.role] <= MOST_CHANGES:
+            found.append(change)
+    return found
 
 
 def propose(layout: Layout, config: Config, parent: str, name: str, build: bool) -> Mapping[str, Any]:
