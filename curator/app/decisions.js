@@ -9,6 +9,7 @@ import { Kept } from "./kept.js";
 const AT_A_TIME = 100; // actions of one request
 const MOST_NUMBERS = 200_000; // of one request
 const AGAIN = 2000; // milliseconds
+const MOST_RECALLED = 200_000; // numbers, of what undo takes back when the page is loaded again
 
 // No server, another one than that of the page, or one whose disk is full: all waits. Else it refuses what it was sent.
 const isPassing = ({ status }) => status === 0 || status === 403 || status >= 500;
@@ -86,15 +87,33 @@ export class Decisions extends EventTarget {
   begin(action) {
     const { numbers, groups } = action;
     const touched = this.images.touched(numbers, groups);
-    const undoing = { action: action.action, first: numbers[0] };
+    const isKnown = this.done.some((one) => one.action === action.action);
+    const did = (undoing) => isKnown || this.done.push({ action: action.action, first: numbers[0], ...undoing });
     if ("tag" in action) {
-      this.done.push({ ...undoing, tagged: touched });
+      did({ tagged: touched });
       this.push(action, { tagged: touched });
     } else {
       const before = touched.length ? Uint8Array.from(touched, (number) => this.images.decision[number]) : new Uint8Array();
-      this.done.push({ ...undoing, numbers: touched, before });
+      did({ numbers: touched, before });
       this.push(action, { numbers: touched, codes: DECISIONS.indexOf(action.decision) });
     }
+  }
+
+  // The newest of what undo takes back, as `recall` takes it.
+  get undoable() {
+    const found = [];
+    let numbers = 0;
+    for (const one of this.done.toReversed()) {
+      numbers += (one.numbers ?? one.tagged).length;
+      if (numbers > MOST_RECALLED) break;
+      found.unshift(Object.fromEntries(Object.entries(one).map(([name, value]) => [name, ArrayBuffer.isView(value) ? [...value] : value])));
+    }
+    return found;
+  }
+
+  recall(undoable) {
+    this.done = undoable;
+    this.changed();
   }
 
   // The image that it was decided about, or the first of them.

@@ -301,6 +301,66 @@ def test_what_waits_when_the_server_ends_is_sent_by_the_page_of_the_next_one(wor
     assert [(row["image_id"], row["decision"]) for row in held] == [(cards[0]["image_id"], "unsure")]
 
 
+def test_a_page_that_is_loaded_again_shows_the_same_and_can_undo(workspace, tmp_path):
+    shown = (
+        "JSON.stringify([document.getElementById('count').textContent, document.getElementById('found').textContent,"
+        " document.getElementById('one-address').textContent, document.querySelector('#cut-counts li').textContent,"
+        " ['filters', 'one', 'map', 'threshold', 'banks', 'nights'].filter(id => !document.getElementById(id).hidden),"
+        " [...document.querySelector('#filters').elements].filter(f => f.name).map(f => [f.value, f.checked]),"
+        " document.getElementById('undo').disabled, document.getElementById('words').value])"
+    )
+
+    async def again(page) -> None:
+        before = await page.run(shown)
+        await page.reload()
+        await until(page, "document.documentElement.dataset.ready === 'yes'")
+        await until(page, f"{shown} === {json.dumps(before)}")
+
+    async def steps(server) -> None:
+        server.desk.look_around()
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            await page.press("o")
+            await until(page, saved(1))
+            await again(page)
+            for name, value in (("groups", ""), ("sort", "name"), ("descending", "yes"), ("dark", "")):
+                await choose(page, name, value)
+            night = workspace.sql("select distinct first_run_id as run from report.scores")["run"].to_pylist()[0]
+            await choose(page, "night", night)
+            await until(page, "document.querySelector('#filters').elements.cluster.length === 2")
+            await choose(page, "cluster", "0")
+            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+            await page.press("ArrowRight")
+            await page.press("p")
+            await page.press("t")
+            await page.run("document.getElementById('cut').focus()")
+            await page.press("ArrowRight")
+            await page.press("m")
+            await again(page)
+            await page.press("/")
+            await page.type("blue")
+            await page.press("Enter")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
+            await page.run("document.getElementById('grid').focus()")
+            await page.press("f")
+            await page.press("h")
+            await again(page)
+            await page.press("z")
+            await until(page, "document.getElementById('undo').disabled")
+            await page.run("document.querySelector('#filters [type=reset]').click()")
+            await page.press("r")
+            await until(page, "document.getElementById('pile').textContent.startsWith('2 to decide.')")
+            await again(page)
+            await until(page, "document.getElementById('pile').textContent.startsWith('2 to decide.')")
+            assert await page.run(selected(2))
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
+    held = workspace.sql("select decision from report.reviews where decision <> 'withdrawn'")
+    assert held.num_rows == 0, "what was decided before is taken back"
+
+
 def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
     async def steps(server) -> None:
         async with browser.browsing() as page:
