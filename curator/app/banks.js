@@ -91,7 +91,7 @@ export class View {
       : "no image was scored under it";
     const facts = element("p", `${plural(version.id_count, "ID label")} and ${plural(version.negative_count, "negative")}, made ${version.created_at.slice(0, 16)}; ${scored}.`);
     const parts = [facts];
-    if (!version.scored) parts.push(button("Score the lake under it", () => this.start("score", { bank: version.address })));
+    if (!version.scored) parts.push(button(`Score the lake under it, by ${version.suited}`, () => this.start("score", { bank: version.address })));
     const [bySource, byLabel] = [element("section"), element("section")];
     bySource.append(
       element("h3", "By source"),

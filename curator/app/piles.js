@@ -71,7 +71,8 @@ export class Piles {
     const cluster = this.images.clusterNames?.[this.images.cluster?.[this.pile[0]]];
     const text = this.pile.length && left
       ? `${whole(left)} to decide. This pile has ${whole(this.pile.length)}${cluster ? ` of “${cluster}”` : ""}: let go of what differs (Space, or a click), decide the rest, and the next opens.`
-      : "All flags that are shown here are decided.";
+      : this.images.order.length ? "All flags that are shown here are decided."
+        : this.images.flagged.includes(1) ? "No flag that is not decided is shown here." : "No image is flagged.";
     this.say(text);
   }
 

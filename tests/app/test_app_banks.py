@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from curator.app.guard import BadRequest
+from curator.errors import CuratorError
+from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.app import apart, banks
 from curator.workspace.app.work import STOPPED, LongWork
@@ -125,6 +129,37 @@ def test_many_labels_that_went_hide_none_that_came(with_another, monkeypatch):
         went, came = (found["counts"][change]["negative"] for change in ("removed", "added"))
         assert went > 1 and came > 1
         assert [row["change"] for row in found["changes"]] == ["removed", "added"], "one of each kind"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "configured", "expected"),
+    [
+        ("id", "neglabel:group_count=1", "neglabel:group_count=1"),
+        ("id", "ants", "neglabel"),
+        ("id", "mcm", "mcm"),
+        ("ants", "neglabel:temperature=0.5", "ants"),
+        ("ants", "ants:group_size=7", "ants:group_size=7"),
+        ("synood", "neglabel:temperature=0.5", "synood:temperature=0.5"),
+        ("tanl", "ants", "tanl"),
+    ],
+)
+def test_a_bank_is_scored_by_the_method_that_suits_it(with_another, monkeypatch, made_by, configured, expected):
+    asked: list[list[str]] = []
+    real = banks.run_scoring
+    monkeypatch.setattr(
+        banks,
+        "run_scoring",
+        lambda *given, **more: asked.append(more["methods"]) or real(*given, **more, where="false"),
+    )
+    with Database.open(with_another.layout.snapshot) as database:
+        database.execute(f"update bank set spec = '{json.dumps({made_by: {}})}' where name = 'plain'")
+    config = replace(with_another.config, scan=replace(with_another.config.scan, method=configured))
+    found = banks.list_versions(with_another.layout, config)["versions"]
+    (version,) = (row for row in found if row["name"] == "plain")
+    assert version["suited"] == expected and "spec" not in version
+    with suppress(CuratorError):  # no image meets the condition, so nothing is scored
+        banks.score(with_another.layout, config, version["address"])
+    assert asked == [[expected]]
 
 
 @pytest.mark.slow

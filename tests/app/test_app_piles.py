@@ -68,6 +68,34 @@ def test_piles_wait_for_the_clusters_and_open_then(workspace, tmp_path):
 
 
 @browser.needs_browser
+def test_without_flags_none_is_called_decided(workspace, scanned, tmp_path):
+    async def steps(server) -> None:
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            await choose(page, "sort", "score")
+            await choose(page, "reviewed", "decided")
+            await choose(page, "saved", "")
+            await page.press("s")
+            await page.type("uri like '%red%'")
+            await page.press("Enter")
+            await page.press("Escape")
+            await page.press("r")
+            await until(page, f"{NOTE} === 'No flag that is not decided is shown here.'")
+            await page.run("document.querySelector('#filters [type=reset]').click()")
+            workspace.calibrate(str(scanned / "lake" / "yellow-*.png"), keep=0.99)
+            assert server.desk.follow()
+            server.desk.look_around()
+            await until(page, "document.getElementById('count').textContent.endsWith('in the lake 0 of 10 images')")
+            await page.press("r")
+            await until(page, f"{NOTE} === 'No image is flagged.'")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        server.desk.look_around()
+        browser.browse(steps(server))
+
+
+@browser.needs_browser
 def test_without_clusters_a_pile_has_one_name(workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(desk, "make_landscape", lambda *given: None)
 

@@ -4,6 +4,7 @@ All of it is what `curator bank` and `curator score` do, for the page."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from curator.workspace.app.work import LongWork
 from curator.workspace.calibrate.rescoring import run_scoring
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
+from curator.workspace.learn.suited import suited_method
 from curator.workspace.look.banks import report_diff
 from curator.workspace.published import reading
 from curator.workspace.review.propose import propose_bank
@@ -71,7 +73,7 @@ class BankDesk:
 
     def versions(self) -> Mapping[str, object]:
         with self._reading:
-            return list_versions(self._layout)
+            return list_versions(self._layout, self._config)
 
     def version(self, said: Said) -> Mapping[str, object]:
         return self._read(show_version, text_of(said, "bank"), text_of(said, "text", needed=False))
@@ -125,12 +127,20 @@ class BankDesk:
         self._work.stop()
 
 
-def list_versions(layout: Layout) -> Mapping[str, object]:
-    """The bank versions, the one that rules first."""
+def list_versions(layout: Layout, config: Config) -> Mapping[str, object]:
+    """The bank versions, the one that rules first. suited: the method that one is scored by when that is asked for."""
     with reading(layout) as database:
         rows = database.rows("app_banks")
     methods = short_forms({row["method_id"] for row in rows if row["method_id"]})
-    return {"versions": [{**row, "address": address_of(row), "method": methods.get(row["method_id"])} for row in rows]}
+    versions = [
+        {**row, "address": address_of(row), "method": methods.get(row["method_id"]), "suited": suited(row, config)}
+        for row in rows
+    ]
+    return {"versions": [{key: value for key, value in one.items() if key != "spec"} for one in versions]}
+
+
+def suited(version: Row, config: Config) -> str:
+    return suited_method(json.loads(version["spec"]), config.scan.method)
 
 
 def address_of(row: Row) -> str:
@@ -242,5 +252,6 @@ def propose(layout: Layout, config: Config, parent: str, name: str, build: bool)
 
 
 def score(layout: Layout, config: Config, address: str) -> Mapping[str, Any]:
-    """Score the lake under a version, as `curator score` does: what rules stays as it is."""
-    return run_scoring(Context(layout, config), banks=[address], methods=[]).as_json()
+    """Score the lake under a version, as `curator score` does, by the method that suits it; what rules stays so."""
+    methods = [suited(_version(layout, address), config)]
+    return run_scoring(Context(layout, config), banks=[address], methods=methods).as_json()
