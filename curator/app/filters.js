@@ -97,7 +97,7 @@ export class Filters {
   offer(facets) {
     for (const name of CHOICES) {
       if (name === "saved") continue;
-      const rows = name === "night" ? facets.night.map(([id, day, count]) => [id, `${day}, ${id}`, count]) : facets[name].map(([text, count]) => [text, text || "none", count]);
+      const rows = name === "night" ? facets.night : facets[name].map(([text, count]) => [text, text || "none", count]);
       this.fill(name, rows);
     }
     this.fill("saved", facets.saved.map(([name]) => [name, name, null]));

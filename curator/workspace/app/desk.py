@@ -164,8 +164,7 @@ class AppDesk:
         names, nights = frame.texts["name"], frame.texts["first_run_id"]
         arrays["name"] = frame.by_number(names.codes.astype(np.uint32))
         arrays["night"] = frame.by_number(nights.codes.astype(np.uint32))
-        days = {night["run_id"]: str(night["night"]) for night in frame.nights}
-        told = {"names": names.known, "nights": [days.get(run, run) for run in nights.known]}
+        told = {"names": names.known, "nights": [frame.night_names.get(run, run) for run in nights.known]}
         return packed({"generation": frame.generation, **told}, arrays)
 
     @property
