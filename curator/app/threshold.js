@@ -37,10 +37,11 @@ export class Threshold {
     this.slider.addEventListener("pointermove", (event) => event.buttons & 1 && this.drag(event));
     this.slider.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
-      if (!step) return;
+      const to = { Home: this.low, End: this.high }[event.key] ?? (step && this.cut + (step * (this.high - this.low)) / STEPS);
+      if (to === undefined) return;
       event.preventDefault();
       event.stopPropagation();
-      this.move(this.cut + (step * (this.high - this.low)) / STEPS);
+      this.move(to);
     });
     find("cut-reset").addEventListener("click", () => this.put(this.ruling));
     find("cut-save").addEventListener("submit", (event) => {

@@ -492,6 +492,11 @@ def test_a_cut_that_nobody_moved_is_the_one_that_rules_now(workspace, scanned, t
             assert server.desk.follow()
             await until(page, f"{said} !== {json.dumps(await page.run(said))}")
             assert (await page.run(said)).startswith(f"{tried}; ")
+            await page.run("document.getElementById('cut').focus()")
+            for key, end in (("Home", "min"), ("End", "max"), ("Home", "min")):
+                await page.press(key)
+                slider = "document.getElementById('cut')"
+                assert await page.run(f"{slider}.ariaValueNow === {slider}.ariaValue{end.title()}"), key
             await page.run("document.getElementById('cut-reset').click()")
             await until(page, f"{said}.endsWith(', as it rules')")
             assert page.said == []
