@@ -173,6 +173,7 @@ def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, 
             await page.run("document.querySelector('#banks form:nth-of-type(2) button').focus()")
             await page.press("Enter")
             await until(page, f"{STATUS}.startsWith('Not done: propose a bank: no image is decided')")
+            assert "run `curator" not in await page.run(STATUS), "who reads this has the app open"
             await page.press("Escape")
             # What is yellow belongs: the word yellow is to go.
             await page.run("document.querySelector('#grid').focus()")
