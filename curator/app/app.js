@@ -11,11 +11,13 @@ import { One } from "./one.js";
 import { whole } from "./parts.js";
 import { Piles } from "./piles.js";
 import { Projections } from "./projections.js";
+import { recall, remember } from "./recall.js";
 import { Search } from "./search.js";
 import { Single } from "./single.js";
 import { Threshold } from "./threshold.js";
 
 const VIEWS = ["threshold", "banks", "nights"]; // above the grid
+const PANELS = ["filters", "one", "map", ...VIEWS];
 const FOLLOW = 3000; // milliseconds between looks for a new snapshot
 const find = (id) => document.getElementById(id);
 
@@ -199,7 +201,7 @@ const isNarrow = matchMedia("(max-width: 46rem)"); // one thing at a time fits
 // What is closed when one thing is opened: beside the map there is place for one view, on a phone for none.
 function rivals(id) {
   if (["filters", "one"].includes(id)) return isNarrow.matches ? ["filters", "one"] : [id];
-  if (isNarrow.matches) return ["filters", "one", "map", ...VIEWS];
+  if (isNarrow.matches) return PANELS;
   return id === "map" ? ["map"] : VIEWS;
 }
 
@@ -375,7 +377,9 @@ async function follow() {
   try {
     state = await get("state");
     if (state.generation !== followed) await load();
+    await decisions.resume();
     if (state.landscape && images.landscape !== state.generation) await lookAround();
+    images.settle(state.grouping);
     complain("", "connection");
   } catch (fault) {
     complain(`Not followed: ${fault.message}`, "connection");
@@ -383,13 +387,51 @@ async function follow() {
   setTimeout(follow, FOLLOW);
 }
 
+// Where the user is, and what can be undone, for when the page is loaded again.
+addEventListener("pagehide", () => state.session && remember(state.session, {
+  filters: filters.chosen,
+  words: find("words").value,
+  size: grid.size,
+  active: grid.activeNumber,
+  open: PANELS.filter((id) => !find(id).hidden),
+  pile: piles.on || piles.isAsked,
+  cut: threshold.isTried ? threshold.cut : null,
+  undoable: decisions.undoable,
+}));
+
+// Before the first grid is asked for.
+function recallView(found) {
+  filters.recall(found.filters);
+  find("words").value = found.words;
+  find("size").value = found.size;
+  grid.resize(found.size);
+  if (found.cut !== null) Object.assign(threshold, { cut: found.cut, isTried: true });
+  decisions.recall(found.undoable);
+}
+
+// After it.
+async function recallPanels({ open, active, pile }) {
+  const acts = { map: toggleMap, threshold: toggleThreshold, banks: () => toggleView("banks"), nights: () => toggleView("nights") };
+  for (const isOpen of [true, false]) {
+    for (const id of PANELS) if (!find(id).hidden === isOpen && open.includes(id) !== isOpen) await (acts[id] ?? (() => toggle(id)))();
+  }
+  if (pile) return review();
+  const place = images.order.indexOf(active);
+  if (place > 0) grid.go(place);
+  return undefined;
+}
+
 // What the first grid waits for is asked for at once.
 async function start() {
   [state] = await Promise.all([get("state"), images.load()]);
   followed = state.generation;
+  decisions.meet(state);
   if (!state.queued) filters.set("sort", "score");
+  const before = recall(state.session);
+  if (before) recallView(before);
   const [facets] = await Promise.all([get("facets"), fill()]);
   filters.offer(facets);
+  if (before) await recallPanels(before);
   find("grid").focus();
   document.documentElement.dataset.ready = "yes";
   follow();

@@ -91,7 +91,7 @@ export class View {
       : "no image was scored under it";
     const facts = element("p", `${plural(version.id_count, "ID label")} and ${plural(version.negative_count, "negative")}, made ${version.created_at.slice(0, 16)}; ${scored}.`);
     const parts = [facts];
-    if (!version.scored) parts.push(button("Score the lake under it", () => this.start("score", { bank: version.address })));
+    if (!version.scored) parts.push(button(`Score the lake under it, by ${version.suited}`, () => this.start("score", { bank: version.address })));
     const [bySource, byLabel] = [element("section"), element("section")];
     bySource.append(
       element("h3", "By source"),
@@ -135,7 +135,7 @@ export class View {
     });
   }
 
-  compared(old, other, { counts, changes, left_out: leftOut, spec, note, images, cut, equal, changed }) {
+  compared(old, other, { counts, changes, spec, note, images, cut, equal, changed }) {
     const called = (version) => `${version.name} v${version.version}`;
     const parts = [element("h3", `${called(other)} beside ${called(old)}`)];
     const facts = [["ID labels", "id_count"], ["negatives", "negative_count"], ["method", "method"], ["policy", "policy_name"]];
@@ -155,12 +155,12 @@ export class View {
       if (!count) continue;
       const list = element("details");
       list.open = count <= SHOWN;
-      list.append(element("summary", `${plural(count, "label")} ${text}`),
-        table(["label", ""], listed(change).map((one) => [one.label, one.role === "id" ? "ID" : "negative"]), "They are beyond what is listed."));
+      const shown = listed(change);
+      list.append(element("summary", `${plural(count, "label")} ${text}`), table(["label", ""], shown.map((one) => [one.label, one.role === "id" ? "ID" : "negative"]), ""));
+      if (shown.length < count) list.append(element("p", `${whole(count - shown.length)} more are listed by curator bank diff.`));
       came.append(list);
     }
     parts.push(came.children.length ? came : element("p", "Both have the same labels."));
-    if (leftOut) parts.push(element("p", `${whole(leftOut)} more changes are listed by curator bank diff.`));
     const keys = Object.entries(spec);
     if (keys.length) {
       const list = element("details");

@@ -43,6 +43,25 @@ export class Filters {
     else field.value = value;
   }
 
+  // All that is chosen, as `recall` takes it.
+  get chosen() {
+    const fields = [...this.form.elements].filter((field) => field.name);
+    return {
+      fields: fields.map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value]),
+      among: this.among && [...this.among],
+      said: document.getElementById("found").textContent,
+    };
+  }
+
+  recall({ fields, among, said }) {
+    if (among) this.find(among, said);
+    for (const [name, value] of fields) {
+      this.set(name, value);
+      const { options } = this.form.elements[name];
+      if (options && this.value(name) !== value) options.add(new Option(value, value, false, true)); // until choices are offered
+    }
+  }
+
   get view() {
     const { elements } = this.form;
     const flagged = { yes: true, no: false }[this.value("flagged")] ?? null;
@@ -79,7 +98,7 @@ export class Filters {
   offer(facets) {
     for (const name of CHOICES) {
       if (name === "saved") continue;
-      const rows = name === "night" ? facets.night.map(([id, day, count]) => [id, `${day}, ${id}`, count]) : facets[name].map(([text, count]) => [text, text || "none", count]);
+      const rows = name === "night" ? facets.night : facets[name].map(([text, count]) => [text, text || "none", count]);
       this.fill(name, rows);
     }
     this.fill("saved", facets.saved.map(([name]) => [name, name, null]));

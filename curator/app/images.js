@@ -16,6 +16,7 @@ export class Images extends EventTarget {
   decision = new Uint8Array();
   flagged = new Uint8Array();
   grouped = false;
+  isGrouping = true; // whether clusters of these images are still to come
   cards = new Map();
   wanted = new Set();
   turns = 0;
@@ -32,6 +33,17 @@ export class Images extends EventTarget {
     Object.assign(this, found, { selected, ruled: found.flagged });
     this.cards.clear();
     this.changed("decision");
+  }
+
+  // Ids of images, by number: four numbers each. They wait until there is time.
+  async identify() {
+    if ((this.ids?.length ?? 0) < 4 * this.decision.length) ({ ids: this.ids } = await getPacked("ids"));
+  }
+
+  // Whether clusters are still to come, as the server says.
+  settle(isGrouping) {
+    this.isGrouping = isGrouping;
+    if (!isGrouping) this.changed("grouped");
   }
 
   // Show a view, unless another is asked for meanwhile. again: the view that is shown, of a new snapshot.

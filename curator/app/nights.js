@@ -7,7 +7,7 @@ const HEIGHT = 62; // pixels of a chart
 const HEAD = 18; // above it, for what it is
 const LEFT = 8; // pixels before the first night, and behind the last
 const DOTS = 90; // nights, up to which each has a dot
-const DATE = 126; // pixels that a date takes
+const APART = 12; // pixels between dates
 const MODERATE = 0.1; // of the population stability index, by the usual rule; large from LARGE
 const LARGE = 0.25;
 
@@ -144,26 +144,28 @@ export class View {
     if (!width || !this.nights.length) return;
     const of = (name) => this.nights.map((night) => night[name]);
     const series = [
-      { title: `Flag rate, with its 95 % interval`, values: of("rate"), low: of("low"), high: of("high"), said: percent },
-      { title: "Drift of the scores: population stability index", values: of("drift"), said: index, limit: LARGE },
-      { title: "Rejects, of what was read", values: of("reject_rate"), said: percent },
+      { title: "Flag rate, with its 95 % interval", short: "Flag rate", values: of("rate"), low: of("low"), high: of("high"), said: percent },
+      { title: "Drift of the scores: population stability index", short: "Drift (PSI)", values: of("drift"), said: index, limit: LARGE },
+      { title: "Rejects, of what was read", short: "Rejects", values: of("reject_rate"), said: percent },
     ];
     const block = HEAD + HEIGHT + 8;
     const height = series.length * block + HEAD;
     const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, height, "aria-hidden": "true" });
+    this.chart.replaceChildren(svg); // texts have a width in the page only
     series.forEach((one, place) => this.drawOne(svg, one, place * block + HEAD, width));
     this.drawDates(svg, width, height - 4);
     this.marker = drawn("line", { class: "active", y1: HEAD, y2: height - HEAD });
     svg.append(this.marker);
-    this.chart.replaceChildren(svg);
     this.mark();
   }
 
-  drawOne(svg, { title, values, low, high, said, limit }, top, width) {
+  drawOne(svg, { title, short, values, low, high, said, limit }, top, width) {
     const most = Math.max(...(high ?? values).map((value) => value ?? 0), 0.001);
     const x = (at) => LEFT + (at + 0.5) * this.step;
     const y = (value) => top + HEIGHT * (1 - value / most);
-    svg.append(drawn("text", { x: LEFT, y: top - 5 }, `${title}; up to ${said(most)}`));
+    const caption = drawn("text", { x: LEFT, y: top - 5 }, `${title}; up to ${said(most)}`);
+    svg.append(caption);
+    if (caption.getComputedTextLength() > width - 2 * LEFT) caption.textContent = `${short}; up to ${said(most)}`;
     for (const line of [top, top + HEIGHT]) svg.append(drawn("line", { class: "grid", x1: LEFT, x2: width - LEFT, y1: line, y2: line }));
     if (low) {
       // One band for each stretch of nights that have images.
@@ -181,12 +183,18 @@ export class View {
     if (values.length <= DOTS) values.forEach((value, at) => value !== null && svg.append(drawn("circle", { class: "dot", cx: x(at), cy: y(value), r: 3 })));
   }
 
+  // As many dates as there is place for the longest.
   drawDates(svg, width, bottom) {
-    const count = Math.max(1, Math.min(this.nights.length, Math.floor((width - 2 * LEFT) / DATE)));
+    const longest = this.nights.reduce((found, { night }) => (night.length > found.length ? night : found), "");
+    const tried = drawn("text", {}, longest);
+    svg.append(tried);
+    const date = tried.getComputedTextLength() + APART;
+    tried.remove();
+    const count = Math.max(1, Math.min(this.nights.length, Math.floor((width - 2 * LEFT) / date)));
     const every = Math.ceil(this.nights.length / count);
     for (let at = 0; at < this.nights.length; at += every) {
       const x = LEFT + (at + 0.5) * this.step;
-      svg.append(drawn("text", { x: Math.min(Math.max(x, 56), width - 56), y: bottom, "text-anchor": "middle" }, this.nights[at].night));
+      svg.append(drawn("text", { x: Math.min(Math.max(x, date / 2), width - date / 2), y: bottom, "text-anchor": "middle" }, this.nights[at].night));
     }
   }
 }

@@ -8,30 +8,37 @@ const OPEN = new Set([0, DECISIONS.indexOf("disputed")]);
 
 export class Piles {
   on = false;
+  isAsked = false; // and waits for the clusters
   pile = [];
 
   constructor({ images, grid, filters, show }) {
     Object.assign(this, { images, grid, filters, show, note: document.getElementById("pile") });
     images.addEventListener("decision", () => this.on && this.tell());
     images.addEventListener("order", () => this.on && this.tell());
+    images.addEventListener("grouped", () => this.isAsked && this.begin());
   }
 
   isOpen(number) {
     return OPEN.has(this.images.decision[number]);
   }
 
+  // Clusters are made after each night; where none can be, what is called the same is a pile.
   async begin() {
     this.end();
+    if (this.images.isGrouping) {
+      this.isAsked = true;
+      return this.say("Grouping what looks alike …");
+    }
     const asked = { flagged: "yes", reviewed: "open", sort: this.images.cluster ? "cluster" : "name", descending: false, groups: true };
     for (const [name, value] of Object.entries(asked)) this.filters.set(name, value);
     await this.show();
     this.on = this.grid.toggles = true;
     this.pile = [];
-    this.next();
+    return this.next();
   }
 
   end() {
-    this.on = this.grid.toggles = false;
+    this.on = this.isAsked = this.grid.toggles = false;
     this.note.hidden = true;
   }
 
@@ -49,7 +56,7 @@ export class Piles {
   // What is open of the cluster of an image, from it to the end of the last row that fits below it.
   inSight(first) {
     const { images, grid } = this;
-    const cluster = (number) => images.cluster?.[number];
+    const cluster = (number) => (images.cluster ?? images.name)[number];
     const until = (Math.floor(first / grid.columns) + grid.rows) * grid.columns;
     const found = [];
     for (const number of images.order.subarray(first, until)) {
@@ -64,7 +71,12 @@ export class Piles {
     const cluster = this.images.clusterNames?.[this.images.cluster?.[this.pile[0]]];
     const text = this.pile.length && left
       ? `${whole(left)} to decide. This pile has ${whole(this.pile.length)}${cluster ? ` of “${cluster}”` : ""}: let go of what differs (Space, or a click), decide the rest, and the next opens.`
-      : "All flags that are shown here are decided.";
+      : this.images.order.length ? "All flags that are shown here are decided."
+        : this.images.flagged.includes(1) ? "No flag that is not decided is shown here." : "No image is flagged.";
+    this.say(text);
+  }
+
+  say(text) {
     if (this.note.textContent !== text) this.note.textContent = text;
     this.note.hidden = false;
   }

@@ -21,6 +21,8 @@ function below(sorted, cut) {
 }
 
 export class Threshold {
+  isTried = false; // a cut that somebody chose; else it is the one that rules, whichever that comes to be
+
   constructor(images, { changed, complain }) {
     Object.assign(this, { images, changed, complain });
     this.canvas = find("histogram");
@@ -35,12 +37,13 @@ export class Threshold {
     this.slider.addEventListener("pointermove", (event) => event.buttons & 1 && this.drag(event));
     this.slider.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
-      if (!step) return;
+      const to = { Home: this.low, End: this.high }[event.key] ?? (step && this.cut + (step * (this.high - this.low)) / STEPS);
+      if (to === undefined) return;
       event.preventDefault();
       event.stopPropagation();
-      this.move(this.cut + (step * (this.high - this.low)) / STEPS);
+      this.move(to);
     });
-    find("cut-reset").addEventListener("click", () => this.move(this.ruling));
+    find("cut-reset").addEventListener("click", () => this.put(this.ruling));
     find("cut-save").addEventListener("submit", (event) => {
       event.preventDefault();
       this.save();
@@ -63,7 +66,7 @@ export class Threshold {
     this.low = this.all[Math.floor(this.all.length * OUTSIDE)] ?? -1;
     this.high = this.all[Math.ceil((this.all.length - 1) * (1 - OUTSIDE))] ?? 1;
     if (reference.length) this.high = Math.max(this.high, reference[Math.ceil((reference.length - 1) * (1 - OUTSIDE))]);
-    this.cut ??= cut; // what is being tried stays
+    if (!this.isTried) this.cut = cut; // what is being tried stays
     find("cut-save").hidden = !reference.length;
     this.judgeReviewed();
     this.show();
@@ -79,9 +82,14 @@ export class Threshold {
     this.move(this.low + ((event.clientX - box.left) / box.width) * (this.high - this.low));
   }
 
-  // Another cut: counts, picture and grid follow in one frame.
   move(cut) {
-    this.cut = Math.min(Math.max(cut, this.low), this.high);
+    this.put(Math.min(Math.max(cut, this.low), this.high));
+  }
+
+  // Another cut: counts, picture and grid follow in one frame.
+  put(cut) {
+    this.cut = cut;
+    this.isTried = cut !== this.ruling;
     this.asked ??= requestAnimationFrame(() => {
       this.asked = undefined;
       this.show();
@@ -90,7 +98,7 @@ export class Threshold {
   }
 
   get trial() {
-    return this.open && this.cut !== undefined && this.cut !== this.ruling ? this.cut : null;
+    return this.open && this.cut !== this.ruling ? this.cut : null;
   }
 
   show() {
@@ -155,7 +163,7 @@ export class Threshold {
       else pen.stroke();
     });
     pen.globalAlpha = 1;
-    this.slider.style.left = `${canvas.offsetLeft + at(this.cut)}px`;
+    this.slider.style.left = `${canvas.offsetLeft + Math.min(Math.max(at(this.cut), 0), width)}px`;
   }
 
   async save() {
@@ -164,7 +172,7 @@ export class Threshold {
     try {
       const said = await ask("policy", { cut: this.cut, name });
       this.cut = said.cut; // until the snapshot has it
-      if (said.rules) this.cut = undefined;
+      this.isTried = !said.rules;
       this.complain(`Policy ${said.policy} is saved: cut ${said.cut.toPrecision(4)}, keeps ${(100 * said.kept).toFixed(2)} % of the reference${said.rules ? ", and rules now" : ""}. ${said.warning ?? ""}`);
     } catch (fault) {
       this.complain(`Not saved as a policy: ${fault.message}`);

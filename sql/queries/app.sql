@@ -135,6 +135,7 @@ select
     bank.id_count,
     bank.negative_count,
     bank.created_at,
+    bank.spec,
     scored.scoring,
     scored.method_id,
     coalesce(scored.scored, 0) as scored,

@@ -24,8 +24,8 @@ ACTIONS = count()
 class Served(AppServer):
     """A server with its desk at hand."""
 
-    def __init__(self, desk: AppDesk) -> None:
-        super().__init__(desk)
+    def __init__(self, desk: AppDesk, *, port: int = 0) -> None:
+        super().__init__(desk, port=port)
         self.desk = desk
 
     @property
@@ -60,10 +60,10 @@ class Served(AppServer):
 
 
 @contextmanager
-def serving(workspace: Workspace) -> Iterator[Served]:
+def serving(workspace: Workspace, *, port: int = 0) -> Iterator[Served]:
     desk = AppDesk(Context(workspace.layout, workspace.config), reviewer="ann")
     try:
-        with Served(desk) as server:
+        with Served(desk, port=port) as server:
             yield server
     finally:
         desk.close()

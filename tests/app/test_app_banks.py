@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from curator.app.guard import BadRequest
+from curator.errors import CuratorError
+from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.app import apart
+from curator.workspace.app import apart, banks
 from curator.workspace.app.work import STOPPED, LongWork
 from tests.app.serving import decision, serving
 from tests.app.test_app_browser import browser, ready, saved, until
@@ -113,6 +117,51 @@ def test_two_versions_are_compared_with_the_images_whose_flag_changes(with_anoth
         assert {card["image_id"] for card in cards["cards"]} == kept
 
 
+def test_many_labels_that_went_hide_none_that_came(with_another, monkeypatch):
+    spec = with_another.layout.bank_spec("plain")
+    text = spec.read_text(encoding="utf-8").replace('"plain"', '"few"').replace('["noun.shape"]', '["noun.time"]')
+    spec.with_stem("few").write_text(text.replace('["azure"]', '["azure", "beige"]'), encoding="utf-8")
+    with_another.score(bank="few")
+    monkeypatch.setattr(banks, "MOST_CHANGES", 1)
+    with serving(with_another) as server:
+        versions = {row["name"]: row["address"] for row in server.shown("banks")["versions"]}
+        _, found = server.ask("compare", {"old": versions["plain"], "new": versions["few"]})
+        went, came = (found["counts"][change]["negative"] for change in ("removed", "added"))
+        assert went > 1 and came > 1
+        assert [row["change"] for row in found["changes"]] == ["removed", "added"], "one of each kind"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "configured", "expected"),
+    [
+        ("id", "neglabel:group_count=1", "neglabel:group_count=1"),
+        ("id", "ants", "neglabel"),
+        ("id", "mcm", "mcm"),
+        ("ants", "neglabel:temperature=0.5", "ants"),
+        ("ants", "ants:group_size=7", "ants:group_size=7"),
+        ("synood", "neglabel:temperature=0.5", "synood:temperature=0.5"),
+        ("tanl", "ants", "tanl"),
+    ],
+)
+def test_a_bank_is_scored_by_the_method_that_suits_it(with_another, monkeypatch, made_by, configured, expected):
+    asked: list[list[str]] = []
+    real = banks.run_scoring
+    monkeypatch.setattr(
+        banks,
+        "run_scoring",
+        lambda *given, **more: asked.append(more["methods"]) or real(*given, **more, where="false"),
+    )
+    with Database.open(with_another.layout.snapshot) as database:
+        database.execute(f"update bank set spec = '{json.dumps({made_by: {}})}' where name = 'plain'")
+    config = replace(with_another.config, scan=replace(with_another.config.scan, method=configured))
+    found = banks.list_versions(with_another.layout, config)["versions"]
+    (version,) = (row for row in found if row["name"] == "plain")
+    assert version["suited"] == expected and "spec" not in version
+    with suppress(CuratorError):  # no image meets the condition, so nothing is scored
+        banks.score(with_another.layout, config, version["address"])
+    assert asked == [[expected]]
+
+
 @pytest.mark.slow
 def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, tmp_path):
     async def steps(address: str) -> None:
@@ -124,6 +173,7 @@ def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, 
             await page.run("document.querySelector('#banks form:nth-of-type(2) button').focus()")
             await page.press("Enter")
             await until(page, f"{STATUS}.startsWith('Not done: propose a bank: no image is decided')")
+            assert "run `curator" not in await page.run(STATUS), "who reads this has the app open"
             await page.press("Escape")
             # What is yellow belongs: the word yellow is to go.
             await page.run("document.querySelector('#grid').focus()")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import sys
 from pathlib import Path
+
+from PIL import Image
 
 from tests.app.serving import serving
 
@@ -283,6 +286,112 @@ def test_a_decision_that_is_not_saved_is_said_and_sent_again(workspace, tmp_path
     assert workspace.sql("select count(*) as n from review")["n"].to_pylist() == [1]
 
 
+def test_what_waits_when_the_server_ends_is_sent_by_the_page_of_the_next_one(workspace, scanned, tmp_path):
+    lake = tmp_path / "more"
+    lake.mkdir()
+    for number, colour in enumerate(("orange", "cyan", "white", "gray", "brown", "pink", "olive", "navy")):
+        Image.new("RGB", (40, 30), colour).save(lake / f"{number}.png")
+    message = "document.getElementById('message').textContent"
+
+    async def steps(stack: contextlib.ExitStack) -> None:
+        server = stack.enter_context(serving(workspace))
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            await until(page, "performance.getEntriesByType('resource').some(one => one.name.endsWith('/ids'))")
+            cards.extend(server.cards())
+            stack.close()
+            await page.press("u")
+            await page.press("o")
+            await page.press("b")
+            await page.press("z")
+            await until(page, f"{message}.includes('Started again with --port {server.port}, its page sends them')")
+            workspace.scan(scanned / "lake", lake)  # images have other numbers from now on
+            following = stack.enter_context(serving(workspace, port=server.port))
+            await until(
+                page, f"{message}.includes('wrong address') && {message}.endsWith(': they are sent from there')"
+            )
+            assert await page.run("document.getElementById('saved').textContent") == "4 on their way"
+            await page.open(following.address)
+            await until(page, saved(2))
+            assert await page.run("Object.keys(localStorage).filter(k => !localStorage[k].includes('taken'))") == []
+            await page.press("z")
+            await until(page, saved(1))
+            assert [line for line in page.said if "Failed to load" not in line] == []
+
+    cards: list[dict] = []
+    with contextlib.ExitStack() as stack:
+        browser.browse(steps(stack))
+    found = workspace.sql("select image_id, decision from review order by review_number").to_pylist()
+    said = [(row["image_id"], row["decision"]) for row in found if row["decision"] != "withdrawn"]
+    assert said == [
+        (cards[0]["image_id"], "unsure"),
+        (cards[1]["image_id"], "ood"),
+        (cards[2]["image_id"], "bad_image"),
+    ]
+    held = workspace.sql("select image_id, decision from report.reviews").to_pylist()
+    assert [(row["image_id"], row["decision"]) for row in held] == [(cards[0]["image_id"], "unsure")]
+
+
+def test_a_page_that_is_loaded_again_shows_the_same_and_can_undo(workspace, tmp_path):
+    shown = (
+        "JSON.stringify([document.getElementById('count').textContent, document.getElementById('found').textContent,"
+        " document.getElementById('one-address').textContent, document.querySelector('#cut-counts li').textContent,"
+        " ['filters', 'one', 'map', 'threshold', 'banks', 'nights'].filter(id => !document.getElementById(id).hidden),"
+        " [...document.querySelector('#filters').elements].filter(f => f.name).map(f => [f.value, f.checked]),"
+        " document.getElementById('undo').disabled, document.getElementById('words').value])"
+    )
+
+    async def again(page) -> None:
+        before = await page.run(shown)
+        await page.reload()
+        await until(page, "document.documentElement.dataset.ready === 'yes'")
+        await until(page, f"{shown} === {json.dumps(before)}")
+
+    async def steps(server) -> None:
+        server.desk.look_around()
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            await page.press("o")
+            await until(page, saved(1))
+            await again(page)
+            for name, value in (("groups", ""), ("sort", "name"), ("descending", "yes"), ("dark", "")):
+                await choose(page, name, value)
+            night = workspace.sql("select distinct first_run_id as run from report.scores")["run"].to_pylist()[0]
+            await choose(page, "night", night)
+            await until(page, "document.querySelector('#filters').elements.cluster.length === 2")
+            await choose(page, "cluster", "0")
+            await until(page, "document.getElementById('count').textContent.startsWith('10 images')")
+            await page.press("ArrowRight")
+            await page.press("p")
+            await page.press("t")
+            await page.run("document.getElementById('cut').focus()")
+            await page.press("ArrowRight")
+            await page.press("m")
+            await again(page)
+            await page.press("/")
+            await page.type("blue")
+            await page.press("Enter")
+            await until(page, "document.getElementById('found').textContent === 'Nearest to “blue”'")
+            await page.run("document.getElementById('grid').focus()")
+            await page.press("f")
+            await page.press("h")
+            await again(page)
+            await page.press("z")
+            await until(page, "document.getElementById('undo').disabled")
+            await page.run("document.querySelector('#filters [type=reset]').click()")
+            await page.press("r")
+            await until(page, "document.getElementById('pile').textContent.startsWith('2 to decide.')")
+            await again(page)
+            await until(page, "document.getElementById('pile').textContent.startsWith('2 to decide.')")
+            assert await page.run(selected(2))
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
+    held = workspace.sql("select decision from report.reviews where decision <> 'withdrawn'")
+    assert held.num_rows == 0, "what was decided before is taken back"
+
+
 def test_a_page_follows_a_new_snapshot(workspace, decide, images, tmp_path):
     async def steps(server) -> None:
         async with browser.browsing() as page:
@@ -398,6 +507,44 @@ def test_the_cut_is_dragged_and_saved_as_a_policy(workspace, scanned, tmp_path):
             assert server.ask("policy", {"cut": cut})[0] == 400
     now = workspace.in_force()
     assert now.policy == "by eye" and now.scoring == before.scoring and now.calibrated.startswith("--keep 0.")
+
+
+def test_a_cut_that_nobody_moved_is_the_one_that_rules_now(workspace, scanned, tmp_path):
+    counted = "document.getElementById('count').textContent"
+    said = "document.querySelector('#cut-counts li').textContent"
+
+    async def steps(server) -> None:
+        async with browser.browsing() as page:
+            await ready(page, server.address)
+            for keep in (0.3, 0.9):  # elsewhere, the threshold being closed, and open
+                workspace.calibrate(str(scanned / "lake" / "*.png"), keep=keep)
+                assert server.desk.follow()
+                flagged = workspace.sql("select count(*) as n from report.flagged")["n"].to_pylist()[0]
+                await until(page, f"{counted}.endsWith('in the lake {flagged} of 10 images')")
+                if keep == 0.3:
+                    before = await page.run(counted)
+                    await page.press("t")
+                    assert await page.run(counted) == before
+                assert (await page.run(said)).endswith(", as it rules")
+            # What somebody moved stays a trial.
+            await page.run("document.getElementById('cut').focus()")
+            await page.press("ArrowRight")
+            tried = (await page.run(said)).partition(";")[0]
+            workspace.calibrate(str(scanned / "lake" / "*.png"), keep=0.5)
+            assert server.desk.follow()
+            await until(page, f"{said} !== {json.dumps(await page.run(said))}")
+            assert (await page.run(said)).startswith(f"{tried}; ")
+            await page.run("document.getElementById('cut').focus()")
+            for key, end in (("Home", "min"), ("End", "max"), ("Home", "min")):
+                await page.press(key)
+                slider = "document.getElementById('cut')"
+                assert await page.run(f"{slider}.ariaValueNow === {slider}.ariaValue{end.title()}"), key
+            await page.run("document.getElementById('cut-reset').click()")
+            await until(page, f"{said}.endsWith(', as it rules')")
+            assert page.said == []
+
+    with serving(workspace) as server:
+        browser.browse(steps(server))
 
 
 def test_one_image_is_explained_with_what_is_near_it_and_what_became_of_it(workspace, decide, images, tmp_path):

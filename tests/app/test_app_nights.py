@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from PIL import Image
@@ -10,7 +11,7 @@ from PIL import Image
 from curator.report.statistics import stability_index
 from curator.workspace import Workspace
 from curator.workspace.app.nights import MOST_NIGHTS, show_nights
-from tests.app.serving import serving
+from tests.app.serving import serving, unpacked
 from tests.app.test_app_browser import browser, ready, until
 
 
@@ -105,5 +106,67 @@ def test_a_night_is_chosen_by_key_by_click_and_in_the_table(three_nights, tmp_pa
             assert await page.run("document.documentElement.scrollWidth <= 390"), "fits a phone"
             assert page.said == []
 
+    with serving(three_nights) as server:
+        browser.browse(steps(server.address))
+
+
+def test_nights_of_one_date_are_told_apart_everywhere(three_nights, call):
+    at = datetime(2026, 3, 1, 4, 5, 6)
+    for times, expected in (
+        ((at, at + timedelta(days=1), at + timedelta(days=2)), ["2026-03-01", "2026-03-02", "2026-03-03"]),
+        (
+            (at, at + timedelta(seconds=1), at + timedelta(minutes=2)),
+            ["2026-03-01 04:05:06", "2026-03-01 04:05:07", "2026-03-01 04:07"],
+        ),
+        (
+            (at, at + timedelta(microseconds=5), at + timedelta(days=1)),
+            ["2026-03-01 04:05:06.000000", "2026-03-01 04:05:06.000005", "2026-03-02"],
+        ),
+    ):
+        with serving(three_nights) as server:
+            frame = server.desk._frame
+            nights = [
+                {**row, "started_at": time, "night": time.date()}
+                for row, time in zip(frame.nights, reversed(times), strict=True)
+            ]
+            server.desk._frame = replace(frame, nights=nights)
+            assert [night["night"] for night in server.ask("nights", {})[1]["nights"]] == expected
+            shown = [row["run_id"] for row in nights if row["run_id"] in frame.texts["first_run_id"].known]
+            names = [
+                name
+                for run, name in zip((row["run_id"] for row in nights[::-1]), expected, strict=True)
+                if run in shown
+            ]
+            assert unpacked(call(f"{server.address}columns")[1])["nights"] == names, "the legend of the map"
+            assert [name for _, name, _ in server.shown("facets")["night"]] == names[::-1], "the filter"
+
+
+def test_texts_fit_where_there_is_little_room(three_nights, tmp_path):
+    cut_off = """
+    [...document.querySelectorAll('#history text')].filter(one => {
+      const box = one.getBoundingClientRect(), around = one.ownerSVGElement.getBoundingClientRect();
+      return box.left < around.left - 1 || box.right > around.right + 1;
+    }).map(one => one.textContent)
+    """
+    whole = "(e => e.clientWidth > 0 && e.scrollWidth <= e.clientWidth && getComputedStyle(e).whiteSpace !== 'nowrap')"
+
+    async def steps(address: str) -> None:
+        async with browser.browsing() as page:
+            await ready(page, address)
+            for width in (1200, 800, 740, 390):
+                await page.look(width=width, height=800)
+                assert await page.run(f"{whole}(document.getElementById('ruling'))"), width
+                await page.press("h")
+                await until(page, "document.querySelectorAll('#history .line').length === 3")
+                await page.settle()
+                assert await page.run(cut_off) == [], width
+                options = "document.querySelector('#filters').elements.night.options"
+                assert await page.run(f"new Set([...{options}].map(one => one.text)).size") == 3
+                await page.press("t")
+                assert await page.run("document.getElementById('cut-name').clientWidth") > 130, width
+                await page.press("t")
+            assert page.said == []
+
+    three_nights.calibrate(str(tmp_path / "later" / "0.png"), str(tmp_path / "later" / "1.png"), keep=0.5)
     with serving(three_nights) as server:
         browser.browse(steps(server.address))

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -212,6 +213,34 @@ def test_an_action_that_is_sent_again_is_done_once(workspace):
         for _ in range(3):
             assert server.decide(one)[1]["saved"] == 1
     assert workspace.sql("select count(*) as n from review")["n"].to_pylist() == [3]
+
+
+def test_an_action_that_is_sent_again_to_the_next_server_is_recorded_once_and_holds_as_of_when_it_was_done(workspace):
+    at = int(time.time() * 1000) - 5000
+    one = decision([0, 1], "ood", groups=False, at=at)
+    tag = {"action": "t", "tag": "seen", "given": True, "numbers": [2], "at": at + 1}
+    with serving(workspace) as server:
+        assert server.decide(one, tag)[0] == 200
+    with serving(workspace) as server:
+        assert server.decide(decision([1], "id", groups=False, at=at + 2000))[0] == 200
+        for action in (one, tag):
+            assert server.decide(action | {"late": True})[0] == 200
+        for wrong in ("now", True, -1, 0.5, 1 << 60):
+            assert server.decide(decision([0], "id", at=wrong))[0] == 400, wrong
+        ids = list(server.desk._numbers.of)
+    rows = workspace.sql("select image_id, decision from review order by review_number").to_pylist()
+    assert [(row["image_id"], row["decision"]) for row in rows] == [(ids[0], "ood"), (ids[1], "ood"), (ids[1], "id")]
+    held = workspace.sql("select image_id, decision from report.reviews").to_pylist()
+    assert {row["image_id"]: row["decision"] for row in held} == {ids[0]: "ood", ids[1]: "id"}
+    assert workspace.sql("select count(*) as n from tagging")["n"].to_pylist() == [1]
+
+
+def test_a_time_that_lies_ahead_rules_over_nothing(workspace):
+    with serving(workspace) as server:
+        ahead = int(time.time() * 1000) + 10**9
+        server.decide(decision([0], "ood", groups=False, at=ahead))
+        server.decide(decision([0], "id", groups=False))
+    assert workspace.sql("select decision from report.reviews")["decision"].to_pylist() == ["id"]
 
 
 def test_while_another_run_writes_decisions_wait_and_then_are_recorded_once(workspace):

@@ -68,6 +68,14 @@ class Page:
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=address)
+        await self._loaded()
+
+    async def reload(self) -> None:
+        """As `open`, at the same address."""
+        await self.call("Page.reload")
+        await self._loaded()
+
+    async def _loaded(self) -> None:
         while (await self._next()).get("method") != "Page.loadEventFired":
             pass
         await self.settle()

@@ -4,6 +4,7 @@ All of it is what `curator bank` and `curator score` do, for the page."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Concatenate
 
 from curator.app.guard import BadRequest
 from curator.app.server import Answer, Said
+from curator.banks.diff import LabelChange
 from curator.config import Config
 from curator.methods.spec import short_form, short_forms
 from curator.printable import text_fault
@@ -25,13 +27,14 @@ from curator.workspace.app.work import LongWork
 from curator.workspace.calibrate.rescoring import run_scoring
 from curator.workspace.context import Context
 from curator.workspace.layout import Layout
+from curator.workspace.learn.suited import suited_method
 from curator.workspace.look.banks import report_diff
 from curator.workspace.published import reading
 from curator.workspace.review.propose import propose_bank
 
 LONGEST_TEXT = 500  # of a label, an address or a name
 MOST_LABELS = 200  # that are listed of a version, those that decide most
-MOST_CHANGES = 500  # of labels, that are listed of two versions
+MOST_CHANGES = 200  # of labels, of each kind and role, that are listed of two versions
 MOST_BEHIND = 20  # labels that are said to be behind changes of flags
 WAIT_SECONDS = 30.0  # for another run that writes
 
@@ -70,7 +73,7 @@ class BankDesk:
 
     def versions(self) -> Mapping[str, object]:
         with self._reading:
-            return list_versions(self._layout)
+            return list_versions(self._layout, self._config)
 
     def version(self, said: Said) -> Mapping[str, object]:
         return self._read(show_version, text_of(said, "bank"), text_of(said, "text", needed=False))
@@ -124,12 +127,20 @@ class BankDesk:
         self._work.stop()
 
 
-def list_versions(layout: Layout) -> Mapping[str, object]:
-    """The bank versions, the one that rules first."""
+def list_versions(layout: Layout, config: Config) -> Mapping[str, object]:
+    """The bank versions, the one that rules first. suited: the method that one is scored by when that is asked for."""
     with reading(layout) as database:
         rows = database.rows("app_banks")
     methods = short_forms({row["method_id"] for row in rows if row["method_id"]})
-    return {"versions": [{**row, "address": address_of(row), "method": methods.get(row["method_id"])} for row in rows]}
+    versions = [
+        {**row, "address": address_of(row), "method": methods.get(row["method_id"]), "suited": suited(row, config)}
+        for row in rows
+    ]
+    return {"versions": [{key: value for key, value in one.items() if key != "spec"} for one in versions]}
+
+
+def suited(version: Row, config: Config) -> str:
+    return suited_method(json.loads(version["spec"]), config.scan.method)
 
 
 def address_of(row: Row) -> str:
@@ -209,11 +220,9 @@ def compare(layout: Layout, config: Config, old: str, new: str, is_equal: bool |
             is_equal = is_equal and cut is not None
             for row in database.rows("app_flag_changes", **pair, cut=cut if is_equal else None):
                 changed["flagged" if row["flagged"] else "kept"].append(row)
-    changes = found.diff.changes
     return {
         "counts": found.counts(),
-        "changes": [asdict(change) for change in changes[:MOST_CHANGES]],
-        "left_out": max(0, len(changes) - MOST_CHANGES),
+        "changes": [asdict(change) for change in first_of_kinds(found.diff.changes)],
         "spec": {key: [str(old), str(new)] for key, (old, new) in found.diff.spec.items()},
         "note": found.flags.note,
         "images": found.flags.images,
@@ -221,6 +230,17 @@ def compare(layout: Layout, config: Config, old: str, new: str, is_equal: bool |
         "equal": is_equal,
         "changed": changed,
     }
+
+
+def first_of_kinds(changes: Sequence[LabelChange]) -> list[LabelChange]:
+    """The first MOST_CHANGES of each kind and role, in their order: many that went hide none that came."""
+    seen = Counter[tuple[str, str]]()
+    found = []
+    for change in changes:
+        seen[change.change, change.role] += 1
+        if seen[change.change, change.role] <= MOST_CHANGES:
+            found.append(change)
+    return found
 
 
 def propose(layout: Layout, config: Config, parent: str, name: str, build: bool) -> Mapping[str, Any]:
@@ -232,5 +252,6 @@ def propose(layout: Layout, config: Config, parent: str, name: str, build: bool)
 
 
 def score(layout: Layout, config: Config, address: str) -> Mapping[str, Any]:
-    """Score the lake under a version, as `curator score` does: what rules stays as it is."""
-    return run_scoring(Context(layout, config), banks=[address], methods=[]).as_json()
+    """Score the lake under a version, as `curator score` does, by the method that suits it; what rules stays so."""
+    methods = [suited(_version(layout, address), config)]
+    return run_scoring(Context(layout, config), banks=[address], methods=methods).as_json()

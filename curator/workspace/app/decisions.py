@@ -32,6 +32,8 @@ from curator.workspace.logs import log
 from curator.workspace.review.record import record_said
 from curator.workspace.session import new_run_id, writing
 
+EPOCH = datetime(1970, 1, 1)
+LATEST = 1 << 47  # milliseconds: the year 6429
 MOST_ACTIONS = 200  # of one request
 LAST_WAIT_SECONDS = 5.0  # for another run, at the end
 
@@ -77,7 +79,7 @@ class Decisions:
                 if not isinstance(action, dict) or not isinstance(name := action.get("action"), str) or len(name) > 64:
                     raise BadRequest(400, "an action has a name")
                 if (undone := action.get("undo")) is not None:
-                    restored.append(self._undo(frame, str(undone)))
+                    restored.append(self._undo(frame, str(undone), self._time(action)))
                 elif name not in self._actions:
                     (self._tag if "tag" in action else self._decide)(frame, name, action)
         return {"saved": self.taken_down, "restored": [item for item in restored if item]}
@@ -97,7 +99,7 @@ class Decisions:
             raise BadRequest(400, str(fault)) from fault
         if first is None:
             raise BadRequest(400, "nothing is decided")
-        first = replace(first, reviewed_at=self._now(), reviewer=self._reviewer)
+        first = replace(first, reviewed_at=self._time(action), reviewer=self._reviewer)
         named = [groups.known[groups.codes[row]] if by_group else None for row in about.tolist()]
         reviews = [replace(first, image_id=one, group_id=group) for one, group in zip(ids, named, strict=True)]
         undoing = tuple(self._undoing(frame, review) for review in reviews)
@@ -123,7 +125,7 @@ class Decisions:
             groups = frame.texts["group_id"].codes
             rows = np.flatnonzero(np.isin(groups, groups[rows]))
         rows = rows[self.tags.mask(frame, tag)[rows] != given]
-        now = self._now()
+        now = self._time(action)
         said = [Tagging(one, tag, given, self._reviewer, now) for one in frame.table["image_id"].take(rows).to_pylist()]
         if said:
             self._append(said)
@@ -135,12 +137,11 @@ class Decisions:
         self.tags.put(tag, numbers.tolist(), self._count, given=given)
         self.taken_down += 1
 
-    def _undo(self, frame: LakeFrame, name: str) -> dict[str, object] | None:
+    def _undo(self, frame: LakeFrame, name: str, now: datetime) -> dict[str, object] | None:
         action = self._actions.get(name)
         if action is None:
             raise BadRequest(404, "there is no such action to undo")
         if name not in self._undone:
-            now = self._now()
             if action.undoing:
                 self._append([_at(item, now) for item in action.undoing])
             self._count += 1
@@ -172,9 +173,17 @@ class Decisions:
         reviews = [item for item in said if isinstance(item, Review)]
         self._said.update({subject_of(review.image_id, review.group_id): review for review in reviews})
 
-    def _now(self) -> datetime:
-        """Later than every time before: of decisions about one thing the last must hold."""
-        self._last = max(utc_now(), self._last + timedelta(microseconds=1))
+    def _time(self, action: Mapping[str, Any]) -> datetime:
+        """When it was done, as the page says in milliseconds: an action that another server has taken down before is
+        the same review then, and is recorded once. Later than every time before, for of decisions about one thing the
+        last must hold; unless it comes `late`, from another page: what was decided since holds over it."""
+        given, now = action.get("at"), utc_now()
+        if given is not None and (type(given) is not int or not 0 <= given < LATEST):
+            raise BadRequest(400, "at is a time in milliseconds")
+        said = now if given is None else min(now, EPOCH + timedelta(milliseconds=given))
+        if action.get("late") is True:
+            return said
+        self._last = max(said, self._last + timedelta(microseconds=1))
         return self._last
 
     def codes(self, frame: LakeFrame) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -64,7 +66,9 @@ class AppDesk:
         self._reading = threading.Lock()  # connections to one file share their settings, and a file that was replaced
         self._seen = _state_of(context.layout.snapshot)
         self._frame = self._loaded(1)
+        self._session = secrets.token_hex(8)  # no secret: tells one server from another
         self._landscape: Landscape | None = None
+        self._looked_around = 0  # the generation of which a landscape was made, or could not be
         self._thumbnails = Thumbnails(context)
         self._projections = Projections(context.layout)
         self.decisions = Decisions(context, self.reviewer)
@@ -75,6 +79,7 @@ class AppDesk:
             **self._banks.shown,
             "state": self.state,
             "columns": self.columns,
+            "ids": self.ids,
             "facets": self.facets,
             "export": lambda: self._leaving.state(),
             "landscape": self.landscape,
@@ -131,7 +136,18 @@ class AppDesk:
             "ruling": f"Ruled by {frame.ruling.said}" if frame.ruling else "",
             "saved": self.decisions.taken_down,
             "landscape": self._landscape is not None and self._landscape.covers(frame),
+            "grouping": frame.ruling is not None and self._looked_around != frame.generation,
+            "now": time.time() * 1000,
+            "session": self._session,
+            "queue": hashlib.sha256(f"{self._context.layout.root.resolve()}\n{self.reviewer}".encode()).hexdigest()[
+                :32
+            ],
         }
+
+    def ids(self) -> bytes:
+        """The ids of images by number, each as four numbers."""
+        data = bytes.fromhex("".join(list(self._numbers.of)))
+        return packed({}, {"ids": np.frombuffer(data, ">u4")})
 
     def columns(self) -> bytes:
         """What the page holds of every image, by number."""
@@ -148,8 +164,7 @@ class AppDesk:
         names, nights = frame.texts["name"], frame.texts["first_run_id"]
         arrays["name"] = frame.by_number(names.codes.astype(np.uint32))
         arrays["night"] = frame.by_number(nights.codes.astype(np.uint32))
-        days = {night["run_id"]: str(night["night"]) for night in frame.nights}
-        told = {"names": names.known, "nights": [days.get(run, run) for run in nights.known]}
+        told = {"names": names.known, "nights": [frame.night_names.get(run, run) for run in nights.known]}
         return packed({"generation": frame.generation, **told}, arrays)
 
     @property
@@ -163,9 +178,13 @@ class AppDesk:
     def look_around(self) -> None:
         """Make the landscape of the frame where there is none that has all its images."""
         frame = self._frame
-        if frame.ruling is None or (self._landscape is not None and self._landscape.covers(frame)):
+        if frame.ruling is None:
             return
-        self._landscape = make_landscape(self._context.layout, self._collection(frame.ruling), frame)
+        try:
+            if self._landscape is None or not self._landscape.covers(frame):
+                self._landscape = make_landscape(self._context.layout, self._collection(frame.ruling), frame)
+        finally:
+            self._looked_around = frame.generation
 
     def _collection(self, ruling: InForce) -> ImageCollection:
         """All stored vectors of the encoder that rules."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from curator.workspace.published import reading
 CODES = {name: code for code, name in enumerate(("", *DECISIONS, "disputed"))}  # of decisions, as the page has them
 NAMED = ("name", "top_id", "top_negative", "source_label", "first_run_id", "source", "group_id")
 PICTURES = ("dark", "bright", "blurry", "low_information", "odd_aspect")
+NIGHT_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f")
 NOWHERE = np.iinfo(np.int32).max
 
 Whole = NDArray[np.int64]
@@ -122,6 +124,21 @@ class LakeFrame:
         here = set(runs.known)
         newest = next((str(night["run_id"]) for night in self.nights if night["run_id"] in here), "")
         return runs.is_in(newest)
+
+    @cached_property
+    def night_names(self) -> dict[str, str]:
+        """What nights are called wherever they are shown, by run: by the date; where that repeats with the time, as
+        exact as tells them apart."""
+        runs = {str(night["run_id"]): night["started_at"] for night in self.nights}
+        found: dict[str, str] = {}
+        for form in NIGHT_FORMS:
+            said = {run: f"{started:{form}}" for run, started in runs.items()}
+            often = Counter(said.values())
+            found |= {run: name for run, name in said.items() if run not in found and often[name] == 1}
+        return found
+
+    def night_name(self, night: Mapping[str, Any]) -> str:
+        return self.night_names.get(str(night["run_id"]), str(night["night"]))
 
     @cached_property
     def seen(self) -> Whole:

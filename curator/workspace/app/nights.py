@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,14 +33,12 @@ def show_nights(layout: Layout, frame: LakeFrame, said: Said) -> Mapping[str, ob
     rows_of = {run: order[starts[code] : starts[code + 1]] for code, run in enumerate(runs.known)}
     baseline, called = _baseline(layout)
     if not called and (first := next((row for row in reversed(frame.nights) if row["run_id"] in rows_of), None)):
-        baseline, called = frame.log_odds[rows_of[first["run_id"]]], f"the first night, {first['night']}"
+        baseline, called = frame.log_odds[rows_of[first["run_id"]]], f"the first night, {frame.night_name(first)}"
     chosen = frame.nights[skip : skip + MOST_NIGHTS][::-1]
-    often = Counter(row["night"] for row in chosen)
     nobody = np.zeros(0, np.int64)
     return {
         "nights": [
-            {"night": f"{row['started_at']:%Y-%m-%d %H:%M}" if often[row["night"]] > 1 else f"{row['night']}"}
-            | _figures(frame, row, rows_of.get(row["run_id"], nobody), baseline)
+            {"night": frame.night_name(row)} | _figures(frame, row, rows_of.get(row["run_id"], nobody), baseline)
             for row in chosen
         ],
         "all": len(frame.nights),

@@ -148,7 +148,7 @@ def facets(frame: LakeFrame) -> dict[str, object]:
         name: frame.texts[column].counts(every)[:MOST_CHOICES] for name, column in CHOICES.items() if name != "night"
     }
     counted = dict(frame.texts["first_run_id"].counts(every))
-    nights = [[row["run_id"], f"{row['night']}", counted.get(row["run_id"], 0)] for row in frame.nights]
+    nights = [[row["run_id"], frame.night_name(row), counted.get(row["run_id"], 0)] for row in frame.nights]
     quality = {fact: int(mask.sum()) for fact, mask in frame.quality.items()}
     return {**found, "night": [night for night in nights if night[2]], "quality": quality}
 

@@ -21,7 +21,7 @@ from curator.generators.asking import Asking, Call
 from curator.generators.requests import Generator, Picture, Role
 from curator.generators.surroundings import Surroundings
 from curator.lake import ImagePlace, content_id
-from curator.methods import BankScorer, MethodSpec, resolve_method
+from curator.methods import BankScorer, resolve_method
 from curator.methods.kernels.cosines import exact_cosines, on_grid
 from curator.store import Database
 from curator.systems.cleaning import Cleaner, CleaningRules
@@ -32,6 +32,7 @@ from curator.vectors import ImageCollection
 from curator.workspace.context import Context
 from curator.workspace.learn.paintings import painting_vectors
 from curator.workspace.learn.stored import ROWS, StoredImages, blocks
+from curator.workspace.learn.suited import method_of_system
 from curator.workspace.look.neighbours import image_neighbours
 from curator.workspace.look.pictures import find_places, read_found
 from curator.workspace.reference_labels import ReferenceLabels, reference_labels
@@ -119,11 +120,8 @@ class LedgerWorld:
         return "neglabel" if method.needs.of_reference else configured
 
     def method_of(self, system: System) -> str:
-        """By which a bank of the system is judged and best used: its own method, at the temperature that NegLabel is
-        configured with where the method is NegLabel's after the learning."""
-        configured = MethodSpec.parse(self.context.config.scan.method)
-        temperature = configured.parameters.get("temperature") if configured.name == "neglabel" else None
-        return f"{system.name}:temperature={temperature}" if system.like_neglabel and temperature else system.name
+        """By which a bank of the system is judged and best used."""
+        return method_of_system(system, self.context.config.scan.method)
 
     def neighbours(self, vectors: Vectors, k: int) -> Sequence[Sequence[tuple[str, float]]]:
         if not self.has_lake:

@@ -148,7 +148,7 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     cut = ruling_cut(database, parent, method, log_odds(parent, method, reference_vectors))
     judged = _judged(world, parent, method, rows)
     if not judged:
-        raise UsageError("no image is decided ID or OOD", hint="run `curator app` first")
+        raise UsageError("no image is decided ID or OOD", hint="decide some first: `i` and `o` in the app")
     few = len({item.witness for item in judged}) < FEWEST
     making = [item for item in judged if few or _is_even(item.witness)]
     judging = [item for item in judged if few or not _is_even(item.witness)]

@@ -1,0 +1,26 @@
+"""Which method suits a bank: a system's bank is scored by the method of the system, which is configured for others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from curator.methods import MethodSpec
+from curator.systems.registry import SYSTEMS, System, find_system
+
+
+def method_of_system(system: System, configured: str) -> str:
+    """Its own method, at the temperature that NegLabel is configured with where the method is NegLabel's after the
+    learning."""
+    asked = MethodSpec.parse(configured)
+    temperature = asked.parameters.get("temperature") if asked.name == "neglabel" else None
+    return f"{system.name}:temperature={temperature}" if system.like_neglabel and temperature else system.name
+
+
+def suited_method(spec: Mapping[str, object], configured: str) -> str:
+    """The method for a bank of this spec: as it is configured where that suits, NegLabel for a bank of no system where
+    the method of one is configured."""
+    made_by = next((name for name in SYSTEMS.names() if name in spec), None)
+    asked = MethodSpec.parse(configured).name
+    if made_by is None:
+        return "neglabel" if asked in SYSTEMS.names() else configured
+    return configured if asked == made_by else method_of_system(find_system(made_by), configured)
