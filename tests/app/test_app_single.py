@@ -169,6 +169,7 @@ def test_what_is_decided_in_the_dialog_leaves_its_pile(workspace, tmp_path):
     async def steps(address: str) -> None:
         async with browser.browsing() as page:
             await ready(page, address)
+            await until(page, "document.getElementById('filters').elements.cluster.length === 2")
             await page.press("r")
             await until(page, selected(2))
             await page.press("Enter")
@@ -181,6 +182,7 @@ def test_what_is_decided_in_the_dialog_leaves_its_pile(workspace, tmp_path):
             assert page.said == []
 
     with serving(workspace) as server:
+        server.desk.look_around()
         browser.browse(steps(server.address))
     found = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
     assert found == ["ood", "unsure"]
