@@ -442,6 +442,22 @@ def pictured(request) -> str:
     return json.dumps({"labels": [f"{request.digest[:6]} {place}" for place in range(4)]})
 
 
+def test_the_turns_of_a_long_conversation_are_kept_as_they_grow_and_found_again(scanned, scripted, monkeypatch):
+    def say(request):
+        return json.dumps({"labels": [f"label {len(request.history)}", f"other {len(request.history)}"]})
+
+    monkeypatch.setattr("curator.workspace.stored.calls.PORTION", 1)  # each call by itself
+    made = scripted(reasoner=say)
+    settings = {"task": "far", "total": 24, "per_turn": 2, "max_cosine": 1.0}
+    first = scanned.learn_bank("eoe", "eoe", settings=settings)
+    inputs = [row["inputs"] for row in scanned.sql("select inputs from report.generator_calls").to_pylist()]
+    assert len(inputs) == len(made["reasoner"].asked) == 12
+    sizes = {len(json.loads(text)["history"]): len(text) for text in inputs}
+    assert sizes.keys() == set(range(12)) and sizes[11] < 5_000
+    again = scanned.learn_bank("eoe", "again", settings=settings)
+    assert first.sent == 12 and again.sent == 0 and again.negative_labels == first.negative_labels == 24
+
+
 @pytest.mark.parametrize("eyes", ["reasoner", "endpoint:eyes"])
 def test_a_viewer_of_its_own_gets_the_turns_with_images_and_is_the_reasoner_by_default(scanned, scripted, eyes):
     made = scripted(reasoner=pictured, viewer=pictured, painter=pictured)
