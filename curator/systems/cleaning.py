@@ -8,12 +8,15 @@ has a reason and every step a count, since a list shrinks a lot: EOE's 2,994 lab
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curator.banks.audit import LONE_MIN_COSINE, near_fence, nearest
 from curator.banks.id_names import DropReason, id_name_keys, name_keys
@@ -38,6 +41,15 @@ STEPS: dict[str, tuple[Dropped, ...]] = {
     "minus_word_overlap": ("word_overlap",),
     "minus_too_near": ("too_near",),
 }
+SAID: dict[Dropped, str] = {  # of so many labels, and at which limit
+    "repeated": "{0} were said before",
+    "id_name": "{0} name an ID label",
+    "given_synonym": "{0} are given as synonyms of one",
+    "wordnet_synonym": "{0} are synonyms of one in WordNet",
+    "kind": "{0} are kinds of one",
+    "word_overlap": "{0} share a word with one",
+    "too_near": "{0} lie too near to one (max_cosine {1})",
+}
 VectorsOf: TypeAlias = Callable[[Sequence[str]], Vectors]  # of prompts: (n, d), unit norm, in order
 
 
@@ -60,16 +72,39 @@ class CleaningRules:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """kept: in order, with their vectors (n, d). dropped: texts by reason. counts: labels left after each step."""
+    """kept: in order, with their vectors (n, d). dropped: texts by reason. counts: labels left after each step.
+
+    max_cosine: above which a label was too near; near: the cosines of those that were, as they stand in `dropped`.
+    """
 
     kept: tuple[Proposal, ...]
     vectors: Vectors
     dropped: Mapping[Dropped, list[str]]
     counts: Mapping[str, int]
+    max_cosine: float = 1.0
+    near: tuple[float, ...] = ()
 
     def account(self) -> dict[str, object]:
         """Counts of steps and of reasons, for a lineage."""
         return {**self.counts, "dropped": {reason: len(texts) for reason, texts in self.dropped.items() if texts}}
+
+
+def losses(cleaned: Sequence[Cleaned]) -> str:
+    """What was dropped of lists that were cleaned, by what rule, in words; empty where nothing was."""
+    counts = Counter({reason: sum(len(item.dropped[reason]) for item in cleaned) for reason in REASONS})
+    limits = " and ".join(dict.fromkeys(f"{item.max_cosine:.2f}" for item in cleaned if item.near))
+    said = [SAID[reason].format(count, limits) for reason, count in counts.items() if count]
+    return f"of {sum(counts.values()) + sum(len(item.kept) for item in cleaned)} labels {', '.join(said)}" * bool(said)
+
+
+def looser(cleaned: Sequence[Cleaned]) -> tuple[float, int] | None:
+    """A max_cosine, in hundredths, that keeps half of what was too near, and how many labels are kept by it then; None
+    where nothing was too near."""
+    near = np.array([cosine for item in cleaned for cosine in item.near])
+    if not len(near):
+        return None
+    limit = min(1.0, math.ceil(100 * float(np.median(near))) / 100)
+    return limit, sum(len(item.kept) for item in cleaned) + int((near <= limit).sum())
 
 
 Clean: TypeAlias = Callable[[Sequence[Proposal]], Cleaned]  # what systems get: a Cleaner with its encoder bound
@@ -99,8 +134,10 @@ class Cleaner:
                 left.append(proposal)
             else:
                 dropped[reason].append(proposal.text)
-        kept, vectors = self._far_enough(left, vectors_of, dropped["too_near"])
-        return Cleaned(tuple(kept), vectors, dropped, counts_of(len(proposals), dropped))
+        kept, vectors, near = self._far_enough(left, vectors_of, dropped["too_near"])
+        return Cleaned(
+            tuple(kept), vectors, dropped, counts_of(len(proposals), dropped), self.max_cosine, tuple(near.tolist())
+        )
 
     @cached_property
     def max_cosine(self) -> float:
@@ -129,16 +166,17 @@ class Cleaner:
 
     def _far_enough(
         self, left: list[Proposal], vectors_of: VectorsOf, too_near: list[str]
-    ) -> tuple[list[Proposal], Vectors]:
+    ) -> tuple[list[Proposal], Vectors, NDArray[np.float64]]:
+        """What is, its vectors, and the cosines of what is not."""
         if not left:
-            return [], np.zeros((0, self.id_vectors.shape[1]), dtype=np.float32)
+            return [], np.zeros((0, self.id_vectors.shape[1]), dtype=np.float32), np.zeros(0)
         vectors = vectors_of([proposal.prompt for proposal in left])
         if self.max_cosine >= 1.0:
-            return left, vectors
+            return left, vectors, np.zeros(0)
         cosines = nearest(on_grid(vectors), on_grid(self.id_vectors))[1]
         near = cosines > self.max_cosine
         too_near += [left[row].text for row in np.flatnonzero(near)]
-        return [left[row] for row in np.flatnonzero(~near)], vectors[~near]
+        return [left[row] for row in np.flatnonzero(~near)], vectors[~near], cosines[near]
 
     @cached_property
     def _names(self) -> dict[str, DropReason]:

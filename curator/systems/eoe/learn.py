@@ -141,7 +141,7 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
         "beyond_nominal": len(cleaned.kept) - len(kept),
     }
     if not kept:
-        raise nothing_left("eoe", session.calls)
+        raise nothing_left("eoe", session.calls, [cleaned])
     return Learned(tuple(kept), account=account)
 
 

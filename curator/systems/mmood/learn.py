@@ -49,14 +49,15 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     if settings.branch != "near":
         lists[FAR] = far_labels(session, goals[FAR])
     kept: list[Proposal] = []
-    sizes = {}
+    sizes, washed = {}, []
     for source, proposals in lists.items():
         cleaned = clean(proposals)
+        washed.append(cleaned)
         chosen = without_texts(cleaned.kept, kept)[: goals[source]]
         sizes[source] = {"nominal": goals[source], "effective": len(chosen), "cleaning": cleaned.account()}
         kept += chosen
     if not kept:
-        raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls))
+        raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls), washed)
     by_scores = settings.mix == "scores" and all(size["effective"] for size in sizes.values()) and len(sizes) == 2
     return Learned(
         tuple(kept),
