@@ -341,6 +341,7 @@ def echo_summary(summary: LearnSummary, *, whole: bool) -> None:
     pairs = {
         "bank": f"{summary.bank} ({summary.bank_digest[:12]})",
         "labels": f"{summary.id_labels} ID, {summary.negative_labels} negative",
+        **({"dropped": summary.labels_note} if summary.labels_note else {}),
         "calls": ", ".join(calls),
         **(facts | online if whole else {}),
         **({"lake": summary.excess_note} if summary.excess_note else {}),

@@ -16,7 +16,7 @@ from curator.banks.diff import dotted
 from curator.banks.refine import named_negatives, refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
-from curator.errors import UsageError
+from curator.errors import BankRefused, UsageError
 from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
 from curator.report.notebook import Shown
@@ -72,9 +72,9 @@ class LearnRequest:
 class LearnSummary(Shown):
     """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
 
-    excess: what the lake holds to learn from, excess_note a line about it. guard: the figures of the bank before and
-    now, guard_note a line about them. online: the method id of the scores that the
-    lake got in passing, and how far other orders moved them.
+    labels_note: a line where cleaning left little. excess: what the lake holds to learn from, excess_note a line about
+    it. guard: the figures of the bank before and now, guard_note a line about them. online: the method id of the scores
+    that the lake got in passing, and how far other orders moved them.
     """
 
     run_id: str
@@ -90,6 +90,7 @@ class LearnSummary(Shown):
     facts: Mapping[str, object]
     excess: Mapping[str, object] | None
     excess_note: str
+    labels_note: str
     guard: Mapping[str, object] | None
     guard_note: str
     online: Mapping[str, object] | None
@@ -172,6 +173,11 @@ def _learn(
     require_classes(world, spec)
     excess = look_for_excess(world, spec, settings, force)
     learned = put_to_work(world, ledger, spec.made_by, settings, budget)
+    if learned.emptied and not force:
+        raise BankRefused(
+            f"bank {spec.name}: the new version is not kept: too little is left to judge by: {learned.thinned}",
+            hint="`force` keeps it as it is",
+        )
     if spec.made_by.by_class:
         learned = replace(learned, account={**learned.account, "reference": world.reference_labels.account})
     if excess is not None:
@@ -197,6 +203,7 @@ def _learn(
         account=learned.account,
         facts=learned.facts,
         excess=excess.share.as_json() if excess else None,
+        labels_note=learned.thinned,
         excess_note=excess.said(world.parent.name) if excess else "",
         guard=asdict(figures) | {"worse": figures.verdict} if figures else None,
         guard_note=note,
