@@ -149,7 +149,7 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
     return None
 
 
-@pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0001, False)])
+@pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0018, True), (0.0022, False)])
 def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tells_what_is_far(lost, kept):
     old, new = side(lake_auroc=0.6), side(lake_auroc=0.9)
     figures = GuardFigures("b" * 32, "a" * 32, "tanl()", "neglabel()", 0.0, old, new, 30, -0.2, False, 464, lost)
@@ -157,8 +157,29 @@ def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tel
     if not kept:
         assert figures.verdict == (
             "its AUROC against all 464 images of the half of the lake that it was not learnt from, whatever they look "
-            "like, is 0.01 points less"
+            "like, is 0.220 points less, more than 0.216"
         )
+
+
+@pytest.mark.parametrize(
+    ("looking", "half", "lost", "kept"),
+    [
+        (0, 300, 1 / 301, True),  # what one image makes is chance
+        (0, 300, 1 / 299, False),
+        (1000, 10_000, 0.0005, True),  # half a point of a tenth that looks OOD
+        (1000, 10_000, 0.00051, False),
+        (5000, 10_000, 0.0025, True),
+        (5000, 10_000, 0.0026, False),
+    ],
+)
+def test_how_much_may_be_lost_against_the_whole_half_is_as_of_decided_images_in_its_share_of_ood(
+    looking, half, lost, kept
+):
+    old, new = side(lake_auroc=0.6), side(lake_auroc=0.6)
+    counted = {"lake_count": looking, "half_count": half, "half_lost": lost, "most_lost": 0.0}
+    for system in ("adaneg", "negrefine", "mmood"):
+        figures = GuardFigures("b" * 32, "a" * 32, system, "neglabel()", 0.0, old, new, **counted)
+        assert (figures.verdict is None) == kept
 
 
 @pytest.mark.parametrize(("ood", "lake", "enough"), [(9, False, False), (10, False, True), (0, True, True)])
