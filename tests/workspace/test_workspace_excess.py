@@ -18,6 +18,7 @@ from curator.workspace.learn.guard import (
     most_lost,
     refuse_if_worse,
     refuse_without_judges,
+    why_unjudged,
 )
 
 
@@ -215,3 +216,23 @@ def test_a_bank_that_no_ood_image_could_judge_says_so():
     for side, unjudged in ((few, True), (enough, False), (seen, False)):
         said = GuardFigures("a", "b", "eoe", "neglabel", 0.0, side, side).said("parent base")
         assert ("too few OOD images to judge it by" in said) is unjudged
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (60, "60 of 60 ID images took part in making it, and 20 others must judge it: `-s per_class=20` leaves 20, or"),
+        (0, "20 ID images must judge it, and 60 are known: name more by `--reference`"),
+    ],
+)
+def test_what_no_image_judges_says_how_many_took_part_and_what_leaves_some(used, said):
+    sizes = {0: 36, 1: 24}  # at 21 of each 15 and 3 are left, at 20 16 and 4
+    images = [IdImage(f"{label}-{n}", label, 1, 1) for label, size in sizes.items() for n in range(size)]
+    world = SimpleNamespace(id_images=tuple(images))
+    assert why_unjudged(world, {image.image_id for image in images[:used]}, "per_class").startswith(
+        f"not compared: {said}"
+    )
+    few = SimpleNamespace(id_images=tuple(images[:8]))
+    assert why_unjudged(few, {image.image_id for image in images}, "per_class") == (
+        "not compared: 8 of 8 ID images took part in making it, and 20 others must judge it: name more by `--reference`"
+    )

@@ -25,7 +25,8 @@ reference under it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +132,26 @@ class HeldOut:
             len(reference),
             *((None, None) if lake is None or len(unseen) < FEWEST_OOD else map(world.images, (unseen, others))),
         )
+
+
+def why_unjudged(world: LedgerWorld, used: Collection[str], setting: str) -> str:
+    """Why no ID image judges a bank, and what to type. used: ids of images that took part in making it; setting: which
+    one says how many of a class do."""
+    known = {image.image_id: image.id_label for image in world.id_images}
+    took = len(known.keys() & set(used))
+    said = f"not compared: {took} of {len(known)} ID images took part in making it, and {FEWEST} others must judge it"
+    if not took:
+        said = f"not compared: {FEWEST} ID images must judge it, and {len(known)} are known"
+    sizes = Counter(known.values())
+    fewer = [most for most in range(1, max(sizes.values(), default=1)) if _beyond(sizes, most) >= FEWEST]
+    if took and fewer:
+        return f"{said}: `-s {setting}={fewer[-1]}` leaves {_beyond(sizes, fewer[-1])}, or name more by `--reference`"
+    return f"{said}: name more by `--reference`"
+
+
+def _beyond(sizes: Mapping[int, int], most: int) -> int:
+    """How many images classes of these sizes have beyond so many each."""
+    return sum(max(0, size - most) for size in sizes.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from curator.workspace.learn.guard import (
     guard_figures,
     refuse_if_worse,
     refuse_without_judges,
+    why_unjudged,
 )
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
@@ -47,6 +48,7 @@ from curator.workspace.scan.run import take_in
 from curator.workspace.session import writing
 from curator.workspace.stored.calls import LedgerCalls
 
+SAME = "the same as the version before"
 SAMPLE = 20_000  # images of the lake that are looked at for systems that learn from none
 
 
@@ -95,6 +97,11 @@ class LearnSummary(Shown):
     guard_note: str
     online: Mapping[str, object] | None
     seconds: float
+
+    @property
+    def judged(self) -> bool:
+        """Whether the version was compared, or is the one before."""
+        return self.guard is not None or self.guard_note == SAME
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -185,7 +192,8 @@ def _learn(
     bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     method = world.method_of(spec.made_by)
-    figures, note = _guard(world, bank, previous, method, learned, excess, force=force)
+    image_setting = "images_per_class" if hasattr(settings, "images_per_class") else "per_class"
+    figures, note = _guard(world, bank, previous, method, learned, excess, image_setting, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
@@ -289,18 +297,19 @@ def _guard(
     method: str,
     learned: Learned,
     excess: Excess | None,
+    image_setting: str,
     *,
     force: bool,
 ) -> tuple[GuardFigures | None, str]:
     """The figures and a line for the user. Raises BankRefused for a version that is worse."""
     if previous is not None and previous.digest == bank.digest:
-        return None, "the same as the version before"
+        return None, SAME
     lake, half = (excess.judging, excess.other_half) if excess is not None and excess.share.clear else (None, ())
     judged = HeldOut.of(world, learned.used_images, lake, half)
     if world.suspects is not None and not force:
         refuse_without_judges(judged, bank.name)
     if judged is None:
-        return None, "not compared: too few ID images are held out; see `curator calibrate --reference`"
+        return None, why_unjudged(world, learned.used_images, image_setting)
     before = f"parent {world.parent.name}" if previous is None else "the version before"
     other = world.base_method if previous is None else None
     figures = guard_figures(world, bank, previous or world.parent, method, judged, previous_method=other)
