@@ -341,6 +341,7 @@ def echo_summary(summary: LearnSummary, *, whole: bool) -> None:
     pairs = {
         "bank": f"{summary.bank} ({summary.bank_digest[:12]})",
         "labels": f"{summary.id_labels} ID, {summary.negative_labels} negative",
+        **({"dropped": summary.labels_note} if summary.labels_note else {}),
         "calls": ", ".join(calls),
         **(facts | online if whole else {}),
         **({"lake": summary.excess_note} if summary.excess_note else {}),
@@ -349,7 +350,9 @@ def echo_summary(summary: LearnSummary, *, whole: bool) -> None:
     }
     echo_pairs(pairs)
     name = summary.bank.partition(" ")[0]
-    say(f"next: curator use {name} {summary.method}; curator bank show {name}", err=True)
+    use, show = f"curator use {name} {summary.method}", f"curator bank show {name}"
+    judge = f"curator evaluate, since nothing judged it; {show}; then {use}"
+    say(f"next: {f'{use}; {show}' if summary.judged else judge}", err=True)
     if not whole and (facts or online):
         say(f"{len(facts | online)} more figures: --json, or `curator -v bank …`", err=True)
 

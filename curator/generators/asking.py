@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
-from curator.errors import BudgetSpent
+from curator.errors import BudgetSpent, GeneratorError
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
 from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
@@ -24,6 +24,7 @@ CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
 RAMBLING = 2  # times as many labels as were asked for, beyond which a list is shortened in the history
 SHOWN_AGAIN = 1000  # characters of it: what is wrong shows, and a model holds only so much
+MOST_CHARACTERS = 64 * 2**20  # of a request with its conversation: hours of turns, and more than any model holds
 FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
 FLUSH_CALLS = 256
 
@@ -123,9 +124,17 @@ class Asking(Protocol):
 
 
 def call_id_of(role: Role, model: str, revision: str, request: Request) -> str:
-    """32 hexadecimal digits of the SHA-256 of all that shapes the answer."""
+    """32 hexadecimal digits of the SHA-256 of all that shapes the answer. Raises GeneratorError for what no row can
+    hold."""
     content = {"role": role, "model": model, "revision": revision, **request.content()}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    text = json.dumps(content, sort_keys=True)
+    if len(text) > MOST_CHARACTERS:
+        raise GeneratorError(
+            f"a call of {request.prompt.name} has {len(text)} characters with the {len(request.history)} turns before "
+            f"it, at most {MOST_CHARACTERS} are asked",
+            hint="ask for fewer labels in one conversation; what was answered is kept",
+        )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -114,12 +114,16 @@ class Request:
         return said
 
     def content(self) -> dict[str, object]:
-        """All that shapes the answer but for the model, as JSON values: what the digest of a call covers."""
+        """All that shapes the answer but for the model, as JSON values: what the digest of a call covers.
+
+        Of a turn before it has what the model is shown of it, and not what was before that one in its turn: that is
+        said in the list already, and would double it with every turn.
+        """
         return {
             "prompt": [self.prompt.name, self.prompt.version, self.prompt.digest],
             "slots": {name: list(value) if isinstance(value, tuple) else value for name, value in self.slots.items()},
             "pictures": [picture.image_id for picture in self.pictures],
-            "history": [[turn.request.content(), turn.reply] for turn in self.history],
+            "history": [[replace(turn.request, history=()).content(), turn.reply] for turn in self.history],
             "seed": self.seed,
             "settings": dict(self.settings),
             "correction": self.correction,

@@ -19,6 +19,7 @@ from curator.errors import BankError
 from curator.generators.asking import Call
 from curator.generators.prompts import Slot, load_prompt
 from curator.generators.requests import BYTES_A_TOKEN, Picture, Request, Turn
+from curator.systems.cleaning import Cleaned, looser, losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,12 @@ def seed_of(seed: int, *names: str) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def nothing_left(system: str, calls: Iterable[Call]) -> BankError:
-    """The error of a system whose calls gave nothing that may become a negative."""
-    counts = tally(calls)
-    return BankError(
-        f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered",
-        hint="see `curator query calls`; labels too near to an ID label are dropped by max_cosine",
-    )
+def nothing_left(system: str, calls: Iterable[Call], cleaned: Sequence[Cleaned] = ()) -> BankError:
+    """The error of a system whose calls gave nothing that may become a negative. cleaned: what became of their
+    labels."""
+    counts, lost, other = tally(calls), losses(cleaned), looser(cleaned)
+    said = f"{system}: nothing is left: of {counts['asked']} calls {counts['answered']} were answered"
+    hint = "see `curator query calls`"
+    if other is not None:
+        hint = f"`-s max_cosine={other[0]:.2f}` keeps {other[1]} of them; see `curator query calls`"
+    return BankError(f"{said}; {lost}" if lost else said, hint=hint)

@@ -79,6 +79,7 @@ class Learned:
 
     inherited: places among the parent bank's labels that are taken over before the negatives, in this order; their
     sources get `inherited_source` in front. account: counts and choices at each step, JSON values, for the lineage.
+    thinned: a line where cleaning left little of what was said; emptied: too little for a bank to judge by.
     pictures: names of artefacts with what they show. used_images: ids of ID images that took part, which are not held
     out any more. streamed: scores that the lake's images got in passing, of an online run.
     """
@@ -92,3 +93,5 @@ class Learned:
     streamed: Streamed | None = None
     inherited: tuple[int, ...] = ()
     inherited_source: str = ""
+    thinned: str = ""
+    emptied: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from curator.errors import BudgetSpent, GeneratorError
 from curator.generators.asking import TRIES, Asker, Budget, DryAsker, call_id_of
 from curator.generators.prompts import load_prompt
-from curator.generators.requests import Picture, Request
+from curator.generators.requests import Picture, Request, Turn
+from curator.systems.conversations import Conversation
 from tests.generators.scripted import MemoryCalls, ScriptedGenerator
 
 
@@ -97,6 +99,45 @@ def test_all_that_shapes_an_answer_is_in_the_name_of_a_call(other):
     names |= {call_id_of("reasoner", "m", "2", about("tram")), call_id_of("reasoner", "n", "1", about("tram"))}
     names |= {call_id_of("describer", "m", "1", about("tram"))}
     assert len(names) == 5
+
+
+def test_a_long_conversation_is_named_and_kept_by_what_is_said_in_it_once():
+    """A turn in a history that held the history before it once more made each call twice as long as the last."""
+    generator = ScriptedGenerator(lambda request: listed(f"label {len(request.history):02d}"))
+    talk, sizes = Conversation(0), []
+    for _ in range(16):
+        request = talk.request("far-outliers-more" if sizes else "far-outliers", {"classes": ("tram",), "count": 3})
+        (call,) = asker_of(generator).ask("reasoner", [request])
+        talk.hear(call)
+        sizes.append(len(json.dumps(request.content())))
+    grown = {later - earlier for earlier, later in itertools.pairwise(sizes[1:])}
+    assert max(grown) - min(grown) < 10 and sizes[-1] < 17 * sizes[1]
+    shown = [message.text for message in generator.asked[-1].messages()]
+    assert len(shown) == 31 and shown[-2] == listed("label 14") and shown[1] == listed("label 00")
+
+
+def test_what_was_said_before_stays_in_the_name_of_a_call_and_those_of_the_first_two_turns_are_as_they_were():
+    first = about("tram")
+    second = about("bus", history=(Turn(first, "a"),))
+    third = about("car", history=(Turn(first, "a"), Turn(second, "b")))
+    assert second.content()["history"] == [[first.content(), "a"]]
+    alone = about("car", history=(Turn(first, "a"), Turn(about("bus"), "b")))
+    assert third.messages() == alone.messages() and third.digest == alone.digest
+    others = [
+        replace(third, history=(Turn(first, "c"), Turn(second, "b"))),
+        replace(third, history=(Turn(second, "b"), Turn(first, "a"))),
+        replace(third, history=(Turn(about("tram", pictures=(Picture("p", bytes),)), "a"), Turn(second, "b"))),
+        replace(third, history=third.history[1:]),
+    ]
+    assert len({request.digest for request in (third, *others)}) == 5
+
+
+def test_a_conversation_that_outgrows_what_a_row_holds_is_refused_and_not_sent(monkeypatch):
+    generator = ScriptedGenerator(lambda request: listed("bus"))
+    monkeypatch.setattr("curator.generators.asking.MOST_CHARACTERS", 400)
+    with pytest.raises(GeneratorError, match="characters with the 2 turns before it") as fault:
+        asker_of(generator).ask("reasoner", [about("tram", history=(Turn(about("a"), "b"),) * 2)])
+    assert "fewer labels" in (fault.value.hint or "") and generator.asked == []
 
 
 def test_what_cannot_be_read_is_asked_again_with_the_fault_shown():

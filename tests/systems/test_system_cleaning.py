@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from curator.banks.wordnet import load_wordnet
 from curator.errors import ConfigError
 from curator.generators.answers import list_items
-from curator.systems.cleaning import Cleaner, CleaningRules, lowered
+from curator.systems.cleaning import Cleaner, CleaningRules, emptied, lowered, thinned
 from curator.systems.mmood.settings import MmoodSettings
 from curator.systems.proposals import Proposal
 
@@ -111,6 +111,21 @@ def test_without_a_cosine_the_id_labels_neighbours_set_it_as_in_an_audit():
     assert dropped_of(cleaned) == {"too_near": ["x1"]}
 
 
+def test_for_look_alikes_of_classes_that_lie_far_apart_the_limit_is_how_near_words_lie_to_each_other():
+    """Ten classes at right angles have a fence of 0, which no look-alike is below."""
+    ids = np.eye(12, dtype=np.float32)[:10]
+    turns = np.linspace(0.2, 0.8, 300)  # the cosines of 300 pairs of words, which have none but each other
+    words = np.zeros((600, 600), dtype=np.float32)
+    for place, cosine in enumerate(turns):
+        words[2 * place, 2 * place] = 1.0
+        words[2 * place + 1, [2 * place, 2 * place + 1]] = cosine, np.sqrt(1 - cosine**2)
+    made = [
+        Cleaner(tuple(f"q{n}" for n in range(10)), ids, {}, load_wordnet(), CleaningRules(look_alikes=on), words=of)
+        for on, of in ((True, words), (False, words), (True, None), (True, words[:150]))
+    ]
+    assert [cleaner.max_cosine for cleaner in made] == pytest.approx([np.quantile(turns, 0.02), 0, 0, 0], abs=1e-3)
+
+
 def test_few_id_labels_say_nothing_of_what_is_near():
     assert Cleaner(("q1", "q2", "q3"), flat(0, 40, 80), {}, load_wordnet()).max_cosine == 0.95
 
@@ -160,3 +175,22 @@ def test_rules_from_a_table_name_what_is_wrong(table, named):
 def test_rules_from_a_table():
     given = MmoodSettings.resolve({"max_cosine": 1, "word_overlap": True})
     assert given.rules == CleaningRules(True, True, 1.0, True)
+
+
+def kept_of(cleaner, *degrees):
+    return cleaner.clean(photos(*(f"x{n}" for n in range(len(degrees)))), lambda prompts: flat(*degrees))
+
+
+def test_a_list_that_the_limit_emptied_says_so_and_what_keeps_more():
+    cleaner = Cleaner(("q1", "q2"), flat(0, 90), {}, load_wordnet(), CleaningRules(max_cosine=0.8))
+    emptied_one = kept_of(cleaner, 45, *[10] * 12)
+    assert emptied([emptied_one], 2) and not emptied([emptied_one], 1)
+    assert thinned([emptied_one]) == (
+        "only 1 of 13 labels was kept: of 13 labels 12 lie too near to one (max_cosine 0.80); "
+        "`-s max_cosine=0.99` keeps 13"
+    )
+    some = kept_of(cleaner, 45, 46, *[10, 20] * 9)
+    assert not emptied([some], 3) and "only 2 of 20 labels were kept" in thinned([some])
+    half = kept_of(cleaner, 45, 46, *[10, 20] * 4)
+    assert thinned([half]) == "" and not emptied([half], 9)
+    assert not emptied([], 9) and not emptied([emptied_one, half], 4), "of both lists together"

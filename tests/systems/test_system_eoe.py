@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,3 +197,30 @@ def test_no_thread_gets_more_than_its_goal_and_the_first_ones_stay(concerned, go
         own = [item for item in proposals if item.concerns == name]
         assert [item for item in chosen if item.concerns == name] == list(itertools.islice(own, goal))
     assert chosen == [item for item in proposals if item in chosen]
+
+
+def test_where_nothing_is_left_it_says_what_was_dropped_by_which_rule_and_what_keeps_some(scripted, world_of):
+    asking = scripted(lambda role, request: ["Zebra", "kite", "anvil", "moped rider", "barrow"])
+    world = world_of(*IDS, max_cosine=-1.0)
+    with pytest.raises(BankError) as fault:
+        learn_eoe(world, asking, EoeSettings(top_up=0))
+    vectors = world.encode([f"a photo of a {text}." for text in ("kite", "anvil", "moped rider", "barrow")])
+    near = np.sort((vectors @ world.guard.id_vectors.T).max(axis=1))
+    limit = math.ceil(50 * (near[1] + near[2])) / 100
+    assert fault.value.args[0] == (
+        "eoe: nothing is left: of 3 calls 3 were answered; of 15 labels 10 were said before, 1 name an ID label, "
+        "4 lie too near to one (max_cosine -1.00)"
+    )
+    assert (
+        fault.value.hint
+        == f"`-s max_cosine={limit:.2f}` keeps {(near <= limit).sum()} of them; see `curator query calls`"
+    )
+    wider = world_of(*IDS, max_cosine=limit)
+    assert len(learn_eoe(wider, asking, EoeSettings(top_up=0)).negatives) == (near <= limit).sum()
+
+
+def test_where_nothing_was_answered_no_limit_is_blamed(scripted, world_of):
+    with pytest.raises(BankError) as fault:
+        learn_eoe(world_of(*IDS), scripted(lambda role, request: "failed"), EoeSettings())
+    assert fault.value.args[0] == "eoe: nothing is left: of 3 calls 0 were answered"
+    assert fault.value.hint == "see `curator query calls`"

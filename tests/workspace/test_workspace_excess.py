@@ -18,6 +18,7 @@ from curator.workspace.learn.guard import (
     most_lost,
     refuse_if_worse,
     refuse_without_judges,
+    why_unjudged,
 )
 
 
@@ -149,7 +150,7 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
     return None
 
 
-@pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0001, False)])
+@pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0018, True), (0.0022, False)])
 def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tells_what_is_far(lost, kept):
     old, new = side(lake_auroc=0.6), side(lake_auroc=0.9)
     figures = GuardFigures("b" * 32, "a" * 32, "tanl()", "neglabel()", 0.0, old, new, 30, -0.2, False, 464, lost)
@@ -157,8 +158,29 @@ def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tel
     if not kept:
         assert figures.verdict == (
             "its AUROC against all 464 images of the half of the lake that it was not learnt from, whatever they look "
-            "like, is 0.01 points less"
+            "like, is 0.220 points less, more than 0.216"
         )
+
+
+@pytest.mark.parametrize(
+    ("looking", "half", "lost", "kept"),
+    [
+        (0, 300, 1 / 301, True),  # what one image makes is chance
+        (0, 300, 1 / 299, False),
+        (1000, 10_000, 0.0005, True),  # half a point of a tenth that looks OOD
+        (1000, 10_000, 0.00051, False),
+        (5000, 10_000, 0.0025, True),
+        (5000, 10_000, 0.0026, False),
+    ],
+)
+def test_how_much_may_be_lost_against_the_whole_half_is_as_of_decided_images_in_its_share_of_ood(
+    looking, half, lost, kept
+):
+    old, new = side(lake_auroc=0.6), side(lake_auroc=0.6)
+    counted = {"lake_count": looking, "half_count": half, "half_lost": lost, "most_lost": 0.0}
+    for system in ("adaneg", "negrefine", "mmood"):
+        figures = GuardFigures("b" * 32, "a" * 32, system, "neglabel()", 0.0, old, new, **counted)
+        assert (figures.verdict is None) == kept
 
 
 @pytest.mark.parametrize(("ood", "lake", "enough"), [(9, False, False), (10, False, True), (0, True, True)])
@@ -194,3 +216,23 @@ def test_a_bank_that_no_ood_image_could_judge_says_so():
     for side, unjudged in ((few, True), (enough, False), (seen, False)):
         said = GuardFigures("a", "b", "eoe", "neglabel", 0.0, side, side).said("parent base")
         assert ("too few OOD images to judge it by" in said) is unjudged
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (60, "60 of 60 ID images took part in making it, and 20 others must judge it: `-s per_class=20` leaves 20, or"),
+        (0, "20 ID images must judge it, and 60 are known: name more by `--reference`"),
+    ],
+)
+def test_what_no_image_judges_says_how_many_took_part_and_what_leaves_some(used, said):
+    sizes = {0: 36, 1: 24}  # at 21 of each 15 and 3 are left, at 20 16 and 4
+    images = [IdImage(f"{label}-{n}", label, 1, 1) for label, size in sizes.items() for n in range(size)]
+    world = SimpleNamespace(id_images=tuple(images))
+    assert why_unjudged(world, {image.image_id for image in images[:used]}, "per_class").startswith(
+        f"not compared: {said}"
+    )
+    few = SimpleNamespace(id_images=tuple(images[:8]))
+    assert why_unjudged(few, {image.image_id for image in images}, "per_class") == (
+        "not compared: 8 of 8 ID images took part in making it, and 20 others must judge it: name more by `--reference`"
+    )

@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from curator.errors import BankError, BudgetSpent, ConfigError, UsageError
+from curator.banks.storage import load_bank
+from curator.errors import BankError, BankRefused, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
 from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
@@ -440,6 +442,38 @@ def pictured(request) -> str:
     if name == "select":
         return json.dumps({"labels": list(request.slots["labels"])[:2]})
     return json.dumps({"labels": [f"{request.digest[:6]} {place}" for place in range(4)]})
+
+
+def test_a_bank_of_which_the_limit_left_next_to_nothing_is_refused_unless_forced(scanned, scripted):
+    scripted(reasoner=lambda request: json.dumps({"labels": [f"{request.slots['label']} toy {n}" for n in range(15)]}))
+    settings = {"branch": "near", "max_cosine": 1.0}
+    whole = scanned.learn_bank("mmood", "mmood", settings=settings, force=True)
+    bank = load_bank(scanned.layout.bank_versions("mmood") / whole.bank_digest)
+    near = np.sort((bank.negative_vectors @ bank.id_vectors.T).max(axis=1))
+    limit = {**settings, "max_cosine": float((near[0] + near[1]) / 2)}
+    with pytest.raises(
+        BankRefused, match=r"too little is left to judge by: only 1 of 30 labels was kept: .*29 lie too"
+    ):
+        scanned.learn_bank("mmood", "mmood", settings=limit)
+    forced = scanned.learn_bank("mmood", "mmood", settings=limit, force=True)
+    assert len(near) == 24 and forced.negative_labels == 1 and "`-s max_cosine=" in forced.labels_note
+    assert whole.labels_note == ""
+
+
+def test_the_turns_of_a_long_conversation_are_kept_as_they_grow_and_found_again(scanned, scripted, monkeypatch):
+    def say(request):
+        return json.dumps({"labels": [f"label {len(request.history)}", f"other {len(request.history)}"]})
+
+    monkeypatch.setattr("curator.workspace.stored.calls.PORTION", 1)  # each call by itself
+    made = scripted(reasoner=say)
+    settings = {"task": "far", "total": 24, "per_turn": 2, "max_cosine": 1.0}
+    first = scanned.learn_bank("eoe", "eoe", settings=settings)
+    inputs = [row["inputs"] for row in scanned.sql("select inputs from report.generator_calls").to_pylist()]
+    assert len(inputs) == len(made["reasoner"].asked) == 12
+    sizes = {len(json.loads(text)["history"]): len(text) for text in inputs}
+    assert sizes.keys() == set(range(12)) and sizes[11] < 5_000
+    again = scanned.learn_bank("eoe", "again", settings=settings)
+    assert first.sent == 12 and again.sent == 0 and again.negative_labels == first.negative_labels == 24
 
 
 @pytest.mark.parametrize("eyes", ["reasoner", "endpoint:eyes"])

@@ -27,9 +27,10 @@ from curator.banks.prompts import Template, fill
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot
 from curator.generators.requests import Request
+from curator.systems.cleaning import emptied, thinned
 from curator.systems.conversations import Conversation, nothing_left, portions, tally
 from curator.systems.eoe import Task
-from curator.systems.eoe.settings import EoeSettings
+from curator.systems.eoe.settings import PER_CLASS, EoeSettings
 from curator.systems.proposals import Learned, Proposal
 from curator.systems.settings import id_template
 from curator.systems.world import World
@@ -42,7 +43,6 @@ OPENING: dict[Task, str] = {
     "general": "far-outliers",
     "fine-grained": "fine-outliers",
 }
-PER_CLASS: tuple[Task, ...] = ("near", "irrelevant", "dissimilar")
 
 
 @dataclass(slots=True)
@@ -141,8 +141,8 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
         "beyond_nominal": len(cleaned.kept) - len(kept),
     }
     if not kept:
-        raise nothing_left("eoe", session.calls)
-    return Learned(tuple(kept), account=account)
+        raise nothing_left("eoe", session.calls, [cleaned])
+    return Learned(tuple(kept), account=account, thinned=thinned([cleaned]), emptied=emptied([cleaned], len(id_texts)))
 
 
 def open_threads(id_texts: Sequence[str], settings: EoeSettings, room: int | None = None) -> list[Thread]:

@@ -10,6 +10,8 @@ from curator.systems.cleaning import CleaningRules
 from curator.systems.eoe import Task
 from curator.systems.settings import Cosine, Count, Natural, SystemSettings, Wording
 
+PER_CLASS: tuple[Task, ...] = ("near", "irrelevant", "dissimilar")
+
 
 @dataclass(frozen=True, slots=True)
 class EoeSettings(SystemSettings):
@@ -45,4 +47,6 @@ class EoeSettings(SystemSettings):
     @property
     def rules(self) -> CleaningRules:
         """How the labels are to be cleaned: shared words count for near only, as published."""
-        return CleaningRules(word_overlap=self.task == "near", max_cosine=self.max_cosine)
+        return CleaningRules(
+            word_overlap=self.task == "near", max_cosine=self.max_cosine, look_alikes=self.task in PER_CLASS
+        )

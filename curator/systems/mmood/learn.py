@@ -16,11 +16,13 @@ are, the drafts before one of them is shown as well.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from curator.generators.asking import Asking
 from curator.generators.prompts import Slot
 from curator.generators.requests import Picture, Request, Role
+from curator.systems.cleaning import Clean, emptied, thinned
 from curator.systems.conversations import Conversation, Heard, nothing_left, tally
 from curator.systems.mmood.far import far_labels
 from curator.systems.mmood.session import FAR, NEAR, MmoodSession, round_robin
@@ -37,9 +39,13 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     counted. A call that was rejected or failed is counted, and its class or group goes on with what it has. Raises
     BankError when nothing is left, BudgetSpent and GeneratorError as `asking` does.
     """
-    clean = partial(world.cleaner(settings.rules).clean, vectors_of=world.encode)
+    near_rules = replace(settings.rules, look_alikes=True)
+    cleaning: dict[str, Clean] = {
+        source: partial(world.cleaner(rules).clean, vectors_of=world.encode)
+        for source, rules in ((NEAR, near_rules), (FAR, settings.rules))
+    }
     texts, template = world.parent.id_texts, id_template(settings.template, world.parent, "mmood")
-    session = MmoodSession(world, asking, texts, settings, clean, template)
+    session = MmoodSession(world, asking, texts, settings, cleaning[FAR], template)
     wanted = settings.label_count(len(texts))
     halved = settings.branch == "mix" and settings.mix == "labels"
     goals = {NEAR: (wanted + 1) // 2, FAR: wanted // 2} if halved else {NEAR: wanted, FAR: wanted}
@@ -49,14 +55,15 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     if settings.branch != "near":
         lists[FAR] = far_labels(session, goals[FAR])
     kept: list[Proposal] = []
-    sizes = {}
+    sizes, washed = {}, []
     for source, proposals in lists.items():
-        cleaned = clean(proposals)
+        cleaned = cleaning[source](proposals)
+        washed.append(cleaned)
         chosen = without_texts(cleaned.kept, kept)[: goals[source]]
         sizes[source] = {"nominal": goals[source], "effective": len(chosen), "cleaning": cleaned.account()}
         kept += chosen
     if not kept:
-        raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls))
+        raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls), washed)
     by_scores = settings.mix == "scores" and all(size["effective"] for size in sizes.values()) and len(sizes) == 2
     return Learned(
         tuple(kept),
@@ -71,6 +78,8 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
         },
         pictures=tuple(session.pictures),
         used_images=frozenset(session.used_images),
+        thinned=thinned(washed),
+        emptied=emptied(washed, len(texts)),
     )
 
 

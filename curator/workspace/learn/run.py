@@ -16,7 +16,7 @@ from curator.banks.diff import dotted
 from curator.banks.refine import named_negatives, refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
-from curator.errors import UsageError
+from curator.errors import BankRefused, UsageError
 from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
 from curator.report.notebook import Shown
@@ -36,6 +36,7 @@ from curator.workspace.learn.guard import (
     guard_figures,
     refuse_if_worse,
     refuse_without_judges,
+    why_unjudged,
 )
 from curator.workspace.learn.online_scores import record_streamed
 from curator.workspace.learn.world import LedgerWorld
@@ -47,6 +48,7 @@ from curator.workspace.scan.run import take_in
 from curator.workspace.session import writing
 from curator.workspace.stored.calls import LedgerCalls
 
+SAME = "the same as the version before"
 SAMPLE = 20_000  # images of the lake that are looked at for systems that learn from none
 
 
@@ -72,9 +74,9 @@ class LearnRequest:
 class LearnSummary(Shown):
     """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
 
-    excess: what the lake holds to learn from, excess_note a line about it. guard: the figures of the bank before and
-    now, guard_note a line about them. online: the method id of the scores that the
-    lake got in passing, and how far other orders moved them.
+    labels_note: a line where cleaning left little. excess: what the lake holds to learn from, excess_note a line about
+    it. guard: the figures of the bank before and now, guard_note a line about them. online: the method id of the scores
+    that the lake got in passing, and how far other orders moved them.
     """
 
     run_id: str
@@ -90,10 +92,16 @@ class LearnSummary(Shown):
     facts: Mapping[str, object]
     excess: Mapping[str, object] | None
     excess_note: str
+    labels_note: str
     guard: Mapping[str, object] | None
     guard_note: str
     online: Mapping[str, object] | None
     seconds: float
+
+    @property
+    def judged(self) -> bool:
+        """Whether the version was compared, or is the one before."""
+        return self.guard is not None or self.guard_note == SAME
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -172,6 +180,11 @@ def _learn(
     require_classes(world, spec)
     excess = look_for_excess(world, spec, settings, force)
     learned = put_to_work(world, ledger, spec.made_by, settings, budget)
+    if learned.emptied and not force:
+        raise BankRefused(
+            f"bank {spec.name}: the new version is not kept: too little is left to judge by: {learned.thinned}",
+            hint="`force` keeps it as it is",
+        )
     if spec.made_by.by_class:
         learned = replace(learned, account={**learned.account, "reference": world.reference_labels.account})
     if excess is not None:
@@ -179,7 +192,8 @@ def _learn(
     bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     method = world.method_of(spec.made_by)
-    figures, note = _guard(world, bank, previous, method, learned, excess, force=force)
+    image_setting = "images_per_class" if hasattr(settings, "images_per_class") else "per_class"
+    figures, note = _guard(world, bank, previous, method, learned, excess, image_setting, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
@@ -197,6 +211,7 @@ def _learn(
         account=learned.account,
         facts=learned.facts,
         excess=excess.share.as_json() if excess else None,
+        labels_note=learned.thinned,
         excess_note=excess.said(world.parent.name) if excess else "",
         guard=asdict(figures) | {"worse": figures.verdict} if figures else None,
         guard_note=note,
@@ -282,18 +297,19 @@ def _guard(
     method: str,
     learned: Learned,
     excess: Excess | None,
+    image_setting: str,
     *,
     force: bool,
 ) -> tuple[GuardFigures | None, str]:
     """The figures and a line for the user. Raises BankRefused for a version that is worse."""
     if previous is not None and previous.digest == bank.digest:
-        return None, "the same as the version before"
+        return None, SAME
     lake, half = (excess.judging, excess.other_half) if excess is not None and excess.share.clear else (None, ())
     judged = HeldOut.of(world, learned.used_images, lake, half)
     if world.suspects is not None and not force:
         refuse_without_judges(judged, bank.name)
     if judged is None:
-        return None, "not compared: too few ID images are held out; see `curator calibrate --reference`"
+        return None, why_unjudged(world, learned.used_images, image_setting)
     before = f"parent {world.parent.name}" if previous is None else "the version before"
     other = world.base_method if previous is None else None
     figures = guard_figures(world, bank, previous or world.parent, method, judged, previous_method=other)

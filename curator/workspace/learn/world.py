@@ -232,7 +232,10 @@ class LedgerWorld:
 
     def cleaner(self, rules: CleaningRules) -> Cleaner:
         synonyms = self.parent.lineage.get("id", {}).get("synonyms", {})
-        return Cleaner(self.parent.id_texts, self.parent.id_vectors, synonyms, load_wordnet(), rules)
+        parent = self.parent
+        return Cleaner(
+            parent.id_texts, parent.id_vectors, synonyms, load_wordnet(), rules, words=parent.negative_vectors
+        )
 
     @property
     def _surrounding(self) -> list[str]:

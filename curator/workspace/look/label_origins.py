@@ -61,7 +61,8 @@ def _origin(row: Row, image_ids: Sequence[str], places: Mapping[str, ImagePlace]
 
 
 def _pictures(content: Mapping[str, Any]) -> Iterator[str]:
-    """The ids of all images in a conversation: those of the turns before, then the request's own."""
+    """The ids of all images in a conversation: those of the turns before, then the request's own. In ledgers of earlier
+    releases a turn has those before it once more."""
     for turn, _ in content.get("history") or ():
         yield from _pictures(turn)
     yield from content.get("pictures") or ()

@@ -14,6 +14,7 @@ from curator.generators.asking import Call
 from curator.store import Database, Ledger
 from curator.store.generated import find_calls, record_calls
 
+PORTION = 2**28  # characters of calls that are recorded together
 AGAIN = "`curator bank build NAME` makes it again, of the bank that shows it"
 
 
@@ -55,7 +56,17 @@ class LedgerCalls(StoredCalls):
         self._ledger = ledger
 
     def keep(self, calls: Sequence[Call]) -> None:
-        record_calls(self._ledger, [call_row(call) for call in calls])
+        """In portions, since a column of one Arrow table has at most 2 GB of text."""
+        rows, characters = list[dict[str, Any]](), 0
+        for call in calls:
+            row = call_row(call)
+            size = len(row["inputs"]) + len(row["output"] or "")
+            if rows and characters + size > PORTION:
+                record_calls(self._ledger, rows)
+                rows, characters = [], 0
+            rows.append(row)
+            characters += size
+        record_calls(self._ledger, rows)
 
     def keep_artefact(self, data: bytes, suffix: str) -> str:
         name = f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
