@@ -51,9 +51,9 @@ FLOORS: Mapping[str, Floors] = {
         {"asking", "chat", "diffusion", "embedded"},
     ],
     "systems": [
-        {"__init__", "conversations", "proposals", "registry", "settings"},
+        {"__init__", "proposals", "registry", "settings"},
         {"cleaning", "spec"},
-        {"world"},
+        {"conversations", "world"},
         {"stream"},
         {"adaneg", "eoe", "interneg", "mmood", "negrefine", "oodd", "synood", "tanl"},
         {"ants"},
