@@ -224,6 +224,7 @@ def test_a_proposal_is_made_apart_judged_built_and_shown_in_the_grid(workspace, 
     assert banks["base-reviewed"]["negative_count"] == banks["base"]["negative_count"] - 1
 
 
+@pytest.mark.slow
 def test_the_lake_is_scored_under_another_version_and_a_refusal_is_one_line(workspace):
     with serving(workspace) as server:
         bank = server.shown("banks")["versions"][0]["address"]

@@ -28,6 +28,7 @@ def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[list
     return found
 
 
+@pytest.mark.slow
 def test_every_command_says_in_one_line_that_its_output_is_lost():
     calls = [*([*path, "--help"] for path in commands()), ["--version"]]
     assert len(calls) > 40

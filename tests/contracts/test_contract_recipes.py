@@ -91,6 +91,7 @@ def test_recall_on_strange_images_that_came_later_is_as_promised(recipe, extende
     assert recall_at_k(extended, exact, lake.mixture.strange_queries, 10) >= recipe.contract.recall_at_10_ood
 
 
+@pytest.mark.slow
 def test_building_at_once_keeps_the_promise_too(recipe, exact, lake, tmp_path):
     built = Neighbours.open(lake.whole, recipe, tmp_path)
     assert recall_at_k(built, exact, lake.mixture.known_queries, 10) >= recipe.contract.recall_at_10

@@ -148,7 +148,7 @@ def take_pictures(folder: Path) -> None:
                     await asyncio.sleep(0.05)
             await asyncio.sleep(0.5)  # what comes a moment later: the picture at the side, the map
             await page.settle()
-            found = await page.call("Page.captureScreenshot", format="jpeg", quality=70)
+            found = await page.call("Page.captureScreenshot", format="jpeg", quality=66)
             (PICTURES / f"{name}.jpg").write_bytes(base64.b64decode(found["data"]))
 
     PICTURES.mkdir(exist_ok=True)

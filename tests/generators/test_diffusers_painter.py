@@ -102,6 +102,7 @@ def replies_of(painter, requests):
     return [found[position] for position in range(len(requests))]
 
 
+@pytest.mark.slow
 def test_an_inpainted_image_is_a_jpeg_with_what_is_worth_knowing_of_it(paint):
     (reply,) = replies_of(paint("inpaint"), [inpaint(passes=3)])
     with Image.open(io.BytesIO(reply.artefact)) as image:

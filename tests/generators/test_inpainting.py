@@ -173,6 +173,7 @@ def follow(painter, task, settings):
     return images
 
 
+@pytest.mark.slow
 def test_a_batch_and_its_order_change_no_image(inpainters, tasks):
     settings = replace(SMALL, learning_rate=2000.0)
     alone = [inpainters["pndm"].paint([task], settings)[0] for task in tasks]
