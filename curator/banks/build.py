@@ -109,9 +109,10 @@ def changed_labels(bank: Bank, root: Path) -> str | None:
     """The file of the ID labels, relative to the workspace, if it has others now than the bank was built of."""
     made, of = bank.lineage.get("id", {}), bank.spec.get("id", {})
     path = root / str(made.get("list"))
-    if "sha256" not in made or not path.is_file():
-        return None
-    if hashlib.sha256(path.read_bytes()).hexdigest() == made["sha256"]:
+    try:
+        if "sha256" not in made or hashlib.sha256(path.read_bytes()).hexdigest() == made["sha256"]:
+            return None
+    except OSError:  # what is not there is no other list
         return None
     with suppress(ConfigError):  # building says what is wrong with it
         if tuple(read_labels(path, repeats=bool(of.get("repeats")))) == bank.id_texts:

@@ -154,6 +154,10 @@ def test_labels_that_were_changed_since_the_bank_was_built_are_told_of(scanned, 
     assert f"{told}: `curator bank build base` takes it up" in caplog.text
     assert told in [item.message for item in scanned.doctor() if item.state == "warning"]
     caplog.clear()
+    labels.unlink()
+    scanned.scan(own_lake)
+    assert "labels.txt" not in caplog.text, "what is not there is no other list"
+    labels.write_text(f"{before}zebra\n")
     scanned.build_bank("base")
     scanned.scan(own_lake)
     assert "has changed" not in caplog.text
