@@ -251,11 +251,15 @@ class Context:
             raise BankError(f"no bank version {address} for encoder {encoder_id}", hint="see `curator bank list`")
         return bank or self.build_bank(ledger, address)
 
-    def behind(self, address: str, bank: Bank) -> str | None:
-        """What to know of a bank that goes by its name: other ID labels are written down now than it was built of."""
+    def behind(self, address: str, bank: Bank) -> tuple[str, str] | None:
+        """What to know of a bank that goes by its name, and what to do: it was built of other ID labels than are
+        written down now."""
         if "@" in address or (changed := changed_labels(bank, self.layout.root)) is None:
             return None
-        return f"{changed} has changed since bank {bank.name} was built: `curator bank build {bank.name}` takes it up"
+        return (
+            f"{changed} has changed since bank {bank.name} was built",
+            f"`curator bank build {bank.name}` takes it up",
+        )
 
     def parent_bank(self, ledger: Ledger, address: str, *, within: tuple[str, ...]) -> Bank:
         """The bank that banks being built take labels from; it is built now if it has no version for the encoder.

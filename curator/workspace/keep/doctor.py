@@ -292,8 +292,7 @@ def _ruling(context: Context) -> Iterator[Finding]:
     if bank is not None and bank["bank_digest"] == ruling.bank_digest:
         found = load_bank(context.layout.bank_versions(name) / ruling.bank_digest)
         if behind := context.behind(address, found):
-            sentence, _, remedy = behind.partition(": ")
-            yield Finding("bank", "warning", sentence, remedy)
+            yield Finding("bank", "warning", *behind)
         wanted = resolve_method(context.method_spec(None), found).method_id
         if without_measured(wanted) == without_measured(ruling.method_id):
             yield Finding("ruling", "ok", f"ruled by {ruling.said}")

@@ -149,7 +149,7 @@ def take_in(
     address = bank or context.config.scan.bank
     chosen = context.bank_for(ledger, address, encoder_id=encoder_id)
     if request.role == "lake" and (behind := context.behind(address, chosen)):
-        log.warning("%s", behind)
+        log.warning("%s: %s", *behind)
     scorer = context.scorer(chosen, database=ledger.database) if score else None
     namer = context.namer(chosen) if score else None
     for source in listed:
