@@ -13,6 +13,12 @@ function otherCut({ flagged, log_odds: scored, min_log_odds: cut }) {
   return flagged ? `; a cut of ${short(scored)} or lower would keep it` : `; a cut above ${short(scored)} would flag it`;
 }
 
+// What a card says of it as well.
+function judgement({ uri, flagged, id_score: score, log_odds: scored, min_log_odds: cut }) {
+  const said = `${judged(flagged)}: id_score ${short(score)}, log-odds ${short(scored)}, cut ${short(cut)}`;
+  return [element("p", uri, "address"), element("p", said)];
+}
+
 // Small pictures, each with what is said of it.
 function pictures(images, said, empty) {
   if (!images.length) return element("p", empty);
@@ -50,20 +56,35 @@ export class Single {
     return this.dialog.open;
   }
 
-  async open(number = this.grid.activeNumber) {
+  // by: 1 or -1, the way that the user goes: what is next on it is asked for before it is wanted.
+  async open(number = this.grid.activeNumber, by = 1) {
     if (number === undefined) return;
+    const card = this.images.cards.get(number);
     this.number = number;
     this.tell();
-    this.name(this.images.cards.get(number));
-    find("single-facts").replaceChildren(element("p", "Looking …"));
+    this.name(card);
+    find("single-facts").replaceChildren(...(card ? judgement({ ...card, min_log_odds: card.cut }) : []), element("p", "Looking …"));
     if (!this.dialog.open) this.dialog.showModal();
     const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
-      const found = await ask("single", { number });
-      if (turn === this.turn) this.show(found);
+      const found = await this.explained(number);
+      if (turn !== this.turn) return;
+      this.show(found);
+      this.explained(this.images.order[this.images.order.indexOf(number) + by])?.catch(() => undefined); // asked again then
     } catch (fault) {
       if (turn === this.turn) find("single-facts").replaceChildren(element("p", `Not explained: ${fault.message}`));
     }
+  }
+
+  // Why an image is judged so, of the one that was asked for last perhaps already here; of a new snapshot asked anew.
+  explained(number) {
+    if (number === undefined) return undefined;
+    const { decision: snapshot } = this.images; // the columns are new ones then
+    if (this.asked?.number !== number || this.asked.snapshot !== snapshot) {
+      this.asked = { number, snapshot, found: ask("single", { number }) };
+      this.asked.found.catch(() => { this.asked = undefined; });
+    }
+    return this.asked.found;
   }
 
   tell() {
@@ -81,8 +102,8 @@ export class Single {
   show(found) {
     this.name(found);
     const parts = [
-      element("p", found.uri, "address"),
-      element("p", `${judged(found.flagged)}: id_score ${short(found.id_score)}, log-odds ${short(found.log_odds)}, cut ${short(found.min_log_odds)}; policy ${found.policy ?? "none"}, bank ${found.bank}`),
+      ...judgement(found),
+      element("p", `Policy ${found.policy ?? "none"}, bank ${found.bank}`),
       element("p", `What would change that: ${found.verdict}${otherCut(found)}`),
       element("h3", "Labels near it"),
       table(["label", "role", "cosine", "share", "score without it", "", "from"],
@@ -108,6 +129,6 @@ export class Single {
   step(by) {
     const place = this.images.order.indexOf(this.number);
     this.grid.go(place < 0 ? this.grid.active : place + by);
-    this.open();
+    this.open(this.grid.activeNumber, by);
   }
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.app.serving import serving
 from tests.app.test_app_browser import browser, centre, click, eager, followed, mouse, ready, saved, selected, until
 
@@ -14,7 +16,8 @@ async def select_all(page) -> None:
 
 
 def explained(card) -> str:
-    return f"document.querySelector('#single .address')?.textContent === '{card['uri']}'"
+    address = f"document.querySelector('#single .address')?.textContent === '{card['uri']}'"
+    return f"{address} && document.querySelector('#single-facts h3') !== null"
 
 
 def decided(workspace, cards) -> list[str | None]:
@@ -186,3 +189,35 @@ def test_what_is_decided_in_the_dialog_leaves_its_pile(workspace, tmp_path):
         browser.browse(steps(server.address))
     found = workspace.sql("select decision from report.reviews order by decision")["decision"].to_pylist()
     assert found == ["ood", "unsure"]
+
+
+def test_the_next_image_is_asked_about_ahead_and_none_is_asked_about_twice(workspace, tmp_path):
+    asked: list[int] = []
+
+    async def asked_about(count: int) -> None:
+        for _ in range(600):
+            if len(asked) >= count:
+                return
+            await asyncio.sleep(0.05)
+
+    async def steps(address: str, cards) -> None:
+        numbers = [card["number"] for card in cards]
+        async with browser.browsing() as page:
+            await ready(page, address)
+            await click(page, 0)
+            await page.press("Enter")
+            await until(page, explained(cards[0]))
+            await asked_about(2)
+            await page.press("ArrowRight")
+            await until(page, explained(cards[1]))
+            await asked_about(3)
+            await page.press("ArrowLeft")
+            await until(page, explained(cards[0]))
+            assert asked == [*numbers[:3], numbers[0]]
+            assert page.said == []
+
+    with serving(workspace) as server:
+        cards = server.cards()
+        look = server.desk.asked["single"]
+        server.desk.asked |= {"single": lambda said: (asked.append(said["number"]), look(said))[1]}
+        browser.browse(steps(server.address, cards))

@@ -26,13 +26,13 @@ def look_at(context: Context, frame: LakeFrame, said: Said) -> Mapping[str, obje
     row = frame.row(number) if type(number) is int else None
     if row is None:
         raise BadRequest(404, "there is no such image")
-    found = explain_image(context, row["image_id"], k=NEAR)
-    facts = asdict(found)
-    for label in facts["labels"]:
-        made = label["made_by"]
-        label["made_by"] = made and {name: made[name] for name in ORIGIN}
     of_image = {"image_id": row["image_id"]}
-    with reading(context.layout) as database:
+    with reading(context.layout) as database:  # whoever reads meanwhile shares what is open
+        found = explain_image(context, row["image_id"], k=NEAR)
+        facts = asdict(found)
+        for label in facts["labels"]:
+            made = label["made_by"]
+            label["made_by"] = made and {name: made[name] for name in ORIGIN}
         return {name: facts[name] for name in (*FACTS, "labels")} | {
             "image_id": row["image_id"],
             "verdict": found.verdict(),
