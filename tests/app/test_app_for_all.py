@@ -23,6 +23,25 @@ BEGUN = """(dialog => [dialog.scrollTop, document.activeElement.lastChild.textCo
   document.querySelector('dialog[open]'))"""
 
 
+# What can be used, and whose edge stands out from the page by less than 3 : 1 (WCAG 2.2, 1.4.11).
+FAINT = """(() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (value) => value <= 10 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const light = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  const back = numbers(getComputedStyle(document.body).backgroundColor).slice(0, 3);
+  const isFaint = (used) => {
+    const { borderTopStyle, borderTopColor } = getComputedStyle(used);
+    const [red, green, blue, share = 1] = numbers(borderTopColor);
+    const edge = light([red, green, blue].map((value, place) => share * value + (1 - share) * back[place]));
+    const ratio = (Math.max(edge, light(back)) + 0.05) / (Math.min(edge, light(back)) + 0.05);
+    return borderTopStyle !== 'none' && ratio < 3;
+  };
+  const used = document.querySelectorAll('button, select, textarea, .button, input:not([type=checkbox], [type=range], [type=file])');
+  const seen = [...used].filter((one) => one.checkVisibility());
+  return seen.length > 10 ? seen.filter(isFaint).map((one) => one.id || one.textContent) : ['nothing is seen'];
+})()"""
+
+
 async def nameless(page) -> list[str]:
     """What a screen reader would announce by its role alone."""
     nodes = (await page.call("Accessibility.getFullAXTree"))["nodes"]
@@ -60,6 +79,8 @@ def test_every_view_has_names_room_on_a_phone_and_a_focus_that_is_seen(elsewhere
                 for dark in (False, True):
                     await page.look(width=390, height=844, dark=dark)
                     assert await page.run("document.documentElement.scrollWidth") <= 390, view
+                    await page.look(dark=dark)
+                    assert await page.run(FAINT) == [], view
                 await page.look()
                 await page.press(key)
             for width in (1200, 390):
