@@ -43,6 +43,9 @@ A GLOB is a name at any depth (cache, '*.tif') or a path below the source
 ('2025/**'). What is hidden and folders of systems (@eaDir, lost+found,
 $RECYCLE.BIN …) are passed over, too, unless an --include names them.
 
+A source that is there no more is no error to be waited out: name it with
+--gone, and its images leave the lake, until it is scanned again.
+
 The bank and the method are those of curator.toml: see `curator use`.
 
 Results are kept, whatever the exit code. A CONDITION compares (>, >=, <,
@@ -59,10 +62,11 @@ Example:
 
 
 @click.command(help=HELP)
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be read.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Pass over what has this name or path. Repeatable.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Read it nevertheless; see above. Repeatable.")
+@click.option("--gone", multiple=True, metavar="SOURCE", help="What lay there leaves the lake; see above. Repeatable.")
 @click.option("--rehash", is_flag=True, help="Read everything again, whatever size and time say.")
 @click.option("--retry-rejects", is_flag=True, help="Read rejected data again.")
 @click.option("--workers", type=WholeRange(min=0), help="Decode processes.  [default: one for each core]")
@@ -85,6 +89,7 @@ def scan(
     dry_run: bool,
     exclude: tuple[str, ...],
     include: tuple[str, ...],
+    gone: tuple[str, ...],
     rehash: bool,
     retry_rejects: bool,
     workers: int | None,
@@ -104,7 +109,8 @@ def scan(
         "scan.metrics_file": str(Path(metrics_file).absolute()) if metrics_file else None,
     }
     workspace = app.open({**overrides, **columns, **encoder})
-    which: dict[str, Any] = {"rehash": rehash, "retry_rejects": retry_rejects, "exclude": exclude, "include": include}
+    which: dict[str, Any] = {"rehash": rehash, "retry_rejects": retry_rejects}
+    which |= {"exclude": exclude, "include": include, "gone": gone}
     if dry_run:
         from curator.workspace.night.conditions import Limits
 

@@ -10,10 +10,12 @@ from curator.lake.options import ColumnNames, ReadOptions
 from curator.lake.passed import PassedOver
 from curator.lake.read import read_datum, read_shard
 from curator.lake.shards import plan_shards
+from curator.lake.sources.gone import GoneSource
 from curator.lake.sources.opening import Source, open_source
 
 __all__ = [
     "ColumnNames",
+    "GoneSource",
     "ImagePlace",
     "PassedOver",
     "ReadOptions",

@@ -117,6 +117,7 @@ class Workspace(Reader):
         retry_rejects: bool = False,
         exclude: Sequence[str] = (),
         include: Sequence[str] = (),
+        gone: Sequence[str | Path] = (),
         max_reject_rate: float | None = None,
         fail_on: Sequence[str] = (),
         wait_seconds: float = 0.0,
@@ -127,19 +128,17 @@ class Workspace(Reader):
 
         Only what is new or changed since the last scan is read. A killed scan is resumed by the same call.
         `exclude` and `include` are patterns of names below the sources, besides those of the configuration: see
-        curator/lake/sources/filters.py.
+        curator/lake/sources/filters.py. `gone`: sources that are there no more; their images leave the lake.
         `max_reject_rate` (of all rejects; else `scan.max_reject_rate` holds, for those of one reason and unless rejects
         are what is read) and `fail_on` (`flag_rate>0.2`: see night/conditions.py) say when the night is not all right:
-        the results are kept, and the summary has its `ending` and the `broken_limits`. exit_codes: those of a program
-        that ends so, for the metrics file.
-        Raises UsageError for a bad condition, WorkspaceLocked when another run still holds the workspace after
-        `wait_seconds`.
+        the results are kept, and the summary has its `ending` and the `broken_limits`. exit_codes: those for the
+        metrics file. Raises UsageError for a bad condition, WorkspaceLocked when `wait_seconds` were not enough.
         """
-        one_reason_rate = 1.0 if retry_rejects else self.config.scan.max_reject_rate
-        limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on, one_reason_rate=one_reason_rate)
-        request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, wait_seconds, exclude, include)
-        watcher = watcher or SilentWatcher()
-        return run_night(self._context, request, watcher, limits=limits, exit_codes=exit_codes or {})
+        for_one = 1.0 if retry_rejects else self.config.scan.max_reject_rate
+        limits = Limits.resolve(max_reject_rate=max_reject_rate, fail_on=fail_on, one_reason_rate=for_one)
+        found = _addresses(sources, *gone)
+        asked = ScanRequest(found, "lake", rehash, retry_rejects, wait_seconds, exclude, include, gone)
+        return run_night(self._context, asked, watcher or SilentWatcher(), limits=limits, exit_codes=exit_codes or {})
 
     def preview(
         self,
@@ -148,9 +147,10 @@ class Workspace(Reader):
         retry_rejects: bool = False,
         exclude: Sequence[str] = (),
         include: Sequence[str] = (),
+        gone: Sequence[str | Path] = (),
     ) -> list[ListingCounts]:
         """What a scan so called would read: new, changed, unchanged, gone, and bytes. Reads no image."""
-        request = ScanRequest(_addresses(sources), "lake", rehash, retry_rejects, 0.0, exclude, include)
+        request = ScanRequest(_addresses(sources, *gone), "lake", rehash, retry_rejects, 0.0, exclude, include, gone)
         return preview_scan(self._context, request)
 
     def calibrate(
@@ -386,8 +386,8 @@ class Workspace(Reader):
         return plan_scan(self._context, addresses, fleet, images=images, night=night, sample=sample, gpu_rate=gpu_rate)
 
 
-def _addresses(sources: Sequence[str | Path]) -> tuple[str, ...]:
-    if not sources:
+def _addresses(sources: Sequence[str | Path], *others: str | Path) -> tuple[str, ...]:
+    if not (sources or others):
         raise UsageError("name at least one source", hint="a folder, file, glob, tar, Parquet file or fsspec URL")
     return _texts(sources)
 

@@ -36,7 +36,8 @@ FAINT = """(() => {
     const ratio = (Math.max(edge, light(back)) + 0.05) / (Math.min(edge, light(back)) + 0.05);
     return borderTopStyle !== 'none' && ratio < 3;
   };
-  const used = document.querySelectorAll('button, select, textarea, .button, input:not([type=checkbox], [type=range], [type=file])');
+  const written = 'input:not([type=checkbox], [type=range], [type=file])';
+  const used = document.querySelectorAll(`button, select, textarea, .button, ${written}`);
   const seen = [...used].filter((one) => one.checkVisibility());
   return seen.length > 10 ? seen.filter(isFaint).map((one) => one.id || one.textContent) : ['nothing is seen'];
 })()"""

@@ -71,6 +71,14 @@ def test_a_dry_run_says_what_patterns_leave_out(workspace, lake, run_cli):
     assert counts["ignored"] == {"(excluded)": 3, ".txt": 1}
 
 
+def test_what_is_gone_is_named_without_a_source(first_night, scanned, run_cli):
+    _, lake = first_night
+    result = run_cli("scan", "--gone", lake, "--dry-run", folder=scanned)
+    assert result.exit_code == 0 and f"{lake}: 0 objects" in result.output and " 17 gone" in result.output
+    nothing = run_cli("scan", folder=scanned)
+    assert nothing.exit_code == 2 and "name at least one source" in nothing.output
+
+
 def test_what_is_passed_over_is_said_most_first_and_in_a_bounded_line():
     assert passed_over_text({"(hidden)": 2, ".txt": 3}) == "3 .txt, 2 (hidden)"
     assert passed_over_text({f".{number:02}": 1 for number in range(30)}).endswith(", 1 .19, 10 others")

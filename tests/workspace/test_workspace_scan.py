@@ -10,7 +10,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from curator.errors import UsageError, WorkspaceError
+from curator.errors import SourceError, UsageError, WorkspaceError
 from curator.types import Reject
 from curator.workspace import Workspace
 from curator.workspace.scan.run import rest_left_alone
@@ -140,6 +140,41 @@ def test_a_lake_of_which_nothing_is_left_is_told_of_in_a_line(scanned, own_lake,
     (counts,) = scanned.scan(own_lake).listings
     assert counts.objects_new == counts.objects_back == gone
     assert "are gone" not in caplog.text
+
+
+def test_a_source_that_is_named_as_gone_leaves_the_lake_until_it_is_scanned_again(scanned, own_lake, tmp_path, caplog):
+    before = accounting(scanned)["images"]
+    shutil.move(own_lake, tmp_path / "aside")
+    (told,) = scanned.preview(gone=[own_lake])
+    assert accounting(scanned)["images"] == before, "a preview writes nothing"
+    summary = scanned.scan(gone=[own_lake])
+    (counts,) = summary.listings
+    assert counts == told and counts.source == str(own_lake) and counts.objects_listed == 0 < counts.objects_gone
+    assert accounting(scanned)["images"] == summary.scored == 0
+    assert healthy(scanned) and "see that it is mounted" not in caplog.text
+    assert scanned.scan(gone=[own_lake]).listings[0].objects_gone == 0, "a scan that was killed is said again"
+    assert f"{own_lake}: nothing of it is in the lake" in caplog.text
+    shutil.move(tmp_path / "aside", own_lake)
+    assert scanned.scan(own_lake).listings[0].objects_back == counts.objects_gone
+    assert accounting(scanned)["images"] == before
+
+
+def test_what_a_glob_or_a_file_brought_is_gone_alone(scanned, own_lake):
+    first, second = scanned.scan(gone=[own_lake / "red-*.png", own_lake / "z-shard.tar"]).listings
+    assert first.objects_gone == sum(path.name.startswith("red-") for path in own_lake.iterdir())
+    assert second.objects_gone == 1
+    (again,) = scanned.scan(own_lake).listings
+    assert again.objects_back == first.objects_gone + 1 and again.objects_new == again.objects_back
+
+
+def test_a_source_cannot_be_scanned_and_gone_at_once(scanned, own_lake):
+    with pytest.raises(UsageError, match="is to be scanned and gone"):
+        scanned.scan(own_lake, gone=[f"{own_lake}/"])
+    with pytest.raises(UsageError, match="name at least one source"):
+        scanned.scan()
+    for address in ("", "/", "file:///"):
+        with pytest.raises(SourceError, match="is no source that can be gone"):
+            scanned.scan(gone=[address])
 
 
 def test_labels_that_were_changed_since_the_bank_was_built_are_told_of(scanned, own_lake, caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from curator.endings import Ending
@@ -36,6 +37,7 @@ class ScanRequest:
     retry_rejects: also read objects again that had rejects.
     wait_seconds: how long to wait for another run that holds the workspace.
     exclude, include: patterns of names, besides those of the configuration.
+    gone: sources that are there no more: their images leave the lake.
     """
 
     sources: tuple[str, ...]
@@ -45,6 +47,7 @@ class ScanRequest:
     wait_seconds: float = 0.0
     exclude: Sequence[str] = ()
     include: Sequence[str] = ()
+    gone: Sequence[str | Path] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from curator.engines.known import KnownContents
-from curator.lake import Source
+from curator.errors import UsageError
+from curator.lake import GoneSource, Source
 from curator.store import Ledger, ListingCounts
 from curator.store.shards import known_images
 from curator.types import Bank
@@ -56,7 +57,11 @@ def check_surroundings(context: Context) -> None:
 
 
 def _open_sources(context: Context, request: ScanRequest) -> list[Source]:
-    return open_sources(request.sources, context.config.scan, exclude=request.exclude, include=request.include)
+    found = open_sources(request.sources, context.config.scan, exclude=request.exclude, include=request.include)
+    gone = {source.name: source for source in map(GoneSource.find, map(str, request.gone))}
+    if both := gone.keys() & {source.name for source in found}:
+        raise UsageError(f"{min(both)} is to be scanned and gone", hint="name it once")
+    return [*found, *gone.values()]
 
 
 def _patterns(context: Context, request: ScanRequest) -> dict[str, list[str]]:
@@ -153,7 +158,10 @@ def take_in(
     scorer = context.scorer(chosen, database=ledger.database) if score else None
     namer = context.namer(chosen) if score else None
     for source in listed:
-        if request.role == "lake" and source.is_emptied:
+        if isinstance(source.source, GoneSource):
+            if not source.gone:
+                log.warning("%s: nothing of it is in the lake", source.source.name)
+        elif request.role == "lake" and source.is_emptied:
             log.warning(EMPTIED, source.source.name, len(source.gone))
         ledger.record_listing(
             source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
