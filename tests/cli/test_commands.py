@@ -75,7 +75,7 @@ def test_what_is_gone_is_named_without_a_source(first_night, scanned, run_cli):
     _, lake = first_night
     result = run_cli("scan", "--gone", lake, "--dry-run", folder=scanned)
     assert result.exit_code == 0 and f"{lake}: 0 objects" in result.output and " 17 gone" in result.output
-    nothing = run_cli("scan", folder=scanned, exit_code=2)
+    nothing = run_cli("scan", folder=scanned, code=2)
     assert "name at least one source" in nothing.output
 
 
