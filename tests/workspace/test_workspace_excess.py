@@ -150,6 +150,26 @@ def test_one_rule_judges_by_id_by_decided_and_by_undecided_images(now, lost, sai
     return None
 
 
+@pytest.mark.parametrize(
+    ("now", "unsure", "hint"),
+    [
+        (
+            {"lake_auroc": 0.61},
+            "that is no loss, but with so few images the loss may be",
+            "so that more of them judge it",
+        ),
+        ({"lake_auroc": 0.59}, ": the loss may be", "or change its settings"),
+        ({"lake_auroc": 0.61, "id_flagged": 3}, "flags 3 of 40", "or change its settings"),
+    ],
+)
+def test_a_bank_that_too_few_images_judge_is_not_called_worse(now, unsure, hint):
+    old, new = side(lake_auroc=0.6), side(**now)
+    figures = GuardFigures("b" * 32, "a" * 32, "tanl()", "neglabel()", 0.0, old, new, 11, 0.035)
+    with pytest.raises(BankRefused, match=unsure) as refused:
+        refuse_if_worse(figures, "tanl", "parent base")
+    assert hint in (refused.value.hint or "")
+
+
 @pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0018, True), (0.0022, False)])
 def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tells_what_is_far(lost, kept):
     old, new = side(lake_auroc=0.6), side(lake_auroc=0.9)

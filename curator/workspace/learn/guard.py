@@ -181,9 +181,10 @@ class GuardFigures:
         if (verdict := self.now.verdict(self.before)) is not None:
             return verdict
         if self.most_lost is not None and self.most_lost > MOST_LAKE_AUROC_LOST:
+            few = "that is no loss, but with so few images " if self.is_unsure else ""
             return (
                 f"its AUROC against {self.lake_count} images of the lake that look OOD is {self.now.lake_auroc:.4f}, "
-                f"before {self.before.lake_auroc:.4f}: the loss may be {100 * self.most_lost:.1f} points"
+                f"before {self.before.lake_auroc:.4f}: {few}the loss may be {100 * self.most_lost:.1f} points"
             )
         if self.half_lost > self.half_tolerance:
             return (
@@ -192,6 +193,13 @@ class GuardFigures:
                 f"{100 * self.half_tolerance:.3f}"
             )
         return None
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the new bank is no worse against what looks OOD, and too few such images can show it."""
+        old, new = self.before.lake_auroc, self.now.lake_auroc
+        is_open = self.most_lost is not None and self.most_lost > MOST_LAKE_AUROC_LOST
+        return is_open and old is not None and new is not None and new >= old
 
     @property
     def half_tolerance(self) -> float:
@@ -311,9 +319,11 @@ def refuse_without_judges(judged: HeldOut | None, name: str) -> None:
 def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
     """Raises BankRefused for a bank that is worse than the one before; before: what that is."""
     if (verdict := figures.verdict) is not None:
+        is_unsure = figures.is_unsure and figures.now.verdict(figures.before) is None
+        more = "decide images by `curator review`, or scan more, so that more of them judge it; `force` keeps it"
         raise BankRefused(
             f"bank {name}: the new version is not kept: {verdict} ({before}, {figures.previous_digest[:12]})",
-            hint="look at it with `force`, which keeps it, or change its settings",
+            hint=more if is_unsure else "look at it with `force`, which keeps it, or change its settings",
         )
 
 
