@@ -70,7 +70,7 @@ export class Single {
       const found = await this.explained(number);
       if (turn !== this.turn) return;
       this.show(found);
-      this.explained(this.images.order[this.images.order.indexOf(number) + by])?.catch(() => undefined); // asked again then
+      this.explained(this.images.order[this.images.order.indexOf(number) + by]);
     } catch (fault) {
       if (turn === this.turn) find("single-facts").replaceChildren(element("p", `Not explained: ${fault.message}`));
     }
@@ -82,7 +82,7 @@ export class Single {
     const { decision: snapshot } = this.images; // the columns are new ones then
     if (this.asked?.number !== number || this.asked.snapshot !== snapshot) {
       this.asked = { number, snapshot, found: ask("single", { number }) };
-      this.asked.found.catch(() => { this.asked = undefined; });
+      this.asked.found.catch(() => { this.asked = undefined; }); // asked again then
     }
     return this.asked.found;
   }

@@ -43,8 +43,8 @@ A GLOB is a name at any depth (cache, '*.tif') or a path below the source
 ('2025/**'). What is hidden and folders of systems (@eaDir, lost+found,
 $RECYCLE.BIN …) are passed over, too, unless an --include names them.
 
-A source that is there no more is no error to be waited out: name it with
---gone, and its images leave the lake, until it is scanned again.
+What has gone for good, or was scanned by mistake, leaves the lake by --gone
+with the address that it was scanned under, until it is scanned again.
 
 The bank and the method are those of curator.toml: see `curator use`.
 

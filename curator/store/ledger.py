@@ -113,7 +113,7 @@ class Ledger:
             if gone:
                 with self.database.incoming(gone=pa.table({"object_uri": pa.array(gone, pa.string())})):
                     self.database.run("mark_gone_objects", role=role, run_id=self.run_id)
-            self.database.run("delete_listing_rejects", role=role, prefix=prefix)
+            self.database.run("delete_listing_rejects", role=role, source=counts.source, prefix=prefix)
             self.add(reject=[reject_row(item, role=role, version=None) for item in rejects])
 
     # Encoders, banks

@@ -65,8 +65,8 @@ group by finished.position
 order by finished.position;
 
 -- name: delete_listing_rejects
--- Rejects of earlier listings under a prefix; the present listing says anew what it could not list.
+-- Rejects of earlier listings of a source, or under a prefix; the present listing says anew what it could not list.
 delete from reject
 where role = $role
     and stage = 'list'
-    and starts_with(object_uri, $prefix);
+    and (object_uri = $source or starts_with(object_uri, $prefix));

@@ -167,12 +167,23 @@ def test_what_a_glob_or_a_file_brought_is_gone_alone(scanned, own_lake):
     assert again.objects_back == first.objects_gone + 1 and again.objects_new == again.objects_back
 
 
+def test_what_a_neighbour_of_a_gone_source_could_not_list_stays(scanned, own_lake):
+    for folder in (own_lake, neighbour := own_lake.with_name(f"{own_lake.name}-2")):
+        folder.mkdir(exist_ok=True)
+        os.mkfifo(folder / "pipe.jpg")
+        scanned.scan(folder)
+    scanned.scan(gone=[own_lake])
+    found = scanned.sql("select uri from report.rejects where stage = 'list'")["uri"].to_pylist()
+    shutil.rmtree(neighbour)
+    assert found == [f"{neighbour}/pipe.jpg"]
+
+
 def test_a_source_cannot_be_scanned_and_gone_at_once(scanned, own_lake):
     with pytest.raises(UsageError, match="is to be scanned and gone"):
         scanned.scan(own_lake, gone=[f"{own_lake}/"])
     with pytest.raises(UsageError, match="name at least one source"):
         scanned.scan()
-    for address in ("", "/", "file:///"):
+    for address in ("", "/", "/..", "file:///", "s3://"):
         with pytest.raises(SourceError, match="is no source that can be gone"):
             scanned.scan(gone=[address])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from curator.errors import SourceError
 from curator.lake.passed import PassedOver
 from curator.lake.sources.filters import EVERYTHING, PathFilter
 from curator.lake.sources.globs import Glob, has_magic
-from curator.paths import expanded
+from curator.lake.sources.local import local_path
 from curator.printable import readable
 from curator.types import Reject, SourceObject
 from curator.urls import is_http, refuse_secrets, scheme_of
@@ -29,11 +28,8 @@ class GoneSource:
     def find(cls, address: str) -> GoneSource:
         """Raises SourceError for an empty address or a bad glob, UsageError for a URL with credentials in it."""
         refuse_secrets(address)
-        scheme = scheme_of(address)
-        path = address.partition("://")[2] if scheme in ("file", "local") else address
-        is_here = path != address or scheme is None
-        name = readable(os.path.abspath(expanded(path))) if is_here else address  # noqa: PTH100  # as it was scanned
-        if not path.strip("/ ") or not name.strip("/"):
+        name = readable(local_path(address)) if scheme_of(address) in (None, "file", "local") else address
+        if not address.rpartition("://")[2].strip("/ ") or not name.strip("/"):
             raise SourceError(f"{address!r} is no source that can be gone", hint="name it as it was scanned")
         magic = has_magic(name, question_mark=not is_http(name))
         return cls(name.rstrip("/"), Glob.parse(name) if magic else None)

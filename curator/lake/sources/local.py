@@ -24,6 +24,11 @@ from curator.types import ObjectKind, Reject, SourceObject
 from curator.urls import scheme_of
 
 
+def local_path(address: str) -> str:
+    """The absolute path that a path, or a URL of one, names; a link keeps the name it was given."""
+    return os.path.abspath(expanded(address if scheme_of(address) is None else address.partition("://")[2]))  # noqa: PTH100
+
+
 @dataclass(slots=True)
 class LocalSource:
     """A folder, a file or a glob. `root` is the folder to walk, or the file."""
@@ -38,8 +43,7 @@ class LocalSource:
     @classmethod
     def find(cls, address: str) -> LocalSource:
         """A path, or a URL of one. Raises SourceError for what does not exist or may not be listed."""
-        address = address if scheme_of(address) is None else address.partition("://")[2]
-        path = os.path.abspath(expanded(address))  # noqa: PTH100  # a link keeps the name it was given
+        path = local_path(address)
         if has_magic(path) and not os.path.lexists(path):
             glob = Glob.parse(path)
             _check_folder(glob.root, address)

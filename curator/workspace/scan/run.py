@@ -158,14 +158,14 @@ def take_in(
     scorer = context.scorer(chosen, database=ledger.database) if score else None
     namer = context.namer(chosen) if score else None
     for source in listed:
+        prefix = source.source.prefix
         if isinstance(source.source, GoneSource):
+            prefix = source.source.folder_prefix  # a neighbour whose name goes on has its own rejects
             if not source.gone:
                 log.warning("%s: nothing of it is in the lake", source.source.name)
         elif request.role == "lake" and source.is_emptied:
             log.warning(EMPTIED, source.source.name, len(source.gone))
-        ledger.record_listing(
-            source.counts, role=request.role, prefix=source.source.prefix, gone=source.gone, rejects=source.rejects
-        )
+        ledger.record_listing(source.counts, role=request.role, prefix=prefix, gone=source.gone, rejects=source.rejects)
     if any(source.to_read for source in listed):
         with stage("known") as found:
             known = KnownContents(known_images(ledger.database, encoder_id))
