@@ -164,7 +164,7 @@ def list_policies(app: App, show: Show) -> None:
     Example:
       curator calibrate list
     """
-    show(app.results().query("policies", limit=1000))
+    show(app.results().query("policies"))
 
 
 @calibrate.command("use")
