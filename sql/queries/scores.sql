@@ -99,6 +99,19 @@ where policy.name = $name
 order by is_of_scoring desc, run.run_number desc, policy.policy_id
 limit 1;
 
+-- name: find_calibrated_method
+-- The method, by the beginning of its id, that was calibrated last on a bank; full: on cosines of full precision.
+select policy.method_id
+from policy
+left join run on run.run_id = policy.run_id
+where policy.encoder_id = $encoder_id
+    and policy.bank_digest = $bank_digest
+    and policy.rule <> 'default'
+    and starts_with(policy.method_id, $begins)
+    and contains(policy.method_id, 'precision=full') = $full
+order by run.run_number desc, policy.policy_id
+limit 1;
+
 -- name: find_cut
 -- The cut that rules for an image under a policy: of its night, of its class, or the policy's own.
 with scored as (

@@ -61,6 +61,25 @@ def test_scores_change_nothing_and_use_is_for_good(scanned, first_night):
     assert all(result.healthy for result in scanned.check())
 
 
+def test_a_bare_name_of_a_method_goes_back_to_the_one_calibrated(scanned, reference, run_cli):
+    """And what `use` prints goes back to the very thing that ruled."""
+    root, halved = scanned.layout.root, "neglabel:temperature=0.5"
+    scanned.use("base", halved)
+    Workspace.open(root).calibrate(reference, keep=0.5)
+    calibrated = scanned.in_force()
+    assert calibrated.policy == "keep-0.5"
+    told = run_cli("use", "base", "mcm", folder=root).stdout.splitlines()
+    assert told[-1] == f"back: curator use base {halved} --policy keep-0.5"
+    told = run_cli("use", "base", "neglabel", folder=root).stdout.splitlines()
+    assert told[0].startswith(f"neglabel: taken as {halved}, calibrated last; ")
+    assert scanned.in_force() == calibrated and Config.resolve(scanned.layout.config).scan.method == halved
+    used = scanned.use("base", "neglabel()")
+    assert used.ruled_by.method == "neglabel" and used.back == {"bank": "base", "method": halved, "policy": "keep-0.5"}
+    assert scanned.use(**used.back).back == {"bank": "base", "method": "neglabel()", "policy": "default"}
+    assert scanned.in_force() == calibrated
+    assert scanned.use(policy="default").back == {"policy": "keep-0.5"}
+
+
 def test_a_night_goes_by_the_rule_of_the_policy_that_was_chosen_by_hand(scanned, reference, run_cli):
     def night(*options: object) -> str:
         given = ("--reference", reference, "--unless-chosen", "--keep", 0.95, *options)
