@@ -62,6 +62,7 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
     metavar="SRC",
     help="Images known to be ID.  [default: all those named before]",
 )
+@click.option("--forget", multiple=True, metavar="SRC", help="Source that is no reference any more.")
 @click.option("--keep", type=SHARE, help="Share of ID images to keep.  [default: 0.95]")
 @click.option("--alpha", type=SHARE, help="Flag p-values up to this.")
 @click.option("--fdr", type=SHARE, help="Share of a night's flags that may be false.")
@@ -83,6 +84,7 @@ def calibrate(
     app: App,
     context: click.Context,
     sources: tuple[str, ...],
+    forget: tuple[str, ...],
     keep: float | None,
     alpha: float | None,
     fdr: float | None,
@@ -119,12 +121,13 @@ def calibrate(
             for_night=unless_chosen,
             bank=bank,
             method=method,
+            forget=forget,
             watcher=progress,
             wait_seconds=wait_seconds,
         )
     section = workspace.config.scan
     which = f"{bank or section.bank} {method or section.method}"
-    return echo_json(summary.as_json()) if as_json else echo_calibration(summary, which)
+    return echo_json(summary.as_json()) if as_json else echo_calibration(summary, which, all_known=not sources)
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -133,8 +136,11 @@ def _refuse_options(context: click.Context) -> None:
         raise click.UsageError(f"write the options behind the command: calibrate {context.invoked_subcommand} …")
 
 
-def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") -> None:
-    """A calibration in a few lines, and its warning. `which`: bank and method as `curator use` takes them."""
+def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD", *, all_known: bool = False) -> None:
+    """A calibration in a few lines, and its warning. `which`: bank and method as `curator use` takes them. `all_known`:
+    no reference was named."""
+    if all_known:
+        say(f"reference: all that was named before, {', '.join(summary.sources)}")
     cut = "nothing"
     if summary.min_id_score is not None:
         cut = f"below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"

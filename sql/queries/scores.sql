@@ -38,6 +38,14 @@ from calibration_score
 where calibration_id = $calibration_id
 order by image_id;
 
+-- name: count_reference_in_lake
+-- The reference images of a calibration, and how many of them are images of the lake at the same time.
+select
+    count(*) as images,
+    count(*) filter (where image_id in (select image_id from present_locations() where role = 'lake')) as in_lake
+from calibration_score
+where calibration_id = $calibration_id;
+
 -- name: list_policy_classes
 -- Classes with a cut of their own under a policy.
 select id_label, image_count, min_log_odds
