@@ -148,8 +148,14 @@ def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD", *,
     by_class = f"; {summary.own_cuts} classes have their own cuts" if summary.by_class else ""
     of = "" if summary.rules else f" of bank {summary.bank}, {summary.method_id}"
     say(f"policy {summary.policy}{of}: flag {cut}{by_night}{by_class}")
+    if summary.largest_class < summary.class_minimum:
+        say(
+            f"the largest class has {summary.largest_class} reference images, {summary.class_minimum} are needed: "
+            f"--class-minimum {summary.class_enough}"
+        )
+    at_least = "at least " if summary.rule == "fdr" else ""  # the share at the mildest cut that a night can have
     say(
-        f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
+        f"keeps {at_least}{summary.kept_share:.1%} of {summary.reference_images} reference images; "
         f"{'flags' if summary.rules else 'would flag'} {summary.flagged} of {summary.scored} images in the lake"
     )
     say_ruling(summary)

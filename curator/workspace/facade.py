@@ -320,15 +320,8 @@ class Workspace(Reader):
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
-        with writing(
-            self._context,
-            "publish",
-            {"to": to},
-            publish_to=to,
-            publish_anew=True,
-            replaces=replace,
-            needs_vectors=False,
-        ):
+        run = self._context, "publish", {"to": to}
+        with writing(*run, publish_to=to, publish_anew=True, replaces=replace, needs_vectors=False):
             pass
         return self.layout.snapshot
 

@@ -47,7 +47,9 @@ class CalibrationSummary(Shown):
     for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own.
     `flagged`, `scored`: images of the lake under it. `ruled_by`: what rules now; `ruled_before`: what did before, where
     that was something else. `advice`: whether the method suits the encoder, what a fusion with kNN would gain, and what
-    to do next. `sources`: of the reference images; `in_lake`: so many of these are images of the lake as well."""
+    to do next. `sources`: of the reference images; `in_lake`: so many of these are images of the lake as well.
+    `class_minimum`: how many reference images a class needs for a cut of its own, `largest_class`: the most that one
+    has, `class_enough`: the highest minimum that gives one its own; 0 unless it is by class."""
 
     run_id: str
     policy_id: str
@@ -72,6 +74,9 @@ class CalibrationSummary(Shown):
     advice: str = ""
     sources: tuple[str, ...] = ()
     in_lake: int = 0
+    class_minimum: int = 0
+    largest_class: int = 0
+    class_enough: int = 0
 
     @property
     def rules(self) -> bool:
@@ -169,6 +174,7 @@ def run_calibration(
             ruled_before=before,
             advice=advise(context, ledger.database, scorer),
             sources=tuple(names),
+            **_class_sizes(rule, reference, scorer.bank.id_count),
             in_lake=warn_of_lake(ledger.database, calibration_id, rule),
         )
 
@@ -239,6 +245,15 @@ def reference_scores(
         return scorer, ReferenceScores.of(database.table("list_reference_scores", **scoring))
     with database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
         return scorer, ReferenceScores.of(database.table("list_scores_in_sources", role=role, **scoring))
+
+
+def _class_sizes(rule: Rule, reference: ReferenceScores, label_count: int) -> dict[str, int]:
+    if not rule.by_class:
+        return {}
+    sizes = sorted(np.bincount(reference.id_labels).tolist(), reverse=True)
+    labels = reference.id_labels
+    enough = (size for size in sizes if size and own_classes(labels, minimum=size, label_count=label_count))
+    return {"class_minimum": rule.minimum, "largest_class": sizes[0], "class_enough": next(enough, 1)}
 
 
 def _classes(rule: Rule, reference: ReferenceScores, label_count: int) -> tuple[dict[int, Scores], Scores]:

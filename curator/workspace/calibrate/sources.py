@@ -13,8 +13,8 @@ from curator.workspace.scan.listing import list_source
 from curator.workspace.scan.request import ScanRequest
 
 IN_LAKE = (
-    "%d of %d reference images are images of the lake: a cut that keeps %.4g %% of them flags %.4g %% of them, whatever "
-    "they show; name images that are known to be ID"
+    "%d of %d reference images are images of the lake: a cut that keeps %.4g %% of them flags %.4g %% of them, "
+    "whatever they show; name images that are known to be ID"
 )
 
 
