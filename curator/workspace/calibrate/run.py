@@ -247,7 +247,7 @@ def reference_scores(
         return scorer, ReferenceScores.of(database.table("list_scores_in_sources", role=role, **scoring))
 
 
-def _class_sizes(rule: Rule, reference: ReferenceScores, label_count: int) -> dict[str, int]:
+def _class_sizes(rule: Rule, reference: ReferenceScores, label_count: int) -> dict[str, Any]:
     if not rule.by_class:
         return {}
     sizes = sorted(np.bincount(reference.id_labels).tolist(), reverse=True)
