@@ -62,6 +62,7 @@ method_option = click.option("--method", metavar="NAME", help="Calibrate for thi
     metavar="SRC",
     help="Images known to be ID.  [default: all those named before]",
 )
+@click.option("--forget", multiple=True, metavar="SRC", help="Source that is no reference any more.")
 @click.option("--keep", type=SHARE, help="Share of ID images to keep.  [default: 0.95]")
 @click.option("--alpha", type=SHARE, help="Flag p-values up to this.")
 @click.option("--fdr", type=SHARE, help="Share of a night's flags that may be false.")
@@ -83,6 +84,7 @@ def calibrate(
     app: App,
     context: click.Context,
     sources: tuple[str, ...],
+    forget: tuple[str, ...],
     keep: float | None,
     alpha: float | None,
     fdr: float | None,
@@ -119,12 +121,13 @@ def calibrate(
             for_night=unless_chosen,
             bank=bank,
             method=method,
+            forget=forget,
             watcher=progress,
             wait_seconds=wait_seconds,
         )
     section = workspace.config.scan
     which = f"{bank or section.bank} {method or section.method}"
-    return echo_json(summary.as_json()) if as_json else echo_calibration(summary, which)
+    return echo_json(summary.as_json()) if as_json else echo_calibration(summary, which, all_known=not sources)
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -133,8 +136,11 @@ def _refuse_options(context: click.Context) -> None:
         raise click.UsageError(f"write the options behind the command: calibrate {context.invoked_subcommand} …")
 
 
-def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") -> None:
-    """A calibration in a few lines, and its warning. `which`: bank and method as `curator use` takes them."""
+def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD", *, all_known: bool = False) -> None:
+    """A calibration in a few lines, and its warning. `which`: bank and method as `curator use` takes them. `all_known`:
+    no reference was named."""
+    if all_known:
+        say(f"reference: all that was named before, {', '.join(summary.sources)}")
     cut = "nothing"
     if summary.min_id_score is not None:
         cut = f"below id_score {summary.min_id_score:.4g} (log-odds {summary.min_log_odds:.4g})"
@@ -142,8 +148,14 @@ def echo_calibration(summary: CalibrationSummary, which: str = "BANK METHOD") ->
     by_class = f"; {summary.own_cuts} classes have their own cuts" if summary.by_class else ""
     of = "" if summary.rules else f" of bank {summary.bank}, {summary.method_id}"
     say(f"policy {summary.policy}{of}: flag {cut}{by_night}{by_class}")
+    if summary.largest_class < summary.class_minimum:
+        say(
+            f"the largest class has {summary.largest_class} reference images, {summary.class_minimum} are needed: "
+            f"--class-minimum {summary.class_enough}"
+        )
+    at_least = "at least " if summary.rule == "fdr" else ""  # the share at the mildest cut that a night can have
     say(
-        f"keeps {summary.kept_share:.1%} of {summary.reference_images} reference images; "
+        f"keeps {at_least}{summary.kept_share:.1%} of {summary.reference_images} reference images; "
         f"{'flags' if summary.rules else 'would flag'} {summary.flagged} of {summary.scored} images in the lake"
     )
     say_ruling(summary)
@@ -164,7 +176,7 @@ def list_policies(app: App, show: Show) -> None:
     Example:
       curator calibrate list
     """
-    show(app.results().query("policies", limit=1000))
+    show(app.results().query("policies"))
 
 
 @calibrate.command("use")

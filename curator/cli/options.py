@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
@@ -74,6 +75,12 @@ def row_options(command: Command) -> Command:
         command(*args, show=partial(echo_rows, style=style, output=output, look=look), **given)
 
     return format_option(output_option(json_option(with_show)))
+
+
+def is_for_people(show: Show) -> bool:
+    """Whether a table shown so is one on a terminal, and no data for a file, a pipe or a program."""
+    given = show.keywords if isinstance(show, partial) else {}
+    return given.get("output") is None and given.get("style") in (None, "table") and sys.stdout.isatty()
 
 
 def look_options(command: Command) -> Command:

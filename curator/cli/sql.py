@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from curator.cli.app import App, pass_app
-from curator.cli.options import Show, WholeRange, row_options
-from curator.cli.output import say_beside
+from curator.cli.options import Show, WholeRange, is_for_people, row_options
+from curator.cli.output import say, say_beside
 from curator.errors import CuratorError, UsageError
 
 
@@ -74,14 +74,19 @@ def names_of_queries(context: click.Context, _: click.Parameter, begun: str) -> 
         return []
 
 
+SHOWN_ROWS = 20  # on a terminal, unless it is said how many
+
+
 @click.command()
 @click.argument("name", required=False, shell_complete=names_of_queries)
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the query.")
-@click.option("-n", "--limit", type=WholeRange(min=0), default=20, show_default=True, help="Rows at most.")
+@click.option("-n", "--limit", type=WholeRange(min=0), help="Rows at most; 0: all.  [default: all; on a terminal 20]")
 @click.option("--describe", is_flag=True, help="Say what the view or table NAME holds; without NAME, list the views.")
 @row_options
 @pass_app
-def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, describe: bool, show: Show) -> None:
+def query(
+    app: App, name: str | None, parameters: tuple[str, ...], limit: int | None, describe: bool, show: Show
+) -> None:
     """Run a named query; without NAME, list them.
 
     Your own go into queries/*.sql of the workspace.
@@ -101,10 +106,15 @@ def query(app: App, name: str | None, parameters: tuple[str, ...], limit: int, d
         for item in known.values():
             say_beside(f"{item.name.ljust(width)}  ", item.description)
         return
-    values = dict(parameter_pair(text) for text in parameters)
-    if name in results.queries() and "limit" in results.queries()[name].parameters:
-        values.setdefault("limit", str(limit))
-    show(results.query(name, **values), ruled_by=app.ruling(results))
+    values: dict[str, object] = dict(map(parameter_pair, parameters))
+    takes_limit = name in results.queries() and "limit" in results.queries()[name].parameters
+    is_cut = takes_limit and limit is None and "limit" not in values and is_for_people(show)
+    if takes_limit:
+        values.setdefault("limit", SHOWN_ROWS + 1 if is_cut else limit or None)
+    found = results.query(name, **values)
+    show(found.slice(0, SHOWN_ROWS) if is_cut else found, ruled_by=app.ruling(results))
+    if is_cut and found.num_rows > SHOWN_ROWS:
+        say(f"{SHOWN_ROWS} of at least {found.num_rows} rows; all of them: -n 0", err=True)
 
 
 def parameter_pair(text: str) -> tuple[str, str]:

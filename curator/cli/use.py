@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -28,8 +29,9 @@ def use(app: App, bank: str | None, method: str | None, policy: str | None, wait
     images flagged: in the report views, the reports and the exports. Nothing
     else changes it by itself. BANK is NAME, of which each later version then
     rules, or one version for good: NAME@v2, NAME@DIGEST. Both are written
-    into curator.toml, so that every later scan goes by them. Images are
-    scored where they lack a score; none is embedded.
+    into curator.toml, so that every later scan goes by them. METHOD without
+    parameters is the one calibrated last, if one was. Images are scored
+    where they lack a score; none is embedded.
 
     \b
     Example:
@@ -44,6 +46,8 @@ def use(app: App, bank: str | None, method: str | None, policy: str | None, wait
             return echo_json(ruling and ruling.as_json())
         return say(f"ruled by {ruling.said}" if ruling else "nothing rules yet: nothing was scanned")
     summary = workspace.use(bank, method, policy=policy, wait_seconds=wait_seconds)
+    if not as_json and method and summary.method != method:
+        say(f"{method}: taken as {summary.method}, calibrated last; with its defaults it is '{method}()'")
     return echo_use(summary, as_json=as_json)
 
 
@@ -54,4 +58,9 @@ def echo_use(summary: UseSummary, *, as_json: bool) -> None:
     say_ruling(summary)
     if summary.rescored:
         say(f"{summary.rescored} newly scored")
-    return say(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")
+    say(f"{summary.flagged} of {summary.scored} images in the lake are flagged: {summary.policy_note}")
+    if summary.back:
+        given = [summary.back[name] for name in ("bank", "method") if name in summary.back]
+        policy = ["--policy", summary.back["policy"]] if "policy" in summary.back else []
+        say(f"back: {shlex.join(['curator', 'use', *given, *policy])}")
+    return None

@@ -166,6 +166,7 @@ class Workspace(Reader):
         for_night: bool = False,
         bank: str | None = None,
         method: str | None = None,
+        forget: Sequence[str | Path] = (),
         watcher: ScanWatcher | None = None,
         wait_seconds: float = 0.0,
     ) -> CalibrationSummary:
@@ -175,11 +176,11 @@ class Workspace(Reader):
         flag, `fdr`, the share of the flags of a night that may be false. by_class: within classes that have references
         enough, `minimum` or more. rule: in place of all these. name: of the policy. for_night: it is not chosen by hand
         (see `policy_chosen`). bank, method: of which it is made instead of those configured; a policy of others than
-        those that rule changes no flag until `use` puts it in force.
+        those that rule changes no flag until `use` puts it in force. forget: sources that are no reference any more.
         """
         rule = rule or Rule.chosen(keep=keep, alpha=alpha, fdr=fdr, by_class=by_class, minimum=minimum)
-        asked, sources = CalibrationRequest(rule, name, bank, method, for_night, wait_seconds), [*map(str, reference)]
-        return run_calibration(self._context, sources, watcher or SilentWatcher(), asked)
+        asked = CalibrationRequest(rule, name, bank, method, for_night, wait_seconds, _texts(forget))
+        return run_calibration(self._context, _texts(reference), watcher or SilentWatcher(), asked)
 
     def check_calibration(
         self, *held_out: str | Path, alphas: Sequence[float] = ALPHAS, watcher: ScanWatcher | None = None
@@ -319,10 +320,8 @@ class Workspace(Reader):
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
         Raises OutputError where it cannot be written.
         """
-        given = {"to": to}
-        with writing(
-            self._context, "publish", given, publish_to=to, publish_anew=True, replaces=replace, needs_vectors=False
-        ):
+        run = self._context, "publish", {"to": to}
+        with writing(*run, publish_to=to, publish_anew=True, replaces=replace, needs_vectors=False):
             pass
         return self.layout.snapshot
 

@@ -60,6 +60,16 @@ class ReferenceLabels:
         some = ", ".join(self.unknown[:EXAMPLES])
         return f"none of the {len(self.unknown)} labels of the reference images is an ID label, such as {some}"
 
+    @property
+    def partly_unknown(self) -> str | None:
+        """A line where labels of some images name an ID label, and those of others none."""
+        if not (self.places and self.unknown):
+            return None
+        count, total = sum(self.images[label] for label in self.unknown), self.unlabelled + sum(self.images.values())
+        more = ", …" if len(self.unknown) > EXAMPLES else ""
+        some = ", ".join(self.unknown[:EXAMPLES])
+        return f"{count} of {total} reference images have labels that are no ID label ({some}{more})"
+
 
 def reference_labels(context: Context, database: Database, bank: Bank) -> ReferenceLabels:
     """Raises ConfigError for a labels map that cannot be read, and for labels that are not clear."""
@@ -99,9 +109,11 @@ def require_labels(labels: ReferenceLabels, what: str) -> None:
 
 def look_at_labels(context: Context, database: Database, bank: Bank) -> None:
     """For what does not need them: raises UsageError for a labels map that names nothing; without one it is a warning
-    for systems that will."""
+    for systems that will, and one where only some labels name an ID label."""
     labels = reference_labels(context, database, bank)
     if context.config.scan.labels_map:
         require_labels(labels, f"labels map {context.config.scan.labels_map}")
     elif labels.fault is not None:
         log.warning("%s; banks that learn by class want --labels-map", labels.fault)
+    elif labels.partly_unknown is not None:
+        log.warning("%s: a labels map tells what they mean", labels.partly_unknown)

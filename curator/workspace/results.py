@@ -63,16 +63,19 @@ class Results:
         return user_queries(self.layout.queries)
 
     def query(self, name: str, **parameters: object) -> pa.Table:
-        """Run a named query. `limit` is 20 unless given. Raises UsageError for an unknown name or parameter."""
+        """Run a named query; where it takes a `limit`, all rows unless one is given. Raises UsageError for an unknown
+        name or parameter, and for a limit below 0."""
         queries = self.queries()
         if name not in queries:
             near = get_close_matches(name, queries, 1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(queries)}"
             raise UsageError(f"no query is called {name!r}", hint=hint)
         wanted = queries[name].parameters
-        given = {"limit": 20, **parameters} if "limit" in wanted else dict(parameters)
+        given = {"limit": None, **parameters} if "limit" in wanted else dict(parameters)
         if given.keys() != set(wanted):
             raise UsageError(f"query {name!r} takes the parameters {', '.join(wanted) or '(none)'}")
+        if "limit" in given and str(given["limit"]).strip().startswith("-"):
+            raise UsageError(f"`limit` is {given['limit']}: no number of rows", hint="leave it out for all rows")
         return self.sql(queries[name].sql, given)
 
     def banks(self) -> pa.Table:

@@ -113,6 +113,16 @@ from listing
 where role = 'reference'
 order by source;
 
+-- name: list_reference_sources_kept
+-- What was taken in as a reference and held something when it was listed last.
+select source
+from listing
+left join run on run.run_id = listing.run_id
+where role = 'reference'
+group by source
+having arg_max(objects_listed, run.run_number) > 0
+order by source;
+
 -- name: list_image_places
 -- Where the bytes of some images lie, and how many pixels and bytes they have; the first place of each.
 select

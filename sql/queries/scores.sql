@@ -38,6 +38,14 @@ from calibration_score
 where calibration_id = $calibration_id
 order by image_id;
 
+-- name: count_reference_in_lake
+-- The reference images of a calibration, and how many of them are images of the lake at the same time.
+select
+    count(*) as images,
+    count(*) filter (where image_id in (select image_id from present_locations() where role = 'lake')) as in_lake
+from calibration_score
+where calibration_id = $calibration_id;
+
 -- name: list_policy_classes
 -- Classes with a cut of their own under a policy.
 select id_label, image_count, min_log_odds
@@ -97,6 +105,19 @@ left join run on run.run_id = policy.run_id
 where policy.name = $name
     or (length($name) >= 8 and starts_with(policy.policy_id, $name))
 order by is_of_scoring desc, run.run_number desc, policy.policy_id
+limit 1;
+
+-- name: find_calibrated_method
+-- The method, by the beginning of its id, that was calibrated last on a bank; full: on cosines of full precision.
+select policy.method_id
+from policy
+left join run on run.run_id = policy.run_id
+where policy.encoder_id = $encoder_id
+    and policy.bank_digest = $bank_digest
+    and policy.rule <> 'default'
+    and starts_with(policy.method_id, $begins)
+    and contains(policy.method_id, 'precision=full') = $full
+order by run.run_number desc, policy.policy_id
 limit 1;
 
 -- name: find_cut

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curator.cli.terminal.rows import unique_names
+from curator.errors import UsageError
 
 
 @pytest.fixture
@@ -66,6 +69,47 @@ def test_own_query_that_is_no_text_is_one_line(first_night, run_cli):
     (queries / "mine.sql").write_bytes(b"-- name: mine\nselect '\xe9'\n")
     told = run_cli("query", folder=first_night[0].layout.root, code=2).stderr
     assert told.count("\n") == 1 and "mine.sql: cannot be read: " in told
+
+
+@pytest.fixture
+def many(first_night):
+    """A workspace with a query of 25 rows."""
+    workspace, _ = first_night
+    workspace.layout.queries.mkdir(exist_ok=True)
+    text = "-- name: many\n-- Many rows.\nselect range as number from range(25) order by number limit $limit;\n"
+    (workspace.layout.queries / "many.sql").write_text(text)
+    return workspace
+
+
+def test_query_gives_all_rows_to_files_pipes_and_python(many, run_cli, tmp_path):
+    def query(*words):
+        return run_cli("query", "many", *words, folder=many.layout.root).stdout
+
+    query("-o", tmp_path / "many.csv")
+    assert len((tmp_path / "many.csv").read_text().splitlines()) == 26
+    assert len(json.loads(query("--json"))) == 25 and len(query("-f", "csv").splitlines()) == 26
+    assert len(json.loads(query("--json", "-n", 3))) == 3 and len(json.loads(query("--json", "-n", 0))) == 25
+    assert many.query("many").num_rows == many.query("many", limit=None).num_rows == 25
+    assert many.query("many", limit=7).num_rows == 7 and many.query("many", limit=0).num_rows == 0
+    with pytest.raises(UsageError, match="`limit` is -1: no number of rows"):
+        many.query("many", limit=-1)
+    told = run_cli("query", "many", "-p", "limit=-1", folder=many.layout.root, code=2).stderr
+    assert told.startswith("curator: --limit is -1: ") and told.count("\n") == 1
+
+
+def test_query_shows_twenty_rows_on_a_terminal_and_says_so(many):
+    def query(*words):
+        """Rows that were shown, and what stderr got."""
+        terminal, end = pty.openpty()
+        command = [sys.executable, "-m", "curator", "-w", str(many.layout.root), "query", "many", *words]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.PIPE, check=True)
+        os.close(end)
+        shown = os.read(terminal, 1 << 16).decode()
+        os.close(terminal)
+        return sum(line.strip().isdigit() for line in shown.splitlines()), done.stderr.decode()
+
+    assert query() == (20, "20 of at least 21 rows; all of them: -n 0\n")
+    assert query("-n", "0") == (25, "") and query("-n", "22") == (22, "")
 
 
 @pytest.mark.parametrize("style", ["table", "csv", "json", "parquet"])

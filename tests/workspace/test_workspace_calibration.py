@@ -418,3 +418,16 @@ def test_a_rate_that_can_flag_nothing_says_so_wherever_the_policy_is_shown(works
     assert wanted in workspace.report(pictures=False).data["decided_by"]["policy_warning"]
     workspace.calibrate(places["known"], alpha=0.2)
     assert [item for item in workspace.doctor() if item.subject == "calibration"] == []
+
+
+def test_a_calibration_says_what_is_the_least_and_what_classes_lack(places, calibrated, run_cli):
+    root = calibrated.layout.root
+    assert "keeps at least " in run_cli("calibrate", "--fdr", 0.2, folder=root).stdout
+    told = run_cli("calibrate", "--alpha", 0.05, "--by-class", folder=root).stdout
+    summary = calibrated.calibrate(alpha=0.05, by_class=True)
+    assert summary.own_cuts == 0 and summary.class_minimum == 99
+    most, enough = summary.largest_class, summary.class_enough
+    assert f"the largest class has {most} reference images, 99 are needed: --class-minimum {enough}\n" in told
+    assert calibrated.calibrate(alpha=0.05, by_class=True, minimum=enough).own_cuts > 0
+    assert "keeps at least" not in told
+    assert run_cli("calibrate", "--keep", 0.5, "--by-class", folder=root).stdout.count("the largest class") == 0

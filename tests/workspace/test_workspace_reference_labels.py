@@ -72,6 +72,17 @@ def test_nearest_takes_the_nearest_id_label_on_purpose(root):
     assert summary.account["reference"] == {"by_label": 0, "by_nearest": 8, "left_out": 0, "unknown": []}
 
 
+def test_a_calibration_says_which_labels_are_no_id_label(root, known, tmp_path, run_cli):
+    mixed = tmp_path / "mixed"
+    for number, path in enumerate(sorted(known.rglob("*.png"))):
+        label = "Faces_easy" if number < 2 else "class red"
+        (mixed / label).mkdir(parents=True, exist_ok=True)
+        (mixed / label / path.name).write_bytes(path.read_bytes() + b"again")
+    Workspace.open(root).calibrate(mixed, forget=[known])
+    told = run_cli("-w", root, "calibrate").stderr
+    assert "2 of 8 reference images have labels that are no ID label (Faces_easy): a labels map tells what they" in told
+
+
 def test_a_calibration_refuses_a_map_that_names_nothing_and_warns_without_one(root, known, run_cli):
     wrong = names(root, f"{TENCH},tuna")
     ended = run_cli("-w", root, "calibrate", "--labels-map", wrong, code=2)

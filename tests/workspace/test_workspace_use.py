@@ -61,6 +61,47 @@ def test_scores_change_nothing_and_use_is_for_good(scanned, first_night):
     assert all(result.healthy for result in scanned.check())
 
 
+def test_a_bare_name_of_a_method_goes_back_to_the_one_calibrated(scanned, reference, run_cli):
+    """And what `use` prints goes back to the very thing that ruled."""
+    root, halved = scanned.layout.root, "neglabel:temperature=0.5"
+    scanned.use("base", halved)
+    Workspace.open(root).calibrate(reference, keep=0.5)
+    calibrated = scanned.in_force()
+    assert calibrated.policy == "keep-0.5"
+    told = run_cli("use", "base", "mcm", folder=root).stdout.splitlines()
+    assert told[-1] == f"back: curator use base {halved} --policy keep-0.5"
+    told = run_cli("use", "base", "neglabel", folder=root).stdout.splitlines()
+    assert told[0].startswith(f"neglabel: taken as {halved}, calibrated last; ")
+    assert scanned.in_force() == calibrated and Config.resolve(scanned.layout.config).scan.method == halved
+    used = scanned.use("base", "neglabel()")
+    assert used.ruled_by.method == "neglabel" and used.back == {"bank": "base", "method": halved, "policy": "keep-0.5"}
+    assert scanned.use(**used.back).back == {"bank": "base", "method": "neglabel()", "policy": "default"}
+    assert scanned.in_force() == calibrated
+    assert scanned.use(policy="default").back == {"policy": "keep-0.5"}
+
+
+def test_a_lake_that_is_its_own_reference_is_told_of_and_can_be_forgotten(scanned, reference, first_night, run_cli):
+    root, lake = scanned.layout.root, first_night[1]
+    (reference / "own.png").write_bytes((lake / "red-00.png").read_bytes() + b"of its own")
+    assert scanned.calibrate(reference).in_lake == 3
+    told = run_cli("calibrate", "--reference", lake, "--keep", 0.9, folder=root).stderr
+    assert "14 of 14 reference images are images of the lake: a cut that keeps 90 % of them flags 10 %" in told
+    again = scanned.calibrate()
+    assert again.reference_images == 15 and again.sources == (str(lake), str(reference))
+    wanted = "select sources from report.calibrations where calibration_id = $wanted"
+    (stored,) = scanned.sql(wanted, {"wanted": again.calibration_id})["sources"].to_pylist()
+    assert json.loads(stored) == list(again.sources)
+    told = run_cli("calibrate", "--forget", lake, folder=root)
+    assert told.stdout.startswith(f"reference: all that was named before, {reference}\n")
+    assert " of 4 reference images;" in told.stdout
+    assert scanned.sql("select count(*) as images from report.images")["images"][0].as_py() == 14
+    told = run_cli("calibrate", "--forget", lake, folder=root, code=2).stderr
+    assert f"{lake}: nothing of it is a reference" in told
+    with pytest.raises(UsageError, match="is to be a reference and forgotten"):
+        scanned.calibrate(reference, forget=[reference])
+    assert scanned.calibrate(lake, forget=[reference]).reference_images == 14
+
+
 def test_a_night_goes_by_the_rule_of_the_policy_that_was_chosen_by_hand(scanned, reference, run_cli):
     def night(*options: object) -> str:
         given = ("--reference", reference, "--unless-chosen", "--keep", 0.95, *options)

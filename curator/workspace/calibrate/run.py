@@ -27,6 +27,7 @@ from curator.store import Ledger
 from curator.store.ledger import utc_now
 from curator.store.tables import uri_table
 from curator.workspace.calibrate.advice import advise
+from curator.workspace.calibrate.sources import forget, gone_sources, warn_of_lake
 from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce, count_flags, put_in_force
 from curator.workspace.judge.night_cuts import judge_nights, scores_by_class
@@ -46,7 +47,9 @@ class CalibrationSummary(Shown):
     for the rule `fdr` the cut above which no night's lies; `own_cuts` counts the classes with one of their own.
     `flagged`, `scored`: images of the lake under it. `ruled_by`: what rules now; `ruled_before`: what did before, where
     that was something else. `advice`: whether the method suits the encoder, what a fusion with kNN would gain, and what
-    to do next."""
+    to do next. `sources`: of the reference images; `in_lake`: so many of these are images of the lake as well.
+    `class_minimum`: how many reference images a class needs for a cut of its own, `largest_class`: the most that one
+    has, `class_enough`: the highest minimum that gives one its own; 0 unless it is by class."""
 
     run_id: str
     policy_id: str
@@ -69,6 +72,11 @@ class CalibrationSummary(Shown):
     ruled_by: InForce | None = None
     ruled_before: InForce | None = None
     advice: str = ""
+    sources: tuple[str, ...] = ()
+    in_lake: int = 0
+    class_minimum: int = 0
+    largest_class: int = 0
+    class_enough: int = 0
 
     @property
     def rules(self) -> bool:
@@ -82,7 +90,7 @@ class CalibrationSummary(Shown):
 @dataclass(frozen=True, slots=True)
 class CalibrationRequest:
     """Which policy is to be made. name: None for that of the rule. bank, method: None for those configured. for_night:
-    by the Makefile, so nobody has chosen it by hand."""
+    by the Makefile, so nobody has chosen it by hand. forget: sources that are no reference any more."""
 
     rule: Rule
     name: str | None = None
@@ -90,6 +98,7 @@ class CalibrationRequest:
     method: str | None = None
     for_night: bool = False
     wait_seconds: float = 0.0
+    forget: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +136,12 @@ def run_calibration(
     """
     opened, asked = open_sources(sources, context.config.scan), (request.bank, request.method)
     names, rule = [item.name for item in opened], request.rule
+    forgotten = gone_sources(request.forget, names)
     arguments = {"sources": names, "rule": rule.as_json(), "for_night": request.for_night}
+    arguments |= {"forget": [item.name for item in forgotten]} if forgotten else {}
     with writing(context, "calibrate", arguments, wait_seconds=request.wait_seconds) as ledger:
+        forget(ledger, forgotten)
+        names = names or [*ledger.database.column("list_reference_sources_kept")]
         scorer, reference = reference_scores(context, ledger, opened, watcher, role="reference", asked=asked)
         values = sorted_scores(reference.log_odds)
         scoring = scored_by(scorer.bank, scorer.method)
@@ -160,6 +173,9 @@ def run_calibration(
             ruled_by=ruling,
             ruled_before=before,
             advice=advise(context, ledger.database, scorer),
+            sources=tuple(names),
+            **_class_sizes(rule, reference, scorer.bank.id_count),
+            in_lake=warn_of_lake(ledger.database, calibration_id, rule),
         )
 
 
@@ -229,6 +245,15 @@ def reference_scores(
         return scorer, ReferenceScores.of(database.table("list_reference_scores", **scoring))
     with database.incoming(object=uri_table(uri for source in listed for uri in source.uris)):
         return scorer, ReferenceScores.of(database.table("list_scores_in_sources", role=role, **scoring))
+
+
+def _class_sizes(rule: Rule, reference: ReferenceScores, label_count: int) -> dict[str, Any]:
+    if not rule.by_class:
+        return {}
+    sizes = sorted(np.bincount(reference.id_labels).tolist(), reverse=True)
+    labels = reference.id_labels
+    enough = (size for size in sizes if size and own_classes(labels, minimum=size, label_count=label_count))
+    return {"class_minimum": rule.minimum, "largest_class": sizes[0], "class_enough": next(enough, 1)}
 
 
 def _classes(rule: Rule, reference: ReferenceScores, label_count: int) -> tuple[dict[int, Scores], Scores]:

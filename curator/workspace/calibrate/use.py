@@ -18,6 +18,7 @@ from curator.policy.default import default_policy
 from curator.report.notebook import Shown
 from curator.store import Ledger
 from curator.types import Bank
+from curator.workspace.calibrate.asked import method_meant, way_back
 from curator.workspace.config_file import write_options
 from curator.workspace.context import Context
 from curator.workspace.judge.in_force import InForce, put_in_force
@@ -39,7 +40,8 @@ from curator.workspace.session import writing
 @dataclass(frozen=True, slots=True, repr=False)
 class UseSummary(Shown):
     """What rules now; `ruled_before`: what did before, where that was something else. `rescored`: images of the lake
-    that had no score under it yet. `scored`, `flagged`: images of the lake."""
+    that had no score under it yet. `scored`, `flagged`: images of the lake. `method`: as `curator.toml` names it now;
+    a bare name of a method is the one calibrated last. `back`: the arguments of `use` that undo this."""
 
     run_id: str
     ruled_by: InForce
@@ -48,6 +50,8 @@ class UseSummary(Shown):
     scored: int
     flagged: int
     policy_note: str
+    method: str | None = None
+    back: Mapping[str, str] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,25 +76,37 @@ def put_in_use(
         found, note = _policy(ledger, used, policy)
         judge_nights(ledger, found, used.method)
         if chosen:
+            chosen["method"] = used.asked
+            _refuse_environment(chosen)
             write_options(context.layout.config, "scan", chosen)
             scan = replace(context.config.scan, bank=chosen["bank"], method=chosen["method"])
             context.config = replace(context.config, scan=scan)
         now, before = put_in_force(ledger, used.scoring, found, before=used.ruled_by)
         counts = now.count_flags(ledger.database)
-        scored, flagged = counts["scored"], counts["flagged"]
-        return UseSummary(ledger.run_id, now, before, used.rescored, scored, flagged, policy_note=note)
+        return UseSummary(
+            ledger.run_id,
+            now,
+            before,
+            used.rescored,
+            counts["scored"],
+            counts["flagged"],
+            note,
+            method=chosen.get("method"),
+            back=way_back(context, ledger.database, before, policy_only=not chosen) if before else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Used:
-    """A bank and a method by which all images are scored. `ruled_by`: what rules before they do. `options`: those of
-    `curator calibrate` that name them."""
+    """A bank and a method by which all images are scored. `ruled_by`: what rules before they do. `asked`: the method,
+    as it is asked for. `options`: those of `curator calibrate` that name them."""
 
     bank: Bank
     method: Method
     scoring: Mapping[str, str]
     ruled_by: InForce | None
     rescored: int = 0
+    asked: str = ""
     options: str = ""
 
     @property
@@ -113,16 +129,17 @@ def _refuse_environment(chosen: Mapping[str, str]) -> None:
 def _scored(context: Context, ledger: Ledger, address: str | None, method: str | None) -> _Used:
     """Score what has no score yet under a bank and a method. Where none are named, those that rule: nothing lacks."""
     database, ruling = ledger.database, InForce.of(ledger.database)
-    if address is not None:
+    if address is not None and method is not None:
         context.require_current(database)
         bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
+        method = method_meant(context, database, bank, method)
         scorer = context.scorer(bank, method, database=database)
         folder = context.layout.vectors(bank.encoder_id)
         counts = score_stored(ledger, scorer, folder)
         name_stored(ledger, context.namer(bank), folder)
         scoring = scored_by(bank, scorer.method)
         options = f" --bank {address} --method {method}"
-        return _Used(bank, scorer.method, scoring, ruling, counts[scorer.method.method_id], options)
+        return _Used(bank, scorer.method, scoring, ruling, counts[scorer.method.method_id], method, options)
     if ruling is None:
         raise UsageError("nothing rules yet", hint="run `curator scan SOURCE`, or name a bank and a method as well")
     bank = context.known_bank(database, ruling.bank_address)
