@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias
 
 from curator.banks.prompts import Template, resolve_template
 from curator.errors import ConfigError, UsageError
@@ -41,9 +41,11 @@ Wording: TypeAlias = Annotated[str | tuple[str, ...], TemplateText()]
 
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
-    """What the settings of all systems have in common. `system`: the name of their table."""
+    """What the settings of all systems have in common. `system`: the name of their table. `images_setting`: of the one
+    that says how many ID images of each class take part; None where none do."""
 
     system = ""
+    images_setting: ClassVar[str | None] = None
 
     @classmethod
     def resolve(cls, table: Mapping[str, object], *, source: str = "settings") -> Self:

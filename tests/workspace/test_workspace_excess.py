@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,12 +10,16 @@ import pytest
 
 from curator.errors import BankRefused
 from curator.metrics import auroc
+from curator.systems.eoe.settings import EoeSettings
+from curator.systems.interneg.settings import InterNegSettings
+from curator.systems.synood.settings import SynoodSettings
 from curator.systems.world import IdImage
 from curator.workspace.learn.excess import find_excess, learnt_from, refuse_without_excess
 from curator.workspace.learn.guard import (
     GuardFigures,
     HeldOut,
     SideFigures,
+    leave_judges,
     most_lost,
     refuse_if_worse,
     refuse_without_judges,
@@ -256,3 +261,27 @@ def test_what_no_image_judges_says_how_many_took_part_and_what_leaves_some(used,
     assert why_unjudged(few, {image.image_id for image in images}, "per_class") == (
         "not compared: 8 of 8 ID images took part in making it, and 20 others must judge it: name more by `--reference`"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "taken"),
+    [
+        (SynoodSettings(), (), 20),  # at 21 of each 15 and 3 are left, at 20 16 and 4
+        (SynoodSettings(), ("per_class",), 50),
+        (InterNegSettings(), (), 16),  # leaves enough
+        (InterNegSettings(per_class=30), (), 20),
+    ],
+)
+def test_by_default_a_system_leaves_enough_id_images_to_judge_its_bank(settings, given, taken, caplog):
+    sizes = {0: 36, 1: 24}
+    images = [IdImage(f"{label}-{n}", label, 1, 1) for label, size in sizes.items() for n in range(size)]
+    found = leave_judges(SimpleNamespace(id_images=tuple(images)), settings, given)
+    assert found == replace(settings, per_class=taken)
+    said = f"per_class is {taken}, not {settings.per_class}, so that 20 of 60 ID images judge the bank"
+    assert (said in caplog.text) is (found != settings)
+
+
+def test_where_no_number_leaves_enough_to_judge_a_bank_all_take_part():
+    few = SimpleNamespace(id_images=tuple(IdImage(f"{n}", n % 4, 1, 1) for n in range(22)))
+    assert leave_judges(few, SynoodSettings(), ()) == SynoodSettings()
+    assert leave_judges(few, EoeSettings(), ()) == EoeSettings()  # takes no image

@@ -371,6 +371,8 @@ def test_interneg_chooses_against_reference_images_and_retrieves_for_images_of_t
     assert scanned.score(bank="interneg", method="interneg").scorings[0].scored == 60
     online = scanned.learn_bank("interneg", "other", settings={**dynamic, "mode": "online", "batch": 16}, force=True)
     assert online.online is not None and online.online["images"] == 60
+    judged = scanned.learn_bank("interneg", "judged", settings={"negatives": 20}, force=True)
+    assert judged.account["images"] == 28 and judged.guard["now"]["id_count"] == 20
     with pytest.raises(ConfigError, match="dynamic"):
         scanned.learn_bank("interneg", "third", settings={**given, "mode": "online"})
     assert healthy(scanned)

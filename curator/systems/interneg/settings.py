@@ -22,6 +22,7 @@ class InterNegSettings(SystemSettings):
     """
 
     system = "interneg"
+    images_setting = "per_class"
 
     mode: Mode = "frozen"
     per_class: Natural = 16

@@ -34,6 +34,7 @@ class MmoodSettings(SystemSettings):
     """
 
     system = "mmood"
+    images_setting = "images_per_class"
 
     branch: Branch = "mix"
     near_per_class: Count = PER_CLASS

@@ -30,6 +30,7 @@ class SynoodSettings(SystemSettings):
     """
 
     system = "synood"
+    images_setting = "per_class"
 
     per_class: Count = 50
     elements: Count = 8

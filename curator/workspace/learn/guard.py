@@ -26,8 +26,8 @@ reference under it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,13 @@ from curator.metrics import auroc
 from curator.policy import calibrate
 from curator.policy.default import default_policy
 from curator.store import Database
+from curator.systems.settings import SystemSettings
 from curator.types import Bank
 from curator.workspace.judge.policies import scored_by
 from curator.workspace.judge.ruling import Cuts
 from curator.workspace.learn.stored import Rows, score_rows
 from curator.workspace.learn.world import LedgerWorld
+from curator.workspace.logs import log
 
 KEEP = 0.95  # for methods without a natural cut
 FEWEST = 20  # ID images that are held out, below which nothing is judged
@@ -134,24 +136,51 @@ class HeldOut:
         )
 
 
-def why_unjudged(world: LedgerWorld, used: Collection[str], setting: str) -> str:
+def leave_judges(world: LedgerWorld, settings: SystemSettings, given: Collection[str]) -> SystemSettings:
+    """The settings with fewer ID images of each class where the default would take so many that none judge the bank.
+
+    given: names of the settings that are asked for, which stay. As they are, too, where no number leaves enough.
+    """
+    sizes, name = _class_sizes(world), settings.images_setting
+    if name is None or name in given or _beyond(sizes, taken := getattr(settings, name)) >= FEWEST:
+        return settings
+    if not (most := _most_a_class(sizes)):
+        return settings
+    log.warning(
+        "%s: %s is %d, not %d, so that %d of %d ID images judge the bank; `-s %s=%d` takes them, and nothing judges it",
+        settings.system, name, most, taken, _beyond(sizes, most), sizes.total(), name, taken,
+    )  # fmt: skip
+    return replace(settings, **{name: most})
+
+
+def why_unjudged(world: LedgerWorld, used: Collection[str], setting: str | None) -> str:
     """Why no ID image judges a bank, and what to type. used: ids of images that took part in making it; setting: which
     one says how many of a class do."""
-    known = {image.image_id: image.id_label for image in world.id_images}
-    took = len(known.keys() & set(used))
-    said = f"not compared: {took} of {len(known)} ID images took part in making it, and {FEWEST} others must judge it"
+    took = len({image.image_id for image in world.id_images} & set(used))
+    sizes = _class_sizes(world)
+    said = (
+        f"not compared: {took} of {sizes.total()} ID images took part in making it, and {FEWEST} others must judge it"
+    )
     if not took:
-        said = f"not compared: {FEWEST} ID images must judge it, and {len(known)} are known"
-    sizes = Counter(known.values())
-    fewer = [most for most in range(1, max(sizes.values(), default=1)) if _beyond(sizes, most) >= FEWEST]
-    if took and fewer:
-        return f"{said}: `-s {setting}={fewer[-1]}` leaves {_beyond(sizes, fewer[-1])}, or name more by `--reference`"
+        said = f"not compared: {FEWEST} ID images must judge it, and {sizes.total()} are known"
+    if took and setting and (most := _most_a_class(sizes)):
+        return f"{said}: `-s {setting}={most}` leaves {_beyond(sizes, most)}, or name more by `--reference`"
     return f"{said}: name more by `--reference`"
 
 
-def _beyond(sizes: Mapping[int, int], most: int) -> int:
+def _class_sizes(world: LedgerWorld) -> Counter[int]:
+    """How many ID images there are of each class."""
+    return Counter(image.id_label for image in world.id_images)
+
+
+def _beyond(sizes: Counter[int], most: int) -> int:
     """How many images classes of these sizes have beyond so many each."""
     return sum(max(0, size - most) for size in sizes.values())
+
+
+def _most_a_class(sizes: Counter[int]) -> int:
+    """How many images of each class may take part in making a bank; 0 where too few are left to judge it by any."""
+    return max((most for most in range(1, max(sizes.values(), default=1)) if _beyond(sizes, most) >= FEWEST), default=0)
 
 
 @dataclass(frozen=True, slots=True)

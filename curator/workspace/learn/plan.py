@@ -10,6 +10,7 @@ from typing import Any
 from curator.errors import BankError
 from curator.generators.asking import DryAsker, PlannedCalls
 from curator.workspace.context import Context
+from curator.workspace.learn.guard import leave_judges
 from curator.workspace.learn.run import LearnRequest, look_for_excess, require_classes, spec_of
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
@@ -30,6 +31,7 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
             raise BankError(f"bank {spec.parent} has no version yet", hint=f"run `curator bank build {spec.parent}`")
         world = LedgerWorld(context, database, parent)
         require_classes(world, spec)
+        settings = leave_judges(world, settings, spec.table.keys() | request.settings.keys())
         look_for_excess(world, spec, settings, request.force)
         asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated), world.role_behind)
         try:

@@ -34,6 +34,7 @@ from curator.workspace.learn.guard import (
     GuardFigures,
     HeldOut,
     guard_figures,
+    leave_judges,
     refuse_if_worse,
     refuse_without_judges,
     why_unjudged,
@@ -122,7 +123,10 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
             take_in(context, ledger, sources, wanted, watcher)
         budget = Budget(request.max_calls)
         parent = context.parent_bank(ledger, spec.parent, within=(spec.name,))
-        summary = _learn(LedgerWorld(context, ledger.database, parent), ledger, spec, settings, budget, request.force)
+        world = LedgerWorld(context, ledger.database, parent)
+        require_classes(world, spec)
+        settings = leave_judges(world, settings, spec.table.keys() | request.settings.keys())
+        summary = _learn(world, ledger, spec, settings, budget, request.force)
         context.mark_built(spec.name, max(began, write_spec(context.layout.bank_spec(spec.name), spec)), spec.banks)
     return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
 
@@ -177,7 +181,6 @@ def _learn(
     world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
 ) -> LearnSummary:
     context = world.context
-    require_classes(world, spec)
     excess = look_for_excess(world, spec, settings, force)
     learned = put_to_work(world, ledger, spec.made_by, settings, budget)
     if learned.emptied and not force:
@@ -192,8 +195,7 @@ def _learn(
     bank = assemble(spec, settings, world.parent, learned, world.encode)
     previous = context.find_bank(ledger.database, spec.name, encoder_id=bank.encoder_id)
     method = world.method_of(spec.made_by)
-    image_setting = "images_per_class" if hasattr(settings, "images_per_class") else "per_class"
-    figures, note = _guard(world, bank, previous, method, learned, excess, image_setting, force=force)
+    figures, note = _guard(world, bank, previous, method, learned, excess, settings.images_setting, force=force)
     bank, version = _keep(context, ledger, bank, learned, figures)
     streamed = learned.streamed
     online = record_streamed(world, ledger, bank, spec.system, streamed) if streamed is not None else None
@@ -297,7 +299,7 @@ def _guard(
     method: str,
     learned: Learned,
     excess: Excess | None,
-    image_setting: str,
+    image_setting: str | None,
     *,
     force: bool,
 ) -> tuple[GuardFigures | None, str]:
