@@ -279,7 +279,7 @@ def echo_check(found: CalibrationCheck) -> None:
     "methods",
     multiple=True,
     metavar="NAME",
-    help="csp, mcm, knn:k=5 …  [default: the workspace's]",
+    help="csp, mcm, knn:k=5 …  [default: what suits the bank]",
 )
 @click.option("--where", metavar="SQL", help="Only images that meet this condition on report.scores.")
 @click.option("--precision", type=click.Choice(["fast", "full"]), help="Of cosines: 8 or 15 bits.  [default: fast]")

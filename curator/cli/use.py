@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 @json_option
 @pass_app
 def use(app: App, bank: str | None, method: str | None, policy: str | None, wait_seconds: float, as_json: bool) -> None:
-    """Say what rules; with BANK and METHOD, let them rule.
+    """Say what rules; with BANK (and METHOD), let them rule.
 
     What rules is the bank, the method and the policy by which everybody sees
     images flagged: in the report views, the reports and the exports. Nothing
     else changes it by itself. BANK is NAME, of which each later version then
     rules, or one version for good: NAME@v2, NAME@DIGEST. Both are written
     into curator.toml, so that every later scan goes by them. METHOD without
-    parameters is the one calibrated last, if one was. Images are scored
-    where they lack a score; none is embedded.
+    parameters is the one calibrated last, if one was; without METHOD it is
+    the one that suits the bank. Images are scored where they lack a score;
+    none is embedded.
 
     \b
     Example:

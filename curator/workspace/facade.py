@@ -196,8 +196,8 @@ class Workspace(Reader):
         policy: str | None = None,
         wait_seconds: float = 0.0,
     ) -> UseSummary:
-        """Let a bank (`name`, or one version of it as `name@v2`) and a method rule: the report views judge every image
-        by them, and so does each later scan, since `curator.toml` names them from now on.
+        """Let a bank (`name`, or one version of it as `name@v2`) and a method (else the one that suits it) rule: the
+        report views judge every image by them, and each later scan, since `curator.toml` names them from now on.
         policy: of this bank and method, by name or id; else the one chosen or calibrated last for them rules. Without
         a bank and a method: another policy of those that rule. Embeds no image. Raises UsageError for a policy of
         another bank or method.
@@ -207,7 +207,8 @@ class Workspace(Reader):
     def score(
         self, *, bank: str | Sequence[str] = (), method: str | Sequence[str] = (), where: str | None = None
     ) -> ScoreSummary:
-        """Score the stored vectors under one or more other banks (`name`, `name@digest`) or methods. Embeds no image.
+        """Score the stored vectors under one or more other banks (`name`, `name@digest`), each with these methods, or
+        else with the one that suits it. Embeds no image.
 
         `where`: an SQL condition on report.scores. What rules stays as it is, whatever is scored (see `use`);
         `report.compare` has all scorings side by side.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from curator.errors import BankError, ConfigError, UsageError
 from curator.workspace import Workspace
 from curator.workspace.config_file import with_options
 from curator.workspace.judge.in_force import ruled_lines
+from curator.workspace.judge.suited import suited_method
 from curator.workspace.keep.recover import recover_workspace
 from tests.conftest import SMALL_BANK
 
@@ -192,7 +194,7 @@ def test_a_policy_that_is_left_behind_is_named_with_the_command_that_makes_anoth
 def test_what_cannot_rule_is_refused_and_leaves_all_as_it_was(scanned, monkeypatch, run_cli):
     before, config = scanned.sql("select * from main.selection"), scanned.layout.config.read_bytes()
     for given, fault, message in [
-        (("base",), UsageError, "a bank and a method rule together"),
+        ((None, "mcm"), UsageError, "a method rules with a bank"),
         ((), UsageError, "nothing is named"),
         (("nosuch", "neglabel"), BankError, "no such bank spec"),
         (("base@v7", "neglabel"), BankError, "no bank version base@v7"),
@@ -307,3 +309,31 @@ def test_a_lost_configuration_comes_back_with_what_rules(scanned, first_night):
     recover_workspace(scanned.layout.root)
     night = Workspace.open(scanned.layout.root).scan(first_night[1])
     assert night.ruled_by == used.ruled_by and night.ruled_before is None
+
+
+def test_a_bank_alone_is_scored_and_rules_by_the_method_that_suits_it(scanned):
+    before = scanned.in_force().method_id
+    scanned.learn_bank("tanl", "tanl", force=True)
+    (scoring,) = scanned.score(bank="tanl").scorings
+    used = scanned.use("tanl")
+    assert used.method == "tanl" and used.ruled_by.method_id == scoring.method_id
+    assert scanned.use("base").ruled_by.method_id == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "encoder", "configured", "method"),
+    [
+        ({}, "mini", "mcm", "mcm"),
+        ({}, "mini", "ants", "neglabel:temperature=0.5"),
+        ({}, "fake", "eoe:beta=0.5", "neglabel"),
+        ({"synood": {}}, "mini", "neglabel:temperature=0.5", "synood:temperature=0.5"),
+        ({"ants": {}}, "mini", "neglabel:temperature=0.5", "ants"),
+        ({"ants": {}}, "mini", "ants:temperature=2", "ants:temperature=2"),
+    ],
+)
+def test_the_method_that_suits_a_bank_is_its_systems_or_else_the_encoders(spec, encoder, configured, method):
+    config = Config()
+    config = replace(
+        config, encoder=replace(config.encoder, address=encoder), scan=replace(config.scan, method=configured)
+    )
+    assert suited_method(spec, 10, config) == method

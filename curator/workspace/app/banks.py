@@ -26,8 +26,8 @@ from curator.workspace.app.frame import LakeFrame, Numbers
 from curator.workspace.app.work import LongWork
 from curator.workspace.calibrate.rescoring import run_scoring
 from curator.workspace.context import Context
+from curator.workspace.judge.suited import suited_method
 from curator.workspace.layout import Layout
-from curator.workspace.learn.suited import suited_method
 from curator.workspace.look.banks import report_diff
 from curator.workspace.published import reading
 from curator.workspace.review.propose import propose_bank
@@ -140,7 +140,7 @@ def list_versions(layout: Layout, config: Config) -> Mapping[str, object]:
 
 
 def suited(version: Row, config: Config) -> str:
-    return suited_method(json.loads(version["spec"]), config.scan.method)
+    return suited_method(json.loads(version["spec"]), version["id_count"], config)
 
 
 def address_of(row: Row) -> str:

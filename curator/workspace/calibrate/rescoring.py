@@ -16,6 +16,7 @@ from curator.workspace.judge.naming import name_stored
 from curator.workspace.judge.night_cuts import judge_nights
 from curator.workspace.judge.policies import bank_label, policy_in_force, scored_by
 from curator.workspace.judge.scoring import score_stored
+from curator.workspace.judge.suited import suited_method
 from curator.workspace.published import reading
 from curator.workspace.session import writing
 
@@ -55,7 +56,8 @@ class ScoreSummary(Shown):
 def run_scoring(
     context: Context, *, banks: Sequence[str], methods: Sequence[str], where: str | None = None
 ) -> ScoreSummary:
-    """Score the stored vectors under each bank with each method, all methods of a bank in one pass.
+    """Score the stored vectors under each bank with each method, all methods of a bank in one pass. Without methods:
+    each bank under the one that suits it, that of its system, or else the configured one.
 
     `where`: an SQL condition on report.scores; other images are left out. What rules stays as it is, and the report
     views show what they showed: `report.compare` has all scorings side by side.
@@ -68,7 +70,8 @@ def run_scoring(
         scorings: list[Scoring] = []
         for address in banks or (context.config.scan.bank,):
             bank = context.bank_for(ledger, address, encoder_id=encoder_id)
-            scorings += score_bank(context, ledger, bank, methods, only)
+            suited = (suited_method(bank.spec, bank.id_count, context.config),)
+            scorings += score_bank(context, ledger, bank, methods or suited, only)
         named_by = context.find_bank(ledger.database, context.config.scan.bank, encoder_id=encoder_id) or bank
         name_stored(ledger, context.namer(named_by), context.layout.vectors(encoder_id))
         ruled_by = InForce.of(ledger.database)

@@ -34,6 +34,7 @@ from curator.workspace.judge.policies import (
     without_measured,
 )
 from curator.workspace.judge.scoring import score_stored
+from curator.workspace.judge.suited import suited_method
 from curator.workspace.session import writing
 
 
@@ -60,16 +61,18 @@ class UseSummary(Shown):
 def put_in_use(
     context: Context, *, bank: str | None, method: str | None, policy: str | None, wait_seconds: float
 ) -> UseSummary:
-    """Put a bank and a method in force, with the policy named, or else the one chosen or calibrated last for them.
+    """Put a bank and a method in force, with the policy named, or else the one chosen or calibrated last for them. A
+    bank alone: with the method that suits it, that of its system, or else the configured one.
 
     Without a bank and a method: another policy of those that rule. Raises UsageError for a policy of another bank or
     method, ConfigError where `curator.toml` cannot say so.
     """
-    if (bank is None) != (method is None):
-        raise UsageError("a bank and a method rule together", hint="name both: curator use base neglabel")
+    if bank is None and method is not None:
+        raise UsageError("a method rules with a bank", hint=f"name it, too: curator use base {method}")
     if bank is None and policy is None:
         raise UsageError("nothing is named that should rule", hint="curator use BANK METHOD, or --policy NAME")
-    chosen = {} if bank is None or method is None else {"bank": bank, "method": method}
+    given = {"bank": bank, "method": method}
+    chosen = {key: value for key, value in given.items() if value is not None}
     _refuse_environment(chosen)
     with writing(context, "use", {**chosen, "policy": policy}, wait_seconds=wait_seconds) as ledger:
         used = _scored(context, ledger, bank, method)
@@ -129,10 +132,11 @@ def _refuse_environment(chosen: Mapping[str, str]) -> None:
 def _scored(context: Context, ledger: Ledger, address: str | None, method: str | None) -> _Used:
     """Score what has no score yet under a bank and a method. Where none are named, those that rule: nothing lacks."""
     database, ruling = ledger.database, InForce.of(ledger.database)
-    if address is not None and method is not None:
+    if address is not None:
         context.require_current(database)
         bank = context.bank_for(ledger, address, encoder_id=context.encoder_id(database))
-        method = method_meant(context, database, bank, method)
+        suited = method or suited_method(bank.spec, bank.id_count, context.config)
+        method = method_meant(context, database, bank, suited)
         scorer = context.scorer(bank, method, database=database)
         folder = context.layout.vectors(bank.encoder_id)
         counts = score_stored(ledger, scorer, folder)

@@ -30,9 +30,9 @@ from curator.systems.world import IdImage, LakeSample, Suspects
 from curator.types import Bank, Encoder, Vectors
 from curator.vectors import ImageCollection
 from curator.workspace.context import Context
+from curator.workspace.judge.suited import method_of_system
 from curator.workspace.learn.paintings import painting_vectors
 from curator.workspace.learn.stored import ROWS, StoredImages, blocks
-from curator.workspace.learn.suited import method_of_system
 from curator.workspace.look.neighbours import image_neighbours
 from curator.workspace.look.pictures import find_places, read_found
 from curator.workspace.reference_labels import ReferenceLabels, reference_labels

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from curator.config import Config
+from curator.encoders import suited_score
 from curator.methods import MethodSpec
 from curator.systems.registry import SYSTEMS, System, find_system
 
@@ -16,11 +18,12 @@ def method_of_system(system: System, configured: str) -> str:
     return f"{system.name}:temperature={temperature}" if system.like_neglabel and temperature else system.name
 
 
-def suited_method(spec: Mapping[str, object], configured: str) -> str:
-    """The method for a bank of this spec: as it is configured where that suits, NegLabel for a bank of no system where
-    the method of one is configured."""
-    made_by = next((name for name in SYSTEMS.names() if name in spec), None)
+def suited_method(spec: Mapping[str, object], id_labels: int, config: Config) -> str:
+    """The method for a bank of this spec and so many ID labels: as it is configured where that suits, that of the
+    system that made it; the one that suits the encoder for a bank of no system where the method of one is configured.
+    """
+    made_by, configured = next((name for name in SYSTEMS.names() if name in spec), None), config.scan.method
     asked = MethodSpec.parse(configured).name
     if made_by is None:
-        return "neglabel" if asked in SYSTEMS.names() else configured
+        return suited_score(config.encoder.address, id_labels).method if asked in SYSTEMS.names() else configured
     return configured if asked == made_by else method_of_system(find_system(made_by), configured)
