@@ -74,8 +74,7 @@ def check_address(address: str) -> None:
 def suited_score(address: str, id_labels: int) -> SuitedScore:
     """The method that suits the encoder and so many ID labels, and why. Raises UsageError for an unknown family."""
     name, rest = split_address(address)
-    family: Family = ENCODERS.get(name)()
-    return family.suited_score(rest, id_labels)
+    return _family(name).suited_score(rest, id_labels)
 
 
 def fetch_weights(address: str) -> str:
@@ -90,12 +89,22 @@ def fetch_weights(address: str) -> str:
 def list_models(family: str | None = None) -> list[str]:
     """The addresses known by name, of one family or of all. Checkpoint files and other repositories work as well."""
     families = [family] if family else ENCODERS.names()
-    return [address for name in families for address in ENCODERS.get(name).known()]
+    return [address for name in families for address in _family(name).known()]
 
 
 def _checked(address: str) -> tuple[Family, str]:
     """The family of an address that can be, and what stands behind its name. Raises UsageError for another."""
     name, rest = split_address(address)
-    family: Family = ENCODERS.get(name)()
+    family = _family(name)
     family.check(rest)
     return family, rest
+
+
+def _family(name: str) -> Family:
+    """The family of that name. One that somebody else registered is held to the contract as it runs."""
+    make = ENCODERS.get(name)
+    if getattr(make, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
+        return cast("Family", make())
+    from curator.encoders.contract import HeldFamily
+
+    return cast("Family", HeldFamily(name, make))
