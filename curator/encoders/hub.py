@@ -20,6 +20,8 @@ ONLY_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": F
 CHECKPOINT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # of transformers, the wanted ones first
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
 
+VOCABULARIES = (("tokenizer.json",), ("*.model",), ("vocab.txt",), ("vocab.json", "merges.txt"))  # each suffices
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:
@@ -53,6 +55,16 @@ class Access:
     address: str
     offline: bool = False
     renew: bool = False
+
+
+def require_tokenizer(folder: Path, access: Access) -> None:
+    """Raises WeightsMissing for a folder without a tokenizer: transformers would make an empty one, without a word."""
+    if not any(all(any(folder.glob(name)) for name in files) for files in VOCABULARIES):
+        raise WeightsMissing(
+            f"{access.address}: there is no tokenizer in {folder.absolute()}",
+            hint="put the model's tokenizer.json there, *.model, vocab.txt, or vocab.json and merges.txt; "
+            "`curator models fetch` completes a repository",
+        )
 
 
 def snapshot(

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
+from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, require_tokenizer, snapshot
 from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
@@ -172,9 +172,11 @@ def _from_folder(folder: Path, access: Access) -> OpenClipModel:
             f"{access.address}: there is no {CONFIG_NAME} in {folder}",
             hint="give the folder that open_clip's save_for_hf wrote, or a checkpoint: open_clip:<architecture>/<file>",
         )
-    _read_config(folder, access)
+    config = _read_config(folder, access)
     if not any(path.suffix in CHECKPOINT_SUFFIXES for path in folder.iterdir()):
         raise WeightsMissing(f"{access.address}: there are no weights in {folder}", hint="*.safetensors is sought")
+    if config.get("text_cfg", {}).get("hf_tokenizer_name"):  # open_clip then takes it from this folder
+        require_tokenizer(folder, access)
     return OpenClipModel(f"{FOLDER}{folder}")
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES, Access, Repository, is_path, snapshot
+from curator.encoders.hub import (
+    CHECKPOINT_FILES,
+    TOKENIZER_FILES,
+    Access,
+    Repository,
+    is_path,
+    require_tokenizer,
+    snapshot,
+)
 from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
@@ -51,7 +59,8 @@ class TransformersFamily:
 
 
 def locate(rest: str, access: Access) -> Path:
-    """The folder of the model's files. A folder that exists goes before a repository of that name."""
+    """The folder of the files of a model of one of MODEL_TYPES. A folder that exists goes before a repository of that
+    name."""
     folder = expanded(rest)
     if not folder.is_dir() and not is_path(rest):
         # The small file first: a repository without it is told apart before gigabytes are fetched.
@@ -63,6 +72,8 @@ def locate(rest: str, access: Access) -> Path:
             f"{access.address}: there are no {CONFIG_NAME} and model.safetensors in {folder.absolute()}",
             hint="give a folder that save_pretrained wrote, or a repository of the Hugging Face hub",
         )
+    read_model_type(folder, address=access.address)
+    require_tokenizer(folder, access)
     return folder
 
 
