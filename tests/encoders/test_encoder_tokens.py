@@ -91,3 +91,16 @@ def test_a_token_too_many_that_one_label_alone_brings_is_refused_with_that_label
     assert encoder.encode_texts(["dog", "cat"]).shape == (2, encoder.dimension)
     with pytest.raises(EncoderError, match="gives 'a seahorse' the token 250000"):
         encoder.encode_texts(["dog", "a seahorse"])
+
+
+def test_another_tokenizer_has_another_id_though_the_encoder_has_the_same(folder, tiny, tmp_path):
+    encoder = load(address_of(folder))
+    assert len(encoder.tokenizer_id) == 12 and load(address_of(folder)).tokenizer_id == encoder.tokenizer_id
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    words = document["model"]["vocab"]
+    words["d"], words["c"] = words["c"], words["d"]
+    path.write_text(json.dumps(document))
+    mended = load(address_of(folder))
+    assert mended.encoder_id == encoder.encoder_id
+    assert mended.tokenizer_id != encoder.tokenizer_id
