@@ -195,12 +195,26 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).cpu()  # of `meta` nothing comes back
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = devices_here()
+        is_here = any(name in (there, there.partition(":")[0]) for there in here)
+        why = said_by(error, whole=True) if is_here else f"there is none on this machine{_without_cuda(name)}"
         raise EncoderError(
-            f"device {name!r} cannot be used: {said_by(error, whole=True)}", hint="auto, cpu or cuda"
+            f"device {name!r} cannot be used: {why}", hint=f"here: {', '.join(here)}; or auto, the best of them"
         ) from error
     return device
+
+
+def devices_here() -> list[str]:
+    """The devices that this installation of torch can compute on, by the names that it takes."""
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *mps, *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+
+
+def _without_cuda(name: str) -> str:
+    is_lacking = name.startswith("cuda") and torch.version.cuda is None
+    return f" that torch {torch.__version__}, built without CUDA, could use" if is_lacking else ""
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
