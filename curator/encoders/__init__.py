@@ -25,15 +25,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, SuitedScore, split_address, split_form
+from curator.errors import UsageError
+from curator.printable import text_fault
 from curator.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from curator.encoders.options import Family
     from curator.types import Encoder
 
 __all__ = [
     "BATCH_TOLERANCE", "ENCODERS", "SHIPPED", "EncoderOptions", "SuitedScore", "check_address", "fetch_weights",
-    "list_models", "load_encoder", "suited_score",
+    "list_models", "load_encoder", "placed_address", "suited_score",
 ]  # fmt: skip
 
 ENCODERS = Registry(
@@ -69,6 +73,20 @@ def load_encoder(options: EncoderOptions) -> Encoder:
 def check_address(address: str) -> None:
     """Raise UsageError for an address that cannot be. Reads nothing but names; the weights may still be missing."""
     _checked(address)
+
+
+def placed_address(address: str, root: Path) -> str:
+    """The address as the configuration of a workspace at `root` keeps it, whose paths hold wherever a command is run.
+
+    Raises UsageError for an address that cannot be, WeightsMissing for a path where there is no whole model.
+    """
+    if (fault := text_fault(address)) is not None:
+        raise UsageError(f"the encoder address {fault}", hint="rename the folder or file")
+    family, rest = _checked(address)
+    if (place := getattr(family, "placed", None)) is None:
+        return address
+    base, form = split_form(address)
+    return f"{base.removesuffix(rest)}{place(rest, root)}{f'#{form}' if form else ''}"
 
 
 def suited_score(address: str, id_labels: int) -> SuitedScore:

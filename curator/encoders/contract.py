@@ -69,6 +69,10 @@ class HeldFamily:
             raise broken(self._name, f"suited_score returned {described(found)}", "a SuitedScore")
         return found
 
+    def placed(self, rest: str, root: Path) -> str:
+        place = getattr(self._family, "placed", None)
+        return str(_ask(self._name, "placed", lambda: place(rest, root))) if place else rest
+
     def known(self) -> list[str]:
         return list(_ask(self._name, "known", lambda: self._family.known()))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from curator.banks import DEFAULT_SPEC, read_labels
 from curator.config import CONFIG_NAME, ColumnsRule, Config, EncoderSection, ScanSection
-from curator.encoders import suited_score
+from curator.encoders import placed_address, suited_score
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.ranges import about, hints_of
@@ -53,7 +53,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
     if layout.ledger.exists() or layout.snapshot.exists():
         hint = f"write it again by `curator -w {shlex.quote(str(layout.root))} recover`"
         raise UsageError(f"{layout.root}: is a workspace that has lost its {CONFIG_NAME}", hint=hint)
-    names = _labels(labels)
+    names, address = _labels(labels), placed_address(encoder, layout.root)
     if layout.labels.is_file() and read_labels(layout.labels) != names:
         raise UsageError(f"{layout.labels} is there already, with other labels", hint="name it, or move it away")
     files = {
@@ -61,7 +61,7 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
         layout.bank_spec("base"): DEFAULT_SPEC,
         layout.root / ".gitignore": GITIGNORE_TEXT,
         layout.makefile: makefile_text(),
-        layout.config: config_text(encoder, method=suited_score(encoder, len(names)).method),
+        layout.config: config_text(address, method=suited_score(encoder, len(names)).method),
     }
     try:
         for path, text in files.items():
@@ -75,7 +75,10 @@ def create_workspace(folder: Path, *, labels: Path | str | Sequence[str], encode
 
 
 def config_text(encoder: str, *, bank: str = "base", method: str = "neglabel") -> str:
-    """The configuration of a new workspace: every option with its value, what it takes and what it is for."""
+    """The configuration of a new workspace: every option with its value, what it takes and what it is for.
+
+    Strings as JSON writes them, but for the halves of surrogate pairs, which TOML has no escapes for.
+    """
     lines = [CONFIG_HEAD]
     made = Config(encoder=EncoderSection(address=encoder), scan=ScanSection(bank=bank, method=method))
     for name, values in asdict(made).items():
@@ -84,7 +87,7 @@ def config_text(encoder: str, *, bank: str = "base", method: str = "neglabel") -
         lines += ["", f"[{name}]", f"# {section.__doc__}"]
         for key, value in values.items():
             mark = "" if f"{name}.{key}" in SHOWN else "# "
-            lines.append(f"{mark}{key} = {json.dumps(value)}  # {about(hints_of(section)[key])}")
+            lines.append(f"{mark}{key} = {json.dumps(value, ensure_ascii=False)}  # {about(hints_of(section)[key])}")
         lines += [] if values else [COLUMNS_EXAMPLE]
     return "\n".join(lines) + "\n"
 
