@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from curator.banks import DEFAULT_SPEC, read_labels
+from curator.banks.labels import checked_labels, decode
 from curator.config import CONFIG_NAME, ColumnsRule, Config, EncoderSection, ScanSection
 from curator.encoders import placed_address, suited_score
 from curator.errors import ConfigError, UsageError, WorkspaceError
 from curator.paths import expanded
 from curator.ranges import about, hints_of
 from curator.workspace.layout import Layout, refuse_odd_bytes
+from curator.workspace.logs import log
 from curator.workspace.makefile import makefile_text
 
 CONFIG_HEAD = "# Options of this workspace. Any key may also be set as CURATOR_<SECTION>_<KEY> or on the command line."
@@ -94,8 +97,19 @@ def config_text(encoder: str, *, bank: str = "base", method: str = "neglabel") -
 
 def _labels(labels: Path | str | Sequence[str]) -> list[str]:
     if isinstance(labels, str | Path):
-        return read_labels(expanded(labels))
+        return _labels_of_file(expanded(labels))
     names = list(dict.fromkeys(name.strip() for name in labels if name.strip()))
-    if not names:
-        raise ConfigError("there are no ID labels", hint="give at least one, better two or more")
+    if comment := next((name for name in names if name.startswith("#")), None):
+        raise ConfigError(f"the ID label {comment!r} would be a comment in labels.txt", hint="write it without its #")
+    return checked_labels(((f"ID label {place}", name) for place, name in enumerate(names, 1)), "the list of ID labels")
+
+
+def _labels_of_file(path: Path) -> list[str]:
+    """The labels of a file; what may have been meant otherwise is said."""
+    names = read_labels(path)
+    lines = (line.strip() for line in decode(path).splitlines())
+    if comment := next((line for line in lines if re.match(r"#\w", line)), None):
+        log.warning("%s: %r is taken for a comment, as every line that begins with #", path, comment)
+    if len(names) == 1 and re.search("[,;]", names[0]):
+        log.warning("%s holds one label, %r: several are one a line", path, names[0])
     return names
