@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from curator.errors import UsageError
+from curator.errors import CuratorError, UsageError
+from curator.printable import said_by
 
 
 class Registry:
@@ -35,9 +36,19 @@ class Registry:
             raise UsageError(f"no {self.kind} is called {name!r}", hint=f"known: {', '.join(self.names())}")
 
     def get(self, name: str) -> Any:
-        """The registered object. Raises UsageError as `check` does."""
+        """The registered object. Raises UsageError as `check` does, and for one that cannot be imported."""
         self.check(name)
-        return load(self._targets[name])
+        target = self._targets[name]
+        try:
+            return load(target)
+        except CuratorError:
+            raise
+        except Exception as fault:  # of a module of somebody else's, which may raise anything as it is imported
+            raise UsageError(
+                f"{self.kind} {name!r} is registered as {target!r}, which cannot be imported: "
+                f"{type(fault).__name__}: {said_by(fault, whole=True)}",
+                hint="a target is package.module:Name, where Python finds the package; -v shows the traceback",
+            ) from fault
 
 
 def load(target: str) -> Any:

@@ -23,6 +23,8 @@ ObjectKind: TypeAlias = Literal["file", "tar", "parquet"]
 RejectStage: TypeAlias = Literal["list", "read", "decode", "encode"]
 LabelRole: TypeAlias = Literal["id", "negative"]
 
+UNIT_TOLERANCE = 0.01  # by how much the length of a unit vector may differ from 1
+
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:

@@ -33,10 +33,9 @@ def init(app: App, folder: str, labels: str, encoder: str) -> None:
       curator init my-lake --labels labels.txt
     """
     from curator.banks import read_labels
-    from curator.encoders import check_address, suited_score
+    from curator.encoders import suited_score
     from curator.workspace import Workspace
 
-    check_address(encoder)
     workspace = Workspace.create(folder, labels=labels, encoder=encoder)
     suited = suited_score(encoder, len(read_labels(workspace.layout.labels)))
     say(

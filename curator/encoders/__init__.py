@@ -25,15 +25,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from curator.encoders.options import BATCH_TOLERANCE, EncoderOptions, SuitedScore, split_address, split_form
+from curator.errors import UsageError
+from curator.printable import text_fault
 from curator.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from curator.encoders.options import Family
     from curator.types import Encoder
 
 __all__ = [
     "BATCH_TOLERANCE", "ENCODERS", "SHIPPED", "EncoderOptions", "SuitedScore", "check_address", "fetch_weights",
-    "list_models", "load_encoder", "suited_score",
+    "list_models", "load_encoder", "placed_address", "suited_score",
 ]  # fmt: skip
 
 ENCODERS = Registry(
@@ -71,11 +75,24 @@ def check_address(address: str) -> None:
     _checked(address)
 
 
+def placed_address(address: str, root: Path) -> str:
+    """The address as the configuration of a workspace at `root` keeps it, whose paths hold wherever a command is run.
+
+    Raises UsageError for an address that cannot be, WeightsMissing for a path where there is no whole model.
+    """
+    if (fault := text_fault(address)) is not None:
+        raise UsageError(f"the encoder address {fault}", hint="rename the folder or file")
+    family, rest = _checked(address)
+    if (place := getattr(family, "placed", None)) is None:
+        return address
+    base, form = split_form(address)
+    return f"{base.removesuffix(rest)}{place(rest, root)}{f'#{form}' if form else ''}"
+
+
 def suited_score(address: str, id_labels: int) -> SuitedScore:
     """The method that suits the encoder and so many ID labels, and why. Raises UsageError for an unknown family."""
     name, rest = split_address(address)
-    family: Family = ENCODERS.get(name)()
-    return family.suited_score(rest, id_labels)
+    return _family(name).suited_score(rest, id_labels)
 
 
 def fetch_weights(address: str) -> str:
@@ -90,12 +107,22 @@ def fetch_weights(address: str) -> str:
 def list_models(family: str | None = None) -> list[str]:
     """The addresses known by name, of one family or of all. Checkpoint files and other repositories work as well."""
     families = [family] if family else ENCODERS.names()
-    return [address for name in families for address in ENCODERS.get(name).known()]
+    return [address for name in families for address in _family(name).known()]
 
 
 def _checked(address: str) -> tuple[Family, str]:
     """The family of an address that can be, and what stands behind its name. Raises UsageError for another."""
     name, rest = split_address(address)
-    family: Family = ENCODERS.get(name)()
+    family = _family(name)
     family.check(rest)
     return family, rest
+
+
+def _family(name: str) -> Family:
+    """The family of that name. One that somebody else registered is held to the contract as it runs."""
+    make = ENCODERS.get(name)
+    if getattr(make, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
+        return cast("Family", make())
+    from curator.encoders.contract import HeldFamily
+
+    return cast("Family", HeldFamily(name, make))

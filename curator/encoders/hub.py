@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from curator.errors import EncoderError, WeightsMissing
+from curator.paths import expanded
 from curator.printable import said_by
 
 # For every `from_pretrained`: nothing is fetched, and code that lies beside the weights is neither run nor asked about.
 ONLY_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 CHECKPOINT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # of transformers, the wanted ones first
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
+
+VOCABULARIES = (("tokenizer.json",), ("*.model",), ("vocab.txt",), ("vocab.json", "merges.txt"))  # each suffices
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,40 @@ def is_path(text: str) -> bool:
     return text.startswith(("/", "./", "../", "~")) or text.count("/") > 1
 
 
+def placed(path: Path, root: Path) -> str:
+    """A path as a workspace at `root` keeps it: `./…` from there where it lies in it, as both move together then, else
+    absolute, as commands are run from anywhere."""
+    absolute = path.parent.resolve() / path.name  # a link such as `current` stays one
+    return f"./{absolute.relative_to(root)}" if absolute.is_relative_to(root) else str(absolute)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """For which address files are sought, and what of the network is allowed.
+    """For which address files are sought, from where, and what of the network is allowed.
 
     renew: ask the hub even for what is in the cache, so that a broken download is completed.
+    root: the folder from which a relative path is sought first.
     """
 
     address: str
     offline: bool = False
     renew: bool = False
+    root: Path | None = None
+
+    def local(self, text: str) -> Path:
+        """A path of the address: from `root` where something is there, else from the current folder."""
+        path = expanded(text)
+        return self.root / path if self.root is not None and (self.root / path).exists() else path
+
+
+def require_tokenizer(folder: Path, access: Access) -> None:
+    """Raises WeightsMissing for a folder without a tokenizer: transformers would make an empty one, without a word."""
+    if not any(all(any(folder.glob(name)) for name in files) for files in VOCABULARIES):
+        raise WeightsMissing(
+            f"{access.address}: there is no tokenizer in {folder.absolute()}",
+            hint="put the model's tokenizer.json there, *.model, vocab.txt, or vocab.json and merges.txt; "
+            "`curator models fetch` completes a repository",
+        )
 
 
 def snapshot(

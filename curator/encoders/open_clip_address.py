@@ -17,10 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, snapshot
-from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
+from curator.encoders.hub import TOKENIZER_FILES, Access, Repository, placed, require_tokenizer, snapshot
+from curator.encoders.options import LIKE_CLIP, OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
-from curator.paths import expanded
 from curator.types import Encoder
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -62,7 +61,7 @@ class OpenClipFamily:
                 )
 
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
-        model = locate(rest, Access(options.address, options.offline))
+        model = locate(rest, Access(options.address, options.offline, root=options.root))
         from curator.encoders.open_clip_encoder import load_open_clip
 
         return load_open_clip(model, options)
@@ -74,7 +73,17 @@ class OpenClipFamily:
         return str(model.checkpoint or model.name.removeprefix(FOLDER))
 
     def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
-        return OF_CLIP
+        return OF_CLIP if _tag(rest).endswith("/openai") else LIKE_CLIP
+
+    def placed(self, rest: str, root: Path) -> str:
+        access = Access(f"open_clip:{rest}", offline=True)
+        if rest.startswith(FOLDER):
+            model = _from_folder(access.local(rest.removeprefix(FOLDER)), access)
+            return f"{FOLDER}{placed(Path(model.name.removeprefix(FOLDER)), root)}"
+        architecture, _, weights = rest.partition("/")
+        if rest.startswith(HUB) or _seed(weights) is not None or _tag(weights) in tags(architecture):
+            return rest
+        return f"{architecture}/{placed(_checkpoint(weights, access), root)}"
 
     @staticmethod
     def known() -> list[str]:
@@ -86,7 +95,7 @@ def locate(rest: str, access: Access) -> OpenClipModel:
     if rest.startswith(HUB):
         return _from_hub(Repository.parse(rest.removeprefix(HUB)), access)
     if rest.startswith(FOLDER):
-        return _from_folder(expanded(rest.removeprefix(FOLDER)), access)
+        return _from_folder(access.local(rest.removeprefix(FOLDER)), access)
     architecture, weights = _split(rest)
     _fetch_text_files(architecture, access)
     seed = _seed(weights)
@@ -94,13 +103,18 @@ def locate(rest: str, access: Access) -> OpenClipModel:
         return OpenClipModel(architecture, seed=seed, preprocess=_shared_preprocess(architecture))
     if _tag(weights) in tags(architecture):
         return _from_tag(architecture, weights, access)
-    checkpoint = expanded(weights)
+    return OpenClipModel(architecture, _checkpoint(weights, access), preprocess=_shared_preprocess(architecture))
+
+
+def _checkpoint(weights: str, access: Access) -> Path:
+    """The file of weights that are neither random nor known by a tag."""
+    checkpoint = access.local(weights)
     if not checkpoint.is_file():
         raise WeightsMissing(
             f"{access.address}: there is no file {checkpoint} (sought from {Path.cwd()})",
             hint="put the checkpoint there, or name a tag; `curator models list --family open_clip` shows them",
         )
-    return OpenClipModel(architecture, checkpoint, preprocess=_shared_preprocess(architecture))
+    return checkpoint
 
 
 def architectures() -> list[str]:
@@ -169,12 +183,14 @@ def _from_hub(repository: Repository, access: Access) -> OpenClipModel:
 def _from_folder(folder: Path, access: Access) -> OpenClipModel:
     if not (folder / CONFIG_NAME).is_file():
         raise WeightsMissing(
-            f"{access.address}: there is no {CONFIG_NAME} in {folder}",
+            f"{access.address}: there is no {CONFIG_NAME} in {folder.absolute()}",
             hint="give the folder that open_clip's save_for_hf wrote, or a checkpoint: open_clip:<architecture>/<file>",
         )
-    _read_config(folder, access)
+    config = _read_config(folder, access)
     if not any(path.suffix in CHECKPOINT_SUFFIXES for path in folder.iterdir()):
         raise WeightsMissing(f"{access.address}: there are no weights in {folder}", hint="*.safetensors is sought")
+    if config.get("text_cfg", {}).get("hf_tokenizer_name"):  # open_clip then takes it from this folder
+        require_tokenizer(folder, access)
     return OpenClipModel(f"{FOLDER}{folder}")
 
 

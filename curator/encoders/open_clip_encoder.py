@@ -53,6 +53,8 @@ def make_towers(module: Any, tokenizer: Any, *, address: str) -> Towers:
         embed_images=module.encode_image,
         embed_texts=lambda tokens: _encode_causal(tower, tokens) if tower else module.encode_text(tokens["text"]),
         tokenize=lambda texts: {"text": tokens_of(texts)},
+        tokenizer=tokenizer,
+        token_count=getattr(getattr(module, "text", module), "vocab_size", None) or None,
         text_lengths=(lambda tokens: _end_positions(tower, tokens["text"]) + 1) if tower else None,
         preprocess=preprocess,
         logit_scale=float(module.logit_scale.detach().exp()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +36,7 @@ class EncoderOptions:
     compile: torch.compile for the image tower, for long scans only: on a CPU the first batch took 20 s (ViT-B-32),
     which then lost 8 %. Not measured with mini, whose tower is fused already, nor on a GPU: try it first.
     offline: never touch the network, not even to look for weights.
+    root: the folder from which a relative path in the address is sought first: that of the workspace.
     """
 
     address: str = "mini"
@@ -44,6 +46,7 @@ class EncoderOptions:
     text_batch_size: int | None = None
     compile: bool = False
     offline: bool = False
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.address:
@@ -63,14 +66,15 @@ class SuitedScore:
     why: str
 
 
-# Zero-shot OOD detection is published for CLIP, SigLIP is used alike.
+# Zero-shot OOD detection is published for CLIP with the weights of OpenAI; whatever else is like it is used alike.
 OF_CLIP = SuitedScore("neglabel", "as published for CLIP")
+LIKE_CLIP = SuitedScore("neglabel", "published for CLIP, not measured with this model: `curator evaluate` does")
 
 
 class Family(Protocol):
     """What an encoder family offers. `rest` is the address behind `<family>:`, `check` is asked before the others.
 
-    They raise as the package says.
+    They raise as the package says. One whose addresses may be paths also has `placed`, as `placed_address` says.
     """
 
     def check(self, rest: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from curator.encoders.fingerprint import fingerprint
 from curator.encoders.options import EncoderOptions
+from curator.encoders.tokens import PROBES, SAMPLES, ids_of, refuse_blind, refuse_unknown, tokenizer_digest
 from curator.errors import EncoderError
 from curator.printable import said_by
 from curator.types import Pixels, Preprocess, Vectors
@@ -32,6 +34,8 @@ class Towers:
     castable: the part of `module` that takes the dtype of the encoder, most often all of it.
     embed_images: (n, 3, size, size) normalised pixels to (n, d), of any norm.
     embed_texts: tokens, as `tokenize` gives them but perhaps with fewer columns, to (n, d), of any norm.
+    tokenizer: what `tokenize` asks, for its vocabulary. token_count: how many tokens the text tower has; None where it
+    does not say.
     text_lengths: how many leading columns of its tokens each text depends on, (n,); None when every column counts, as
     in towers that attend both ways.
     """
@@ -41,6 +45,8 @@ class Towers:
     embed_images: Callable[[Tensor], Tensor]
     embed_texts: Callable[[Tokens], Tensor]
     tokenize: Callable[[list[str]], Tokens]
+    tokenizer: Any
+    token_count: int | None
     text_lengths: Callable[[Tokens], Tensor] | None
     preprocess: Preprocess
     logit_scale: float
@@ -54,6 +60,7 @@ class TorchEncoder:
         self.device = resolve_device(options.device)
         self.dtype = resolve_dtype(options.dtype, self.device)
         self.encoder_id = f"{options.address}@{towers.fingerprint}"
+        self._address = options.address
         self.logit_scale = towers.logit_scale
         self.preprocess = towers.preprocess
         self.batch_size = options.batch_size or default_batch_size(self.device, towers.preprocess.size)
@@ -65,7 +72,13 @@ class TorchEncoder:
             towers.castable.to(self.dtype)
             towers.module.to(self.device).to(memory_format=torch.channels_last)
         self._scale, self._shift = _normalisation(towers.preprocess, self.device)
+        refuse_blind(towers.tokenize(list(PROBES)), address=options.address)
         self.dimension = int(self._encode_window(["a"]).shape[1])
+
+    @cached_property
+    def tokenizer_id(self) -> str:
+        """Changes when texts become other tokens. It is no part of `encoder_id`, which is that of vectors of images."""
+        return tokenizer_digest(self._towers.tokenizer, self._towers.tokenize(list(SAMPLES)))
 
     @property
     def pixel_buffer(self) -> Callable[[int], Pixels] | None:
@@ -128,7 +141,8 @@ class TorchEncoder:
         """Encode texts of like length together: short ones then need few columns. The order is restored at the end."""
         with torch.inference_mode(), _memory_guard():
             tokens = self._towers.tokenize([_well_formed(text) for text in texts])
-            full = torch.full((len(texts),), next(iter(tokens.values())).shape[1])
+            refuse_unknown(tokens, texts, known=self._towers.token_count, address=self._address)
+            full = torch.full((len(texts),), ids_of(tokens).shape[1])
             lengths = self._towers.text_lengths(tokens) if self._towers.text_lengths else full
             order = torch.argsort(lengths, stable=True)
             batches = []
@@ -181,12 +195,26 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).cpu()  # of `meta` nothing comes back
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = devices_here()
+        is_here = any(name in (there, there.partition(":")[0]) for there in here)
+        why = said_by(error, whole=True) if is_here else f"there is none on this machine{_without_cuda(name)}"
         raise EncoderError(
-            f"device {name!r} cannot be used: {said_by(error, whole=True)}", hint="auto, cpu or cuda"
+            f"device {name!r} cannot be used: {why}", hint=f"here: {', '.join(here)}; or auto, the best of them"
         ) from error
     return device
+
+
+def devices_here() -> list[str]:
+    """The devices that this installation of torch can compute on, by the names that it takes."""
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *mps, *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+
+
+def _without_cuda(name: str) -> str:
+    is_lacking = name.startswith("cuda") and torch.version.cuda is None
+    return f" that torch {torch.__version__}, built without CUDA, could use" if is_lacking else ""
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from curator.encoders.hub import CHECKPOINT_FILES, TOKENIZER_FILES, Access, Repository, is_path, snapshot
-from curator.encoders.options import OF_CLIP, EncoderOptions, SuitedScore
+from curator.encoders.hub import (
+    CHECKPOINT_FILES,
+    TOKENIZER_FILES,
+    Access,
+    Repository,
+    is_path,
+    placed,
+    require_tokenizer,
+    snapshot,
+)
+from curator.encoders.options import LIKE_CLIP, OF_CLIP, EncoderOptions, SuitedScore
 from curator.errors import EncoderError, UsageError, WeightsMissing
 from curator.paths import expanded
 from curator.types import Encoder
@@ -33,7 +42,7 @@ class TransformersFamily:
             raise UsageError("transformers: names no model", hint=f"for example transformers:{EXAMPLES[0]}")
 
     def load(self, rest: str, options: EncoderOptions) -> Encoder:
-        folder = locate(rest, Access(options.address, options.offline))
+        folder = locate(rest, Access(options.address, options.offline, root=options.root))
         model_type = read_model_type(folder, address=options.address)
         from curator.encoders.transformers_encoder import load_transformers
 
@@ -43,7 +52,12 @@ class TransformersFamily:
         return str(locate(rest, Access(f"transformers:{rest}", renew=True)))
 
     def suited_score(self, rest: str, id_labels: int) -> SuitedScore:
-        return OF_CLIP
+        return OF_CLIP if rest.startswith("openai/clip-") else LIKE_CLIP
+
+    def placed(self, rest: str, root: Path) -> str:
+        if not (expanded(rest).is_dir() or is_path(rest)):
+            return rest
+        return placed(locate(rest, Access(f"transformers:{rest}", offline=True)), root)
 
     @staticmethod
     def known() -> list[str]:
@@ -51,8 +65,9 @@ class TransformersFamily:
 
 
 def locate(rest: str, access: Access) -> Path:
-    """The folder of the model's files. A folder that exists goes before a repository of that name."""
-    folder = expanded(rest)
+    """The folder of the files of a model of one of MODEL_TYPES. A folder that exists goes before a repository of that
+    name."""
+    folder = access.local(rest)
     if not folder.is_dir() and not is_path(rest):
         # The small file first: a repository without it is told apart before gigabytes are fetched.
         config, _ = snapshot(Repository.parse(rest), access, any_of=[CONFIG_NAME])
@@ -63,6 +78,8 @@ def locate(rest: str, access: Access) -> Path:
             f"{access.address}: there are no {CONFIG_NAME} and model.safetensors in {folder.absolute()}",
             hint="give a folder that save_pretrained wrote, or a repository of the Hugging Face hub",
         )
+    read_model_type(folder, address=access.address)
+    require_tokenizer(folder, access)
     return folder
 
 

@@ -93,6 +93,8 @@ def _towers(module: Any, tokenizer: Any, preprocess: Preprocess, embed_images: C
         embed_images=embed_images,
         embed_texts=lambda tokens: module.get_text_features(**tokens).pooler_output,
         tokenize=_clip_tokenize(tokenizer, context) if clip else _siglip_tokenize(tokenizer, context),
+        tokenizer=tokenizer,
+        token_count=module.config.text_config.vocab_size,
         # CLIP attends backwards only and pools the end of the text; SigLIP pools the last column, padding and all.
         text_lengths=(lambda tokens: tokens["attention_mask"].sum(dim=1)) if clip else None,
         preprocess=preprocess,

@@ -21,8 +21,8 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from curator.encoders.contract import has_direction
 from curator.engines.batches import Encoding
 from curator.engines.decode_pool import DecodedBatch, DecodeFault
 from curator.engines.known import KnownContents
@@ -166,14 +166,14 @@ class ShardBuilder:
             vectors, seconds = batch.result()
             vectors = vectors[[place for place, image_id in enumerate(ids) if image_id is not None]]
             self._encoded.encode_seconds += seconds
-            finite: NDArray[np.bool_] = np.all(np.isfinite(vectors), axis=1)
-            for image_id, good in zip(filter(None, ids), finite.tolist(), strict=True):
+            whole = has_direction(vectors)
+            for image_id, good in zip(filter(None, ids), whole.tolist(), strict=True):
                 if good:
                     self._encoded.image_ids.append(image_id)
                 else:
-                    fault = Fault("encode", "not_finite", "the encoder gave no finite vector for it")
+                    fault = Fault("encode", "not_finite", "the encoder gave a vector for it that is zero or not finite")
                     self._encoded.faults[image_id] = fault
-            parts.append(vectors[finite])
+            parts.append(vectors[whole])
         self._encoded.vectors = np.concatenate(parts)
         return self._encoded
 

@@ -39,10 +39,12 @@ def read_label_map(path: Path) -> LabelMap:
     is its heading. Raises ConfigError, naming the line, for a row of another form or a key that comes twice."""
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), delimiter=delimiter))
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)  # a label that goes on is seen to
+        rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise ConfigError(
-            f"{path}: the labels map cannot be read: {fault}", hint="a CSV of key,label in UTF-8"
+            f"{path}: the labels map cannot be read: {fault}",
+            hint='a CSV of key,label in UTF-8; a label with commas or quotes as CSV quotes it: 7,"a ""big"" dog"',
         ) from fault
     names: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
@@ -51,8 +53,8 @@ def read_label_map(path: Path) -> LabelMap:
             continue
         if len(fields) != 2 or not all(fields):
             raise ConfigError(f"{path}: line {number} is not a key and a label", hint="such as: n01440764,tench")
-        if (wrong := text_fault(fields[1], longest=LONGEST_LABEL)) is not None:
-            raise ConfigError(f"{path}: line {number}: the label {wrong}", hint="such as: n01440764,tench")
+        if wrong := next(filter(None, (text_fault(field, longest=LONGEST_LABEL) for field in reversed(fields))), None):
+            raise ConfigError(f"{path}: line {number} {wrong}", hint="such as: n01440764,tench")
         if names.setdefault(word_key(fields[0]), fields[1]) != fields[1]:
             raise ConfigError(f"{path}: line {number} gives {fields[0]!r} a second label", hint="remove one of the two")
     return LabelMap(names)

@@ -30,13 +30,12 @@ from safetensors.numpy import save
 
 from curator.durable import durable
 from curator.errors import VectorFault
-from curator.types import Vectors
+from curator.types import UNIT_TOLERANCE, Vectors
 
 Number = TypeVar("Number", bound=np.generic)
 
 FORMAT = 1
 ID_BYTES = 16
-_NORM_TOLERANCE = 0.01
 _RESTORE = "embed its images again by `curator scan SOURCE --rehash` for each source, or restore it from a backup"
 _ID_TEXT = re.compile(r"[0-9a-f]*")
 
@@ -175,7 +174,7 @@ def _confirm(info: ShardInfo, vectors: NDArray[np.float16], ids: NDArray[np.uint
 def _check(path: Path, image_ids: Sequence[str], vectors: Vectors) -> None:
     if vectors.ndim != 2 or len(image_ids) != len(vectors):
         raise VectorFault(f"{path.name}: {len(image_ids)} image ids for vectors of shape {vectors.shape}")
-    off = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < _NORM_TOLERANCE))
+    off = np.flatnonzero(~(np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE))
     if off.size:
         raise VectorFault(f"{path.name}: {off.size} vectors are not unit norm, first that of image {image_ids[off[0]]}")
 

@@ -70,6 +70,7 @@ class Context:
             batch_size=section.batch_size or None,
             compile=section.compile,
             offline=section.offline,
+            root=self.layout.root,
         )
 
     @property

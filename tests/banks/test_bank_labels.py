@@ -31,6 +31,8 @@ def test_comments_blank_lines_byte_order_mark_and_windows_ends_are_accepted(tmp_
         ("tram\nsea\u2028horse\n".encode(), r"line 2 holds the control character \\u2028"),
         (b"tram\nsea horse\x1c\n", r"line 2 holds the control character \\x1c"),
         ("tram".encode("utf-16"), "line 1 is not UTF-8"),
+        ("caf\u00e9\ncafe\u0301\n".encode(), "line 2 repeats"),
+        ("\u1e69ea\ns\u0323\u0307ea\n".encode(), "line 2 repeats"),
         (b"# nothing\n\n", "holds no labels"),
         (b"", "holds no labels"),
     ],

@@ -45,11 +45,31 @@ def test_auto_takes_a_gpu_when_there_is_one(monkeypatch):
         assert resolve_device("auto").type == ("cuda" if there else "cpu")
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "tpu", "cpu:cpu", ""])
-def test_a_device_that_is_not_there_is_one_line(name):
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", "cpu:cpu", "", "meta", "CPU", "mps"])
+def test_a_device_that_is_not_there_is_one_line_with_those_that_are(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(EncoderError, match="cannot be used") as caught:
         resolve_device(name)
-    assert "\n" not in caught.value.message
+    assert caught.value.message.startswith(f"device {name!r} cannot be used: there is none on this machine")
+    assert caught.value.hint == "here: cpu, cuda:0, cuda:1; or auto, the best of them"
+
+
+def test_a_torch_that_is_built_without_cuda_says_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(EncoderError, match=r"none on this machine that torch .*, built without CUDA, could use"):
+        resolve_device("cuda:99")
+
+
+def test_a_device_that_is_there_and_fails_says_why(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: all devices are busy")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch, "empty", fail)
+    for name in ("cuda", "cuda:0"):
+        with pytest.raises(EncoderError, match=f"device '{name}' cannot be used: CUDA error: all devices are busy"):
+            resolve_device(name)
 
 
 def test_float16_on_a_cpu_is_refused():

@@ -39,6 +39,26 @@ def test_bad_labels_map_is_refused_with_its_line(tmp_path, text):
         read_label_map(tmp_path / "map.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("map.csv", '1,"red\n2,green"\n3,blue\n'),
+        ("map.csv", '1,"red\n2,green\n'),
+        ("map.csv", '"1\n2",green\n'),
+        ("map.csv", '1,"Big" dog\n'),
+        ("map.tsv", '1\t"Big" dog\n'),
+    ],
+)
+def test_a_quote_that_would_join_labels_or_be_lost_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=name):
+        read_label_map(tmp_path / name)
+
+
+def test_a_label_that_came_with_its_accents_apart_is_the_same_label():
+    assert match_labels(["cafe\u0301"], ["tram", "caf\u00e9"], LabelMap()) == {"cafe\u0301": 1}
+
+
 def test_missing_labels_map_is_refused(tmp_path):
     (tmp_path / "map.csv").write_text("n1," + "x" * 200_000)
     with pytest.raises(ConfigError, match="cannot be read: field larger than"):

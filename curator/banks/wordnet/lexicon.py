@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -195,8 +196,10 @@ def load_wordnet() -> WordNet:
 
 
 def word_key(word: str) -> str:
-    """How a word is looked up: lower case, single spaces, no underscores."""
-    return " ".join(word.replace("_", " ").lower().split())
+    """How a word is looked up: lower case, single spaces, no underscores, and letters with their accents in one, as
+    macOS takes those of file names apart."""
+    composed = word if word.isascii() else unicodedata.normalize("NFC", word)
+    return " ".join(composed.replace("_", " ").lower().split())
 
 
 def _split_lemmas(field: str, *, first_only: bool = False) -> Iterator[tuple[str, int]]:
