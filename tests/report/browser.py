@@ -28,6 +28,8 @@ FLAGS = (
 NO_WEBGL = ("--disable-3d-apis",)
 WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")  # computed, where there is no GPU
 SECONDS = 600.0
+PAPER = 718  # pixels between the margins of an A4 page as browsers print it
+CUT_OFF = f"[...document.querySelectorAll('table')].map(one => one.scrollWidth).filter(width => width > {PAPER})"
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
 
@@ -112,6 +114,12 @@ class Page:
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
+        await self.settle()
+
+    async def look_printed(self, *, width: int) -> None:
+        """As on paper, so many pixels between its margins."""
+        await self.look(width=width)
+        await self.call("Emulation.setEmulatedMedia", media="print")
         await self.settle()
 
     async def picture(self, path: Path) -> bytes:

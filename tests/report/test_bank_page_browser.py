@@ -7,7 +7,7 @@ import json
 import pytest
 
 from curator.report.bank_page import MOST_OPEN, PagePicture, bank_page
-from tests.report.browser import needs_browser, visit_page
+from tests.report.browser import CUT_OFF, PAPER, needs_browser, visit_page
 from tests.report.nights import picture
 
 pytestmark = needs_browser
@@ -130,3 +130,18 @@ def test_the_page_fits_a_telephone_and_its_head_can_be_read(visit):
         assert await page.run("document.querySelector('.facts').getBoundingClientRect().right") <= 390
 
     visit(steps)
+
+
+def test_on_paper_no_column_is_cut_off_and_nothing_asks_for_a_click(visit):
+    told = {"model": "openai:gpt-large-vision", "prompt": "describe-image", "output": "a photo of something, " * 20}
+    named = [{**label, "concerns": f"/lake/folder-of-a-night/{label['text']}.jpg", **told} for label in labels()]
+
+    async def steps(page):
+        await page.look_printed(width=PAPER)
+        assert await page.run("document.querySelectorAll('details.labels table').length") > 0
+        assert await page.run(CUT_OFF) == []
+        arrows = "getComputedStyle(document.querySelector('th button'), '::after').content"
+        assert await page.run(arrows) == "none"
+        assert not await page.run("[...document.querySelectorAll('input')].some(one => one.checkVisibility())")
+
+    visit(steps, bank_page(FACTS, named, [], DOUBTS))

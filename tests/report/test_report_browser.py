@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from curator.report.night_page import NightView, night_page
-from tests.report.browser import needs_browser, visit_page
+from tests.report.browser import CUT_OFF, PAPER, needs_browser, visit_page
 from tests.report.nights import data, points, usual_page, view
 
 pytestmark = needs_browser
@@ -169,6 +169,16 @@ def test_no_text_of_a_card_is_cut_off(visit):
         for width in (1200, 390):
             await page.look(width=width)
             assert await page.run(cut) == 0
+
+    visit(steps, view(text="wordnet:noun.communication" * 2))
+
+
+def test_on_paper_no_column_is_cut_off(visit):
+    async def steps(page):
+        await page.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+        await page.look_printed(width=PAPER)
+        assert await page.run("document.querySelectorAll('table').length") > 3
+        assert await page.run(CUT_OFF) == []
 
     visit(steps, view(text="wordnet:noun.communication" * 2))
 
