@@ -357,6 +357,9 @@ def test_search_by_text_image_and_label(scanned, own_lake):
     assert labels[0]["label"] == "red"
     with pytest.raises(UsageError, match="exactly one"):
         scanned.search(text="red", label="red")
+    for nothing in ({"text": ""}, {"text": " \t"}, {"image": ""}, {"label": ""}):
+        with pytest.raises(UsageError, match=f"the {next(iter(nothing))} to search by is empty"):
+            scanned.search(**nothing)
     with pytest.raises(UsageError, match="neither in the lake nor a file"):
         scanned.search(image="no-such.png")
 
