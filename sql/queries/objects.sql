@@ -9,7 +9,7 @@ select
         when case
             when not starts_with(listed.object_uri, '/') then known.version <> listed.version
             when $change_times then not starts_with(listed.version || '-', known.version || '-')
-            else not starts_with(listed.version, regexp_replace(known.version, '^(\d+--?\d+)-\d+$', '\1') || '-')
+            else not starts_with(listed.version || '-', regexp_replace(known.version, '^(\d+--?\d+)-\d+$', '\1') || '-')
         end then 'changed'
         when $rehash then 'changed'
         when rejected.object_uri is not null then 'changed'
