@@ -76,6 +76,7 @@ class ScanSection:
     decode_workers: Annotated[int, Range(-1, 1024, "processes; -1: one a core, 0: decode in the main process")] = -1
     read_threads: Annotated[int, Range(1, 1024, "threads"), "for loose files on slow storage"] = 8
     max_object_bytes: Annotated[int, Range(1000, 2**40, "bytes"), "larger images are rejected unread"] = 268_435_456
+    change_times: Annotated[bool, "read local files again where nothing but their change time (ctime) differs"] = True
     exclude: Annotated[Texts, "names below sources to pass over: cache · *.tif · 2025/**"] = ()
     include: Annotated[Texts, "to read though excluded, hidden or in a system folder: @eaDir"] = ()
     labels_map: Annotated[

@@ -81,6 +81,9 @@ class StoreError(WorkspaceError):
         self.kind = kind
         self.detail = detail
 
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n{self.detail}" if self.detail else super().__str__()
+
 
 class MigrationChanged(StoreError):
     """A migration that was already applied differs from the file shipped now."""

@@ -432,6 +432,14 @@ def first_night_once(
     lake = make_lake(folder / "lake", pictures)
     made = make_workspace(folder / "workspace")
     made.scan(lake)
+    with Database.open(made.layout.ledger) as database:  # no change times, as a lake gets others when it is put back
+        for table, column in (
+            ("source_object", "version"),
+            ("location", "object_version"),
+            ("reject", "object_version"),
+        ):
+            database.execute(f"update {table} set {column} = regexp_extract({column}, '^\\d+-\\d+')")
+    publish.publish_snapshot(made.layout.ledger, made.layout.snapshot)
     return made.layout.root, lake
 
 

@@ -95,6 +95,7 @@ SENSIBLE = {
     "scan.bank": {"0", "nan", "inf", "1e308", "true"},
     "scan.method": {"nan", "inf", "true"},
     "scan.decode_workers": {"-1", "0"},
+    "scan.change_times": {"0", "true"},
     "scan.exclude": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},  # one item, divided by nothing
     "scan.include": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},
     "scan.metrics_file": {"-1", "0", "nan", "inf", "1e308", "", "../../etc", "true"},

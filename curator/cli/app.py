@@ -70,7 +70,7 @@ class App:
             log.error(message, extra={"fields": {key: value for key, value in fields.items() if value is not None}})
         else:
             text = printable(f"curator: {message}{f' ({hint})' if hint else ''}")
-            more = f"\n{printable_lines(detail)}" if detail else ""
+            more = f"\n{printable_lines(detail)}" if detail and not trace else ""  # a traceback ends with it
             click.echo(printable_lines(trace or "") + text + more, err=True)
 
     def open(self, overrides: Mapping[str, object] | None = None) -> Workspace:

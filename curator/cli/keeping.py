@@ -64,7 +64,7 @@ def measure(app: App, as_json: bool) -> None:
 
 @click.command()
 @click.argument("destination", type=click.Path(file_okay=False))
-@click.option("--keep", type=WholeRange(min=1), metavar="N", help="Then remove all but the newest N backups there.")
+@click.option("--keep", type=WholeRange(min=1), metavar="N", help="Then remove all but its newest N backups there.")
 @click.option("--without-lost", is_flag=True, help="Also where files are lost that the ledger refers to.")
 @click.option("--verify", is_flag=True, help="Make none: compare every file of those there with its manifest.")
 @json_option
@@ -124,8 +124,9 @@ def _verify(app: App, place: str, *, as_json: bool) -> None:
 def restore(app: App, backup: str, folder: str) -> None:
     """Make the workspace of BACKUP at FOLDER, which must be new.
 
-    BACKUP is one backup, or a folder of backups: then the newest. Every file
-    is compared with what was written; a damaged backup is refused.
+    BACKUP is one backup, or a folder of backups: then the newest, if all are
+    of one workspace. Every file is compared with what was written; a damaged
+    backup is refused.
 
     \b
     Example:

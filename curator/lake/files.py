@@ -24,7 +24,7 @@ from curator.errors import CuratorError, MissingExtra, SourceError
 from curator.lake.encodings import copied, copied_unpacked, most_content
 from curator.lake.patience import CutShort, client_settings, patiently
 from curator.lake.s3 import FIRST_BLOCK_BYTES, S3File, S3Object, is_archived, is_s3
-from curator.lake.versions import ChangedWhileRead, Info, confirm_version, local_version, version_of
+from curator.lake.versions import ChangedWhileRead, Info, confirm_local, confirm_version, version_of
 from curator.printable import said_by
 from curator.urls import is_http, refuse_secrets, scheme_of
 
@@ -182,7 +182,7 @@ def confirm_unchanged(path: str, *, version: str) -> None:
     version differently, so they are not compared: if the bytes are newer than their version, the next listing shows it.
     """
     if version and scheme_of(path) is None:
-        confirm_version(version, local_version(os.stat(path)))  # noqa: PTH116  # a Path costs more than the look
+        confirm_local(version, os.stat(path))  # noqa: PTH116  # a Path costs more than the look
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Versions: the text that tells one state of an object from another, made the same way by listings and by readers.
 
-A version is as good as its store makes it: an ETag or a checksum of the content where there is one, else a time. Where
+A version is as good as its store makes it: an ETag or a checksum of the content where there is one, else times. Where
 a store tells nothing but a size, a change that keeps the size goes unseen.
 """
 
@@ -35,11 +35,23 @@ def version_of(info: Info) -> str:
 
 
 def local_version(status: os.stat_result) -> str:
-    """Of a local file: its size and time."""
+    """Of a local file: its size, its time and its change time, which tells what was replaced and had both put back."""
+    return f"{_size_and_time(status)}-{status.st_ctime_ns}"
+
+
+def _size_and_time(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def confirm_version(listed: str, found: str) -> None:
     """Raises ChangedWhileRead where they differ. An empty `listed` is unknown, and nothing is promised."""
     if listed and listed != found:
+        raise ChangedWhileRead(listed, found)
+
+
+def confirm_local(listed: str, status: os.stat_result) -> None:
+    """The same for a local file, by size and time: other rights or another link, meanwhile, are no other bytes. What
+    had both put back is found by the next listing."""
+    found = _size_and_time(status)
+    if listed and not f"{listed}-".startswith(f"{found}-"):
         raise ChangedWhileRead(listed, found)

@@ -6,7 +6,9 @@ looked for only in errors whose text DuckDB makes by itself, and there only outs
 
 from __future__ import annotations
 
+import errno
 import re
+from collections.abc import Mapping
 
 import duckdb
 
@@ -22,14 +24,29 @@ WORDS: tuple[tuple[re.Pattern[str], StoreFault], ...] = (
     (MEMORY, "memory"),
     (DAMAGED, "damaged"),
 )
+NUMBERS: Mapping[int, StoreFault] = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO), "refused"),
+    errno.ENOMEM: "memory",
+}
+FREE_SPACE = "free some space (cache/ may be removed: it is made again)"
+CHECK_DISK = "check the disk and its permissions"
 COMMIT = "TransactionContext Error: Failed to commit: "  # what follows is the error that it failed for
 # DuckDB gives up on a database after these. Damage is the usual reason; a statement that nobody has tried may be one.
 BROKEN = (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
 
 
+def remedy_of(fault: OSError) -> str:
+    """What to do about a disk that refuses."""
+    return FREE_SPACE if fault.errno is not None and NUMBERS.get(fault.errno) == "full" else CHECK_DISK
+
+
 def store_error(fault: duckdb.Error, *, where: str = "", hint: str | None = None) -> StoreError:
-    """The error for those above, with the first line of DuckDB's message, and the others beside it."""
+    """The error for those above, with the first line of DuckDB's message, and the others beside it. where: a path may
+    stand there, which DuckDB need not repeat."""
     first, *others = str(fault).strip().splitlines() or [type(fault).__name__]
+    if path := where.partition(": ")[0]:
+        first = first.replace(f' "{path}"', "")
     return StoreError(f"{where}{first}", hint=hint, kind=kind_of(fault), detail="\n".join(others).strip("\n") or None)
 
 

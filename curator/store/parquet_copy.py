@@ -17,10 +17,11 @@ from typing import Literal
 from curator.durable import sync
 from curator.errors import StoreError, WorkspaceError
 from curator.store.database import Database
+from curator.store.faults import remedy_of
 from curator.store.migrate import shipped_views
 from curator.store.parquet_changes import STALE, inputs_of, make_fresh
 from curator.store.parquet_files import BY_NIGHT, Generation, parquet, views_of, write_nights, write_whole
-from curator.store.publish import LATER
+from curator.store.publish import later
 
 # Of a million images these take a minute and more, and most of what they say is in the others in another form.
 COSTLY = {
@@ -53,7 +54,9 @@ def copy_report(snapshot: Path, folder: Path, *, extent: Extent, anew: bool = Fa
             made = _generation(snapshot, folder, None, extent)  # a file of the copy before is damaged
         return _remove_generations(folder, but=(made, before))
     except OSError as fault:
-        raise WorkspaceError(f"{folder}: cannot write the Parquet copy: {fault.strerror}", hint=LATER) from fault
+        raise WorkspaceError(
+            f"{folder}: cannot write the Parquet copy: {fault.strerror}", hint=later(remedy_of(fault))
+        ) from fault
 
 
 def _generation(snapshot: Path, folder: Path, former: Generation | None, extent: Extent) -> Path:

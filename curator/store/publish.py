@@ -15,12 +15,12 @@ from curator.durable import copy_file, durable, remove_leftovers
 from curator.errors import WorkspaceError
 from curator.store.checks import read_everything
 from curator.store.database import Database
+from curator.store.faults import CHECK_DISK, FREE_SPACE, remedy_of
 
 PAGE = MAIN_HEADER = 4096  # bytes
 HEADERS = 3 * MAIN_HEADER  # of a DuckDB file; each checkpoint is counted there
 BLOCK = 1 << 18  # bytes of a block, which begins with its checksum
 START, FACTOR = np.uint64(5381), np.uint64(0xBF58476D1CE4E5B9)  # of that checksum
-LATER = "the ledger itself is safe: free some space, then run `curator publish`"
 
 
 def publish_snapshot(ledger: Path, snapshot: Path, *, anew: bool = False) -> None:
@@ -30,7 +30,10 @@ def publish_snapshot(ledger: Path, snapshot: Path, *, anew: bool = False) -> Non
     Raises WorkspaceError when the disk refuses, StoreError for a damaged ledger.
     """
     if ledger.with_name(f"{ledger.name}.wal").exists():  # closing it could not write all that was committed into it
-        raise WorkspaceError(f"{ledger}: its last changes are still in its log, and cannot be published", hint=LATER)
+        raise WorkspaceError(
+            f"{ledger}: its last changes are still in its log, and cannot be published",
+            hint=later(f"{FREE_SPACE}, or {CHECK_DISK}"),
+        )
     try:
         remove_leftovers(snapshot)
         with durable(snapshot) as temporary:
@@ -40,8 +43,13 @@ def publish_snapshot(ledger: Path, snapshot: Path, *, anew: bool = False) -> Non
     except OSError as fault:
         raise WorkspaceError(
             f"{snapshot}: cannot publish the snapshot: {fault.strerror}",
-            hint=LATER,
+            hint=later(remedy_of(fault)),
         ) from fault
+
+
+def later(remedy: str) -> str:
+    """What to do where the snapshot, or what is made of it, could not be written."""
+    return f"the ledger itself is safe: {remedy}, then run `curator publish`"
 
 
 def _renew(ledger: Path, snapshot: Path, copy: Path) -> bool:

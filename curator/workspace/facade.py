@@ -349,7 +349,7 @@ class Workspace(Reader):
         return collect_garbage(self._context, remove=remove)
 
     def backup(self, destination: Path | str, *, keep: int | None = None, without_lost: bool = False) -> BackupSummary:
-        """Back up into a new folder of `destination`, whole or not at all; then keep only the newest `keep` there.
+        """Back up into a new folder of `destination`, whole or not at all; then keep only its newest `keep` there.
         `without_lost`: also a workspace that has lost files that its ledger refers to; the summary names them."""
         refuse_remote_backup(destination)
         return make_backup(self._context, Path(destination), keep=keep, without_lost=without_lost)

@@ -7,7 +7,6 @@ StoreError. FAISS and torch have neither: there the words are looked at.
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,13 +15,9 @@ from pathlib import Path
 
 from curator.errors import CuratorError, StoreError, StoreFault, WorkspaceError
 from curator.printable import said_by
+from curator.store.faults import CHECK_DISK, FREE_SPACE, NUMBERS
 
 RESUME = "then run the same command again: it resumes, nothing is lost"
-NUMBERS: Mapping[int, StoreFault] = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "full"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO), "refused"),
-    errno.ENOMEM: "memory",
-}
 WORDS: Mapping[str, StoreFault] = {
     "No space left on device|Disk quota exceeded|File too large": "full",
     "Read-only file system|Input/output error|Permission denied": "refused",
@@ -56,19 +51,24 @@ def damage(path: Path, *, remedy: str, ours: bool = True) -> Iterator[None]:
         raise
 
 
+def free_text(place: Path) -> str:
+    """What is free on the disk of a folder: `12.3 GB free`, below one GB `340 MB free`."""
+    free = shutil.disk_usage(place).free
+    return f"{free / 1e9:.1f} GB free" if free >= 1e9 else f"{free / 1e6:.0f} MB free"
+
+
 def _told(fault: BaseException, root: Path) -> CuratorError | None:
     kind = _kind_of(fault)
     if kind == "full":
-        free = shutil.disk_usage(root).free / 1e9
         return WorkspaceError(
-            f"{root}: the disk is full, or a limit on it is reached ({free:.2f} GB free)",
-            hint=f"free some space, {RESUME}",
+            f"{root}: the disk is full, or a limit on it is reached ({free_text(root)})",
+            hint=f"{FREE_SPACE}, {RESUME}",
         )
     if kind == "refused":
-        where = getattr(fault, "filename", None) or root
-        return WorkspaceError(
-            f"{where}: cannot be written: {said_by(fault)}", hint=f"check the disk and its permissions, {RESUME}"
-        )
+        where, said = getattr(fault, "filename", None) or root, said_by(fault)
+        is_named = isinstance(fault, StoreError) and str(root) in said
+        message = said if is_named else f"{where}: cannot be written: {said}"
+        return WorkspaceError(message, hint=f"{CHECK_DISK}, {RESUME}")
     if kind == "memory" and isinstance(fault, StoreError):
         return WorkspaceError(
             f"the database has used up its memory: {fault.message}",

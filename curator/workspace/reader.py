@@ -80,6 +80,9 @@ class Reader(Results):
         given = {"text": text, "image": image, "label": label}
         if sum(value is not None for value in given.values()) != 1:
             raise UsageError("search by exactly one of text, image and label")
+        for name, value in given.items():
+            if value is not None and not str(value).strip():
+                raise UsageError(f"the {name} to search by is empty")
         search = search_images if among == "images" else search_labels
         return search(self._context, text=text, image=None if image is None else str(image), label=label, k=k)
 

@@ -4,7 +4,13 @@ select
     case
         when known.object_uri is null then 'new'
         when known.gone_run_id is not null then 'returned'
-        when known.version <> listed.version or known.encoder_id <> $encoder_id then 'changed'
+        when known.encoder_id <> $encoder_id then 'changed'
+        -- The version of a local file ends with its change time, which is compared where it is known and asked for.
+        when case
+            when not starts_with(listed.object_uri, '/') then known.version <> listed.version
+            when $change_times then not starts_with(listed.version || '-', known.version || '-')
+            else not starts_with(listed.version || '-', regexp_replace(known.version, '^(\d+--?\d+)-\d+$', '\1') || '-')
+        end then 'changed'
         when $rehash then 'changed'
         when rejected.object_uri is not null then 'changed'
         else 'unchanged'

@@ -130,23 +130,29 @@ order by selected desc, scoring
 limit $limit;
 
 -- name: flag_changes
--- Images whose flag differs between two scorings of the lake, the largest change of rank first; old, new: parts of their names.
-with named as (
+-- Images whose flag differs between two scorings of the lake, the largest change of rank first; old, new: parts of their
+-- names. Where several have a part, it means the one that rules.
+with asked as (
+    select 'old' as side, $old::varchar as part
+    union all
+    select 'new' as side, $new::varchar as part
+),
+
+named as (
     select
+        asked.side,
         case
-            when count(*) filter (where contains(scoring, $old)) <> 1
-                then error('old=' || $old || ' is in the names of ' || count(*) filter (where contains(scoring, $old))
-                    || ' scorings, not of one: see `curator query scorings`')
-            else min(scoring) filter (where contains(scoring, $old))
-        end as old_scoring,
-        case
-            when count(*) filter (where contains(scoring, $new)) <> 1
-                then error('new=' || $new || ' is in the names of ' || count(*) filter (where contains(scoring, $new))
-                    || ' scorings, not of one: see `curator query scorings`')
-            else min(scoring) filter (where contains(scoring, $new))
-        end as new_scoring
-    from report.scorings
-    where scored > 0
+            when count(scorings.scoring) = 1 then min(scorings.scoring)
+            when bool_or(scorings.scoring = asked.part) then asked.part
+            when bool_or(scorings.selected) then min(scorings.scoring) filter (where scorings.selected)
+            else error(asked.side || '=' || asked.part || ' is in the names of ' || count(scorings.scoring)
+                || ' scorings, not of one, and none of them rules: see `curator query scorings`')
+        end as scoring
+    from asked
+    left join report.scorings as scorings
+        on scorings.scored > 0
+        and contains(scorings.scoring, asked.part)
+    group by asked.side, asked.part
 )
 
 select
@@ -161,8 +167,8 @@ select
     after.top_negative as new_negative
 from report.compare as before
 join report.compare as after on after.image_id = before.image_id
-where before.scoring = (select old_scoring from named)
-    and after.scoring = (select new_scoring from named)
+where before.scoring = (select scoring from named where side = 'old')
+    and after.scoring = (select scoring from named where side = 'new')
     and before.flagged <> after.flagged
 order by abs(after.rank - before.rank) desc, after.uri
 limit $limit;

@@ -41,6 +41,13 @@ select run_id
 from run
 order by run_id;
 
+-- name: find_first_run
+-- The run that a ledger began with: by it a workspace is known, wherever it lies.
+select run_id
+from run
+order by run_number
+limit 1;
+
 -- name: list_sources
 -- What was scanned into the lake.
 select distinct source

@@ -34,11 +34,14 @@ def strictly(text: str):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_mistake_is_told_with_candidates_and_place(ask):
+def test_mistake_is_told_with_candidates_and_place(ask, run_cli, first_night):
     told = ask("select hots from run", code=1).stderr.splitlines()
     assert told[0] == 'curator: Binder Error: Referenced column "hots" not found in FROM clause!'
     assert told[1].startswith('Candidate bindings: "host"')
     assert told[-2:] == ["LINE 1: select hots from run", "               ^^^^"]
+    whole = run_cli("-v", "sql", "select hots from run", folder=first_night[0].layout.root, code=1).stderr
+    assert whole.startswith("Traceback") and whole.endswith(f"{told[0]}\n")
+    assert whole.rpartition("direct cause")[2].count(told[1]) == 1, "the traceback ends with it"
     assert "LINE 2: selec 2" in ask("select 1;\nselec 2", code=1).stderr
 
 

@@ -239,6 +239,7 @@ def test_index_build_list_search(scanned, run_cli):
         run_cli("index", "search", "green", "--in", "labels", "-k", "1", "--json", folder=scanned).stdout
     )
     assert labels[0]["label"] == "green"
+    assert run_cli("index", "search", "", folder=scanned, code=2).stderr == "curator: the text to search by is empty\n"
 
 
 def test_models_list_and_fetch(run_cli):

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from curator.errors import SourceError
 from curator.lake import open_source
+from curator.lake.files import confirm_unchanged
+from curator.lake.versions import ChangedWhileRead
 from curator.types import Reject
 
 
@@ -33,7 +35,8 @@ def test_size_and_version_come_from_the_file(make_tree):
     root = make_tree(**{"a.jpg": b"12345"})
     os.utime(root / "a.jpg", ns=(7, 1_000_000_007))
     (item,) = open_source(str(root)).list()
-    assert (item.byte_size, item.version) == (5, "5-1000000007")
+    changed = (root / "a.jpg").stat().st_ctime_ns
+    assert (item.byte_size, item.version) == (5, f"5-1000000007-{changed}")
     os.utime(root / "a.jpg", ns=(7, 1_000_000_008))
     (touched,) = open_source(str(root)).list()
     assert touched.version != item.version
@@ -253,3 +256,14 @@ def test_a_file_that_bears_the_address_of_a_tars_member_is_a_reject(make_tree):
     assert [os.path.relpath(item.uri, root) for item in found if not isinstance(item, Reject)] == ["a.tar", "e#f.jpg"]
     assert [item.reason for item in found if isinstance(item, Reject)] == ["ambiguous_name"] * 3
     assert source.ignored == {".txt": 1}
+
+
+def test_a_file_that_is_linked_or_gets_other_rights_while_it_is_read_has_not_changed(make_tree):
+    root = make_tree(**{"a.jpg": b"12345"})
+    (item,) = open_source(str(root)).list()
+    (root / "a.jpg").chmod(0o600)
+    (root / "b.txt").hardlink_to(root / "a.jpg")
+    confirm_unchanged(item.path, version=item.version)
+    for version in (item.version.replace("5-", "4-", 1), f"{item.version}0".replace("5-", "5-1", 1)):
+        with pytest.raises(ChangedWhileRead):
+            confirm_unchanged(item.path, version=version)

@@ -15,7 +15,8 @@ import pytest
 from curator.errors import BackupError, UsageError, WorkspaceError, WorkspaceLocked
 from curator.store import Database
 from curator.workspace import Workspace
-from curator.workspace.keep.backup_files import MANIFEST, digest_of, list_backups
+from curator.workspace.keep.backup_files import MANIFEST, digest_of
+from curator.workspace.keep.backups import list_backups
 from curator.workspace.lock import hold_lock
 from tests import interpreter
 from tests.patience import BRAKE_SECONDS
@@ -358,3 +359,70 @@ def test_a_backup_that_an_earlier_release_made_without_the_vectors_is_not_called
         f"lacks 1 files that its ledger refers to, first {name}"
         in run_cli("restore", backup, tmp_path / "restored").stderr
     )
+
+
+@pytest.fixture
+def neighbour(make_workspace, pictures, tmp_path) -> Workspace:
+    """Another workspace, of one image."""
+    (tmp_path / "its lake").mkdir()
+    (tmp_path / "its lake" / "one.png").write_bytes(pictures["red-00.png"])
+    made = make_workspace(tmp_path / "neighbour")
+    made.scan(tmp_path / "its lake")
+    return made
+
+
+def as_before_backups_told_whose_they_are(backup: Path) -> None:
+    document = json.loads((backup / MANIFEST).read_text())
+    for key in ("workspace", "number", "root"):
+        del document[key]
+    (backup / MANIFEST).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["of this release", "of an earlier one"])
+def test_workspaces_that_share_a_folder_of_backups_remove_their_own_only(
+    earlier, scanned, neighbour, tmp_path, run_cli, caplog
+):
+    destination = tmp_path / "backups"
+    theirs = [Path(neighbour.backup(destination).path) for _ in range(2)]
+    ours = [Path(scanned.backup(destination).path) for _ in range(2)]
+    for backup in (*theirs, *ours) if earlier else ():
+        as_before_backups_told_whose_they_are(backup)
+    made = scanned.backup(destination, keep=1)
+    assert made.removed == tuple(backup.name for backup in ours) and made.linked
+    assert {path.name for path in list_backups(destination)} == {Path(made.path).name, *(path.name for path in theirs)}
+    told = run_cli("restore", destination, tmp_path / "restored", code=1).stderr
+    assert "more than one workspace" in told and told.count("\n") == 1
+    assert f"{made.path} of {scanned.layout.root}" in told and str(theirs[1]) in told
+    assert not (tmp_path / "restored").exists()
+    restored = Workspace.restore(theirs[1], tmp_path / "restored")
+    assert restored.backup(destination, keep=2).removed == (theirs[0].name,), "a restored workspace is the same one"
+    assert not caplog.messages
+
+
+def test_a_backup_of_nobody_is_not_removed(scanned, make_workspace, tmp_path, caplog):
+    """One of a workspace in which nothing was run yet, and one whose manifest cannot be read."""
+    destination = tmp_path / "backups"
+    new = Path(make_workspace(tmp_path / "new").backup(destination).path)
+    assert Workspace.restore(destination, tmp_path / "begun").layout.labels.is_file()
+    first = Path(scanned.backup(destination).path)
+    assert Workspace.restore(destination, tmp_path / "restored").layout.ledger.is_file()
+    (first / MANIFEST).write_text("{")
+    assert scanned.backup(destination, keep=1).removed == ()
+    assert {new, first} < set(list_backups(destination))
+    assert f"{first / MANIFEST} cannot be read" in caplog.text and "neither counted nor removed" in caplog.text
+    with pytest.raises(BackupError, match="cannot be read"):  # nothing older in its place, without a word
+        Workspace.restore(destination, tmp_path / "again")
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["of this release", "of an earlier one"])
+def test_a_clock_that_was_set_back_costs_no_new_backup(earlier, scanned, tmp_path, caplog):
+    destination = tmp_path / "backups"
+    wrong = Path(scanned.backup(destination).path).rename(destination / "29990131T020000-abcdef")
+    if earlier:
+        as_before_backups_told_whose_they_are(wrong)
+    second = scanned.backup(destination)
+    assert f"{wrong} is dated in the future" in caplog.text
+    assert [str(path) for path in list_backups(destination)] == [str(wrong), second.path]
+    third = scanned.backup(destination, keep=1)
+    assert third.removed == (wrong.name, Path(second.path).name)
+    assert [str(path) for path in list_backups(destination)] == [third.path]

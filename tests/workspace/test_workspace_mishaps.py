@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from curator.errors import StoreError, WorkspaceError
 from curator.store import Database, publish, publish_snapshot
 from curator.store.checks import read_everything
 from curator.store.faults import kind_of
+from curator.store.parquet_copy import copy_report
 from curator.store.publish import BLOCK, HEADERS
 from curator.workspace.mishaps import damage, exhaustion
 
@@ -183,6 +186,7 @@ def test_statement_of_others_that_duckdb_gives_up_on_is_no_damage(tmp_path):
     [
         (OSError(errno.ENOSPC, "text of any kind"), "the disk is full"),
         (OSError(errno.EROFS, "text of any kind", "/w/bad_alloc"), "/w/bad_alloc: cannot be written"),
+        (StoreError("IO Error: Read-only file system", kind="refused"), "{root}: cannot be written: IO Error"),
         (OSError(errno.ENOENT, "No space left on device"), None),
         (OSError("index: No space left on device"), "the disk is full"),
         (RuntimeError("Error in FAISS: No space left on device"), "the disk is full"),
@@ -194,6 +198,66 @@ def test_statement_of_others_that_duckdb_gives_up_on_is_no_damage(tmp_path):
     ids=str,
 )
 def test_what_befalls_a_run_is_told_by_number_and_class(fault, told, tmp_path):
+    told = told and re.escape(told.format(root=tmp_path))
     with pytest.raises(type(fault) if told is None else WorkspaceError, match=told) as caught, exhaustion(tmp_path):
         raise fault
     assert told is not None or caught.value is fault
+
+
+@pytest.mark.parametrize("word", ["ledger", "snapshot"])
+def test_a_database_that_may_not_be_opened_is_named_once(word, first_night, monkeypatch):
+    workspace, lake = first_night
+    path = getattr(workspace.layout, word)
+    text = f'IO Error: Cannot open file "{path}": Permission denied'
+
+    def refusing(*_, **__):
+        raise duckdb.IOException(text)
+
+    monkeypatch.setattr("duckdb.connect", refusing)
+    with pytest.raises(WorkspaceError, match="Cannot open file: Permission denied") as caught:
+        workspace.scan(lake) if word == "ledger" else workspace.sql("select 1")
+    assert str(caught.value).count(str(workspace.layout.root)) == 1 and caught.value.message.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "free some space"), (errno.EDQUOT, "free some space"), (errno.EACCES, "its permissions"),
+     (errno.EROFS, "its permissions"), (errno.EIO, "check the disk")],
+    ids=errno.errorcode.get,
+)  # fmt: skip
+def test_what_to_do_about_a_snapshot_that_cannot_be_written_goes_by_the_number(number, told, first_night, monkeypatch):
+    layout = first_night[0].layout
+
+    def refusing(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(publish, "copy_file", refusing)
+    monkeypatch.setattr("curator.store.parquet_copy._generation", refusing)
+    for write in (
+        lambda: publish_snapshot(layout.ledger, layout.snapshot, anew=True),
+        lambda: copy_report(layout.snapshot, layout.report, extent="most"),
+    ):
+        with pytest.raises(WorkspaceError, match="cannot") as caught:
+            write()
+        hint = str(caught.value.hint)
+        assert told in hint and ("space" in hint) == (number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def test_a_full_disk_says_what_is_free_and_what_may_go(first_night, tmp_path, monkeypatch):
+    workspace, lake = first_night
+    for free, told in ((0, "0 MB free"), (437_200_000, "437 MB free"), (21_040_000_000, "21.0 GB free")):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: shutil._ntuple_diskusage(free, 0, free))
+        with pytest.raises(WorkspaceError, match=rf"\({told}\)") as caught, exhaustion(tmp_path):
+            raise OSError(errno.ENOSPC, "full")
+        assert "cache/ may be removed" in str(caught.value.hint)
+    shutil.rmtree(workspace.layout.root / "cache")
+    workspace.scan(lake, rehash=True)
+    assert workspace.search(text="red", k=1).num_rows == 1 and all(result.healthy for result in workspace.check())
+
+
+def test_a_mistake_in_sql_says_from_python_what_duckdb_says(first_night):
+    with pytest.raises(StoreError) as caught:
+        first_night[0].sql("select imag_id from report.scores")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == caught.value.message and "image_id" in str(caught.value) and lines[-1].strip() == "^^^^^^^"
+    assert str(caught.value).count("imag_id from") == 1

@@ -81,9 +81,20 @@ def test_flags_that_differ_between_two_scorings_are_listed(scanned):
     )
     assert changed.num_rows == expected.to_pylist()[0]["n"]
     assert scanned.query("flag_changes", old="group_count=100", new="max_logit").num_rows == 0  # it has no policy
-    for name, count in (("no-such", 0), ("group_count", 2)):
+    for method in ("mcm", "mcm:temperature=2"):
+        scanned.score(method=method)
+    for name, count in (("no-such", 0), ("mcm", 2)):
         with pytest.raises(StoreError, match=f"old={name} is in the names of {count} scorings"):
             scanned.query("flag_changes", old=name, new="max_logit")
+
+
+def test_of_several_scorings_of_a_bank_its_address_means_the_one_that_rules(scanned, lake):
+    scanned.score(method=["neglabel:group_count=1", "mcm"])
+    scanned.calibrate(lake, keep=0.5, method="mcm")
+    expected = scanned.query("flag_changes", old="group_count=100", new="mcm")
+    assert expected.num_rows
+    for address in ("base@", "group_count", "neglabel("):
+        assert scanned.query("flag_changes", old=address, new="mcm").equals(expected)
 
 
 def test_a_scoring_counts_the_images_of_the_lake_and_one_without_any_is_not_compared(scanned, tmp_path):

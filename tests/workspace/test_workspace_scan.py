@@ -6,6 +6,8 @@ import gc
 import io
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -103,7 +105,7 @@ def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, own_lake)
     data[-1] ^= 1  # the last byte of the closing chunk's checksum
     other.write_bytes(bytes(data))
     os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert scanned.scan(own_lake).data_read == 0
+    assert scanned.scan(own_lake).data_read == 0  # of these files no change time is known
     summary = scanned.scan(own_lake, rehash=True)
     assert summary.data_read == 21
     assert path.exists()
@@ -111,6 +113,60 @@ def test_rehash_finds_new_bytes_behind_the_same_size_and_time(scanned, own_lake)
         {"n": 1}
     ]
     assert healthy(scanned)
+
+
+def ways_to_replace(path: Path, data: bytes) -> Iterator[None]:
+    """In place, and by another file under its name."""
+    before = path.stat()
+    for target in (path, path.with_name("new.txt")):
+        target.write_bytes(data)
+        os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+        target.replace(path)
+        yield
+        data = data[:-1] + bytes([data[-1] ^ 1])
+
+
+def test_a_replacement_of_the_same_size_and_time_is_found_by_its_change_time(workspace, lake):
+    def of_lake() -> list[str]:
+        rows = workspace.sql("select image_id from report.locations where uri like '%/red-00.png'").to_pylist()
+        return [row["image_id"] for row in rows]
+
+    workspace.scan(lake)
+    seen = of_lake()
+    data = (lake / "red-00.png").read_bytes()
+    for _ in ways_to_replace(lake / "red-00.png", data[:-1] + bytes([data[-1] ^ 3])):
+        summary = workspace.scan(lake)
+        assert (summary.data_read, summary.listings[0].objects_changed, summary.decoded) == (1, 1, 1)
+        assert len(of_lake()) == 1 and of_lake()[0] not in seen
+        seen += of_lake()
+        assert workspace.scan(lake).data_read == 0 and healthy(workspace)
+
+
+def test_other_rights_another_link_and_a_copy_cost_the_reading_and_are_no_new_image(workspace, lake, tmp_path):
+    workspace.scan(lake)
+    before = workspace.sql("select uri, image_id, run_id from report.locations order by uri").to_pylist()
+    (lake / "red-00.png").chmod(0o600)
+    (tmp_path / "link").hardlink_to(lake / "green-01.png")
+    copy = shutil.copy2(lake / "blue-02.png", tmp_path / "copy")
+    Path(copy).replace(lake / "blue-02.png")
+    blind = Workspace.open(workspace.layout.root, overrides={"scan.change_times": False})
+    assert blind.scan(lake).data_read == 0
+    summary = workspace.scan(lake)
+    assert (summary.data_read, summary.duplicates, summary.decoded, summary.new_scored) == (3, 3, 0, 0)
+    assert workspace.sql("select uri, image_id, run_id from report.locations order by uri").to_pylist() == before
+    assert workspace.scan(lake).data_read == 0 and healthy(workspace)
+
+
+def test_without_change_times_size_and_time_are_compared(workspace, lake):
+    blind = Workspace.open(workspace.layout.root, overrides={"scan.change_times": False})
+    blind.scan(lake)
+    (lake / "red-00.png").chmod(0o600)
+    assert blind.scan(lake).data_read == 0
+    os.utime(lake / "green-01.png", ns=(1, 1))
+    os.utime(lake / "blue-02.png", ns=(-1, -10_000_000_000))
+    assert blind.scan(lake).data_read == 2
+    (lake / "blue-02.png").chmod(0o600)
+    assert blind.scan(lake).data_read == 0
 
 
 def test_gone_file_leaves_the_views_and_comes_back(scanned, own_lake, tmp_path):
@@ -357,6 +413,9 @@ def test_search_by_text_image_and_label(scanned, own_lake):
     assert labels[0]["label"] == "red"
     with pytest.raises(UsageError, match="exactly one"):
         scanned.search(text="red", label="red")
+    for nothing in ({"text": ""}, {"text": " \t"}, {"image": ""}, {"label": ""}):
+        with pytest.raises(UsageError, match=f"the {next(iter(nothing))} to search by is empty"):
+            scanned.search(**nothing)
     with pytest.raises(UsageError, match="neither in the lake nor a file"):
         scanned.search(image="no-such.png")
 

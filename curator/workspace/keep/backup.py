@@ -12,9 +12,8 @@ snapshot is published anew by `restore`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from curator.durable import sync
@@ -35,9 +34,9 @@ from curator.workspace.keep.backup_files import (
     files_of,
     is_as_written,
     link_file,
-    list_backups,
     never_changes,
 )
+from curator.workspace.keep.backups import first_run, list_backups, newest_backup, own_backups
 from curator.workspace.layout import Layout, refuse_odd_bytes, refuse_remote
 from curator.workspace.lock import hold_lock
 from curator.workspace.logs import log
@@ -101,7 +100,7 @@ def refuse_remote_backup(place: Path | str) -> None:
 def make_backup(
     context: Context, destination: Path, *, keep: int | None = None, without_lost: bool = False
 ) -> BackupSummary:
-    """Back the workspace up into a new folder of `destination`; then keep only the newest `keep` backups there.
+    """Back the workspace up into a new folder of `destination`; then keep only the newest `keep` of its backups there.
 
     without_lost: also where files are lost that the ledger refers to; the manifest says which. Raises BackupError for
     such a workspace otherwise, and when the disk refuses; WorkspaceLocked while a run is writing.
@@ -116,29 +115,31 @@ def make_backup(
         with hold_lock(destination / ".lock", command="backup", run_id=name):
             for left in destination.glob(f"{MAKING}*"):
                 shutil.rmtree(left)
-            wanted, lost = _close_ledger(context)
-            if lost and not without_lost:
-                raise _refusal(lost)
+            closed = _close_ledger(context)
+            if closed.lost and not without_lost:
+                raise _refusal(closed.lost)
+            before = own_backups(destination, closed.workspace)
             making = destination / f"{MAKING}{name}"
             try:
-                summary = _copy_workspace(layout, making, destination, lost=tuple(lost), wanted=wanted)
+                summary = _copy_workspace(layout, making, before, closed)
                 making.rename(destination / name)
             finally:
                 shutil.rmtree(making, ignore_errors=True)
             sync(destination)
-            return _thin_out(destination, replace(summary, path=str(destination / name)), keep=keep)
+            removed = _thin_out(destination, before, keep=keep)
+            return replace(summary, path=str(destination / name), removed=removed)
 
 
 @step("restore")
 def restore_backup(backup: Path, folder: Path) -> Layout:
     """Make the workspace of a backup (or of the newest one in a folder of backups) at `folder`, which must be new.
 
-    Every file is compared with the manifest. Raises BackupError for a backup that is not whole, and leaves no folder.
+    Every file is compared with the manifest. Raises BackupError for a backup that is not whole and for a folder of
+    several workspaces' backups, and leaves no folder.
     """
     backup, folder = expanded(backup).resolve(), expanded(folder).resolve()
     refuse_odd_bytes(folder)
-    if not (backup / MANIFEST).is_file() and (found := list_backups(backup)):
-        backup = found[-1]
+    backup = newest_backup(backup)
     manifest = BackupManifest.read(backup)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", hint="restore into a new folder, and swap the two by hand")
@@ -203,17 +204,27 @@ def _verify(backup: Path) -> BackupCheck:
     )
 
 
-def _close_ledger(context: Context) -> tuple[set[str], dict[str, CuratorError]]:
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """What a closed ledger says: whose it is, the files that a backup must have, and what is lost of them."""
+
+    workspace: str | None = None
+    wanted: frozenset[str] = frozenset()
+    lost: Mapping[str, CuratorError] = field(default_factory=dict)
+
+
+def _close_ledger(context: Context) -> _Closed:
     """Bring what a killed run left in DuckDB's log into the file, and read all of it and all that it refers to. The
-    lock is ours, so nobody has it open. Returns the files that a backup must have, and what is lost of them."""
+    lock is ours, so nobody has it open."""
     layout = context.layout
     if not has_ledger(layout):
-        return set(), {}  # a new workspace
+        return _Closed()  # a new workspace
     with open_ledger(context) as database:
         read_everything(database)
         wanted = {layout.ledger.name, *referred_files(layout, database)}
         lost = {kept.paths[name]: fault for kept in all_kept(layout, database) for name, fault in kept.lost.items()}
-    return {file for file in wanted if file.removesuffix("/bank.json") not in lost}, lost
+        there = frozenset(file for file in wanted if file.removesuffix("/bank.json") not in lost)
+        return _Closed(first_run(database), there, lost)
 
 
 def _refusal(lost: Mapping[str, CuratorError]) -> BackupError:
@@ -225,16 +236,15 @@ def _refusal(lost: Mapping[str, CuratorError]) -> BackupError:
     )
 
 
-def _copy_workspace(
-    layout: Layout, making: Path, destination: Path, *, lost: tuple[str, ...], wanted: set[str]
-) -> BackupSummary:
-    before = next(reversed(list_backups(destination)), None)
-    known = _known_files(before)
+def _copy_workspace(layout: Layout, making: Path, backups: Sequence[Path], closed: _Closed) -> BackupSummary:
+    """backups: those of this workspace that there are, the oldest first."""
+    before = backups[-1] if backups else None
+    known = BackupManifest.read(before) if before else BackupManifest({})
     files: dict[str, StoredFile] = {}
-    linked, renewed = 0, [] if known is not None or before is None else [MANIFEST]
-    for path in files_of(layout.root, destination=destination):
+    linked, renewed = 0, []
+    for path in files_of(layout.root, destination=making.parent):
         relative = path.relative_to(layout.root).as_posix()
-        stored = (known or {}).get(relative)
+        stored = known.files.get(relative)
         if before and stored and never_changes(relative) and path.stat().st_size == stored.byte_size:
             if is_as_written(before / relative, stored):
                 linked += link_file(before / relative, making / relative, stored)
@@ -242,27 +252,22 @@ def _copy_workspace(
                 continue
             renewed.append(relative)
         files[relative] = copy_file(path, making / relative)
-    if absent := sorted(wanted - files.keys()):
+    if absent := sorted(closed.wanted - files.keys()):
         raise BackupError(f"{absent[0]}, and {len(absent) - 1} more, did not get into the backup", hint="try again")
-    BackupManifest(files, lost).write(making)
+    lost = tuple(closed.lost)
+    BackupManifest(files, lost, closed.workspace, known.number + 1, str(layout.root)).write(making)
     for folder in {path.parent for path in making.rglob("*")}:
         sync(folder)
     byte_size = sum(stored.byte_size for stored in files.values())
-    copied = sum(stored.byte_size for file, stored in files.items() if (known or {}).get(file) != stored)
+    copied = sum(stored.byte_size for file, stored in files.items() if known.files.get(file) != stored)
     return BackupSummary(str(making), len(files), byte_size, linked, copied, tuple(renewed), lost)
 
 
-def _known_files(before: Path | None) -> Mapping[str, StoredFile] | None:
-    """The files of the last backup; None where there is none that can be read: then all are copied."""
-    with suppress(BackupError):
-        return BackupManifest.read(before).files if before else None
-    return None
-
-
-def _thin_out(destination: Path, summary: BackupSummary, *, keep: int | None) -> BackupSummary:
-    """Remove the older backups beyond the newest `keep`; each disappears at once, then its files."""
-    removed = list_backups(destination)[:-keep] if keep else []
+def _thin_out(destination: Path, older: Sequence[Path], *, keep: int | None) -> tuple[str, ...]:
+    """Remove of the older backups what goes beyond `keep`, with the one that was just made; each disappears at once,
+    then its files. Returns their names."""
+    removed = older[: max(0, len(older) + 1 - keep)] if keep else ()
     for path in removed:
         hidden = path.rename(destination / f"{MAKING}gone-{path.name}")
         shutil.rmtree(hidden)
-    return replace(summary, removed=tuple(path.name for path in removed))
+    return tuple(path.name for path in removed)

@@ -39,14 +39,23 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class BackupManifest:
-    """What belongs to a backup. `lost`: what its ledger refers to and the workspace had lost already."""
+    """What belongs to a backup. `lost`: what its ledger refers to and the workspace had lost already.
+
+    workspace: whose it is (see backups.py). number: how many backups it is there, 0 for those of earlier releases.
+    root: the folder that it was taken of, for people.
+    """
 
     files: Mapping[str, StoredFile]
     lost: tuple[str, ...] = ()
+    workspace: str | None = None
+    number: int = 0
+    root: str | None = None
 
     def write(self, backup: Path) -> None:
         listed = {name: asdict(stored) for name, stored in self.files.items()}
-        document = {"format": FORMAT, "version": VERSION, "files": listed, "sha256": digest_of(listed)}
+        document: dict[str, object] = {"format": FORMAT, "version": VERSION}
+        document |= {"workspace": self.workspace, "number": self.number, "root": self.root}
+        document |= {"files": listed, "sha256": digest_of(listed)}
         if self.lost:
             document["lost"] = list(self.lost)
         write_durably(backup / MANIFEST, json.dumps(document, indent=1).encode())
@@ -58,6 +67,7 @@ class BackupManifest:
             document = json.loads((backup / MANIFEST).read_bytes())
             stated, files, lost = document["sha256"], document["files"], tuple(map(str, document.get("lost", ())))
             found = {name: StoredFile(**stored) for name, stored in files.items()}
+            workspace, number, root = document.get("workspace"), int(document.get("number", 0)), document.get("root")
         except FileNotFoundError as fault:
             raise BackupError(f"{backup}: not a whole backup: it has no {MANIFEST}", hint="name another one") from fault
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
@@ -68,17 +78,7 @@ class BackupManifest:
             raise BackupError(f"{backup / MANIFEST} was changed after it was written", hint="name another one")
         if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found):
             raise BackupError(f"{backup / MANIFEST} names files outside the workspace")
-        return cls(found, lost)
-
-
-def list_backups(destination: Path) -> list[Path]:
-    """The whole backups of a folder, the oldest first. Names tell the second, manifests the order within it."""
-    found = destination.glob(f"[!.]*/{MANIFEST}")
-    return [path.parent for path in sorted(found, key=lambda path: (_second(path.parent), path.stat().st_mtime_ns))]
-
-
-def _second(backup: Path) -> str:
-    return backup.name.partition("-")[0]
+        return cls(found, lost, workspace, number, root)
 
 
 def files_of(root: Path, *, destination: Path) -> Iterator[Path]:

@@ -25,7 +25,7 @@ from curator.workspace.judge.policies import without_measured
 from curator.workspace.judge.shortage import selected_shortage
 from curator.workspace.keep.integrity import INTEGRITY, Finding, bank_specs
 from curator.workspace.lock import describe_holder, is_locked, read_holder
-from curator.workspace.mishaps import damage
+from curator.workspace.mishaps import damage, free_text
 from curator.workspace.published import reading
 from curator.workspace.stored.presence import (
     PUBLISH,
@@ -158,7 +158,7 @@ def _generators(context: Context) -> Iterator[Finding]:
 
 def _disk(context: Context) -> Iterator[Finding]:
     free = shutil.disk_usage(context.layout.root).free
-    message = f"{free / 1e9:.1f} GB free at {context.layout.root}"
+    message = f"{free_text(context.layout.root)} at {context.layout.root}"
     if not os.access(context.layout.root, os.W_OK):
         yield Finding("disk", "failed", f"{context.layout.root} cannot be written to")
     elif free < LOW_DISK_BYTES:

@@ -75,8 +75,12 @@ class ListedSource:
         )
 
 
-def list_source(database: Database, source: Source, request: ScanRequest, *, encoder_id: str) -> ListedSource:
+def list_source(
+    database: Database, source: Source, request: ScanRequest, *, encoder_id: str, change_times: bool = True
+) -> ListedSource:
     """List one source and settle what has to be read. Opens no object, and holds none that is unchanged.
+
+    change_times: whether a local file has changed of which nothing but its change time differs.
 
     Listings come in the order of their uris, so each part of one is compared with what the ledger knows in its range.
     """
@@ -94,6 +98,7 @@ def list_source(database: Database, source: Source, request: ScanRequest, *, enc
                     encoder_id=encoder_id,
                     rehash=request.rehash,
                     retry_rejects=request.retry_rejects,
+                    change_times=change_times,
                 )
                 found.add(objects, states, keep=role != "lake")
             found.missed += database.column(

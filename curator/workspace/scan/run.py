@@ -12,7 +12,7 @@ from functools import partial
 from curator.engines.known import KnownContents
 from curator.errors import UsageError
 from curator.lake import GoneSource, Source
-from curator.store import Ledger, ListingCounts
+from curator.store import Database, Ledger, ListingCounts
 from curator.store.shards import known_images
 from curator.types import Bank
 from curator.vectors.recipes import load_recipe
@@ -41,7 +41,16 @@ def preview_scan(context: Context, request: ScanRequest) -> list[ListingCounts]:
     check_surroundings(context)
     with reading_or_empty(context.layout) as database:
         encoder_id = context.known_encoder_id(database) or ""
-        return [list_source(database, source, request, encoder_id=encoder_id).counts for source in sources]
+        return [item.counts for item in _list_sources(context, database, sources, request, encoder_id)]
+
+
+def _list_sources(
+    context: Context, database: Database, sources: Sequence[Source], request: ScanRequest, encoder_id: str
+) -> list[ListedSource]:
+    change_times = context.config.scan.change_times
+    return [
+        list_source(database, source, request, encoder_id=encoder_id, change_times=change_times) for source in sources
+    ]
 
 
 def check_surroundings(context: Context) -> None:
@@ -144,11 +153,11 @@ def take_in(
     if request.rehash:
         forget_lost_vectors(ledger, context.layout, encoder_id)
     with stage("list") as found:
-        listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+        listed = _list_sources(context, ledger.database, sources, request, encoder_id)
         found["sources"] = [asdict(source.counts) for source in listed]
     if any(source.to_read for source in listed) and context.encoder.encoder_id != encoder_id:
         encoder_id = context.encoder.encoder_id
-        listed = [list_source(ledger.database, source, request, encoder_id=encoder_id) for source in sources]
+        listed = _list_sources(context, ledger.database, sources, request, encoder_id)
     if request.role == "lake":
         _say_of_another_encoder(context, ledger, [source.name for source in sources], encoder_id)
     address = bank or context.config.scan.bank
