@@ -1,12 +1,13 @@
 -- name: classify_objects
--- What a listing finds against what the ledger knows: new, returned (it was gone), changed or unchanged, in order.
+-- What a listing finds against what the ledger knows: new, returned (it was gone), changed, retried (unchanged,
+-- but data of it were rejected) or unchanged, in order.
 select
     case
         when known.object_uri is null then 'new'
         when known.gone_run_id is not null then 'returned'
         when known.version <> listed.version or known.encoder_id <> $encoder_id then 'changed'
         when $rehash then 'changed'
-        when rejected.object_uri is not null then 'changed'
+        when rejected.object_uri is not null then 'retried'
         else 'unchanged'
     end as state
 from incoming_object as listed

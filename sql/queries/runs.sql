@@ -49,8 +49,8 @@ where role = 'lake'
 order by source;
 
 -- name: count_scans
--- How often scans ended in which way, and when they last did.
-select status, count(*) as runs, max(finished_at) as last_finished_at
+-- How often scans ended in which way, and when the newest of each did, by its number: a clock may have been wrong.
+select status, count(*) as runs, arg_max(finished_at, run_number) as last_finished_at
 from run
 where command = 'scan' and status <> 'running'
 group by status

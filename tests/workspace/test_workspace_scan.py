@@ -228,6 +228,7 @@ def test_moved_file_costs_nothing(scanned, own_lake):
 def test_retry_rejects_reads_rejects_again_and_only_them(scanned, own_lake):
     summary = scanned.scan(own_lake, retry_rejects=True)
     assert summary.data_read == 7  # two loose rejects, and the five data of the tar that holds the third
+    assert [summary.objects(state) for state in ("changed", "retried", "unchanged")] == [0, 3, 17]
     assert accounting(scanned) == {"objects": 17, "data": 21, "images": 14, "duplicates": 4, "rejects": 3}
     assert healthy(scanned)
 
