@@ -86,6 +86,25 @@ where run_id = $run_id
 group by stage, reason
 order by rejects desc, stage, reason;
 
+-- name: count_outcomes_under
+-- Data of the lake under a prefix that a run has read: rejects, and all else.
+with rejected as (
+    select uri
+    from reject
+    where run_id = $run_id and role = 'lake' and stage <> 'list' and starts_with(object_uri, $prefix)
+)
+
+select
+    (select count(*) from rejected) as rejects,
+    (
+        select count(*)
+        from location
+        anti join rejected using (uri)
+        where location.run_id = $run_id
+            and location.role = 'lake'
+            and starts_with(location.object_uri, $prefix)
+    ) as taken;
+
 -- name: summarise_state
 -- What there is to go on with: images of the lake, those that are flagged, and decisions of people.
 select

@@ -350,6 +350,27 @@ def test_near_duplicates_are_pairs_each_once(scanned):
     assert any("red-00" in a and "red-04" in b for a, b in pairs)
 
 
+def test_the_pairs_of_a_night_are_those_of_the_lake_alone(workspace, lake, tmp_path):
+    shutil.copytree(lake, tmp_path / "known", ignore=shutil.ignore_patterns("x-*", "blue*"))
+    (tmp_path / "few").mkdir()
+    shutil.copy(lake / "red-00.png", tmp_path / "few")
+    workspace.calibrate(tmp_path / "known")
+    assert workspace.scan(tmp_path / "few").near_duplicates == 0
+    summary = workspace.scan(lake)
+    pairs = workspace.sql("from report.near_duplicates where run_id = $run", {"run": summary.run_id}).num_rows
+    assert summary.near_duplicates == pairs > 0
+
+
+def test_a_source_of_which_every_datum_fails_is_named_beside_others(workspace, lake, tmp_path, caplog):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for number in range(3):
+        (broken / f"{number}.png").write_bytes(b"no picture %d" % number)
+    workspace.scan(lake, broken)
+    told = [record.getMessage() for record in caplog.records if "are rejects" in record.getMessage()]
+    assert told == [f"{broken}: all 3 data read of it are rejects: see curator query rejects"]
+
+
 def test_search_by_text_image_and_label(scanned, own_lake):
     assert "red-" in scanned.search(text="red", k=3).to_pylist()[0]["uri"]
     assert scanned.search(label="green", k=1).to_pylist()[0]["uri"].rpartition("/")[2].startswith("green-")
