@@ -52,8 +52,9 @@ Results are kept, whatever the exit code. A CONDITION compares (>, >=, <,
 <=) a figure of this run with a number: flag_rate>0.2, images<1. Figures:
 data, images, duplicates, rejects, reject_rate; flagged, flag_rate (of the
 images that arrived in this run); lake_flagged, lake_flag_rate;
-near_duplicates; listed, new, changed, gone, gone_rate (objects); bytes,
-seconds. A rate of nothing is no number: no condition on it holds.
+near_duplicates; listed, new, changed, gone, gone_rate (objects);
+unlisted (places that could not be listed); bytes, seconds. A rate of
+nothing is no number: no condition on it holds.
 
 \b
 Example:
@@ -143,13 +144,16 @@ def _end(app: App, summary: ScanSummary, *, as_json: bool) -> NoReturn:
 def _echo_listings(listings: Sequence[ListingCounts]) -> None:
     for item in listings:
         back = f" ({item.objects_back} of them are back)" if item.objects_back else ""
+        retried = f" ({item.objects_retried} of them are read again)" if item.objects_retried else ""
         say(
             f"{printable(item.source)}: {item.objects_listed} objects, {bytes_text(item.bytes_listed)}: "
-            f"{item.objects_new} new{back}, {item.objects_changed} changed, {item.objects_unchanged} unchanged, "
-            f"{item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
+            f"{item.objects_new} new{back}, {item.objects_changed} changed, {item.objects_unchanged} "
+            f"unchanged{retried}, {item.objects_gone} gone; {bytes_text(item.bytes_to_read)} to read"
         )
         if item.ignored:
             say(f"  passed over: {passed_over_text(item.ignored)}")
+        if item.unlisted:
+            say(f"  places that could not be listed: {item.unlisted}; what is known of them is kept")
 
 
 def echo_summary(summary: ScanSummary) -> None:

@@ -31,7 +31,8 @@ def utc_now() -> datetime:
 @dataclass(frozen=True, slots=True)
 class ListingCounts:
     """What the listing of one source said, before anything was read. objects_back: of the new ones, those that were
-    there before and had gone."""
+    there before and had gone. objects_retried: of the unchanged ones, those that are read again since data of them were
+    rejected. unlisted: places, such as folders, that could not be listed."""
 
     source: str
     objects_listed: int
@@ -43,6 +44,8 @@ class ListingCounts:
     bytes_to_read: int
     ignored: Mapping[str, int]
     objects_back: int = 0
+    objects_retried: int = 0
+    unlisted: int = 0
 
 
 def _array(values: Values, kind: pa.DataType) -> pa.Array:

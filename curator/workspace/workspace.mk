@@ -60,9 +60,9 @@ endif
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-night: scan calibrate report export  ## All of a night: banks, scan, calibrate, report, export
-	@for step in scan report; do \
-	  code=$$(cat $(STAMP)/$$step.code); \
+night: calibrate scan report export  ## All of a night: banks, calibrate, scan, report, export
+	@for step in scan report$(if $(CALIBRATED), calibrate); do \
+	  code=$$(cat $(STAMP)/$$step.code 2>/dev/null || echo 0); \
 	  [ "$$code" = 0 ] || { echo "curator $$step ended with $$code" >&2; exit $$code; }; \
 	done
 
@@ -74,7 +74,8 @@ scan $(BUILT): | $(if $(filter night,$(MAKECMDGOALS)),begin)
 
 banks: $(BUILT)  ## Build the banks whose spec or inputs changed
 
-scan: banks  ## Scan SOURCES into the lake, score and flag: make scan SOURCES=/data/incoming
+# What judges a night is calibrated before its scan does, so that figures and conditions are of the cuts that rule.
+scan: banks $(if $(filter night calibrate,$(MAKECMDGOALS)),$(CALIBRATED))  ## Scan SOURCES into the lake, score and flag: make scan SOURCES=/data/incoming
 	@mkdir -p $(STAMP)
 	$(CURATOR) scan $(SOURCES) --wait $(WAIT) $(SCAN_OPTIONS); $(call ending,scan)
 
@@ -87,10 +88,12 @@ export: $(STAMP)/exported  ## Export the flagged images to EXPORTS
 check: banks  ## Examine the machine and the workspace, and run all checks
 	$(CURATOR) doctor --check
 
-$(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference | $(SCANNING:night=scan)
+# A reference that is out of reach costs no night its scan: it goes on by the cuts before, and ends with the code.
+$(STAMP)/calibrated: $(BUILT) $(STAMP)/scoring $(STAMP)/reference
 	@touch $@.begun
-	$(CURATOR) calibrate $(REFERENCE:%=--reference %) --wait $(WAIT) $(if $(SCANNING),--unless-chosen) $(CALIBRATE_OPTIONS)
-	@mv $@.begun $@
+	$(CURATOR) calibrate $(REFERENCE:%=--reference %) --wait $(WAIT) $(if $(SCANNING),--unless-chosen) $(CALIBRATE_OPTIONS); \
+	code=$$?; echo $$code >$(STAMP)/calibrate.code; \
+	case "$$code:$(filter night,$(MAKECMDGOALS))" in 0:*) mv $@.begun $@;; *:night) ;; *) exit $$code;; esac
 
 # The snapshot is what every writing command leaves; those of this run go first.
 published/curator.duckdb: $(SCANNING:night=scan) $(if $(filter night calibrate,$(MAKECMDGOALS)),$(CALIBRATED))

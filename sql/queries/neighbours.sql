@@ -90,3 +90,14 @@ join location
     and location.role = 'reference'
 group by wanted.position
 order by wanted.position;
+
+-- name: count_lake_pairs
+-- How many of the pairs are of two images that are in the lake now, as report.near_duplicates has them.
+with lake as (
+    select distinct image_id from present_locations() where role = 'lake'
+)
+
+select count(*) as pairs
+from incoming_near_duplicate as pair
+semi join lake on lake.image_id = pair.image_id
+semi join lake as neighbours on neighbours.image_id = pair.neighbour_id;

@@ -28,20 +28,7 @@ limit 1;
 
 -- name: list_night_rates
 -- The last scans up to one, the oldest first: how many of the images that arrived are scored and flagged.
-with seen as (
-    select seen.first_run_id, seen.night_run_id, score.id_label, score.log_odds, selection.policy_id
-    from seen_images() as seen
-    join score using (image_id)
-    join newest_selection() as selection using (encoder_id, bank_digest, method_id)
-),
-
-judged as (
-    select first_run_id as run_id, count(*) as scored, count(*) filter (where flagged) as flagged
-    from judged('seen')
-    group by first_run_id
-),
-
-newest as (
+with newest as (
     select
         night.night,
         night.run_id,
@@ -49,11 +36,10 @@ newest as (
         run.started_at,
         night.images,
         night.rejects,
-        coalesce(judged.scored, 0) as scored,
-        coalesce(judged.flagged, 0) as flagged
+        night.scored,
+        night.flagged
     from report.night as night
     join run on run.run_id = night.run_id
-    left join judged on judged.run_id = night.run_id
     where run.run_number <= $run_number
     order by run.run_number desc
     limit $nights

@@ -1,5 +1,6 @@
 -- name: classify_objects
--- What a listing finds against what the ledger knows: new, returned (it was gone), changed or unchanged, in order.
+-- What a listing finds against what the ledger knows: new, returned (it was gone), changed, retried (unchanged,
+-- but data of it were rejected) or unchanged, in order.
 select
     case
         when known.object_uri is null then 'new'
@@ -12,7 +13,7 @@ select
             else not starts_with(listed.version || '-', regexp_replace(known.version, '^(\d+--?\d+)-\d+$', '\1') || '-')
         end then 'changed'
         when $rehash then 'changed'
-        when rejected.object_uri is not null then 'changed'
+        when rejected.object_uri is not null then 'retried'
         else 'unchanged'
     end as state
 from incoming_object as listed

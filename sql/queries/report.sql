@@ -75,8 +75,8 @@ limit $limit;
 -- name: night
 -- One row for each scan, the newest first.
 select night.night, night.run_id, night.status, night.objects_listed, night.objects_new, night.objects_changed,
-    night.objects_unchanged, night.objects_gone, night.images, night.duplicates, night.rejects, night.flagged,
-    night.flag_rate, night.seconds
+    night.objects_unchanged, night.objects_gone, night.images, night.duplicates, night.rejects, night.scored,
+    night.flagged, night.flag_rate, night.seconds
 from report.night as night
 join run on run.run_id = night.run_id
 order by run.run_number desc

@@ -56,8 +56,8 @@ where role = 'lake'
 order by source;
 
 -- name: count_scans
--- How often scans ended in which way, and when they last did.
-select status, count(*) as runs, max(finished_at) as last_finished_at
+-- How often scans ended in which way, and when the newest of each did, by its number: a clock may have been wrong.
+select status, count(*) as runs, arg_max(finished_at, run_number) as last_finished_at
 from run
 where command = 'scan' and status <> 'running'
 group by status
@@ -92,6 +92,25 @@ from reject
 where run_id = $run_id
 group by stage, reason
 order by rejects desc, stage, reason;
+
+-- name: count_outcomes_under
+-- Data of the lake under a prefix that a run has read: rejects, and all else.
+with rejected as (
+    select uri
+    from reject
+    where run_id = $run_id and role = 'lake' and stage <> 'list' and starts_with(object_uri, $prefix)
+)
+
+select
+    (select count(*) from rejected) as rejects,
+    (
+        select count(*)
+        from location
+        anti join rejected using (uri)
+        where location.run_id = $run_id
+            and location.role = 'lake'
+            and starts_with(location.object_uri, $prefix)
+    ) as taken;
 
 -- name: summarise_state
 -- What there is to go on with: images of the lake, those that are flagged, and decisions of people.

@@ -1,4 +1,5 @@
--- One row for each scan of the lake: what was listed, what became of it, how much was flagged, how long it took.
+-- One row for each scan of the lake: what was listed, what became of it, how much was flagged, how long it
+-- took. Its images are those that it first brought, also those that have left since, as report.arrivals has them.
 create or replace view report.night as
 with listed as (
     select
@@ -30,19 +31,19 @@ done as (
 ),
 
 scored as (
-    select present.night_run_id, score.id_label, score.log_odds, selection.policy_id
-    from main.present_images() as present
+    select seen.first_run_id, seen.night_run_id, score.id_label, score.log_odds, selection.policy_id
+    from main.seen_images() as seen
     join main.score using (image_id)
     join main.newest_selection() as selection using (encoder_id, bank_digest, method_id)
 ),
 
 judged as (
     select
-        night_run_id as run_id,
+        first_run_id as run_id,
         count(*) as scored,
         count(*) filter (where flagged) as flagged
     from main.judged('scored')
-    group by night_run_id
+    group by first_run_id
 )
 
 select
@@ -60,6 +61,7 @@ select
     coalesce(done.duplicates, 0) as duplicates,
     coalesce(done.rejects, 0) as rejects,
     coalesce(done.decoded, 0) as decoded,
+    coalesce(judged.scored, 0) as scored,
     coalesce(judged.flagged, 0) as flagged,
     judged.flagged / nullif(judged.scored, 0) as flag_rate,
     date_diff('millisecond', run.started_at, run.finished_at) / 1000.0 as seconds,

@@ -175,6 +175,20 @@ def test_the_baseline_and_old_nights_outlive_their_images(workspace, extra):
     assert [check.name for check in workspace.check() if not check.healthy] == []
 
 
+def test_a_night_keeps_its_figures_whatever_leaves_the_lake_later(workspace, extra):
+    add(extra, 9, ["blue"])
+    run_id = workspace.scan(extra).run_id
+    asked = f"select images, scored, flagged, flag_rate from report.night where run_id = '{run_id}'"
+    [before] = workspace.sql(asked).to_pylist()
+    assert (before["images"], before["scored"]) == (9, 9)
+    for path in sorted(extra.iterdir())[:6]:
+        path.unlink()
+    workspace.scan(extra)
+    assert workspace.sql(asked).to_pylist() == [before]
+    flags = workspace.report(run_id, pictures=False).data["flags"]
+    assert {name: flags[name] for name in ("scored", "flagged", "flag_rate")}.items() <= before.items()
+
+
 def test_an_image_that_cannot_be_read_again_shows_why(workspace, extra):
     add(extra, 3, ["blue"])
     workspace.scan(extra)

@@ -12,7 +12,7 @@ from curator.store import ListingCounts
 from curator.workspace import ScanSummary, Workspace
 from curator.workspace.night.conditions import FIGURES, Condition, Limits, figures_of
 
-LISTING = ListingCounts("/lake", 80, 60, 5, 15, 20, 800, 650, {})
+LISTING = ListingCounts("/lake", 80, 60, 5, 15, 20, 800, 650, {}, unlisted=2)
 NIGHT = ScanSummary(
     "r1", (LISTING, LISTING), data_read=200, images=100, duplicates=80, rejects=20, decoded=180, bytes_read=5000,
     reject_reasons={}, near_duplicates=3, scored=1000, flagged=50, new_scored=90, new_flagged=27, seconds=12.5,
@@ -23,7 +23,8 @@ def test_figures_are_those_of_the_summary():
     assert figures_of(NIGHT) == {
         "data": 200, "images": 100, "duplicates": 80, "rejects": 20, "reject_rate": 0.1,
         "flagged": 27, "flag_rate": 0.3, "lake_flagged": 50, "lake_flag_rate": 0.05, "near_duplicates": 3,
-        "listed": 160, "new": 120, "changed": 10, "gone": 40, "gone_rate": 0.2, "bytes": 5000, "seconds": 12.5,
+        "listed": 160, "new": 120, "changed": 10, "gone": 40, "gone_rate": 0.2, "unlisted": 4, "bytes": 5000,
+        "seconds": 12.5,
     }  # fmt: skip
     assert figures_of(NIGHT).keys() == FIGURES.keys()
 
@@ -96,6 +97,7 @@ def night_of(reasons: dict[str, int], data: int) -> ScanSummary:
         ({"too_large": 20}, 20, "rejects"),
         ({"too_large": 19}, 19, "done"),  # too few to say more than that these images are bad
         ({"corrupt": 1}, 1, "done"),
+        ({"list/unreadable_folder": 40}, 40, "done"),  # of places, not of data
         ({}, 0, "done"),
     ],
 )

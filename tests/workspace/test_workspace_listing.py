@@ -87,6 +87,7 @@ def test_what_lies_in_a_folder_that_could_not_be_listed_is_not_gone(database, mo
         database, Listed([*objects({"/lake/a.jpg": "1"}), shut]), ScanRequest(("/lake",)), encoder_id=ENCODER
     )
     assert found.gone == ["/lake/shut-not/c.jpg", "/lake/z.jpg"]
+    assert found.counts.unlisted == 1
 
 
 @pytest.mark.parametrize("part", [1, 100])

@@ -233,7 +233,7 @@ case "$1" in
     [ "${BANK_CODE:-0}" = 0 ] || exit "$BANK_CODE"
     touch "banks/.stamps/$3.built" ;;
   scan) mkdir -p published; touch published/curator.duckdb; exit "${SCAN_CODE:-0}" ;;
-  calibrate) sleep 0.1; touch published/curator.duckdb ;;
+  calibrate) sleep 0.1; mkdir -p published; touch published/curator.duckdb; exit "${CALIBRATE_CODE:-0}" ;;
   report) sleep 0.1 ;;
 esac
 """
@@ -268,18 +268,18 @@ def test_a_night_orders_its_steps_and_makes_again_what_changed(calls_of, root, t
     calibrate = f"calibrate --reference {tmp_path}/known --wait 9 --unless-chosen --keep 0.95"
     after = ["export flagged --to exports/flagged --format parquet --update", "report -o reports/"]
     first = calls_of(*night)
-    assert first[:3] == ["bank build base --wait 9", scan, calibrate] and sorted(first[3:]) == after
+    assert first[:3] == ["bank build base --wait 9", calibrate, scan] and sorted(first[3:]) == after
     second = calls_of(*night)
     assert second[:1] == [scan] and sorted(second[1:]) == after
     assert calls_of(jobs, "report", "export") == []
 
     (tmp_path / "known" / "b.png").touch()
-    assert calls_of(*night)[:2] == [scan, calibrate]
-    assert calls_of(*night, METHOD="mcm")[:2] == [scan, calibrate]
-    assert calls_of(*night, "ALPHA=0.05", METHOD="mcm")[1] == calibrate.replace("keep 0.95", "alpha 0.05")
+    assert calls_of(*night)[:2] == [calibrate, scan]
+    assert calls_of(*night, METHOD="mcm")[:2] == [calibrate, scan]
+    assert calls_of(*night, "ALPHA=0.05", METHOD="mcm")[0] == calibrate.replace("keep 0.95", "alpha 0.05")
     change(root / "banks" / "base.toml")
     changed = calls_of(*night, "ALPHA=0.05", METHOD="mcm")
-    assert [line.split()[0] for line in changed[:3]] == ["bank", "scan", "calibrate"]
+    assert [line.split()[0] for line in changed[:3]] == ["bank", "calibrate", "scan"]
 
 
 def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls_of, root):
@@ -291,12 +291,39 @@ def test_a_night_that_somebody_has_to_look_at_goes_on_and_fails_at_its_end(calls
     assert len(calls_of(*night)) == 3
 
 
+def test_a_calibration_that_fails_costs_no_night_its_scan_and_is_tried_again(calls_of, root, tmp_path):
+    night = ("night", "SOURCES=/a", f"REFERENCE={tmp_path}/known")
+    failed = [line.split()[0] for line in calls_of(*night, CALIBRATE_CODE="1", code=2)]
+    assert failed == ["bank", "calibrate", "scan", "report", "export"]
+    assert (root / "banks" / ".stamps" / "calibrate.code").read_text() == "1\n"
+    assert [line.split()[0] for line in calls_of(*night)[:2]] == ["calibrate", "scan"]
+    assert [line.split()[0] for line in calls_of(*night)[:1]] == ["scan"]
+    (tmp_path / "known" / "b.png").touch()
+    assert len(calls_of("calibrate", night[2], CALIBRATE_CODE="1", code=2)) == 1
+
+
+@pytest.mark.slow
+def test_the_figures_of_a_night_with_another_bank_are_of_the_policy_that_rules_at_its_end(root, lake, workspace):
+    keep_only(root, "base")
+    spec = root / "banks" / "base.toml"
+    known = shutil.copytree(lake, root.parent / "known", ignore=shutil.ignore_patterns("x-*", "blue*", "z-*"))
+    night = ("night", f"SOURCES={lake}", f"REFERENCE={known}", "SCAN_OPTIONS=--metrics-file night.prom")
+    for noun in ("shape", "time"):
+        change(spec, SMALL_BANK.replace("shape", noun))
+        run_make(root, *night)
+        [ruling] = workspace.sql("select bank_version, policy_name from report.selection").to_pylist()
+        metrics = (root / "night.prom").read_text()
+        assert f'bank="base@v{ruling["bank_version"]}"' in metrics and f'policy="{ruling["policy_name"]}"' in metrics
+        flagged = workspace.sql("select count(*) as n from report.flagged")["n"][0].as_py()
+        assert f"curator_lake_flagged_images {float(flagged)}\n" in metrics
+
+
 def test_a_bank_that_finds_nothing_to_learn_stops_no_night_and_is_tried_again(calls_of, tmp_path):
     night = ("night", "SOURCES=/a", f"REFERENCE={tmp_path}/known")
-    begun = ["bank", "scan", "calibrate"]
+    begun = ["bank", "calibrate", "scan"]
     assert [line.split()[0] for line in calls_of(*night, BANK_CODE="4")[:3]] == begun
     again = [line.split()[0] for line in calls_of(*night, BANK_CODE="4")]
-    assert again[:2] == begun[:2] and "calibrate" not in again, "what was not made is newer than nothing"
+    assert again[:2] == ["bank", "scan"] and "calibrate" not in again, "what was not made is newer than nothing"
     assert calls_of(*night, BANK_CODE="1", code=2) == ["bank build base --wait 3600"]
     assert [line.split()[0] for line in calls_of(*night)[:3]] == begun
 
@@ -309,10 +336,13 @@ def test_a_night_does_all_in_order_and_a_second_one_what_has_to_be_done(root, la
     known = shutil.copytree(lake, root.parent / "known", ignore=others)
     night = ("-j4", "night", f"SOURCES={lake}", f"REFERENCE={known}", "KEEP=0.9")
     plan = run_make(root, "-n", *night[1:])
-    assert commands(plan) == ["bank build", *NIGHT] and not (root / "ledger.duckdb").exists()
+    assert (
+        commands(plan) == ["bank build", "calibrate", "scan", "report", "export"]
+        and not (root / "ledger.duckdb").exists()
+    )
 
     first = commands(run_make(root, *night))
-    assert first[:3] == ["bank build", "scan", "calibrate"] and sorted(first[3:]) == ["export", "report"]
+    assert first[:3] == ["bank build", "calibrate", "scan"] and sorted(first[3:]) == ["export", "report"]
     assert "<html" in (root / "reports" / "latest.html").read_text()
     assert list((root / "exports" / "flagged").rglob("*.parquet"))
     assert "Nothing to be done" in run_make(root, "report").stdout

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import chain
 
+import duckdb
 import pytest
 
 from curator.cli.exit_codes import EXIT_CODES
 from curator.errors import SourceError, UsageError
+from curator.lake.sources.local import LocalSource
+from curator.types import Reject
 from curator.workspace import Workspace
 from curator.workspace.lock import hold_lock
 from curator.workspace.night.metrics import Metric
@@ -89,6 +93,24 @@ def test_failed_run_says_so_and_keeps_the_last_success(watched, lake, metrics_fi
     assert found["curator_scan_status"]['status="failed"'] == 1 and sum(found["curator_scan_status"].values()) == 1
     assert found["curator_scan_last_success_timestamp_seconds"] == success
     assert "curator_scan_data" not in found, "the figures of an earlier night are not those of this one"
+
+
+def test_the_last_success_is_the_newest_also_after_a_clock_that_was_ahead(watched, lake, metrics_file):
+    watched.scan(lake)
+    with duckdb.connect(watched.layout.ledger) as ledger:
+        ledger.execute("update run set finished_at = finished_at + interval 1 year")
+    watched.scan(lake)
+    (moment,) = parse(metrics_file.read_text())["curator_scan_last_success_timestamp_seconds"].values()
+    assert moment <= time.time()
+
+
+def test_a_folder_that_cannot_be_listed_is_counted(watched, lake, metrics_file, monkeypatch):
+    shut = Reject("/lake/shut", "/lake/shut", "list", "unreadable_folder", "permission denied")
+    listed = LocalSource.list
+    monkeypatch.setattr(LocalSource, "list", lambda source: chain([shut], listed(source)))
+    summary = watched.scan(lake, fail_on=["unlisted>0"])
+    assert (summary.unlisted, summary.ending, summary.rejects) == (1, "condition", 3)
+    assert parse(metrics_file.read_text())["curator_scan_unlisted_places"] == {"": 1}
 
 
 def test_locked_run_of_the_command_says_so(workspace, lake, metrics_file, run_cli):

@@ -284,6 +284,7 @@ def test_moved_file_costs_nothing(scanned, own_lake):
 def test_retry_rejects_reads_rejects_again_and_only_them(scanned, own_lake):
     summary = scanned.scan(own_lake, retry_rejects=True)
     assert summary.data_read == 7  # two loose rejects, and the five data of the tar that holds the third
+    assert [summary.objects(state) for state in ("changed", "retried", "unchanged")] == [0, 3, 17]
     assert accounting(scanned) == {"objects": 17, "data": 21, "images": 14, "duplicates": 4, "rejects": 3}
     assert healthy(scanned)
 
@@ -403,6 +404,27 @@ def test_near_duplicates_are_pairs_each_once(scanned):
     assert len(pairs) == len(rows) > 0
     assert all(row["cosine"] >= 0.98 for row in rows)
     assert any("red-00" in a and "red-04" in b for a, b in pairs)
+
+
+def test_the_pairs_of_a_night_are_those_of_the_lake_alone(workspace, lake, tmp_path):
+    shutil.copytree(lake, tmp_path / "known", ignore=shutil.ignore_patterns("x-*", "blue*"))
+    (tmp_path / "few").mkdir()
+    shutil.copy(lake / "red-00.png", tmp_path / "few")
+    workspace.calibrate(tmp_path / "known")
+    assert workspace.scan(tmp_path / "few").near_duplicates == 0
+    summary = workspace.scan(lake)
+    pairs = workspace.sql("from report.near_duplicates where run_id = $run", {"run": summary.run_id}).num_rows
+    assert summary.near_duplicates == pairs > 0
+
+
+def test_a_source_of_which_every_datum_fails_is_named_beside_others(workspace, lake, tmp_path, caplog):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for number in range(3):
+        (broken / f"{number}.png").write_bytes(b"no picture %d" % number)
+    workspace.scan(lake, broken)
+    told = [record.getMessage() for record in caplog.records if "are rejects" in record.getMessage()]
+    assert told == [f"{broken}: all 3 data read of it are rejects: see curator query rejects"]
 
 
 def test_search_by_text_image_and_label(scanned, own_lake):

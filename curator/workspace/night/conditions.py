@@ -36,6 +36,7 @@ FIGURES = {
     "changed": "objects with other content than before",
     "gone": "objects that are no longer there",
     "gone_rate": "gone / (gone + listed)",
+    "unlisted": "places that could not be listed, such as folders without permission",
     "bytes": "bytes read",
     "seconds": "how long the run took",
 }
@@ -64,6 +65,7 @@ def figures_of(summary: ScanSummary) -> dict[str, float]:
         "near_duplicates": summary.near_duplicates,
         **totals,
         "gone_rate": _rate(totals["gone"], totals["gone"] + totals["listed"]),
+        "unlisted": summary.unlisted,
         "bytes": summary.bytes_read,
         "seconds": summary.seconds,
     }
@@ -133,7 +135,10 @@ class Limits:
         if self.max_reject_rate is not None:
             said = f"{summary.rejects} of {summary.data_read} data are rejects: see curator query rejects"
             return said if reject_rate > self.max_reject_rate else None
-        reason, count = max(summary.reject_reasons.items(), key=lambda item: item[1], default=("", 0))
+        of_data = (
+            (reason, count) for reason, count in summary.reject_reasons.items() if not reason.startswith("list/")
+        )
+        reason, count = max(of_data, key=lambda item: item[1], default=("", 0))
         if summary.data_read < FEWEST_DATA or count <= self.one_reason_rate * summary.data_read:
             return None
         return (

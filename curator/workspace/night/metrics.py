@@ -104,6 +104,7 @@ def night_metrics(summary: ScanSummary) -> Iterable[Metric]:
     yield Metric("curator_scan_rejects", "Rejects of the last scan.", rejects)
     objects = {state: summary.objects(state) for state in ("new", "changed", "unchanged", "gone")}
     yield _by("scan_objects", "Objects of the last listing, by state.", "state", objects)
+    yield _gauge("scan_unlisted_places", "Places that the last listing could not look into.", summary.unlisted)
     yield _gauge("scan_read_bytes", "Bytes read by the last scan.", summary.bytes_read)
     yield _gauge("scan_arrived_images", "Images that arrived with the last scan and have a score.", summary.new_scored)
     yield _gauge("scan_flagged_images", "Those of them that are flagged.", summary.new_flagged)

@@ -37,7 +37,7 @@ FILES = 16  # compared with the lake at a time
 
 def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> int:
     """Compare the images of files not compared yet with the whole lake; record the pairs, and the groups they make.
-    Returns the number of pairs.
+    Returns the number of pairs within the lake: vectors of reference images are compared as well.
 
     Done after the last shard, over all that is there then, so a scan that was killed and resumed finds the same pairs.
     """
@@ -57,7 +57,11 @@ def find_near_duplicates(context: Context, ledger: Ledger, encoder_id: str) -> i
         with ledger.database.transaction():
             ledger.database.append(near_duplicate=pairs)
             ledger.add(group_member=members, compared_file=compared)
-    return int(pairs.num_rows)
+    if not pairs.num_rows:
+        return 0
+    with ledger.database.incoming(near_duplicate=pairs):
+        found = ledger.database.row("count_lake_pairs") or {}
+    return int(found["pairs"])
 
 
 def _compare(

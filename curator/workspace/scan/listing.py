@@ -26,8 +26,8 @@ LISTED = 1 << 15  # objects of a listing compared with the ledger at a time
 class ListedSource:
     """One source after listing: what is to be read, what is gone, what could not be listed.
 
-    known: of what is to be read, the uris that the ledger has rows of: changed or returned. uris: of all objects, kept
-    for reference and evaluation images, whose sets they make.
+    known: of what is to be read, the uris that the ledger has rows of: changed, returned or retried. uris: of all
+    objects, kept for reference and evaluation images, whose sets they make.
     """
 
     source: Source
@@ -43,7 +43,7 @@ class ListedSource:
         """Take in a part of the listing, with what the ledger says of each object."""
         pairs = list(zip(objects, states, strict=True))
         self.to_read += [item for item, state in pairs if state != "unchanged"]
-        self.known |= {item.uri for item, state in pairs if state in ("changed", "returned")}
+        self.known |= {item.uri for item, state in pairs if state in ("changed", "returned", "retried")}
         self.uris += [item.uri for item in objects] if keep else []
         self.states.update(states)
         self.byte_size += sum(item.byte_size for item in objects)
@@ -66,12 +66,14 @@ class ListedSource:
             objects_listed=self.states.total(),
             objects_new=self.states["new"] + self.states["returned"],
             objects_changed=self.states["changed"],
-            objects_unchanged=self.states["unchanged"],
+            objects_unchanged=self.states["unchanged"] + self.states["retried"],
             objects_gone=len(self.gone),
             bytes_listed=self.byte_size,
             bytes_to_read=sum(item.byte_size for item in self.to_read),
             ignored=dict(self.source.ignored),
             objects_back=self.states["returned"],
+            objects_retried=self.states["retried"],
+            unlisted=len(self.rejects),
         )
 
 

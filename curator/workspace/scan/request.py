@@ -92,5 +92,10 @@ class ScanSummary(Shown):
         """Of all listings: how many were `listed`, and of them `new`, `changed` or `unchanged`, and how many `gone`."""
         return sum(getattr(item, f"objects_{state}") for item in self.listings)
 
+    @property
+    def unlisted(self) -> int:
+        """Places that could not be listed: what lies there was not looked for."""
+        return sum(item.unlisted for item in self.listings)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

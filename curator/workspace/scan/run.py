@@ -116,6 +116,7 @@ def run_scan(context: Context, request: ScanRequest, watcher: ScanWatcher) -> Sc
             done["pairs"] = pairs = find_near_duplicates(context, ledger, scorer.bank.encoder_id)
         with stage("count"):
             summary = _summarise(ledger, ruled_by, listed)
+            _warn_of_failing(ledger, listed)
             counts = ruled_by.count_flags(ledger.database, run_id=ledger.run_id)
         stages = stage_seconds()
         ledger.add(run_stage=[{"stage": name, "seconds": spent} for name, spent in stages.items()])
@@ -249,6 +250,18 @@ def rest_left_alone() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _warn_of_failing(ledger: Ledger, listed: Sequence[ListedSource]) -> None:
+    """A source of which nothing came in: beside others it hardly shows in the rate of rejects. One bad file is none."""
+    for source in listed if len(listed) > 1 else ():
+        found = ledger.database.row("count_outcomes_under", run_id=ledger.run_id, prefix=source.source.prefix) or {}
+        if found["rejects"] > 1 and not found["taken"]:
+            log.warning(
+                "%s: all %d data read of it are rejects: see curator query rejects",
+                source.source.name,
+                found["rejects"],
+            )
 
 
 def _summarise(ledger: Ledger, ruled_by: InForce, listed: Sequence[ListedSource]) -> ScanSummary:
