@@ -343,6 +343,9 @@ def test_strangers_for_held_out_images_trip_coverage_and_drift(calibrated, tmp_p
         failed = run_cli("calibrate", "check", "--reference", strangers, "--fail-on", condition, folder=root, code=4)
         assert f"--fail-on {condition}" in failed.stderr and "warning:" in failed.stderr
     fine = run_cli("calibrate", "check", "--fail-on", "drift", "--fail-on", "coverage", folder=root)
+    for option in ("--bank", "--method"):
+        said = run_cli("calibrate", "check", option, "neglabel", folder=root, code=2).stderr
+        assert "say what --reference is scored by" in said, "the policy in force would be checked, whatever is named"
     assert "random half" in fine.stdout
 
 
