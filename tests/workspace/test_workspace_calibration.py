@@ -408,7 +408,9 @@ def test_a_calibration_says_what_suits_the_encoder_and_what_fusion_gains_on_deci
 
 
 def test_a_rate_that_can_flag_nothing_says_so_wherever_the_policy_is_shown(workspace, places):
-    """75 references and a night of 32: at 0.1 five have to score below all of them, and 319 would do for one."""
+    """75 references and a night of 32: at 0.1 five have to score below all of them, and 319 would do for one. What is
+    rejected is no image of the night."""
+    (places["monday"] / "empty.png").write_bytes(b"")
     workspace.scan(places["monday"].parent)
     wanted = "of a night of 32 images nothing is flagged unless 5 or more score below every reference; use 319 or more"
     summary = workspace.calibrate(places["known"], fdr=0.1)
