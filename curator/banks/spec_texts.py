@@ -17,6 +17,7 @@ labels = "labels.txt"      # a file beside curator.toml, one label a line; or a 
 template = "nice"          # nice: "The nice {}." · photo: "a photo of a {}." · plain: "{}" · or your own with {}
                            # csp: the mean of 8 templates · or your own list of templates
 # synonyms = { tram = ["streetcar"] }   # other names of a label, kept out of the negatives
+# repeats = true           # a label may stand twice in the file, and then counts twice, as in published lists
 
 [negatives.wordnet]        # may be left out where there are lists or banks
 parts_of_speech = ["noun", "adjective"]      # a word that is both belongs to the part named first
@@ -55,6 +56,7 @@ remove_subcategories = true    # no candidate that WordNet knows as a kind of an
 # exclude_above = 0.95     # nor one with a higher cosine to any ID label, as CSP has it
 # remove_labels = ["word"] # nor these, from whatever source: see `curator bank propose`
 # keep_labels = ["name"]   # these in spite of the rules: see `curator bank audit --left-out`
+# refine = true            # `curator bank build` asks the reasoner which of the chosen are names or kinds of ID labels
 """
 
 PUBLISHED_SPECS = {

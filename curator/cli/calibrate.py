@@ -24,6 +24,7 @@ from curator.cli.options import (
 from curator.cli.output import echo_json, echo_records, say, say_ruling
 from curator.cli.terminal.progress import ScanProgress
 from curator.cli.use import echo_use
+from curator.errors import UsageError
 
 if TYPE_CHECKING:
     from curator.workspace import CalibrationCheck, CalibrationSummary
@@ -208,8 +209,8 @@ def use_policy(app: App, name: str, wait_seconds: float, as_json: bool) -> None:
     type=click.Choice(["coverage", "drift"]),
     help="Exit with 4 when too many are flagged, or when scores have drifted.",
 )
-@bank_option
-@method_option
+@click.option("--bank", metavar="NAME", help="Score --reference by this bank.  [default: the workspace's]")
+@click.option("--method", metavar="NAME", help="Score --reference by this method.")
 @encoder_options
 @json_option
 @pass_app
@@ -236,6 +237,11 @@ def check(
     Example:
       curator calibrate check --alpha 0.05
     """
+    if (bank or method) and not sources:
+        raise UsageError(
+            "--bank and --method say what --reference is scored by",
+            hint="name images; without any, what rules is checked",
+        )
     workspace = app.open({"scan.bank": bank, "scan.method": method, **encoder})
     chosen = {"alphas": alphas} if alphas else {}
     with ScanProgress() as progress:

@@ -122,7 +122,7 @@ def _verify(app: App, place: str, *, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(file_okay=False))
 @pass_app
 def restore(app: App, backup: str, folder: str) -> None:
-    """Make the workspace of BACKUP at FOLDER, which must be new.
+    """Make the workspace of BACKUP at FOLDER, a new or empty one.
 
     BACKUP is one backup, or a folder of backups: then the newest, if all are
     of one workspace. Every file is compared with what was written; a damaged

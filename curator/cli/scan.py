@@ -77,7 +77,7 @@ Example:
     type=FiniteRange(0, 1),
     help="Exit with 3 when more of the data are rejects.  [default: half, for one reason]",
 )
-@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see below. Repeatable.")
+@click.option("--fail-on", multiple=True, metavar="CONDITION", help="Exit with 4 when it holds; see above. Repeatable.")
 @wait_option()
 @click.option("--metrics-file", metavar="FILE", help="Leave the night's figures here, for Prometheus.")
 @column_options

@@ -42,7 +42,6 @@ aside/
 tmp/
 banks/*/
 reports/
-exports/
 """
 
 

@@ -59,6 +59,7 @@ select cast(median(nights.images) as bigint) as images
 from (
     select night_run_id, count(*) as images
     from present_images()
+    semi join vector using (image_id)
     group by night_run_id
 ) as nights;
 

@@ -68,8 +68,16 @@ def test_metrics_in_the_guide_are_those_that_are_written():
 
 def test_links_in_the_guides_lead_somewhere():
     for path in GUIDES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text(encoding="utf-8")):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+        for target, heading in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")):
+            there = path.parent / target if target else path
+            assert there.exists(), f"{path.name}: {target}"
+            assert not heading or heading in headings(there), f"{path.name}: {target}#{heading}"
+
+
+def headings(guide: Path) -> set[str]:
+    """The headings of a guide as links name them."""
+    found = re.findall(r"^#+ (.*)$", guide.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")

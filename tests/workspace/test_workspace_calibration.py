@@ -343,6 +343,9 @@ def test_strangers_for_held_out_images_trip_coverage_and_drift(calibrated, tmp_p
         failed = run_cli("calibrate", "check", "--reference", strangers, "--fail-on", condition, folder=root, code=4)
         assert f"--fail-on {condition}" in failed.stderr and "warning:" in failed.stderr
     fine = run_cli("calibrate", "check", "--fail-on", "drift", "--fail-on", "coverage", folder=root)
+    for option in ("--bank", "--method"):
+        said = run_cli("calibrate", "check", option, "neglabel", folder=root, code=2).stderr
+        assert "say what --reference is scored by" in said, "the policy in force would be checked, whatever is named"
     assert "random half" in fine.stdout
 
 
@@ -405,7 +408,9 @@ def test_a_calibration_says_what_suits_the_encoder_and_what_fusion_gains_on_deci
 
 
 def test_a_rate_that_can_flag_nothing_says_so_wherever_the_policy_is_shown(workspace, places):
-    """75 references and a night of 32: at 0.1 five have to score below all of them, and 319 would do for one."""
+    """75 references and a night of 32: at 0.1 five have to score below all of them, and 319 would do for one. What is
+    rejected is no image of the night."""
+    (places["monday"] / "empty.png").write_bytes(b"")
     workspace.scan(places["monday"].parent)
     wanted = "of a night of 32 images nothing is flagged unless 5 or more score below every reference; use 319 or more"
     summary = workspace.calibrate(places["known"], fdr=0.1)

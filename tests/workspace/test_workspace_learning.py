@@ -337,6 +337,13 @@ def test_online_ants_repeats_for_the_same_order_and_says_how_far_another_moves_i
     assert healthy(scanned)
 
 
+def test_a_lake_too_small_for_online_ants_is_said_before_anything_is_asked(scanned, scripted):
+    scripted(describer=described, reasoner=imagined)
+    with pytest.raises(BankError, match=r"60 images are too few for mode online: .* more than 200 .* batch 10 of 16"):
+        scanned.learn_bank(**online(cache_size=200, first_class_batch=10))
+    assert scanned.learn_bank(**online(cache_size=200)).sent > 0, "look-alikes alone are enough"
+
+
 def test_online_scores_stand_beside_the_frozen_ones_in_sql_and_are_stored_once(scanned, scripted):
     scripted(describer=described, reasoner=imagined)
     scanned.learn_bank(**online())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from curator.errors import BankError
 from curator.generators.asking import Asking, Call
 from curator.methods.kernels.cosines import on_grid
 from curator.methods.maths import Scores
@@ -99,7 +100,9 @@ class AntsRun:
         return found
 
     def learned(self, streamed: Streamed) -> Learned:
-        """What the stream ended with. A side that never got a label leaves the other one alone."""
+        """What the stream ended with. A side that never got a label leaves the other one alone. Raises BankError
+        where the stream ended before anything was to be asked."""
+        self._refuse_unasked()
         frozen = self.stream.frozen()
         ens = [self.sentences[number] for number in frozen.ens_numbers.tolist()]
         vsnl = [self.names[key_of(vector)] for vector in frozen.vsnl]
@@ -122,6 +125,18 @@ class AntsRun:
             inherited=tuple(range(first, first + frozen.base_kept)),
             inherited_source=BASE if self.settings.initialise else "",
             streamed=streamed,
+        )
+
+    def _refuse_unasked(self) -> None:
+        settings, stream = self.settings, self.stream
+        wants_classes = settings.variant != "ens" and stream.batches >= settings.first_class_batch
+        if stream.updates or wants_classes or settings.initialise:
+            return
+        raise BankError(
+            f"ants: {stream.images} images are too few for mode online: it describes when more than "
+            f"{settings.cache_size} that look OOD have come, and asks for look-alikes from batch "
+            f"{settings.first_class_batch} of {settings.batch} images on",
+            hint="lower cache_size, first_class_batch or batch, or take mode frozen",
         )
 
 
