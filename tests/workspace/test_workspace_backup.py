@@ -290,6 +290,16 @@ def test_a_link_that_cannot_be_followed_is_refused_in_one_line(link, scanned, tm
     assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
 
 
+def test_an_export_of_links_is_left_out_and_one_of_files_is_backed_up(own_night, tmp_path):
+    workspace, lake = own_night
+    for kind in ("symlinks", "files"):
+        workspace.export("kept", to=workspace.layout.exports / kind, format=kind)
+    next(lake.rglob("*.png")).unlink()
+    made = Path(workspace.backup(tmp_path / "backups").path)
+    assert not (made / "exports" / "symlinks").exists()
+    assert len(list((made / "exports" / "files").rglob("*.png"))) > 1
+
+
 def test_rot_in_a_backup_does_not_pass_into_the_next_one_and_is_said(scanned, tmp_path, run_cli):
     destination, root = tmp_path / "backups", scanned.layout.root
     first = scanned.backup(destination)

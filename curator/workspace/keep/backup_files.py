@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from curator.durable import write_durably
-from curator.errors import BackupError
+from curator.errors import BackupError, UsageError
+from curator.export.journal import FOLDER, Journal
 from curator.printable import said_by
 from curator.version import VERSION
 from curator.workspace.keep.housekeeping import TEMPORARY
+from curator.workspace.logs import log
 
 FORMAT = 1
 MANIFEST = "backup.json"
@@ -83,12 +85,17 @@ class BackupManifest:
 
 def files_of(root: Path, *, destination: Path) -> Iterator[Path]:
     """The files that belong to a backup, in order. Links are followed: what they lead to is a part of the workspace.
+    Folders of exports of links are left out: these lead to images of the lake.
 
     Raises BackupError for what cannot be copied: a link that leads nowhere, in a circle or to the backups themselves,
     and what is no file.
     """
     for parent, folders, files in os.walk(root, followlinks=True):
         is_top = Path(parent) == root
+        if FOLDER in folders and _leads_to_lake(Path(parent)):
+            log.info("%s: an export of links to images of the lake is not backed up", parent)
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if _belongs(name, is_top=is_top))
         for name in folders:
             _refuse_circle(Path(parent, name), destination)
@@ -98,6 +105,14 @@ def files_of(root: Path, *, destination: Path) -> Iterator[Path]:
                 what = f"is a link to {path.readlink()}, which is not there" if path.is_symlink() else "is no file"
                 raise BackupError(f"{path} {what}, so it cannot be backed up", hint="mount its disk, or remove it")
             yield path
+
+
+def _leads_to_lake(export: Path) -> bool:
+    try:
+        _, request = Journal(export).state(export)
+    except UsageError:  # it cannot be read
+        return False
+    return request is not None and request.get("format") == "symlinks"
 
 
 def _belongs(name: str, *, is_top: bool) -> bool:
