@@ -31,7 +31,7 @@ from curator.printable import printable
 from curator.systems.registry import SYSTEMS, System, find_system
 
 if TYPE_CHECKING:
-    from curator.generators.asking import PlannedCalls
+    from curator.generators.planning import PlannedCalls
     from curator.workspace import DiffReport, LearnSummary
     from curator.workspace.look.bank_flags import FlagChanges
 
@@ -245,6 +245,7 @@ def learning_options(command: Command) -> Command:
         json_option,
         wait_option("For another run."),
         click.option("--force", is_flag=True, help="Learn without a clear excess of OOD; keep a worse bank."),
+        click.option("--ask-again", is_flag=True, help="Ask anew what was rejected; answers stay."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
         click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
         click.option(
@@ -281,7 +282,8 @@ def learn(
     own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
     asked = parsed(settings) | own
     if dry_run:
-        plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked, force=given["force"])
+        how = {key: given[key] for key in ("parent", "force", "ask_again")}
+        plan = workspace.plan_bank(system.name, name, settings=asked, **how)
         return echo_plan(plan, as_json=as_json)
     with ScanProgress() as progress:
         summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
@@ -317,13 +319,26 @@ def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
     rows = [asdict(item) | {"to_make": item.to_make} | item.totals() for item in plan]
     if as_json:
         return echo_json(rows)
-    shown = ("role", "model", "prompt", "calls", "answered", "to_make", "network_passes", "all_tokens", "hours")
+    shown = (
+        "role",
+        "model",
+        "prompt",
+        "calls",
+        "answered",
+        "rejected",
+        "to_make",
+        "network_passes",
+        "all_tokens",
+        "hours",
+    )
     echo_rows(pa.table({name: [row[name] for row in rows] for name in shown}))
     for item in plan:
         say(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
     total, timed = sum(item.to_make for item in plan), [item for item in plan if item.seconds is not None]
     hours = sum(item.to_make * (item.seconds or 0) for item in timed) / 3600
     say(f"{total} calls would be made now; of stages that build on answers only what is sure is counted", err=True)
+    if rejected := sum(item.rejected for item in plan):
+        say(f"{rejected} calls were rejected before: --ask-again asks them anew", err=True)
     if timed:
         say(
             f"{hours:.2g} hours, by {sum(item.timed for item in timed)} calls like them that were made before", err=True

@@ -1,9 +1,10 @@
 """Asks generators: every call a row, identical calls answered from the rows, within a budget.
 
 What names a call is all that shapes its answer: role, model, revision, prompt, slots, pictures, history, seed and
-settings. A call that was answered, or rejected for good, is never sent again, so a run that was cut off goes on where
-it stopped and money is not spent twice. A reply that cannot be read is asked for again with the fault shown, and at
-last kept as a rejected row.
+settings. A call that was answered is never sent again, so a run that was cut off goes on where it stopped and money is
+not spent twice. A reply that cannot be read is asked for again with the fault shown, and at last kept as a rejected
+row, which is asked anew only where that is wished. A call that failed is made again by the next run, and not by this
+one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from curator.errors import BudgetSpent, GeneratorError
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
-from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 from curator.progress import step
 
@@ -142,14 +142,16 @@ class Asker:
     """Asks the generators of a workspace. `generator` gives the one behind a role; it is made once and loads on demand.
 
     `behind` gives the role under which a role is asked and its calls are kept: where one address serves two, both are
-    one.
+    one. ask_again: calls that were rejected before, from their first try; what was answered stays.
     """
 
     generator: Callable[[Role], Generator]
     store: CallStore
     budget: Budget = field(default_factory=Budget)
     behind: Callable[[Role], Role] = lambda role: role
+    ask_again: bool = False
     _generators: dict[Role, Generator] = field(default_factory=dict)
+    _unanswered: dict[str, Call] = field(default_factory=dict)  # of this run: it asks for none of them again
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         """A call for each request, in order; rejected and failed ones among them. Raises BudgetSpent, GeneratorError.
@@ -157,17 +159,11 @@ class Asker:
         What was read wrongly is asked for again, with the fault shown, up to TRIES times in all.
         """
         role = self.behind(role)
-        calls = self._round(role, requests)
-        for _ in range(TRIES - 1):
-            again = {
-                place: replace(call.request, correction=(call.output[:SHOWN_AGAIN], call.fault or ""))
-                for place, call in enumerate(calls)
-                if call.status == "rejected" and call.output is not None  # a reply came, and could not be read
-            }
-            if not again:
-                break
-            for place, call in zip(again, self._round(role, list(again.values())), strict=True):
-                calls[place] = call
+        calls = self._tried(role, requests)
+        old = [place for place, call in enumerate(calls) if self.ask_again and self._rejected_before(call)]
+        anew = self._tried(role, [requests[place] for place in old], anew=True)
+        for place, call in zip(old, anew, strict=True):
+            calls[place] = call
         return calls
 
     def expect(self, role: Role, requests: Sequence[Request]) -> None:
@@ -201,15 +197,31 @@ class Asker:
             self._generators[role] = self.generator(role)
         return self._generators[role]
 
-    def _round(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+    def _rejected_before(self, call: Call) -> bool:
+        return call.status == "rejected" and call.call_id not in self._unanswered
+
+    def _tried(self, role: Role, requests: Sequence[Request], *, anew: bool = False) -> list[Call]:
+        """anew: as if none had been rejected before."""
+        calls = self._round(role, requests, anew)
+        for _ in range(TRIES - 1):
+            again = corrections(calls)
+            if not again:
+                break
+            for place, call in zip(again, self._round(role, list(again.values()), anew), strict=True):
+                calls[place] = call
+        return calls
+
+    def _round(self, role: Role, requests: Sequence[Request], anew: bool) -> list[Call]:
         if not requests:
             return []
         generator = self._of(role)
         ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
         asked = dict(zip(ids, requests, strict=True))
-        known = {
+        known = {call_id: self._unanswered[call_id] for call_id in asked if call_id in self._unanswered}
+        known |= {
             call_id: stored_call(row, asked[call_id], role, generator)
-            for call_id, row in self.store.find(list(asked)).items()
+            for call_id, row in self.store.find([call_id for call_id in asked if call_id not in known]).items()
+            if not (anew and row["status"] == "rejected")
         }
         missing = [call_id for call_id in asked if call_id not in known]
         if missing:
@@ -229,6 +241,8 @@ class Asker:
                 call_id, request = ids[reply.position], requests[reply.position]
                 call = self._finished(call_id, role, generator, request, reply)
                 done[call_id] = call
+                if call.status != "answered":
+                    self._unanswered[call_id] = call
                 pending.add(call)
                 asking.advance()
         if self.budget.refused:
@@ -254,6 +268,15 @@ class Asker:
         except AnswerFault as fault:
             cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
             return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")
+
+
+def corrections(calls: Sequence[Call]) -> dict[int, Request]:
+    """What is asked once more with the fault shown, by place: a reply came, and could not be read."""
+    return {
+        place: replace(call.request, correction=(call.output[:SHOWN_AGAIN], call.fault or ""))
+        for place, call in enumerate(calls)
+        if call.status == "rejected" and call.output is not None
+    }
 
 
 class Pending:
@@ -296,99 +319,3 @@ def stored_call(row: Mapping[str, Any], request: Request, role: Role, generator:
         seconds=row["seconds"],
         facts=json.loads(row["facts"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCalls:
-    """Calls of one prompt: how many there would be, how many are answered already, and what the first would say.
-
-    passes: of a diffusion model through its network, for one call. settings: of the first call, as JSON. timed: calls
-    of the same model and settings that were answered before; they took `seconds` each (the median; of several at a time
-    their share) and so many `tokens`, question and answer (the mean). Both are None where none is known.
-    """
-
-    role: Role
-    model: str
-    prompt: str
-    calls: int
-    answered: int
-    example: str
-    passes: int = 0
-    settings: str = "{}"
-    timed: int = 0
-    seconds: float | None = None
-    tokens: float | None = None
-
-    @property
-    def to_make(self) -> int:
-        return self.calls - self.answered
-
-    def totals(self) -> dict[str, object]:
-        """Of the calls to make: passes through the network, tokens, hours; None for what is not known."""
-        return {
-            "network_passes": self.to_make * self.passes or None,
-            "all_tokens": None if self.tokens is None else round(self.to_make * self.tokens),
-            "hours": None if self.seconds is None else round(self.to_make * self.seconds / 3600, 3),
-        }
-
-
-@dataclass(slots=True)
-class DryAsker:
-    """Asks nothing: finds what is answered already, and lists what would be sent. See `plan`.
-
-    A call that is not answered counts as failed, so a system goes on without it: of stages that build on its answer the
-    plan has what the system expects (see `Asking.expect`).
-    """
-
-    generator: Callable[[Role], Generator]
-    store: KnownCalls
-    behind: Callable[[Role], Role] = lambda role: role
-    planned: dict[tuple[Role, str], PlannedCalls] = field(default_factory=dict)
-
-    def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
-        role = self.behind(role)
-        generator = self.generator(role)
-        ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
-        rows = self.store.find(list(dict.fromkeys(ids)))
-        for name in dict.fromkeys(request.prompt.name for request in requests):
-            of_name = {
-                call_id: request for call_id, request in zip(ids, requests, strict=True) if request.prompt.name == name
-            }
-            self._count(role, name, of_name, len(of_name.keys() & rows.keys()))
-        return [
-            stored_call(rows[call_id], request, role, generator)
-            if call_id in rows
-            else Call(call_id, role, generator.model, generator.revision, request, "failed", fault="dry run")
-            for call_id, request in zip(ids, requests, strict=True)
-        ]
-
-    def expect(self, role: Role, requests: Sequence[Request]) -> None:
-        role = self.behind(role)
-        for name in dict.fromkeys(request.prompt.name for request in requests):
-            of_name = {request.digest: request for request in requests if request.prompt.name == name}
-            self._count(role, name, of_name, 0)
-
-    def _count(self, role: Role, name: str, requests: Mapping[str, Request], answered: int) -> None:
-        """Take requests of a prompt into the plan, each under what names it."""
-        model, first = self.generator(role).model, next(iter(requests.values()))
-        passes = network_passes(name, first.settings) if model.startswith("diffusers:") else 0
-        settings = json.dumps(first.settings, sort_keys=True)
-        found = self.planned.setdefault(
-            (role, name), PlannedCalls(role, model, name, 0, 0, first.text, passes, settings)
-        )
-        self.planned[role, name] = replace(found, calls=found.calls + len(requests), answered=found.answered + answered)
-
-    def model(self, role: Role) -> str:
-        return self.generator(self.behind(role)).model
-
-    def room(self, role: Role) -> int | None:
-        return self.generator(self.behind(role)).room
-
-    def artefact(self, call: Call) -> bytes:
-        return self.store.read_artefact(call.artefact or "")
-
-    def release(self, *roles: Role) -> None:
-        """Nothing is loaded."""
-
-    def plan(self) -> tuple[PlannedCalls, ...]:
-        return tuple(self.planned.values())

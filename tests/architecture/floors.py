@@ -49,6 +49,7 @@ FLOORS: Mapping[str, Floors] = {
         {"requests"},
         {"answers", "pictures"},
         {"asking", "chat", "diffusion", "embedded"},
+        {"planning"},
     ],
     "systems": [
         {"__init__", "proposals", "registry", "settings"},

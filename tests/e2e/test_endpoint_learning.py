@@ -232,6 +232,33 @@ def test_a_reply_that_cannot_be_read_is_shown_again_then_rejected(ants, folder, 
     assert len(rows) == TRIES * IMAGES and {row["status"] for row in rows} == {"rejected"}
     assert summary["account"]["ens"] == 0 and summary["account"]["vsnl"] == 4
     assert json.loads(ants("--json").stdout)["sent"] == 0, "what is rejected is not asked again"
+    plan = {row["prompt"]: row for row in json.loads(ants("--dry-run", "--json").stdout)}
+    described = plan["describe-image"]
+    assert (described["answered"], described["rejected"], described["to_make"]) == (0, IMAGES, 0)
+    assert f"{IMAGES} calls were rejected before: --ask-again asks them anew" in ants("--dry-run").stderr
+    server.script = lambda number, received: proper
+    assert f"{IMAGES} calls would be made now" in ants("--dry-run", "--ask-again").stderr
+    assert json.loads(ants("--ask-again", "--json").stdout)["sent"] == IMAGES
+    again = json.loads(ants("--ask-again", "--json").stdout)
+    assert (again["sent"], again["account"]["ens"]) == (0, IMAGES), "what was answered is never asked again"
+
+
+def filtered(handler: Any, received: faults.Received) -> None:
+    body = faults.completion("")
+    body["choices"][0]["finish_reason"] = "content_filter"
+    faults.send(handler, 200, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("answer", [faults.refuse(400, "image too large"), faults.answer(""), filtered])
+def test_a_bad_hour_of_a_service_is_made_up_for_by_the_same_command(ants, folder, server, answer):
+    server.script = lambda number, received: answer
+    ants(code=1)
+    assert len(server.received) == CALLS, "each is asked once in a run"
+    assert {row["status"] for row in calls(folder)} == {"failed"}
+    server.script = lambda number, received: proper
+    summary = json.loads(ants("--json").stdout)
+    assert summary["sent"] == CALLS and summary["calls"] == {"answered": CALLS}
+    assert len(calls(folder)) == CALLS and healthy(folder)
 
 
 # The key

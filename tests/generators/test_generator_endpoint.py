@@ -271,13 +271,15 @@ def test_a_service_in_need_is_not_given_all_requests_at_once(make, server, fault
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_request_that_is_refused_is_a_final_fault_of_that_request_only(make, server, faults, status):
+def test_a_request_that_is_refused_is_a_fault_of_that_request_only_and_final_where_it_can_never_be_taken(
+    make, server, faults, status
+):
     server.script = lambda number, received: (
         faults.refuse(status, "too\nlong") if "bad" in received.said else faults.echo
     )
     replies = collect(make(), ask("good", "bad", "fine"))
     assert replies[1].fault == f"the service answered {status}: too long"
-    assert replies[1].final
+    assert replies[1].final == (status == 413), "a gateway that is mended takes the very request that it refused"
     assert replies[0].text and replies[2].text
     assert len(server.received) == 3
 
@@ -405,7 +407,7 @@ def test_an_answer_may_have_as_many_tokens_as_its_kind_takes(make, server, reque
 def test_a_service_that_goes_on_refusing_is_not_asked_for_ever(make, server, faults):
     server.script = lambda number, received: faults.refuse(400, "response_format, seed, temperature: all unsupported")
     (reply,) = collect(make(), ask("a")).values()
-    assert reply.final
+    assert not reply.text and "all unsupported" in reply.fault
     assert reply.attempts == len(server.received) == 4
 
 
@@ -432,11 +434,29 @@ def test_content_of_another_schema_is_handed_on_as_it_is(make, server, faults):
     assert reply.text == '{"something": "else"}'
 
 
-def test_an_answer_without_content_is_an_empty_text(make, server, faults):
-    server.play(faults.answer(None, refusal="I would rather not"))
+def filtered(faults: Any, content: str | None) -> Any:
+    body = faults.completion(content)
+    body["choices"][0]["finish_reason"] = "content_filter"
+    return lambda handler, received: faults.send(handler, 200, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal", "fault"),
+    [
+        (None, "I would rather not", "the model refuses: I would rather not"),
+        ("", None, "the service sent an empty answer"),
+        (" \n", None, "the service sent an empty answer"),
+        (None, "filtered", "the service filtered the answer (content_filter)"),
+        ('{"labels": ["cat", "do', "filtered", "the service filtered the answer (content_filter)"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_fault_that_may_pass(make, server, faults, content, refusal, fault):
+    server.play(filtered(faults, content) if refusal == "filtered" else faults.answer(content, refusal=refusal))
     (reply,) = collect(make(), ask("a")).values()
-    assert reply.text == ""
-    assert reply.facts["refusal"] == "I would rather not"
+    assert (reply.text, reply.fault, reply.final) == (None, fault, False)
+    assert reply.attempts == len(server.received) == 1, "it is not sent again at once: it would be the same"
+    assert reply.facts.get("refusal") == (refusal if refusal != "filtered" else None)
+    assert reply.facts["prompt_tokens"] == 7, "it was paid for"
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------

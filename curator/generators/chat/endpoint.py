@@ -15,7 +15,7 @@ import heapq
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -72,8 +72,10 @@ class _Sending:
     last_fault: str = ""
     given_room: bool = False  # for thoughts, after those had left none for an answer
 
-    def failed(self, fault: str, *, final: bool) -> Reply:
-        return Reply(self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds)
+    def failed(self, fault: str, *, final: bool, facts: Mapping[str, object] | None = None) -> Reply:
+        return Reply(
+            self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds, facts=facts or {}
+        )
 
     def answered(self, outcome: HttpOutcome) -> Reply:
         return Reply(
@@ -202,8 +204,8 @@ class _Dispatch:
             self._wait(sending, until=0.0)
         elif outcome.kind == "answered":
             yield sending.answered(outcome)
-        elif outcome.kind == "refused":
-            yield sending.failed(outcome.text, final=True)
+        elif outcome.kind in ("refused", "hopeless"):
+            yield sending.failed(outcome.text, final=outcome.kind == "hopeless", facts=outcome.facts)
         elif outcome.kind == "fatal":
             self.fatal = self.fatal or outcome.text
         elif outcome.kind == "unfit":
