@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
-from curator.errors import BudgetSpent, GeneratorError
+from curator.errors import BankError, BudgetSpent, GeneratorError
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 from curator.progress import step
 
+CALLS = "see `curator query calls`"
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
 RAMBLING = 2  # times as many labels as were asked for, beyond which a list is shortened in the history
@@ -101,6 +103,39 @@ class Budget:
         return True
 
 
+@dataclass(slots=True)
+class Outcomes:
+    """How the calls of a run ended, each counted once, and why some have no answer."""
+
+    counted: set[str] = field(default_factory=set)
+    faults: dict[CallStatus, Counter[str]] = field(default_factory=dict)
+
+    def count(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            if call.call_id not in self.counted and call.status != "answered":
+                self.faults.setdefault(call.status, Counter())[call.fault or "no reason is known"] += 1
+            self.counted.add(call.call_id)
+
+    @property
+    def said(self) -> str:
+        """`7 of 9 calls failed: the service answered 429: …`, with the commonest fault; nothing where all were
+        answered."""
+        parts = []
+        for status, faults in sorted(self.faults.items()):
+            ((fault, often),) = faults.most_common(1)
+            words = "failed" if status == "failed" else "were rejected"
+            most = f", {often} of them" if len(faults) > 1 else ""
+            parts.append(f"{faults.total()} of {len(self.counted)} calls {words}{most}: {fault}")
+        return "; ".join(parts)
+
+    def explained(self, error: BankError) -> BankError:
+        """With why calls have no answer: else it would say what is lacking and not its cause."""
+        hint = error.hint or CALLS
+        hint = hint if CALLS in hint else f"{hint}; {CALLS}"
+        anew = "; `ask_again` asks anew what was rejected" if "rejected" in self.faults else ""
+        return type(error)(f"{error.message}: {self.said}", hint=f"{hint}{anew}")
+
+
 class Asking(Protocol):
     """What systems see of all this: requests in, calls out."""
 
@@ -150,6 +185,7 @@ class Asker:
     budget: Budget = field(default_factory=Budget)
     behind: Callable[[Role], Role] = lambda role: role
     ask_again: bool = False
+    outcomes: Outcomes = field(default_factory=Outcomes)
     _generators: dict[Role, Generator] = field(default_factory=dict)
     _unanswered: dict[str, Call] = field(default_factory=dict)  # of this run: it asks for none of them again
 
@@ -164,6 +200,7 @@ class Asker:
         anew = self._tried(role, [requests[place] for place in old], anew=True)
         for place, call in zip(old, anew, strict=True):
             calls[place] = call
+        self.outcomes.count(calls)
         return calls
 
     def expect(self, role: Role, requests: Sequence[Request]) -> None:
@@ -247,8 +284,10 @@ class Asker:
                 asking.advance()
         if self.budget.refused:
             left = len(ids) - sum(call.status == "answered" for call in done.values())
+            fault = next((call.fault for call in reversed(done.values()) if call.status != "answered"), None)
             raise BudgetSpent(
-                f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open",
+                f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open"
+                f"{f'; the last fault: {fault}' if fault else ''}",
                 hint="what was answered is kept; the same command with a larger `max_calls` goes on from there",
             )
         return done

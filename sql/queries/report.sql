@@ -168,7 +168,7 @@ order by abs(after.rank - before.rank) desc, after.uri
 limit $limit;
 
 -- name: calls
--- What models were asked, by prompt: how it ended, how often it was sent, how long it took.
+-- What models were asked, by prompt: how it ended, how often it was sent, how long it took, the commonest fault.
 select
     role,
     model,
@@ -177,7 +177,8 @@ select
     count(*) as calls,
     sum(attempts) as sent,
     round(sum(seconds), 1) as seconds,
-    max(finished_at) as newest
+    max(finished_at) as newest,
+    main.busiest_key(histogram(fault)) as fault
 from report.generator_calls
 group by role, model, prompt, status
 order by newest desc, role, model, prompt, status

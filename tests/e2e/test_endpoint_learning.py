@@ -250,15 +250,33 @@ def filtered(handler: Any, received: faults.Received) -> None:
 
 
 @pytest.mark.parametrize("answer", [faults.refuse(400, "image too large"), faults.answer(""), filtered])
-def test_a_bad_hour_of_a_service_is_made_up_for_by_the_same_command(ants, folder, server, answer):
+def test_a_bad_hour_of_a_service_is_told_and_made_up_for_by_the_same_command(ants, folder, server, run_cli, answer):
     server.script = lambda number, received: answer
-    ants(code=1)
+    line = error_of(ants(code=1))
     assert len(server.received) == CALLS, "each is asked once in a run"
-    assert {row["status"] for row in calls(folder)} == {"failed"}
+    rows = calls(folder)
+    assert {row["status"] for row in rows} == {"failed"} and len({row["fault"] for row in rows}) == 1
+    why = f"no negative label is left: {CALLS} of {CALLS} calls failed: {rows[0]['fault']}"
+    assert why in line and line.endswith("(see `curator query calls`)")
+    shown = run_cli("query", "calls", "--json", folder=folder).stdout
+    assert {row["fault"] for row in json.loads(shown)} == {rows[0]["fault"]}
     server.script = lambda number, received: proper
     summary = json.loads(ants("--json").stdout)
     assert summary["sent"] == CALLS and summary["calls"] == {"answered": CALLS}
     assert len(calls(folder)) == CALLS and healthy(folder)
+
+
+def test_a_service_that_breaks_down_ends_the_run_with_its_fault_and_what_was_answered_is_kept(
+    ants, folder, server, monkeypatch
+):
+    monkeypatch.setattr(endpoint, "IN_VAIN", 3)
+    monkeypatch.setenv("CURATOR_GENERATORS_CONCURRENCY", "1")
+    server.script = lambda number, received: proper if number < 4 else faults.refuse(429, "Rate limit reached")
+    line = error_of(ants(code=1))
+    assert "3 calls in a row failed: the service answered 429: Rate limit reached, after 5 attempts" in line
+    assert [row["status"] for row in calls(folder)].count("answered") == 4 and len(server.received) < CALLS + 3 * 5
+    server.script = lambda number, received: proper
+    assert json.loads(ants("--json").stdout)["sent"] == CALLS - 4
 
 
 # The key

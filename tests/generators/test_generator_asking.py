@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curator.errors import BudgetSpent, GeneratorError
+from curator.errors import BankError, BudgetSpent, GeneratorError
 from curator.generators.asking import TRIES, Asker, Budget, call_id_of
 from curator.generators.planning import DryAsker
 from curator.generators.prompts import load_prompt
@@ -257,6 +257,32 @@ def test_a_dry_run_tells_what_was_rejected_from_what_was_answered():
         (plan,) = dry.plan()
         assert (plan.calls, plan.answered, plan.rejected, plan.to_make) == (3, 1, rejected, to_make)
         assert found[1].labels == ("sun",), "an answer on the second try is one"
+
+
+def test_why_calls_have_no_answer_is_counted_once_a_call_and_the_commonest_reason_said():
+    def script(request):
+        label = request.slots["label"]
+        return {"a": "No.", "b": TimeoutError("late"), "c": TimeoutError("late"), "d": OSError("cut")}.get(label, "- x")
+
+    generator, store = ScriptedGenerator(script), MemoryCalls()
+    asker = asker_of(generator, store)
+    assert asker.outcomes.said == ""
+    for _ in range(2):
+        asker.ask("reasoner", [about(name) for name in "abcde"])
+    no_list = "1 of 5 calls were rejected: it is neither JSON by the schema nor a list"
+    assert asker.outcomes.said == f"3 of 5 calls failed, 2 of them: late; {no_list}"
+    error = asker.outcomes.explained(BankError("nothing is left", hint="ask more"))
+    assert error.message == f"nothing is left: {asker.outcomes.said}"
+    assert error.hint == "ask more; see `curator query calls`; `ask_again` asks anew what was rejected"
+    later = asker_of(generator, store)
+    later.ask("reasoner", [about("a")])
+    assert later.outcomes.said.startswith("1 of 1 calls were rejected"), "also by a run before"
+
+
+def test_a_spent_budget_says_what_went_wrong_last():
+    generator = ScriptedGenerator(lambda request: TimeoutError("late") if request.slots["label"] == "d" else "- x")
+    with pytest.raises(BudgetSpent, match=r"2 calls of reasoner scripted are open; the last fault: late"):
+        asker_of(generator, most=3).ask("reasoner", [about(name) for name in "abcd"])
 
 
 def test_the_budget_is_kept_and_what_was_answered_is_not_lost():

@@ -267,6 +267,36 @@ def test_a_service_in_need_is_not_given_all_requests_at_once(make, server, fault
     replies.close()
 
 
+def test_a_service_of_which_nothing_comes_is_not_asked_for_everything(make, server, faults):
+    server.script = lambda number, received: faults.refuse(429, "Rate limit reached")
+    replies = []
+    fault = r"8 calls in a row failed: the service answered 429: Rate limit reached, after 2 attempts$"
+    with pytest.raises(GeneratorError, match=fault) as caught:
+        replies.extend(make(retries=1).replies(ask(*map(str, range(40))), allow=lambda: True))
+    assert server.url in str(caught.value) and len(server.received) <= 2 * 8 + 2
+    assert all(reply.fault and not reply.final for reply in replies)
+
+
+def test_failures_are_counted_over_conversations_and_an_answer_ends_the_count(make, server, faults):
+    server.script = lambda number, received: faults.echo if number % 8 == 7 else faults.refuse(500, "it broke")
+    generator = make(retries=0, concurrency=1)
+    for number in range(20):
+        assert collect(generator, ask(f"a{number}"))[0].fault is None or number % 8 != 7
+    server.script = lambda number, received: faults.refuse(500, "it broke")
+    with pytest.raises(GeneratorError, match="8 calls in a row failed"):
+        for number in range(8):
+            collect(generator, ask(f"b{number}"))
+
+
+def test_people_are_told_what_is_waited_for_once_in_a_while(make, server, faults, monkeypatch, caplog):
+    monkeypatch.setattr(endpoint, "LONG_WISH_SECONDS", 0.05)
+    slow = faults.refuse(429, "slow down", headers={"Retry-After": "0.1"})
+    server.play(slow, slow, slow)
+    assert collect(make(), ask("a", "b"))[0].text
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told == f"endpoint:m at {server.url}: the service answered 429: slow down; asked again in 1 s"
+
+
 # --- faults that do not pass ------------------------------------------------------------------------------------------
 
 

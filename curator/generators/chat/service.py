@@ -8,6 +8,7 @@ kept or shown. Some services refuse parameters that others want; what is refused
 from __future__ import annotations
 
 import email.utils
+import math
 import os
 import re
 import time
@@ -84,6 +85,8 @@ class ChatService:
         self.loopback = where.hostname == "localhost" or where.hostname.startswith("127.") or where.hostname == "::1"
         self.left_out: set[str] = set()
         self.thinks = False  # in spite of the switch: answers need room for thoughts
+        self.in_vain = 0  # calls one after the other that used up their repeats
+        self.told = -math.inf  # when people were last told of a fault, by the monotonic clock
         self._options = options
         self._client: Any = None
         self._key = NO_KEY

@@ -16,7 +16,7 @@ from curator.banks.diff import dotted
 from curator.banks.refine import named_negatives, refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
-from curator.errors import BankRefused, UsageError
+from curator.errors import BankError, BankRefused, UsageError
 from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
 from curator.report.notebook import Shown
@@ -265,8 +265,14 @@ def put_to_work(
     try:
         asker.prepare(*settings.roles)
         learned = system.learn(world, asker, settings)
+    except BankError as error:
+        if not asker.outcomes.said:
+            raise
+        raise asker.outcomes.explained(error) from error
     finally:
         asker.release()
+    if said := asker.outcomes.said:
+        log.info("%s: %s; see `curator query calls`", system.name, said)
     counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
     log.debug("%s: %s", system.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
     return learned
