@@ -133,8 +133,9 @@ def room_beside(max_new_tokens: int, context: int) -> int:
     return max(context - (max_new_tokens or TOKENS["labels"]), context // 2)
 
 
-def read_answer(prompt: Prompt, text: str, *, cut: bool = False) -> Answer:
-    """Reads a reply in the form of its prompt. cut: the model says that it had more to say. Raises AnswerFault."""
+def read_answer(prompt: Prompt, text: str, *, cut: bool = False, most: int | None = None) -> Answer:
+    """Reads a reply in the form of its prompt. cut: the model says that it had more to say. most: labels of a list that
+    are taken, the first ones. Raises AnswerFault."""
     said = without_thoughts(text).strip()
     if len(said) > LONGEST_REPLY:
         raise AnswerFault(f"it has {len(said)} characters, at most {LONGEST_REPLY} are read")
@@ -145,7 +146,7 @@ def read_answer(prompt: Prompt, text: str, *, cut: bool = False) -> Answer:
     if prompt.answer == "verdict":
         return _read_verdict(said)
     if prompt.answer == "labels":
-        return _read_labels(prompt, said, cut=cut and not text.endswith("\n"))
+        return _read_labels(prompt, said, cut and not text.endswith("\n"), min(most or MOST_LABELS, MOST_LABELS))
     return _read_description(prompt, said) if prompt.answer == "description" else _read_groups(said)
 
 
@@ -159,18 +160,18 @@ def _read_verdict(said: str) -> Answer:
     return Answer((verdict[1].lower(),), {}, {})
 
 
-def _read_labels(prompt: Prompt, said: str, *, cut: bool) -> Answer:
+def _read_labels(prompt: Prompt, said: str, cut: bool, most: int) -> Answer:
     data, ended = _json(said)
     if data is None:
         items = list_items(said)
-        return _checked(prompt, items[:-1] if cut else items, cut=cut)
+        return _checked(prompt, items[:-1] if cut else items, cut, most)
     found = data.get("labels") if isinstance(data, dict) else data
     if not isinstance(found, list):
         raise AnswerFault('it is JSON without a list under "labels"')
-    return _checked(prompt, found, cut=not ended)
+    return _checked(prompt, found, not ended, most)
 
 
-def _checked(prompt: Prompt, items: Sequence[object], *, cut: bool) -> Answer:
+def _checked(prompt: Prompt, items: Sequence[object], cut: bool, most: int) -> Answer:
     kept: dict[str, str] = {}
     reasons = ("not_text", "refusals", "markup", "too_long", "too_many_words", "repeated", "too_many")
     dropped = dict.fromkeys(reasons, 0) | {"cut": int(cut)}
@@ -188,7 +189,7 @@ def _checked(prompt: Prompt, items: Sequence[object], *, cut: bool) -> Answer:
             dropped["too_many_words"] += 1
         elif label.casefold() in kept:
             dropped["repeated"] += 1
-        elif len(kept) == MOST_LABELS:
+        elif len(kept) == most:
             dropped["too_many"] += 1
         else:
             kept[label.casefold()] = label

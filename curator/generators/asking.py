@@ -24,7 +24,9 @@ from curator.progress import step
 CALLS = "see `curator query calls`"
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
-RAMBLING = 2  # times as many labels as were asked for, beyond which a list is shortened in the history
+RAMBLING = (
+    2  # times as many labels as were asked for are taken: cleaning drops some, and a list that goes on is no list
+)
 SHOWN_AGAIN = 1000  # characters of it: what is wrong shows, and a model holds only so much
 MOST_CHARACTERS = 64 * 2**20  # of a request with its conversation: hours of turns, and more than any model holds
 FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
@@ -53,10 +55,11 @@ class Call:
     def turn(self) -> Turn:
         """The call as a turn of a conversation that goes on: without thoughts, of a list that was cut what was
         complete, and of one that rambled on as many as were asked for, so that the model reads no more than it must."""
-        asked = self.request.slots.get("count")
-        most = asked if isinstance(asked, int) and len(self.labels) > RAMBLING * asked else None
-        if most is not None or (self.answer is not None and "cut" in self.answer.dropped):
-            return Turn(self.request, json.dumps({"labels": list(self.labels[:most])}, ensure_ascii=False))
+        asked, dropped = self.request.slots.get("count"), self.answer.dropped if self.answer else {}
+        rambled = isinstance(asked, int) and ("too_many" in dropped or len(self.labels) > RAMBLING * asked)
+        if rambled or "cut" in dropped:
+            shown = self.labels[:asked] if rambled and isinstance(asked, int) else self.labels
+            return Turn(self.request, json.dumps({"labels": list(shown)}, ensure_ascii=False))
         return Turn(self.request, without_thoughts(self.output or ""))
 
     @property
@@ -302,8 +305,10 @@ class Asker:
         if reply.artefact is not None:
             return replace(call, artefact=self.store.keep_artefact(reply.artefact, reply.suffix))
         length = reply.facts.get("finish_reason") == "length"
+        asked = request.slots.get("count")
+        most = RAMBLING * asked if isinstance(asked, int) else None
         try:
-            return replace(call, answer=read_answer(request.prompt, reply.text or "", cut=length))
+            return replace(call, answer=read_answer(request.prompt, reply.text or "", cut=length, most=most))
         except AnswerFault as fault:
             cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
             return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")

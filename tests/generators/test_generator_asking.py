@@ -63,7 +63,10 @@ def test_of_a_list_that_was_cut_the_complete_items_are_kept_and_go_into_the_hist
     assert thought.turn.reply == "- bus\n- metro"
     rambling = asker_of(ScriptedGenerator(lambda request: "\n".join(f"- tram {place}" for place in range(7))))
     (long,) = rambling.ask("reasoner", [about("tram")])
-    assert len(long.labels) == 7 and long.turn.reply == listed("tram 0", "tram 1", "tram 2")
+    assert len(long.labels) == 6 and long.answer.dropped == {"too_many": 1}, "twice as many as were asked for"
+    assert long.turn.reply == listed("tram 0", "tram 1", "tram 2")
+    before = replace(long, answer=replace(long.answer, labels=(*long.labels, "tram 6"), dropped={}))
+    assert before.turn.reply == long.turn.reply, "also of an answer of an earlier release, which had them all"
 
 
 def test_answers_stand_in_the_order_of_the_requests():
