@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from curator.errors import BankError, BudgetSpent, GeneratorError
+from curator.generators import is_free
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 from curator.progress import step
@@ -89,14 +90,16 @@ class CallStore(KnownCalls, Protocol):
 
 @dataclass(slots=True)
 class Budget:
-    """The calls that a run may send to generators. `most`: in all, None for no limit; `spent`: those sent so far.
+    """The calls that a run may send to models. `most`: in all, None for no limit; `spent`: those sent so far.
 
-    `refused`: whether one was asked for beyond that, be it the repeat of one that had failed.
+    `refused`: whether one was asked for beyond that, be it the repeat of one that had failed. `free`: those that went
+    to embedded generators, which take nothing of it.
     """
 
     most: int | None = None
     spent: int = 0
     refused: bool = False
+    free: int = 0
 
     def take(self) -> bool:
         if self.most is not None and self.spent >= self.most:
@@ -104,6 +107,14 @@ class Budget:
             return False
         self.spent += 1
         return True
+
+    def take_free(self) -> bool:
+        self.free += 1
+        return True
+
+    @property
+    def sent(self) -> int:
+        return self.spent + self.free
 
 
 @dataclass(slots=True)
@@ -277,7 +288,8 @@ class Asker:
         done: dict[str, Call] = {}
         name = f"ask the {role}: {requests[0].prompt.name}"
         with Pending(self.store) as pending, step(name, len(ids), "calls") as asking:
-            for reply in generator.replies(requests, allow=self.budget.take):
+            allow = self.budget.take_free if is_free(generator.model) else self.budget.take
+            for reply in generator.replies(requests, allow=allow):
                 call_id, request = ids[reply.position], requests[reply.position]
                 call = self._finished(call_id, role, generator, request, reply)
                 done[call_id] = call
@@ -291,7 +303,7 @@ class Asker:
             raise BudgetSpent(
                 f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open"
                 f"{f'; the last fault: {fault}' if fault else ''}",
-                hint="what was answered is kept; the same command with a larger `max_calls` goes on from there",
+                hint="what was answered is kept; the same command goes on from there: `max_calls` is of each run",
             )
         return done
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from curator.generators import is_free
 from curator.generators.asking import TRIES, Call, KnownCalls, call_id_of, corrections, stored_call
 from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Request, Role
@@ -38,6 +39,11 @@ class PlannedCalls:
     @property
     def to_make(self) -> int:
         return self.calls - self.answered - self.rejected
+
+    @property
+    def free(self) -> bool:
+        """Whether an embedded generator is asked, which takes nothing of a budget."""
+        return is_free(self.model)
 
     def totals(self) -> dict[str, object]:
         """Of the calls to make: passes through the network, tokens, hours; None for what is not known."""

@@ -288,7 +288,7 @@ class Workspace(Reader):
     ) -> LearnSummary:
         """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
 
-        settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no
+        settings: on top of the spec's. reference: ID images to take in first. max_calls: of models, None for no
         limit. force: learn also where the lake holds no clear excess of OOD images, and keep a version that is worse.
         What was answered is a row and stays: the same call goes on where a run stopped. ask_again: also with what was
         rejected. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn and for a worse bank.

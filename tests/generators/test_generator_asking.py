@@ -288,6 +288,13 @@ def test_a_spent_budget_says_what_went_wrong_last():
         asker_of(generator, most=3).ask("reasoner", [about(name) for name in "abcd"])
 
 
+def test_embedded_generators_take_nothing_of_a_budget():
+    generator = ScriptedGenerator(lambda request: listed("moon"), model="wordnet")
+    asker = asker_of(generator, most=0)
+    assert asker.ask("reasoner", [about("tram"), about("bus")])[1].labels == ("moon",)
+    assert (asker.budget.spent, asker.budget.free, asker.budget.sent) == (0, 2, 2)
+
+
 def test_the_budget_is_kept_and_what_was_answered_is_not_lost():
     store = MemoryCalls()
     generator = ScriptedGenerator(lambda request: listed("moon"))

@@ -57,7 +57,7 @@ SAMPLE = 20_000  # images of the lake that are looked at for systems that learn 
 class LearnRequest:
     """Which bank a system is to make, and what it may cost.
 
-    settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no limit.
+    settings: on top of the spec's. reference: ID images to take in first. max_calls: of models, None for no limit.
     force: learn also where there is no clear excess of OOD images, and keep a version that the guard would refuse.
     ask_again: calls that generators answered with what cannot be used.
     """
@@ -75,7 +75,7 @@ class LearnRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LearnSummary(Shown):
-    """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
+    """What a run made. calls: by how they ended; `sent` counts what was asked now, repeats included.
 
     labels_note: a line where cleaning left little. excess: what the lake holds to learn from, excess_note a line about
     it. guard: the figures of the bank before and now, guard_note a line about them. online: the method id of the scores
@@ -130,7 +130,7 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
         settings = leave_judges(world, settings, spec.table.keys() | request.settings.keys())
         summary = _learn(world, ledger, spec, settings, budget, request)
         context.mark_built(spec.name, max(began, write_spec(context.layout.bank_spec(spec.name), spec)), spec.banks)
-    return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
+    return replace(summary, sent=budget.sent, seconds=round(time.perf_counter() - started, 3))
 
 
 def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
