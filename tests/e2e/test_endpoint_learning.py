@@ -153,6 +153,26 @@ def test_faults_leave_the_same_bank_as_a_service_without_any(ants, folder, serve
     assert json.loads(run_cli("-w", other, *ANTS, "--json").stdout)["bank_digest"] == faulty_run["bank_digest"]
 
 
+def test_what_calls_cost_and_who_answered_stands_in_the_views(ants, folder, server, run_cli):
+    """Also where a service counts nonsense: a view or a plan that fails would be all that is seen."""
+
+    def nonsense(handler: Any, received: faults.Received) -> None:
+        body = faults.completion(json.dumps({"description": f"wall {len(server.received)}"}))
+        faults.send(handler, 200, json.dumps(body | {"usage": {"prompt_tokens": "many"}}).encode())
+
+    server.script = lambda number, received: nonsense if received.images else proper
+    assert "it answers as another model: served" in ants().stderr
+    columns = "role, sum(prompt_tokens) as asked, sum(completion_tokens) as said, max(served_model) as served"
+    rows = sql(folder, f"select {columns} from report.generator_calls group by role order by role")
+    described, imagined = rows
+    assert (described["asked"], described["said"], described["served"]) == (None, None, "served")
+    assert (imagined["asked"], imagined["said"]) == (7 * len(CLASSES), 3 * len(CLASSES))
+    shown = {row["role"]: row for row in json.loads(run_cli("query", "calls", "--json", folder=folder).stdout)}
+    assert shown["reasoner"]["prompt_tokens"] == 7 * len(CLASSES) and shown["reasoner"]["served_model"] == "served"
+    plan = {row["prompt"]: row for row in json.loads(ants("--dry-run", "--json").stdout)}
+    assert plan["look-alikes"]["tokens"] == 10 and plan["describe-image"]["tokens"] is None
+
+
 def test_the_same_command_again_sends_nothing(ants, server):
     first = json.loads(ants("--json").stdout)
     again = json.loads(ants("--json").stdout)

@@ -292,9 +292,21 @@ def test_people_are_told_what_is_waited_for_once_in_a_while(make, server, faults
     monkeypatch.setattr(endpoint, "LONG_WISH_SECONDS", 0.05)
     slow = faults.refuse(429, "slow down", headers={"Retry-After": "0.1"})
     server.play(slow, slow, slow)
-    assert collect(make(), ask("a", "b"))[0].text
+    assert collect(make("served"), ask("a", "b"))[0].text
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told == f"endpoint:m at {server.url}: the service answered 429: slow down; asked again in 1 s"
+    assert told == f"endpoint:served at {server.url}: the service answered 429: slow down; asked again in 1 s"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("m", 1), ("served", 0), ("org/Served", 0), ("serve", 0), ("served-2026-11", 0), ("ved:7b", 1)],
+)
+def test_a_service_that_answers_as_another_model_is_told_of_once(make, caplog, model, told):
+    generator = make(model)
+    collect(generator, ask("a", "b"))
+    collect(generator, ask("c"))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == told and all(line.endswith("it answers as another model: served") for line in said)
 
 
 # --- faults that do not pass ------------------------------------------------------------------------------------------

@@ -209,6 +209,7 @@ class _Dispatch:
             self._wait(sending, until=0.0)
         elif outcome.kind == "answered":
             self.service.in_vain = 0
+            self._look_who_answers(outcome)
             yield sending.answered(outcome)
         elif outcome.kind in ("refused", "hopeless"):
             yield sending.failed(outcome.text, final=outcome.kind == "hopeless", facts=outcome.facts)
@@ -248,6 +249,13 @@ class _Dispatch:
         if now - self.service.told >= TOLD_AGAIN_SECONDS:
             self.service.told = now
             log.warning("%s: %s; asked again in %.0f s", self.service, fault, max(pause, 1.0))
+
+    def _look_who_answers(self, outcome: HttpOutcome) -> None:
+        """A gateway may answer as another model than was asked, whose answers are then kept under the asked one's."""
+        served = self.service.other_model(outcome.facts)
+        if served is not None and served not in self.service.named:
+            self.service.named.add(served)
+            log.warning("%s: it answers as another model: %s", self.service, served)
 
     def _wait(self, sending: _Sending, *, until: float) -> None:
         heapq.heappush(self.waiting, (until, sending.position, sending))

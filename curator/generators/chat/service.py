@@ -86,6 +86,7 @@ class ChatService:
         self.left_out: set[str] = set()
         self.thinks = False  # in spite of the switch: answers need room for thoughts
         self.in_vain = 0  # calls one after the other that used up their repeats
+        self.named: set[str] = set()  # other models that answered, of which people were told
         self.told = -math.inf  # when people were last told of a fault, by the monotonic clock
         self._options = options
         self._client: Any = None
@@ -172,6 +173,14 @@ class ChatService:
         except (openai.OpenAIError, ValueError, RecursionError) as fault:
             outcome = HttpOutcome("repeat", f"the service sent what cannot be read ({type(fault).__name__})")
         return replace(outcome, seconds=time.monotonic() - started)
+
+    def other_model(self, facts: Mapping[str, object]) -> str | None:
+        """The model that answered, where its name is another one: no version or repository of what was asked."""
+        asked, served = self.model.casefold(), facts.get("served_model")
+        if not isinstance(served, str) or not served:
+            return None
+        names = [name.rstrip("/").rpartition("/")[2] for name in (asked, served.casefold())]
+        return None if names[0] in names[1] or names[1] in names[0] else served
 
     def _read(self, completion: Any) -> HttpOutcome:
         """The package checks no types of what it reads, so anything may stand anywhere."""
