@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from curator.cli.app import App, pass_app
+from curator.cli.bank_plan import echo_plan
 from curator.cli.exit_codes import EXIT_CODES
 from curator.cli.options import (
     Command,
@@ -27,11 +27,9 @@ from curator.cli.output import echo_json, echo_pairs, echo_records, echo_rows, s
 from curator.cli.terminal.progress import ScanProgress
 from curator.cli.terminal.rows import cell
 from curator.errors import UsageError
-from curator.printable import printable
 from curator.systems.registry import SYSTEMS, System, find_system
 
 if TYPE_CHECKING:
-    from curator.generators.asking import PlannedCalls
     from curator.workspace import DiffReport, LearnSummary
     from curator.workspace.look.bank_flags import FlagChanges
 
@@ -245,8 +243,14 @@ def learning_options(command: Command) -> Command:
         json_option,
         wait_option("For another run."),
         click.option("--force", is_flag=True, help="Learn without a clear excess of OOD; keep a worse bank."),
+        click.option("--ask-again", is_flag=True, help="Ask anew what was rejected; answers stay."),
         click.option("--dry-run", is_flag=True, help="List the calls it would make; make none."),
-        click.option("--max-calls", type=WholeRange(min=0), metavar="N", help="Send at most N calls."),
+        click.option(
+            "--max-calls",
+            type=WholeRange(min=0),
+            metavar="N",
+            help="Send models at most N calls; embedded ones are free.",
+        ),
         click.option(
             "--painter", metavar="ADDRESS", help="features, composites, diffusers:ID  [default: curator.toml's]"
         ),
@@ -281,7 +285,8 @@ def learn(
     own = {key: value for key in system.choices if (value := given.pop(key)) is not None}
     asked = parsed(settings) | own
     if dry_run:
-        plan = workspace.plan_bank(system.name, name, parent=given["parent"], settings=asked, force=given["force"])
+        how = {key: given[key] for key in ("parent", "force", "ask_again")}
+        plan = workspace.plan_bank(system.name, name, settings=asked, **how)
         return echo_plan(plan, as_json=as_json)
     with ScanProgress() as progress:
         summary = workspace.learn_bank(system.name, name, settings=asked, **given, watcher=progress)
@@ -308,29 +313,6 @@ def _toml_value(text: str) -> object:
     except tomllib.TOMLDecodeError:
         return text
     return found
-
-
-def echo_plan(plan: Sequence[PlannedCalls], *, as_json: bool) -> None:
-    """The calls of each prompt, as rows; nothing was sent."""
-    import pyarrow as pa
-
-    rows = [asdict(item) | {"to_make": item.to_make} | item.totals() for item in plan]
-    if as_json:
-        return echo_json(rows)
-    shown = ("role", "model", "prompt", "calls", "answered", "to_make", "network_passes", "all_tokens", "hours")
-    echo_rows(pa.table({name: [row[name] for row in rows] for name in shown}))
-    for item in plan:
-        say(f"{item.prompt}, for example: {printable(' '.join(item.example.split()))}", err=True)
-    total, timed = sum(item.to_make for item in plan), [item for item in plan if item.seconds is not None]
-    hours = sum(item.to_make * (item.seconds or 0) for item in timed) / 3600
-    say(f"{total} calls would be made now; of stages that build on answers only what is sure is counted", err=True)
-    if timed:
-        say(
-            f"{hours:.2g} hours, by {sum(item.timed for item in timed)} calls like them that were made before", err=True
-        )
-    if any(item.to_make and item.seconds is None for item in plan):
-        say("hours and tokens are known of calls that were made: --max-calls 8 makes a few, and keeps them", err=True)
-    return None
 
 
 def echo_summary(summary: LearnSummary, *, whole: bool) -> None:

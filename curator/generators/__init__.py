@@ -56,6 +56,11 @@ SAME = "reasoner"  # as the address of the viewer: one model for both
 EMBEDDED = ("vocabulary", "wordnet", "features", "composites")  # they need the surroundings only
 
 
+def is_free(address: str) -> bool:
+    """Whether calls cost nothing but a moment of this machine: no service is asked, and no model loaded for them."""
+    return address.partition(":")[0] in EMBEDDED
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorOptions(GeneratorsSection):
     """How generators run: as the configuration says, on the device and in the dtype of the encoder."""

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any
 
 from curator.generators.prompts import AnswerKind, Prompt
+from curator.generators.refusals import MARKUP, PAGE, REFUSAL
 from curator.generators.requests import Message, Request
 from curator.printable import one_line
 
@@ -71,7 +72,7 @@ class Answer:
     members.
 
     `dropped` counts what was left out, by reason: items of a list that were repeated, too_long, too_many_words,
-    not_text or too_many; cut: 1 where the reply ended within the list; words_cut from a description.
+    not_text, refusals, markup or too_many; cut: 1 where the reply ended within the list; words_cut from a description.
     """
 
     labels: tuple[str, ...]
@@ -132,17 +133,20 @@ def room_beside(max_new_tokens: int, context: int) -> int:
     return max(context - (max_new_tokens or TOKENS["labels"]), context // 2)
 
 
-def read_answer(prompt: Prompt, text: str, *, cut: bool = False) -> Answer:
-    """Reads a reply in the form of its prompt. cut: the model says that it had more to say. Raises AnswerFault."""
+def read_answer(prompt: Prompt, text: str, *, cut: bool = False, most: int | None = None) -> Answer:
+    """Reads a reply in the form of its prompt. cut: the model says that it had more to say. most: labels of a list that
+    are taken, the first ones. Raises AnswerFault."""
     said = without_thoughts(text).strip()
     if len(said) > LONGEST_REPLY:
         raise AnswerFault(f"it has {len(said)} characters, at most {LONGEST_REPLY} are read")
     if not said:
         raise AnswerFault("it is empty")
+    if PAGE.match(said):
+        raise AnswerFault("it is a page, not an answer")
     if prompt.answer == "verdict":
         return _read_verdict(said)
     if prompt.answer == "labels":
-        return _read_labels(prompt, said, cut=cut and not text.endswith("\n"))
+        return _read_labels(prompt, said, cut and not text.endswith("\n"), min(most or MOST_LABELS, MOST_LABELS))
     return _read_description(prompt, said) if prompt.answer == "description" else _read_groups(said)
 
 
@@ -156,31 +160,36 @@ def _read_verdict(said: str) -> Answer:
     return Answer((verdict[1].lower(),), {}, {})
 
 
-def _read_labels(prompt: Prompt, said: str, *, cut: bool) -> Answer:
+def _read_labels(prompt: Prompt, said: str, cut: bool, most: int) -> Answer:
     data, ended = _json(said)
     if data is None:
         items = list_items(said)
-        return _checked(prompt, items[:-1] if cut else items, cut=cut)
+        return _checked(prompt, items[:-1] if cut else items, cut, most)
     found = data.get("labels") if isinstance(data, dict) else data
     if not isinstance(found, list):
         raise AnswerFault('it is JSON without a list under "labels"')
-    return _checked(prompt, found, cut=not ended)
+    return _checked(prompt, found, not ended, most)
 
 
-def _checked(prompt: Prompt, items: Sequence[object], *, cut: bool) -> Answer:
+def _checked(prompt: Prompt, items: Sequence[object], cut: bool, most: int) -> Answer:
     kept: dict[str, str] = {}
-    dropped = {"not_text": 0, "too_long": 0, "too_many_words": 0, "repeated": 0, "too_many": 0, "cut": int(cut)}
+    reasons = ("not_text", "refusals", "markup", "too_long", "too_many_words", "repeated", "too_many")
+    dropped = dict.fromkeys(reasons, 0) | {"cut": int(cut)}
     for item in items:
         label = clean_label(_without_bullet(item)) if isinstance(item, str) else ""
         if not _says_something(label):
             dropped["not_text"] += 1
+        elif REFUSAL.search(label):
+            dropped["refusals"] += 1
+        elif MARKUP.search(label):
+            dropped["markup"] += 1
         elif len(label) > LONGEST:
             dropped["too_long"] += 1
         elif prompt.max_words and len(label.split()) > prompt.max_words:
             dropped["too_many_words"] += 1
         elif label.casefold() in kept:
             dropped["repeated"] += 1
-        elif len(kept) == MOST_LABELS:
+        elif len(kept) == most:
             dropped["too_many"] += 1
         else:
             kept[label.casefold()] = label
@@ -202,8 +211,10 @@ def _read_description(prompt: Prompt, said: str) -> Answer:
     if begun:  # its last word may be half of one
         said = begun[1].replace('\\"', '"').rpartition(" ")[0]
     sentence = clean_label(said)
-    if data is None and EXCUSE.match(sentence):
+    if (data is None and EXCUSE.match(sentence)) or REFUSAL.search(sentence):
         raise AnswerFault("it is an excuse, not a description")
+    if MARKUP.search(sentence):
+        raise AnswerFault("it has tags or bars of a table")
     kept = shortened(sentence, prompt.max_words)
     if not _says_something(kept):
         raise AnswerFault(f"the description must be one short phrase, not {len(sentence)} characters")
@@ -246,6 +257,8 @@ def _group(item: object) -> tuple[str, list[str]]:
     name, members = (item.get("name"), item.get("members")) if isinstance(item, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(members, list) or not _says_something(clean_label(name)):
         raise AnswerFault('every group must have a text under "name" and a list under "members"')
+    if REFUSAL.search(clean_label(name)) or MARKUP.search(name):
+        raise AnswerFault("the name of a group is an excuse, or has tags or bars of a table")
     if len(clean_label(name)) > LONGEST:
         raise AnswerFault(f"the name of a group has {len(clean_label(name))} characters, at most {LONGEST} are allowed")
     texts = [clean_label(member) for member in members if isinstance(member, str)]

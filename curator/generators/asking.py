@@ -1,28 +1,33 @@
 """Asks generators: every call a row, identical calls answered from the rows, within a budget.
 
 What names a call is all that shapes its answer: role, model, revision, prompt, slots, pictures, history, seed and
-settings. A call that was answered, or rejected for good, is never sent again, so a run that was cut off goes on where
-it stopped and money is not spent twice. A reply that cannot be read is asked for again with the fault shown, and at
-last kept as a rejected row.
+settings. A call that was answered is never sent again, so a run that was cut off goes on where it stopped and money is
+not spent twice. A reply that cannot be read is asked for again with the fault shown, and at last kept as a rejected
+row, which is asked anew only where that is wished. A call that failed is made again by the next run, and not by this
+one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
-from curator.errors import BudgetSpent, GeneratorError
+from curator.errors import BankError, BudgetSpent, GeneratorError
+from curator.generators import is_free
 from curator.generators.answers import Answer, AnswerFault, read_answer, without_thoughts
-from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Reply, Request, Role, Turn
 from curator.progress import step
 
+CALLS = "see `curator query calls`"
 CallStatus: TypeAlias = Literal["answered", "rejected", "failed"]
 TRIES = 3  # of a reply that cannot be read, the first one included
-RAMBLING = 2  # times as many labels as were asked for, beyond which a list is shortened in the history
+RAMBLING = (
+    2  # times as many labels as were asked for are taken: cleaning drops some, and a list that goes on is no list
+)
 SHOWN_AGAIN = 1000  # characters of it: what is wrong shows, and a model holds only so much
 MOST_CHARACTERS = 64 * 2**20  # of a request with its conversation: hours of turns, and more than any model holds
 FLUSH_SECONDS = 0.1  # of generation: so much a killed run may lose
@@ -51,10 +56,11 @@ class Call:
     def turn(self) -> Turn:
         """The call as a turn of a conversation that goes on: without thoughts, of a list that was cut what was
         complete, and of one that rambled on as many as were asked for, so that the model reads no more than it must."""
-        asked = self.request.slots.get("count")
-        most = asked if isinstance(asked, int) and len(self.labels) > RAMBLING * asked else None
-        if most is not None or (self.answer is not None and "cut" in self.answer.dropped):
-            return Turn(self.request, json.dumps({"labels": list(self.labels[:most])}, ensure_ascii=False))
+        asked, dropped = self.request.slots.get("count"), self.answer.dropped if self.answer else {}
+        rambled = isinstance(asked, int) and ("too_many" in dropped or len(self.labels) > RAMBLING * asked)
+        if rambled or "cut" in dropped:
+            shown = self.labels[:asked] if rambled and isinstance(asked, int) else self.labels
+            return Turn(self.request, json.dumps({"labels": list(shown)}, ensure_ascii=False))
         return Turn(self.request, without_thoughts(self.output or ""))
 
     @property
@@ -84,14 +90,16 @@ class CallStore(KnownCalls, Protocol):
 
 @dataclass(slots=True)
 class Budget:
-    """The calls that a run may send to generators. `most`: in all, None for no limit; `spent`: those sent so far.
+    """The calls that a run may send to models. `most`: in all, None for no limit; `spent`: those sent so far.
 
-    `refused`: whether one was asked for beyond that, be it the repeat of one that had failed.
+    `refused`: whether one was asked for beyond that, be it the repeat of one that had failed. `free`: those that went
+    to embedded generators, which take nothing of it.
     """
 
     most: int | None = None
     spent: int = 0
     refused: bool = False
+    free: int = 0
 
     def take(self) -> bool:
         if self.most is not None and self.spent >= self.most:
@@ -99,6 +107,47 @@ class Budget:
             return False
         self.spent += 1
         return True
+
+    def take_free(self) -> bool:
+        self.free += 1
+        return True
+
+    @property
+    def sent(self) -> int:
+        return self.spent + self.free
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """How the calls of a run ended, each counted once, and why some have no answer."""
+
+    counted: set[str] = field(default_factory=set)
+    faults: dict[CallStatus, Counter[str]] = field(default_factory=dict)
+
+    def count(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            if call.call_id not in self.counted and call.status != "answered":
+                self.faults.setdefault(call.status, Counter())[call.fault or "no reason is known"] += 1
+            self.counted.add(call.call_id)
+
+    @property
+    def said(self) -> str:
+        """`7 of 9 calls failed: the service answered 429: …`, with the commonest fault; nothing where all were
+        answered."""
+        parts = []
+        for status, faults in sorted(self.faults.items()):
+            ((fault, often),) = faults.most_common(1)
+            words = "failed" if status == "failed" else "were rejected"
+            most = f", {often} of them" if len(faults) > 1 else ""
+            parts.append(f"{faults.total()} of {len(self.counted)} calls {words}{most}: {fault}")
+        return "; ".join(parts)
+
+    def explained(self, error: BankError) -> BankError:
+        """With why calls have no answer: else it would say what is lacking and not its cause."""
+        hint = error.hint or CALLS
+        hint = hint if CALLS in hint else f"{hint}; {CALLS}"
+        anew = "; `ask_again` asks anew what was rejected" if "rejected" in self.faults else ""
+        return type(error)(f"{error.message}: {self.said}", hint=f"{hint}{anew}")
 
 
 class Asking(Protocol):
@@ -142,14 +191,17 @@ class Asker:
     """Asks the generators of a workspace. `generator` gives the one behind a role; it is made once and loads on demand.
 
     `behind` gives the role under which a role is asked and its calls are kept: where one address serves two, both are
-    one.
+    one. ask_again: calls that were rejected before, from their first try; what was answered stays.
     """
 
     generator: Callable[[Role], Generator]
     store: CallStore
     budget: Budget = field(default_factory=Budget)
     behind: Callable[[Role], Role] = lambda role: role
+    ask_again: bool = False
+    outcomes: Outcomes = field(default_factory=Outcomes)
     _generators: dict[Role, Generator] = field(default_factory=dict)
+    _unanswered: dict[str, Call] = field(default_factory=dict)  # of this run: it asks for none of them again
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         """A call for each request, in order; rejected and failed ones among them. Raises BudgetSpent, GeneratorError.
@@ -157,17 +209,12 @@ class Asker:
         What was read wrongly is asked for again, with the fault shown, up to TRIES times in all.
         """
         role = self.behind(role)
-        calls = self._round(role, requests)
-        for _ in range(TRIES - 1):
-            again = {
-                place: replace(call.request, correction=(call.output[:SHOWN_AGAIN], call.fault or ""))
-                for place, call in enumerate(calls)
-                if call.status == "rejected" and call.output is not None  # a reply came, and could not be read
-            }
-            if not again:
-                break
-            for place, call in zip(again, self._round(role, list(again.values())), strict=True):
-                calls[place] = call
+        calls = self._tried(role, requests)
+        old = [place for place, call in enumerate(calls) if self.ask_again and self._rejected_before(call)]
+        anew = self._tried(role, [requests[place] for place in old], anew=True)
+        for place, call in zip(old, anew, strict=True):
+            calls[place] = call
+        self.outcomes.count(calls)
         return calls
 
     def expect(self, role: Role, requests: Sequence[Request]) -> None:
@@ -201,15 +248,31 @@ class Asker:
             self._generators[role] = self.generator(role)
         return self._generators[role]
 
-    def _round(self, role: Role, requests: Sequence[Request]) -> list[Call]:
+    def _rejected_before(self, call: Call) -> bool:
+        return call.status == "rejected" and call.call_id not in self._unanswered
+
+    def _tried(self, role: Role, requests: Sequence[Request], *, anew: bool = False) -> list[Call]:
+        """anew: as if none had been rejected before."""
+        calls = self._round(role, requests, anew)
+        for _ in range(TRIES - 1):
+            again = corrections(calls)
+            if not again:
+                break
+            for place, call in zip(again, self._round(role, list(again.values()), anew), strict=True):
+                calls[place] = call
+        return calls
+
+    def _round(self, role: Role, requests: Sequence[Request], anew: bool) -> list[Call]:
         if not requests:
             return []
         generator = self._of(role)
         ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
         asked = dict(zip(ids, requests, strict=True))
-        known = {
+        known = {call_id: self._unanswered[call_id] for call_id in asked if call_id in self._unanswered}
+        known |= {
             call_id: stored_call(row, asked[call_id], role, generator)
-            for call_id, row in self.store.find(list(asked)).items()
+            for call_id, row in self.store.find([call_id for call_id in asked if call_id not in known]).items()
+            if not (anew and row["status"] == "rejected")
         }
         missing = [call_id for call_id in asked if call_id not in known]
         if missing:
@@ -225,17 +288,22 @@ class Asker:
         done: dict[str, Call] = {}
         name = f"ask the {role}: {requests[0].prompt.name}"
         with Pending(self.store) as pending, step(name, len(ids), "calls") as asking:
-            for reply in generator.replies(requests, allow=self.budget.take):
+            allow = self.budget.take_free if is_free(generator.model) else self.budget.take
+            for reply in generator.replies(requests, allow=allow):
                 call_id, request = ids[reply.position], requests[reply.position]
                 call = self._finished(call_id, role, generator, request, reply)
                 done[call_id] = call
+                if call.status != "answered":
+                    self._unanswered[call_id] = call
                 pending.add(call)
                 asking.advance()
         if self.budget.refused:
             left = len(ids) - sum(call.status == "answered" for call in done.values())
+            fault = next((call.fault for call in reversed(done.values()) if call.status != "answered"), None)
             raise BudgetSpent(
-                f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open",
-                hint="what was answered is kept; the same command with a larger `max_calls` goes on from there",
+                f"the budget of {self.budget.most} calls is spent: {left} calls of {role} {generator.model} are open"
+                f"{f'; the last fault: {fault}' if fault else ''}",
+                hint="what was answered is kept; the same command goes on from there: `max_calls` is of each run",
             )
         return done
 
@@ -249,11 +317,22 @@ class Asker:
         if reply.artefact is not None:
             return replace(call, artefact=self.store.keep_artefact(reply.artefact, reply.suffix))
         length = reply.facts.get("finish_reason") == "length"
+        asked = request.slots.get("count")
+        most = RAMBLING * asked if isinstance(asked, int) else None
         try:
-            return replace(call, answer=read_answer(request.prompt, reply.text or "", cut=length))
+            return replace(call, answer=read_answer(request.prompt, reply.text or "", cut=length, most=most))
         except AnswerFault as fault:
             cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
             return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")
+
+
+def corrections(calls: Sequence[Call]) -> dict[int, Request]:
+    """What is asked once more with the fault shown, by place: a reply came, and could not be read."""
+    return {
+        place: replace(call.request, correction=(call.output[:SHOWN_AGAIN], call.fault or ""))
+        for place, call in enumerate(calls)
+        if call.status == "rejected" and call.output is not None
+    }
 
 
 class Pending:
@@ -296,99 +375,3 @@ def stored_call(row: Mapping[str, Any], request: Request, role: Role, generator:
         seconds=row["seconds"],
         facts=json.loads(row["facts"]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCalls:
-    """Calls of one prompt: how many there would be, how many are answered already, and what the first would say.
-
-    passes: of a diffusion model through its network, for one call. settings: of the first call, as JSON. timed: calls
-    of the same model and settings that were answered before; they took `seconds` each (the median; of several at a time
-    their share) and so many `tokens`, question and answer (the mean). Both are None where none is known.
-    """
-
-    role: Role
-    model: str
-    prompt: str
-    calls: int
-    answered: int
-    example: str
-    passes: int = 0
-    settings: str = "{}"
-    timed: int = 0
-    seconds: float | None = None
-    tokens: float | None = None
-
-    @property
-    def to_make(self) -> int:
-        return self.calls - self.answered
-
-    def totals(self) -> dict[str, object]:
-        """Of the calls to make: passes through the network, tokens, hours; None for what is not known."""
-        return {
-            "network_passes": self.to_make * self.passes or None,
-            "all_tokens": None if self.tokens is None else round(self.to_make * self.tokens),
-            "hours": None if self.seconds is None else round(self.to_make * self.seconds / 3600, 3),
-        }
-
-
-@dataclass(slots=True)
-class DryAsker:
-    """Asks nothing: finds what is answered already, and lists what would be sent. See `plan`.
-
-    A call that is not answered counts as failed, so a system goes on without it: of stages that build on its answer the
-    plan has what the system expects (see `Asking.expect`).
-    """
-
-    generator: Callable[[Role], Generator]
-    store: KnownCalls
-    behind: Callable[[Role], Role] = lambda role: role
-    planned: dict[tuple[Role, str], PlannedCalls] = field(default_factory=dict)
-
-    def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
-        role = self.behind(role)
-        generator = self.generator(role)
-        ids = [call_id_of(role, generator.model, generator.revision, request) for request in requests]
-        rows = self.store.find(list(dict.fromkeys(ids)))
-        for name in dict.fromkeys(request.prompt.name for request in requests):
-            of_name = {
-                call_id: request for call_id, request in zip(ids, requests, strict=True) if request.prompt.name == name
-            }
-            self._count(role, name, of_name, len(of_name.keys() & rows.keys()))
-        return [
-            stored_call(rows[call_id], request, role, generator)
-            if call_id in rows
-            else Call(call_id, role, generator.model, generator.revision, request, "failed", fault="dry run")
-            for call_id, request in zip(ids, requests, strict=True)
-        ]
-
-    def expect(self, role: Role, requests: Sequence[Request]) -> None:
-        role = self.behind(role)
-        for name in dict.fromkeys(request.prompt.name for request in requests):
-            of_name = {request.digest: request for request in requests if request.prompt.name == name}
-            self._count(role, name, of_name, 0)
-
-    def _count(self, role: Role, name: str, requests: Mapping[str, Request], answered: int) -> None:
-        """Take requests of a prompt into the plan, each under what names it."""
-        model, first = self.generator(role).model, next(iter(requests.values()))
-        passes = network_passes(name, first.settings) if model.startswith("diffusers:") else 0
-        settings = json.dumps(first.settings, sort_keys=True)
-        found = self.planned.setdefault(
-            (role, name), PlannedCalls(role, model, name, 0, 0, first.text, passes, settings)
-        )
-        self.planned[role, name] = replace(found, calls=found.calls + len(requests), answered=found.answered + answered)
-
-    def model(self, role: Role) -> str:
-        return self.generator(self.behind(role)).model
-
-    def room(self, role: Role) -> int | None:
-        return self.generator(self.behind(role)).room
-
-    def artefact(self, call: Call) -> bytes:
-        return self.store.read_artefact(call.artefact or "")
-
-    def release(self, *roles: Role) -> None:
-        """Nothing is loaded."""
-
-    def plan(self) -> tuple[PlannedCalls, ...]:
-        return tuple(self.planned.values())

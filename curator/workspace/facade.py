@@ -17,7 +17,7 @@ from curator.engines.cost_model import Fleet
 from curator.errors import UsageError
 from curator.evaluation.reproduction import Reproduction
 from curator.evaluation.summary import EvaluationSummary
-from curator.generators.asking import PlannedCalls
+from curator.generators.planning import PlannedCalls
 from curator.metrics import Positive
 from curator.policy import Rule
 from curator.store import ListingCounts
@@ -282,18 +282,19 @@ class Workspace(Reader):
         reference: Sequence[str | Path] = (),
         max_calls: int | None = None,
         force: bool = False,
+        ask_again: bool = False,
         wait_seconds: float = 0.0,
         watcher: ScanWatcher | None = None,
     ) -> LearnSummary:
         """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
 
-        settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no
+        settings: on top of the spec's. reference: ID images to take in first. max_calls: of models, None for no
         limit. force: learn also where the lake holds no clear excess of OOD images, and keep a version that is worse.
-        Every generator call is a row, and an identical one is answered from there: the same call goes on where a
-        run stopped. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn, and for a worse bank.
+        What was answered is a row and stays: the same call goes on where a run stopped. ask_again: also with what was
+        rejected. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn and for a worse bank.
         """
-        wanted = LearnRequest(system, name, parent, settings or {}, _texts(reference), max_calls, force, wait_seconds)
-        return run_learning(self._context, wanted, watcher or SilentWatcher())
+        given = system, name, parent, settings or {}, _texts(reference), max_calls, force, wait_seconds, ask_again
+        return run_learning(self._context, LearnRequest(*given), watcher or SilentWatcher())
 
     def plan_bank(
         self,
@@ -303,15 +304,16 @@ class Workspace(Reader):
         parent: str | None = None,
         settings: Mapping[str, object] | None = None,
         force: bool = False,
+        ask_again: bool = False,
     ) -> tuple[PlannedCalls, ...]:
         """The generator calls that `learn_bank` would make now. Makes and writes nothing."""
-        return plan_learning(self._context, LearnRequest(system, name, parent, settings or {}, force=force))
+        wanted = LearnRequest(system, name, parent, settings or {}, force=force, ask_again=ask_again)
+        return plan_learning(self._context, wanted)
 
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:
         """Build the bank of `banks/<name>.toml`; an unchanged spec gives the version that exists.
 
-        The spec of a system (ants, mmood, …) is run as `learn_bank` does. Raises WorkspaceLocked when another
-        run still holds the workspace after `wait_seconds`.
+        The spec of a system (ants, mmood, …) is run as `learn_bank` does. WorkspaceLocked after `wait_seconds`.
         """
         return build_bank(self._context, name, wait_seconds=wait_seconds)
 
@@ -319,8 +321,7 @@ class Workspace(Reader):
         """Publish the ledger as it is now. Every writing call does this by itself at its end.
 
         `to`: a folder or URL that gets a copy, whole or not at all. `replace`: give up runs that only the snapshot has.
-        Raises OutputError where it cannot be written.
-        """
+        Raises OutputError where it cannot be written."""
         run = self._context, "publish", {"to": to}
         with writing(*run, publish_to=to, publish_anew=True, replaces=replace, needs_vectors=False):
             pass
@@ -357,8 +358,7 @@ class Workspace(Reader):
     @classmethod
     def restore(cls, backup: Path | str, folder: Path | str) -> Workspace:
         """Make the workspace of a backup, or of the newest of a folder of backups, at `folder`, which must be new.
-        Raises BackupError when a file is not the one that was backed up.
-        """
+        Raises BackupError when a file is not the one that was backed up."""
         refuse_remote_backup(backup)
         refuse_remote(folder)
         layout = restore_backup(Path(backup), Path(folder))

@@ -14,7 +14,7 @@ select
     cast(inputs -> '$.settings' as varchar) as settings,
     count(*) as timed,
     median(seconds) as seconds,
-    avg(cast(facts ->> 'prompt_tokens' as double) + cast(facts ->> 'completion_tokens' as double)) as tokens
+    avg(try_cast(facts ->> 'prompt_tokens' as double) + try_cast(facts ->> 'completion_tokens' as double)) as tokens
 from generator_call
 where status = 'answered'
 group by all

@@ -174,7 +174,7 @@ order by abs(after.rank - before.rank) desc, after.uri
 limit $limit;
 
 -- name: calls
--- What models were asked, by prompt: how it ended, how often it was sent, how long it took.
+-- What models were asked, by prompt: how it ended, how often it was sent, how long it took, tokens, the commonest fault.
 select
     role,
     model,
@@ -183,7 +183,11 @@ select
     count(*) as calls,
     sum(attempts) as sent,
     round(sum(seconds), 1) as seconds,
-    max(finished_at) as newest
+    sum(prompt_tokens)::bigint as prompt_tokens,
+    sum(completion_tokens)::bigint as completion_tokens,
+    max(finished_at) as newest,
+    main.busiest_key(histogram(served_model)) as served_model,
+    main.busiest_key(histogram(fault)) as fault
 from report.generator_calls
 group by role, model, prompt, status
 order by newest desc, role, model, prompt, status

@@ -18,5 +18,8 @@ select
     call.attempts,
     call.seconds,
     call.finished_at,
-    call.run_id
+    call.run_id,
+    try_cast(call.facts ->> 'prompt_tokens' as bigint) as prompt_tokens,
+    try_cast(call.facts ->> 'completion_tokens' as bigint) as completion_tokens,
+    call.facts ->> 'served_model' as served_model
 from main.generator_call as call;

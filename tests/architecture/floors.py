@@ -45,10 +45,11 @@ FLOORS: Mapping[str, Floors] = {
         {"__init__", "attribution", "members"},
     ],
     "generators": [
-        {"__init__", "model_files", "painter_settings", "prompts", "surroundings"},
+        {"__init__", "model_files", "painter_settings", "prompts", "refusals", "surroundings"},
         {"requests"},
         {"answers", "pictures"},
         {"asking", "chat", "diffusion", "embedded"},
+        {"planning"},
     ],
     "systems": [
         {"__init__", "proposals", "registry", "settings"},

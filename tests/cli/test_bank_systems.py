@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_an_unknown_or_incomplete_generator_is_a_usage_error(bank, folder, syste
         (("mmood", "--branch", "middle"), 2, "'middle' is not one of"),
         (("eoe", "--task", "fine-grained"), 2, "kind goes with the task fine-grained"),
         (("ants", "--max-calls", "-1"), 2, "--max-calls"),
-        (("ants", "--max-calls", "1", "--force"), 1, "the budget of 1 calls is spent"),
+        (("ants", "--max-calls", "0", "--force", "--reasoner", "endpoint:m"), 1, "the budget of 0 calls is spent"),
         (("ants", "base"), 2, "the spec of a mined bank"),
         (("ants", "../up"), 2, "bank '../up' is none (up to 64 letters, digits, dots, dashes and underscores)"),
         (("adaneg", "/tmp/up"), 2, "bank '/tmp/up' is none"),
@@ -226,7 +227,17 @@ def test_a_reference_is_taken_in_first(bank, scanned_once, tmp_path, run_cli):
     assert made["account"]["selected"] == 4
 
 
-def test_a_plan_has_every_stage_and_hours_by_the_calls_that_were_made(bank):
+def test_embedded_generators_take_nothing_of_a_budget(bank):
+    ants = ("ants", *SETTINGS["ants"])
+    said = bank(*ants, "--dry-run").stderr
+    assert "6 calls would be made now, 6 of them by embedded generators, which are free" in said
+    assert "--max-calls" not in said, "there is nothing to try out"
+    assert json.loads(bank(*ants, "--max-calls", "0", "--json").stdout)["sent"] == 6
+
+
+def test_a_plan_has_every_stage_and_hours_by_the_calls_that_were_made(bank, monkeypatch):
+    for module in ("asking", "planning"):  # so that a budget ends within
+        monkeypatch.setattr(f"curator.generators.{module}.is_free", lambda model: False)
     synood = ("synood", *SETTINGS["synood"])
     planned = ("--dry-run", "--json")
     first = {row["prompt"]: row for row in json.loads(bank(*synood, *planned).stdout)}
@@ -238,7 +249,8 @@ def test_a_plan_has_every_stage_and_hours_by_the_calls_that_were_made(bank):
     rest = {row["prompt"]: row for row in json.loads(bank(*synood, *planned).stdout)}
     assert (rest["list-elements"]["to_make"], rest["inpaint"]["to_make"], rest["inpaint"]["timed"]) == (0, 2, 2)
     assert rest["inpaint"]["hours"] == round(2 * rest["inpaint"]["seconds"] / 3600, 3) < 0.1
-    assert " hours, by 6 calls like them" in bank(*synood, "--dry-run").stderr
+    shown = bank(*synood, "--dry-run")
+    assert re.search(r"^\d+\.\d s, by 6 calls like them", shown.stderr, re.MULTILINE) and "hours" not in shown.stdout
 
 
 def test_composites_are_pictures_of_the_lake_over_id_images(bank, folder):

@@ -182,6 +182,11 @@ def test_no_more_labels_are_kept_than_anyone_asks_for():
     assert answer.dropped == {"too_many": 3}
 
 
+def test_the_first_so_many_labels_are_taken_of_what_can_be_used():
+    answer = read_answer(LABELS, json.dumps(["", "cat", "Cat", "dog", "fox", "Fox", "cow"]), most=2)
+    assert answer.labels == ("cat", "dog") and answer.dropped == {"not_text": 1, "repeated": 1, "too_many": 3}
+
+
 def test_an_answer_without_a_usable_label_says_why():
     with pytest.raises(AnswerFault, match=r"no usable label \(1 not_text, 1 too_long\)"):
         labels(json.dumps(["-", "x" * 61]))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curator.errors import BudgetSpent, GeneratorError
-from curator.generators.asking import TRIES, Asker, Budget, DryAsker, call_id_of
+from curator.errors import BankError, BudgetSpent, GeneratorError
+from curator.generators.asking import TRIES, Asker, Budget, call_id_of
+from curator.generators.planning import DryAsker
 from curator.generators.prompts import load_prompt
 from curator.generators.requests import Picture, Request, Turn
 from curator.systems.conversations import Conversation
@@ -62,7 +63,10 @@ def test_of_a_list_that_was_cut_the_complete_items_are_kept_and_go_into_the_hist
     assert thought.turn.reply == "- bus\n- metro"
     rambling = asker_of(ScriptedGenerator(lambda request: "\n".join(f"- tram {place}" for place in range(7))))
     (long,) = rambling.ask("reasoner", [about("tram")])
-    assert len(long.labels) == 7 and long.turn.reply == listed("tram 0", "tram 1", "tram 2")
+    assert len(long.labels) == 6 and long.answer.dropped == {"too_many": 1}, "twice as many as were asked for"
+    assert long.turn.reply == listed("tram 0", "tram 1", "tram 2")
+    before = replace(long, answer=replace(long.answer, labels=(*long.labels, "tram 6"), dropped={}))
+    assert before.turn.reply == long.turn.reply, "also of an answer of an earlier release, which had them all"
 
 
 def test_answers_stand_in_the_order_of_the_requests():
@@ -199,6 +203,96 @@ def test_a_final_fault_of_one_request_is_a_rejected_row_and_is_not_corrected():
     generator = ScriptedGenerator(lambda request: ValueError("the image cannot be read"))
     (call,) = asker_of(generator).ask("reasoner", [about("tram")])
     assert call.status == "rejected" and call.fault == "the image cannot be read" and len(generator.asked) == 1
+
+
+def test_what_failed_is_asked_once_a_run():
+    generator = ScriptedGenerator(lambda request: TimeoutError("timed out"))
+    asker = asker_of(generator)
+    first, second = asker.ask("reasoner", [about("tram"), about("bus")])
+    assert asker.ask("reasoner", [about("bus"), about("tram")]) == [second, first] and len(generator.asked) == 2
+
+
+def answers_when_mended(state: dict[str, bool]):
+    """Nonsense until it is mended; the bus is understood on the second try."""
+
+    def script(request):
+        if state["mended"]:
+            return listed("moon")
+        return listed("sun") if request.correction and request.slots["label"] == "bus" else "No."
+
+    return script
+
+
+def test_what_was_rejected_is_asked_anew_where_that_is_wished_and_what_was_answered_stays():
+    state, store = {"mended": False}, MemoryCalls()
+    generator = ScriptedGenerator(answers_when_mended(state))
+    requests = [about("tram"), about("bus")]
+    rejected, answered = asker_of(generator, store).ask("reasoner", requests)
+    assert (rejected.status, answered.labels) == ("rejected", ("sun",))
+    state["mended"], before = True, len(generator.asked)
+    assert [call.status for call in asker_of(generator, store).ask("reasoner", requests)] == ["rejected", "answered"]
+    assert len(generator.asked) == before, "nobody wished it"
+    anew = Asker(lambda role: generator, store, ask_again=True)
+    assert [call.labels for call in anew.ask("reasoner", requests)] == [("moon",), ("sun",)]
+    assert len(generator.asked) == before + 1, "the bus is answered, on its second try"
+    again = asker_of(generator, store).ask("reasoner", requests)
+    assert [call.labels for call in again] == [("moon",), ("sun",)] and len(generator.asked) == before + 1
+
+
+def test_what_is_rejected_anew_is_asked_no_more_in_that_run():
+    store = MemoryCalls()
+    generator = ScriptedGenerator(lambda request: "No.")
+    asker_of(generator, store).ask("reasoner", [about("tram")])
+    once, anew = len(generator.asked), Asker(lambda role: generator, store, ask_again=True)
+    for _ in range(2):
+        assert anew.ask("reasoner", [about("tram")])[0].status == "rejected"
+        assert len(generator.asked) == 2 * once
+
+
+def test_a_dry_run_tells_what_was_rejected_from_what_was_answered():
+    state, store = {"mended": False}, MemoryCalls()
+    generator = ScriptedGenerator(answers_when_mended(state))
+    requests = [about("tram"), about("bus")]
+    asker_of(generator, store).ask("reasoner", requests)
+    for again, rejected, to_make in ((False, 1, 1), (True, 0, 2)):
+        dry = DryAsker(lambda role: generator, store, ask_again=again)
+        found = dry.ask("reasoner", [*requests, about("car"), about("bus")])
+        (plan,) = dry.plan()
+        assert (plan.calls, plan.answered, plan.rejected, plan.to_make) == (3, 1, rejected, to_make)
+        assert found[1].labels == ("sun",), "an answer on the second try is one"
+
+
+def test_why_calls_have_no_answer_is_counted_once_a_call_and_the_commonest_reason_said():
+    def script(request):
+        label = request.slots["label"]
+        return {"a": "No.", "b": TimeoutError("late"), "c": TimeoutError("late"), "d": OSError("cut")}.get(label, "- x")
+
+    generator, store = ScriptedGenerator(script), MemoryCalls()
+    asker = asker_of(generator, store)
+    assert asker.outcomes.said == ""
+    for _ in range(2):
+        asker.ask("reasoner", [about(name) for name in "abcde"])
+    no_list = "1 of 5 calls were rejected: it is neither JSON by the schema nor a list"
+    assert asker.outcomes.said == f"3 of 5 calls failed, 2 of them: late; {no_list}"
+    error = asker.outcomes.explained(BankError("nothing is left", hint="ask more"))
+    assert error.message == f"nothing is left: {asker.outcomes.said}"
+    assert error.hint == "ask more; see `curator query calls`; `ask_again` asks anew what was rejected"
+    later = asker_of(generator, store)
+    later.ask("reasoner", [about("a")])
+    assert later.outcomes.said.startswith("1 of 1 calls were rejected"), "also by a run before"
+
+
+def test_a_spent_budget_says_what_went_wrong_last():
+    generator = ScriptedGenerator(lambda request: TimeoutError("late") if request.slots["label"] == "d" else "- x")
+    with pytest.raises(BudgetSpent, match=r"2 calls of reasoner scripted are open; the last fault: late"):
+        asker_of(generator, most=3).ask("reasoner", [about(name) for name in "abcd"])
+
+
+def test_embedded_generators_take_nothing_of_a_budget():
+    generator = ScriptedGenerator(lambda request: listed("moon"), model="wordnet")
+    asker = asker_of(generator, most=0)
+    assert asker.ask("reasoner", [about("tram"), about("bus")])[1].labels == ("moon",)
+    assert (asker.budget.spent, asker.budget.free, asker.budget.sent) == (0, 2, 2)
 
 
 def test_the_budget_is_kept_and_what_was_answered_is_not_lost():

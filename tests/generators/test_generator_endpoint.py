@@ -267,17 +267,61 @@ def test_a_service_in_need_is_not_given_all_requests_at_once(make, server, fault
     replies.close()
 
 
+def test_a_service_of_which_nothing_comes_is_not_asked_for_everything(make, server, faults):
+    server.script = lambda number, received: faults.refuse(429, "Rate limit reached")
+    replies = []
+    fault = r"8 calls in a row failed: the service answered 429: Rate limit reached, after 2 attempts$"
+    with pytest.raises(GeneratorError, match=fault) as caught:
+        replies.extend(make(retries=1).replies(ask(*map(str, range(40))), allow=lambda: True))
+    assert server.url in str(caught.value) and len(server.received) <= 2 * 8 + 2
+    assert all(reply.fault and not reply.final for reply in replies)
+
+
+def test_failures_are_counted_over_conversations_and_an_answer_ends_the_count(make, server, faults):
+    server.script = lambda number, received: faults.echo if number % 8 == 7 else faults.refuse(500, "it broke")
+    generator = make(retries=0, concurrency=1)
+    for number in range(20):
+        assert collect(generator, ask(f"a{number}"))[0].fault is None or number % 8 != 7
+    server.script = lambda number, received: faults.refuse(500, "it broke")
+    with pytest.raises(GeneratorError, match="8 calls in a row failed"):
+        for number in range(8):
+            collect(generator, ask(f"b{number}"))
+
+
+def test_people_are_told_what_is_waited_for_once_in_a_while(make, server, faults, monkeypatch, caplog):
+    monkeypatch.setattr(endpoint, "LONG_WISH_SECONDS", 0.05)
+    slow = faults.refuse(429, "slow down", headers={"Retry-After": "0.1"})
+    server.play(slow, slow, slow)
+    assert collect(make("served"), ask("a", "b"))[0].text
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told == f"endpoint:served at {server.url}: the service answered 429: slow down; asked again in 1 s"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("m", 1), ("served", 0), ("org/Served", 0), ("serve", 0), ("served-2026-11", 0), ("ved:7b", 1)],
+)
+def test_a_service_that_answers_as_another_model_is_told_of_once(make, caplog, model, told):
+    generator = make(model)
+    collect(generator, ask("a", "b"))
+    collect(generator, ask("c"))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == told and all(line.endswith("it answers as another model: served") for line in said)
+
+
 # --- faults that do not pass ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_request_that_is_refused_is_a_final_fault_of_that_request_only(make, server, faults, status):
+def test_a_request_that_is_refused_is_a_fault_of_that_request_only_and_final_where_it_can_never_be_taken(
+    make, server, faults, status
+):
     server.script = lambda number, received: (
         faults.refuse(status, "too\nlong") if "bad" in received.said else faults.echo
     )
     replies = collect(make(), ask("good", "bad", "fine"))
     assert replies[1].fault == f"the service answered {status}: too long"
-    assert replies[1].final
+    assert replies[1].final == (status == 413), "a gateway that is mended takes the very request that it refused"
     assert replies[0].text and replies[2].text
     assert len(server.received) == 3
 
@@ -405,7 +449,7 @@ def test_an_answer_may_have_as_many_tokens_as_its_kind_takes(make, server, reque
 def test_a_service_that_goes_on_refusing_is_not_asked_for_ever(make, server, faults):
     server.script = lambda number, received: faults.refuse(400, "response_format, seed, temperature: all unsupported")
     (reply,) = collect(make(), ask("a")).values()
-    assert reply.final
+    assert not reply.text and "all unsupported" in reply.fault
     assert reply.attempts == len(server.received) == 4
 
 
@@ -432,11 +476,29 @@ def test_content_of_another_schema_is_handed_on_as_it_is(make, server, faults):
     assert reply.text == '{"something": "else"}'
 
 
-def test_an_answer_without_content_is_an_empty_text(make, server, faults):
-    server.play(faults.answer(None, refusal="I would rather not"))
+def filtered(faults: Any, content: str | None) -> Any:
+    body = faults.completion(content)
+    body["choices"][0]["finish_reason"] = "content_filter"
+    return lambda handler, received: faults.send(handler, 200, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal", "fault"),
+    [
+        (None, "I would rather not", "the model refuses: I would rather not"),
+        ("", None, "the service sent an empty answer"),
+        (" \n", None, "the service sent an empty answer"),
+        (None, "filtered", "the service filtered the answer (content_filter)"),
+        ('{"labels": ["cat", "do', "filtered", "the service filtered the answer (content_filter)"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_fault_that_may_pass(make, server, faults, content, refusal, fault):
+    server.play(filtered(faults, content) if refusal == "filtered" else faults.answer(content, refusal=refusal))
     (reply,) = collect(make(), ask("a")).values()
-    assert reply.text == ""
-    assert reply.facts["refusal"] == "I would rather not"
+    assert (reply.text, reply.fault, reply.final) == (None, fault, False)
+    assert reply.attempts == len(server.received) == 1, "it is not sent again at once: it would be the same"
+    assert reply.facts.get("refusal") == (refusal if refusal != "filtered" else None)
+    assert reply.facts["prompt_tokens"] == 7, "it was paid for"
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -30,6 +31,10 @@ from curator.generators.surroundings import Surroundings
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_WISH_SECONDS = 60.0  # a service that asks for a longer pause is asked again after this one
+IN_VAIN = 8  # calls one after the other that failed for good, twice as many as are on their way where those are more
+TOLD_AGAIN_SECONDS = 30.0  # after a line about a fault, until the next one
+LONG_WISH_SECONDS = 5.0  # a pause of which people are told at once
+log = logging.getLogger(__name__)
 
 
 def make_endpoint(rest: str, role: Role, options: GeneratorOptions, surroundings: Surroundings) -> Endpoint:
@@ -72,8 +77,10 @@ class _Sending:
     last_fault: str = ""
     given_room: bool = False  # for thoughts, after those had left none for an answer
 
-    def failed(self, fault: str, *, final: bool) -> Reply:
-        return Reply(self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds)
+    def failed(self, fault: str, *, final: bool, facts: Mapping[str, object] | None = None) -> Reply:
+        return Reply(
+            self.position, fault=fault, final=final, attempts=self.attempts, seconds=self.seconds, facts=facts or {}
+        )
 
     def answered(self, outcome: HttpOutcome) -> Reply:
         return Reply(
@@ -201,9 +208,11 @@ class _Dispatch:
             sending.last_fault = "its thoughts left no room for an answer"
             self._wait(sending, until=0.0)
         elif outcome.kind == "answered":
+            self.service.in_vain = 0
+            self._look_who_answers(outcome)
             yield sending.answered(outcome)
-        elif outcome.kind == "refused":
-            yield sending.failed(outcome.text, final=True)
+        elif outcome.kind in ("refused", "hopeless"):
+            yield sending.failed(outcome.text, final=outcome.kind == "hopeless", facts=outcome.facts)
         elif outcome.kind == "fatal":
             self.fatal = self.fatal or outcome.text
         elif outcome.kind == "unfit":
@@ -218,13 +227,35 @@ class _Dispatch:
         wish = min(outcome.pause_seconds or 0.0, LONGEST_WISH_SECONDS)
         self.paused_until = max(self.paused_until, time.monotonic() + wish)
         if sending.repeats >= self.options.retries:
+            self.service.in_vain += 1
             if outcome.unreachable and not self.reached:
                 self.fatal = f"{self.service}: nothing answers there, after {sending.attempts} attempts"
+            elif self.service.in_vain >= max(IN_VAIN, 2 * self.options.concurrency):
+                self.fatal = self.fatal or (
+                    f"{self.service}: {self.service.in_vain} calls in a row failed: {outcome.text}, "
+                    f"after {sending.attempts} attempts"
+                )
             return sending.failed(f"{outcome.text}, after {sending.attempts} attempts", final=False)
         sending.repeats += 1
         pause = max(wish, pause_seconds(sending.request, sending.repeats))
+        if wish >= LONG_WISH_SECONDS or sending.repeats > 1:
+            self._tell(outcome.text, pause)
         self._wait(sending, until=time.monotonic() + pause)
         return None
+
+    def _tell(self, fault: str, pause: float) -> None:
+        """What it waits for, now and then: else it would look as if it hung."""
+        now = time.monotonic()
+        if now - self.service.told >= TOLD_AGAIN_SECONDS:
+            self.service.told = now
+            log.warning("%s: %s; asked again in %.0f s", self.service, fault, max(pause, 1.0))
+
+    def _look_who_answers(self, outcome: HttpOutcome) -> None:
+        """A gateway may answer as another model than was asked, whose answers are then kept under the asked one's."""
+        served = self.service.other_model(outcome.facts)
+        if served is not None and served not in self.service.named:
+            self.service.named.add(served)
+            log.warning("%s: it answers as another model: %s", self.service, served)
 
     def _wait(self, sending: _Sending, *, until: float) -> None:
         heapq.heappush(self.waiting, (until, sending.position, sending))

@@ -8,6 +8,7 @@ kept or shown. Some services refuse parameters that others want; what is refused
 from __future__ import annotations
 
 import email.utils
+import math
 import os
 import re
 import time
@@ -30,10 +31,10 @@ NO_KEY = "none"  # local servers take any key, but the protocol wants one
 CONNECT_SECONDS = 10.0
 SHORTEST_KEY = 6  # a shorter one is a placeholder: to strike it out of texts would only garble them
 
-# `answered` has text and facts. `repeat` may go well the next time; `refused` never will; `unfit` names a parameter
-# that the service does not take; `fatal` would meet every request.
+# `answered` has text and facts. `repeat` may go well the next time; `refused` will not while the service is as it is,
+# `hopeless` never; `unfit` names a parameter that the service does not take; `fatal` would meet every request.
 Sent: TypeAlias = dict[str, object]  # JSON
-OutcomeKind: TypeAlias = Literal["answered", "repeat", "refused", "unfit", "fatal"]
+OutcomeKind: TypeAlias = Literal["answered", "repeat", "refused", "hopeless", "unfit", "fatal"]
 
 OPTIONAL = {  # parameter to the words by which services call it
     "response_format": ("response_format", "json_schema", "structured output"),
@@ -45,6 +46,7 @@ OPTIONAL = {  # parameter to the words by which services call it
 SILENT = {"enable_thinking": False, "thinking": False}  # the switches of chat templates: Qwen3's, DeepSeek's, Granite's
 UNWANTED = re.compile(r"unsupported|not support|unrecogni|unknown|unexpected|not permitted|not allowed|extra", re.I)
 REPEATABLE = (408, 409, 429)
+MENDABLE = (400, 422)  # of the request, or of a gateway and its settings: the same request may be taken another day
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class ChatService:
         self.loopback = where.hostname == "localhost" or where.hostname.startswith("127.") or where.hostname == "::1"
         self.left_out: set[str] = set()
         self.thinks = False  # in spite of the switch: answers need room for thoughts
+        self.in_vain = 0  # calls one after the other that used up their repeats
+        self.named: set[str] = set()  # other models that answered, of which people were told
+        self.told = -math.inf  # when people were last told of a fault, by the monotonic clock
         self._options = options
         self._client: Any = None
         self._key = NO_KEY
@@ -169,6 +174,14 @@ class ChatService:
             outcome = HttpOutcome("repeat", f"the service sent what cannot be read ({type(fault).__name__})")
         return replace(outcome, seconds=time.monotonic() - started)
 
+    def other_model(self, facts: Mapping[str, object]) -> str | None:
+        """The model that answered, where its name is another one: no version or repository of what was asked."""
+        asked, served = self.model.casefold(), facts.get("served_model")
+        if not isinstance(served, str) or not served:
+            return None
+        names = [name.rstrip("/").rpartition("/")[2] for name in (asked, served.casefold())]
+        return None if names[0] in names[1] or names[1] in names[0] else served
+
     def _read(self, completion: Any) -> HttpOutcome:
         """The package checks no types of what it reads, so anything may stand anywhere."""
         try:
@@ -198,6 +211,8 @@ class ChatService:
             for name, value in facts.items()
             if isinstance(value, str | int)
         }
+        if (fault := _no_answer(text or "", kept)) is not None:
+            return HttpOutcome("refused", fault, kept)
         return HttpOutcome("answered", self._without_key(text or ""), kept)
 
     def _refusal(self, fault: openai.APIStatusError, body: Sent) -> HttpOutcome:
@@ -213,13 +228,24 @@ class ChatService:
             return HttpOutcome("repeat", text, pause_seconds=_retry_after(fault.response.headers))
         if status in (400, 422) and (unfit := _unfit(said, body)):
             return HttpOutcome("unfit", unfit)
-        return HttpOutcome("refused", text)
+        return HttpOutcome("refused" if status in MENDABLE else "hopeless", text)
 
     def _clean(self, text: str) -> str:
         return one_line(self._without_key(one_line(text)), longest=LONGEST_FAULT)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if len(self._key) >= SHORTEST_KEY else text
+
+
+def _no_answer(text: str, facts: Mapping[str, object]) -> str | None:
+    """Why a completion is none: a filter took it, or nothing was said although there was room. It is the service's
+    doing, so the model is not told of it as of a fault."""
+    if facts.get("finish_reason") == "content_filter":
+        return "the service filtered the answer (content_filter)"
+    if text.strip() or facts.get("finish_reason") == "length":
+        return None
+    refusal = facts.get("refusal")
+    return f"the model refuses: {refusal}" if refusal else "the service sent an empty answer"
 
 
 def _as_sent(message: Message) -> Sent:

@@ -74,9 +74,7 @@ def learn_frozen(world: World, asking: Asking, settings: AntsSettings) -> Learne
     cleaned = world.cleaner(settings.rules).clean([*sentences, *names], world.encode)
     sides = {source: rows_of(cleaned.kept, cleaned.vectors, source) for source in (ENS, VSNL)}
     if not len(cleaned.kept):
-        raise BankError(
-            "ants: no negative label is left", hint='see `curator sql "select * from report.generator_calls"`'
-        )
+        raise BankError("ants: no negative label is left", hint="see `curator query calls`")
     account = {
         **negatives.account,
         "described": tally(descriptions),

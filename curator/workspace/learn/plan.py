@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from curator.errors import BankError
-from curator.generators.asking import DryAsker, PlannedCalls
+from curator.generators.planning import DryAsker, PlannedCalls
 from curator.workspace.context import Context
 from curator.workspace.learn.guard import leave_judges
 from curator.workspace.learn.run import LearnRequest, look_for_excess, require_classes, spec_of
@@ -33,7 +33,8 @@ def plan_learning(context: Context, request: LearnRequest) -> tuple[PlannedCalls
         require_classes(world, spec)
         settings = leave_judges(world, settings, spec.table.keys() | request.settings.keys())
         look_for_excess(world, spec, settings, request.force)
-        asker = DryAsker(world.generator, StoredCalls(database, context.layout.generated), world.role_behind)
+        store = StoredCalls(database, context.layout.generated)
+        asker = DryAsker(world.generator, store, world.role_behind, request.ask_again)
         try:
             spec.made_by.learn(world, asker, settings)
         except BankError as fault:  # nothing is left where nothing was answered

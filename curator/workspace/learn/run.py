@@ -16,7 +16,7 @@ from curator.banks.diff import dotted
 from curator.banks.refine import named_negatives, refined_bank
 from curator.banks.sources import SourceLabel
 from curator.banks.spec import MiningSpec
-from curator.errors import BankRefused, UsageError
+from curator.errors import BankError, BankRefused, UsageError
 from curator.generators.asking import Asker, Budget
 from curator.ranges import BANK, NAME
 from curator.report.notebook import Shown
@@ -57,8 +57,9 @@ SAMPLE = 20_000  # images of the lake that are looked at for systems that learn 
 class LearnRequest:
     """Which bank a system is to make, and what it may cost.
 
-    settings: on top of the spec's. reference: ID images to take in first. max_calls: of generators, None for no limit.
+    settings: on top of the spec's. reference: ID images to take in first. max_calls: of models, None for no limit.
     force: learn also where there is no clear excess of OOD images, and keep a version that the guard would refuse.
+    ask_again: calls that generators answered with what cannot be used.
     """
 
     system: str
@@ -69,11 +70,12 @@ class LearnRequest:
     max_calls: int | None = None
     force: bool = False
     wait_seconds: float = 0.0
+    ask_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LearnSummary(Shown):
-    """What a run made. calls: by how they ended; `sent` counts what went to models now, repeats included.
+    """What a run made. calls: by how they ended; `sent` counts what was asked now, repeats included.
 
     labels_note: a line where cleaning left little. excess: what the lake holds to learn from, excess_note a line about
     it. guard: the figures of the bank before and now, guard_note a line about them. online: the method id of the scores
@@ -126,9 +128,9 @@ def run_learning(context: Context, request: LearnRequest, watcher: ScanWatcher) 
         world = LedgerWorld(context, ledger.database, parent)
         require_classes(world, spec)
         settings = leave_judges(world, settings, spec.table.keys() | request.settings.keys())
-        summary = _learn(world, ledger, spec, settings, budget, request.force)
+        summary = _learn(world, ledger, spec, settings, budget, request)
         context.mark_built(spec.name, max(began, write_spec(context.layout.bank_spec(spec.name), spec)), spec.banks)
-    return replace(summary, sent=budget.spent, seconds=round(time.perf_counter() - started, 3))
+    return replace(summary, sent=budget.sent, seconds=round(time.perf_counter() - started, 3))
 
 
 def build_bank(context: Context, name: str, *, wait_seconds: float) -> Bank:
@@ -178,11 +180,16 @@ def spec_of(context: Context, request: LearnRequest) -> SystemSpec:
 
 
 def _learn(
-    world: LedgerWorld, ledger: Ledger, spec: SystemSpec, settings: SystemSettings, budget: Budget, force: bool
+    world: LedgerWorld,
+    ledger: Ledger,
+    spec: SystemSpec,
+    settings: SystemSettings,
+    budget: Budget,
+    request: LearnRequest,
 ) -> LearnSummary:
-    context = world.context
+    context, force = world.context, request.force
     excess = look_for_excess(world, spec, settings, force)
-    learned = put_to_work(world, ledger, spec.made_by, settings, budget)
+    learned = put_to_work(world, ledger, spec.made_by, settings, budget, ask_again=request.ask_again)
     if learned.emptied and not force:
         raise BankRefused(
             f"bank {spec.name}: the new version is not kept: too little is left to judge by: {learned.thinned}",
@@ -243,17 +250,29 @@ def look_for_excess(world: LedgerWorld, spec: SystemSpec, settings: SystemSettin
 
 
 def put_to_work(
-    world: LedgerWorld, ledger: Ledger, system: System, settings: SystemSettings, budget: Budget
+    world: LedgerWorld,
+    ledger: Ledger,
+    system: System,
+    settings: SystemSettings,
+    budget: Budget,
+    *,
+    ask_again: bool = False,
 ) -> Learned:
     """Put the system to work. Its generators are found first: a model that is not there must not cost the calls before
     it. The counts of every step go to the log."""
     store = LedgerCalls(ledger, world.context.layout.generated)
-    asker = Asker(world.generator, store, budget, behind=world.role_behind)
+    asker = Asker(world.generator, store, budget, world.role_behind, ask_again)
     try:
         asker.prepare(*settings.roles)
         learned = system.learn(world, asker, settings)
+    except BankError as error:
+        if not asker.outcomes.said:
+            raise
+        raise asker.outcomes.explained(error) from error
     finally:
         asker.release()
+    if said := asker.outcomes.said:
+        log.info("%s: %s; see `curator query calls`", system.name, said)
     counts = {name: count for name, count in dotted(learned.account).items() if type(count) is int}
     log.debug("%s: %s", system.name, ", ".join(f"{name} {count}" for name, count in counts.items()))
     return learned
