@@ -103,7 +103,8 @@ def test_under_cuts_by_class_the_label_that_decides_may_be_an_id_label():
 
 
 def described(request):
-    return json.dumps({"description": f"<i>number</i> {request.pictures[0].image_id[:4]}"})
+    said = f"number &lt; {request.pictures[0].image_id[:4]}"
+    return json.dumps({"description": said, "note": "<i>number</i>"})
 
 
 def imagined(request):
@@ -133,6 +134,7 @@ def test_a_card_tells_the_call_that_made_its_label(workspace, root, monkeypatch)
     page = report.as_html()
     assert page.count('<details class="making">') == len(shown) and origins[0]["call_id"] in page
     assert "<i>number" not in page and "&lt;i&gt;number" in page and "describer d:1" in page
+    assert "number &amp;lt; " in page and "number &lt; " not in page
 
 
 def test_the_report_is_whole_where_a_score_cannot_be_taken_apart_any_more(workspace, root, tmp_path):

@@ -158,7 +158,8 @@ def test_a_score_of_a_stream_cannot_be_taken_apart(scanned):
 
 
 def described(request):
-    return json.dumps({"description": f"<i>number</i> {request.pictures[0].image_id[:4]}"})
+    said = f"number &lt; {request.pictures[0].image_id[:4]}"
+    return json.dumps({"description": said, "note": "<i>number</i>"})
 
 
 def imagined(request):
@@ -190,6 +191,7 @@ def test_a_label_tells_which_call_made_it_and_about_which_image(scanned, monkeyp
     )
     page = found.as_html()
     assert "<i>number" not in page and "&lt;i&gt;number" in page and "describer d:1" in page
+    assert "number &amp;lt; " in page and "number &lt; " not in page
 
 
 def test_an_unknown_image_is_one_clear_line(scanned):
