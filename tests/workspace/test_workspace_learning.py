@@ -462,6 +462,32 @@ def test_a_bank_of_which_the_limit_left_next_to_nothing_is_refused_unless_forced
     assert whole.labels_note == ""
 
 
+SETTINGS = {"ants": {}, "mmood": {"branch": "near"}, "eoe": {"task": "near"}}
+
+
+@pytest.mark.parametrize("system", SETTINGS)
+def test_a_bank_that_was_learnt_is_proposed_for_and_keeps_what_its_method_goes_by(scanned, scripted, system, tmp_path):
+    scripted(describer=described, reasoner=lambda request: imagined(request) if "label" in request.slots else "{}")
+    scanned.learn_bank(system, system, settings={"max_cosine": 1.0, **SETTINGS[system]}, force=True)
+    scanned.calibrate(bank=system, method=system, keep=0.5)
+    scanned.use(system)
+    rows = scanned.sql(
+        "select image_id, group_id from report.scores join report.group_members using (image_id) where flagged"
+    ).to_pylist()
+    path = tmp_path / "decided.jsonl"
+    path.write_text("".join(json.dumps({**row, "decision": "id"}) + "\n" for row in rows), encoding="utf-8")
+    assert scanned.reviews.import_from(path, reviewer="ann").faults == ()
+    found = scanned.reviews.propose(system, build=True)
+    assert found.method_id.startswith(f"{system}(") and found.built and found.proposed
+    tables = [scanned.show_bank(name, limit=100)[1].to_pylist() for name in (system, f"{system}-reviewed")]
+    old, new = ({row["text"]: row["source"] for row in rows if row["role"] == "negative"} for rows in tables)
+    assert new.items() < old.items(), "fewer labels, of the sources that they had"
+    scanned.use(f"{system}-reviewed")
+    assert Workspace.open(scanned.layout.root).config.scan.method.startswith(system)
+    assert scanned.reviews.propose("base").method_id.startswith("neglabel("), "a mined bank is judged as it suits it"
+    assert healthy(scanned)
+
+
 def test_the_turns_of_a_long_conversation_are_kept_as_they_grow_and_found_again(scanned, scripted, monkeypatch):
     def say(request):
         return json.dumps({"labels": [f"label {len(request.history)}", f"other {len(request.history)}"]})
