@@ -220,6 +220,15 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     ]
 
 
+def test_a_version_that_was_never_calibrated_is_held_to_a_cut_that_some_id_images_lie_below(scanned, scripted):
+    scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(**ants())
+    second = scanned.learn_bank(**ants(names=3, seed=3), force=True)
+    assert second.guard is not None and second.bank == "ants v2"
+    assert second.guard["before"]["id_flagged"] == 2, "5 % of 48, rounded down: a default cut flags none"
+    assert second.guard["parent"]["previous_digest"] == scanned.show_bank("base")[0]["bank_digest"]
+
+
 def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
     """Two banks as the ledger counts them, by the scores and the cuts that it has of the reference images."""
     summary = scanned.calibrate(alpha=0.1, by_class=True, minimum=20)
