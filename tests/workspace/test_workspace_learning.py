@@ -15,6 +15,7 @@ from PIL import Image
 from curator.banks.storage import load_bank
 from curator.errors import BankError, BankRefused, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
+from curator.workspace.app.banks import show_version
 from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.published import reading
@@ -214,6 +215,13 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     forced = scanned.learn_bank(**worse, force=True)
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
     assert forced.guard["now"]["id_flagged"] > forced.guard["before"]["id_flagged"] and forced.guard["forced"]
+    said = f"kept though refused: flags {forced.guard['now']['id_flagged']} of 48 held-out ID images, ants v1 "
+    assert str(scanned.show_bank("ants")[0]["guard"]).startswith(said) and said in scanned.bank_page("ants")
+    digest = scanned.show_bank("ants")[0]["bank_digest"]
+    assert show_version(scanned.layout, f"ants@{digest}", "")["guard"].startswith(said), "on the app's page of banks"
+    assert scanned.show_bank("ants@v1")[0]["guard"].startswith("flags ") and "guard" not in scanned.show_bank("base")[0]
+    judged = scanned.sql("select version, previous_bank, previous_version, forced from report.bank_guard order by all")
+    assert [tuple(row.values()) for row in judged.to_pylist()] == [(1, "base", 1, False), (2, "ants", 1, True)]
     assert scanned.sql("select forced from bank_guard order by all").to_pylist() == [
         {"forced": False},
         {"forced": True},
@@ -223,7 +231,8 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
 def test_a_version_that_was_never_calibrated_is_held_to_a_cut_that_some_id_images_lie_below(scanned, scripted):
     scripted(describer=described, reasoner=imagined)
     scanned.learn_bank(**ants())
-    second = scanned.learn_bank(**ants(names=3, seed=3), force=True)
+    assert len(scanned.plan_bank("ants", settings={"max_cosine": 1.0})) == 2
+    second = scanned.learn_bank("ants", settings={"max_cosine": 1.0, "names": 3, "seed": 3}, force=True)
     assert second.guard is not None and second.bank == "ants v2"
     assert second.guard["before"]["id_flagged"] == 2, "5 % of 48, rounded down: a default cut flags none"
     assert second.guard["parent"]["previous_digest"] == scanned.show_bank("base")[0]["bank_digest"]

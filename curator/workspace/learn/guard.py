@@ -35,12 +35,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.errors import BankRefused, UsageError
+from curator.errors import BankRefused
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.maths import Scores
 from curator.metrics import auroc
 from curator.policy import calibrate
-from curator.policy.default import default_policy
 from curator.store import Database
 from curator.systems.settings import SystemSettings
 from curator.types import Bank
@@ -390,16 +389,6 @@ def calibrated_cuts(database: Database, bank: Bank, method: Method) -> Cuts | No
 def cuts_of(ruling: Cuts | None, id_labels: NDArray[np.int32], common: float) -> Scores:
     """The cut of each image under a version: that of its nearest ID label, or the common one. id_labels: (n,)."""
     return np.array([ruling.of_label(label) if ruling else common for label in id_labels.tolist()], dtype=np.float64)
-
-
-def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
-    """The cut under which a version is used, for images whose class has none of its own."""
-    if (ruling := Cuts.of(database, scored_by(bank, method))) is not None:
-        return ruling.common
-    try:
-        return default_policy(bank, method, rule="label_for_label").min_log_odds
-    except UsageError:
-        return calibrate(held_out, keep=KEEP).min_log_odds
 
 
 def log_odds(bank: Bank, method: Method, images: Rows, device: str = "cpu") -> Scores:

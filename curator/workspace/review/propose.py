@@ -22,12 +22,17 @@ from curator.banks.spec import parse_spec
 from curator.durable import write_durably
 from curator.errors import BankError, UsageError
 from curator.methods import Method, MethodSpec, resolve_method
+from curator.methods.maths import Scores
+from curator.policy import calibrate
+from curator.policy.default import default_policy
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
+from curator.workspace.judge.policies import scored_by
+from curator.workspace.judge.ruling import Cuts
 from curator.workspace.judge.suited import suited_method
-from curator.workspace.learn.guard import FEWEST, SideFigures, log_odds, ruling_cut
+from curator.workspace.learn.guard import FEWEST, KEEP, SideFigures, log_odds
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.published import reading
 from curator.workspace.review.advice import agreement, cost_of, needs_of
@@ -186,6 +191,16 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     return replace(
         found, before=before, after=after, verdict=after.verdict(before), spec=_spec_text(table, found.parent)
     )
+
+
+def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
+    """The cut under which a version is used, for images whose class has none of its own."""
+    if (ruling := Cuts.of(database, scored_by(bank, method))) is not None:
+        return ruling.common
+    try:
+        return default_policy(bank, method, rule="label_for_label").min_log_odds
+    except UsageError:
+        return calibrate(held_out, keep=KEEP).min_log_odds
 
 
 def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[Row]) -> list[Judged]:
