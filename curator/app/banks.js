@@ -85,12 +85,13 @@ export class View {
     return this.fill(this.held, () => ask("bank", { bank: version.address, text: this.text.value.trim() }), (found) => this.holds(version, found));
   }
 
-  holds(version, { sources, labels, found }) {
+  holds(version, { sources, labels, found, guard }) {
     const scored = version.scored
       ? `images are scored by ${version.method}, ${version.policy_name ? `judged by policy ${version.policy_name}` : "judged by no policy"}`
       : "no image was scored under it";
     const facts = element("p", `${plural(version.id_count, "ID label")} and ${plural(version.negative_count, "negative")}, made ${version.created_at.slice(0, 16)}; ${scored}.`);
     const parts = [facts];
+    if (guard) parts.push(element("p", `Guard: ${guard}.`));
     if (!version.scored) parts.push(button(`Score the lake under it, by ${version.suited}`, () => this.start("score", { bank: version.address })));
     const [bySource, byLabel] = [element("section"), element("section")];
     bySource.append(

@@ -16,7 +16,7 @@ from curator.banks.labels import read_labels
 from curator.banks.mining import MINERS, Mined, Miner
 from curator.banks.prompts import fill
 from curator.banks.quantiles import mining_statistics
-from curator.banks.sources import FindBank, Inputs, SourceLabel, no_banks
+from curator.banks.sources import BankSource, FindBank, Inputs, SourceLabel, no_banks
 from curator.banks.sources.banks import short_address
 from curator.banks.spec import BankSpec, MiningSpec
 from curator.banks.text_cache import TextCache
@@ -55,6 +55,8 @@ def build_bank(
     kept = keep(corpus.kept, encode(corpus.kept), id_vectors, spec.mining)
     labels = (*id_side.labels, *mined.bank_labels(id_texts), *kept.bank_labels(id_texts))
     settings = spec.as_mapping()
+    for source in spec.sources:
+        settings |= source.facts(inputs) if isinstance(source, BankSource) else {}
     return Bank(
         name=spec.name,
         digest=bank_digest(labels, encoder_id=encoder.encoder_id, spec=settings),

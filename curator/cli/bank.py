@@ -332,9 +332,9 @@ def echo_summary(summary: LearnSummary, *, whole: bool) -> None:
     }
     echo_pairs(pairs)
     name = summary.bank.partition(" ")[0]
-    use, show = f"curator use {name} {summary.method}", f"curator bank show {name}"
-    judge = f"curator evaluate, since nothing judged it; {show}; then {use}"
-    say(f"next: {f'{use}; {show}' if summary.judged else judge}", err=True)
+    steps = [f"curator bank show {name}", f"curator calibrate --bank {name} --method {summary.method}"]
+    judge = [] if summary.judged else ["curator evaluate, since nothing judged it"]
+    say(f"next: {'; '.join([*judge, *steps])}; then curator use {name}", err=True)
     if not whole and (facts or online):
         say(f"{len(facts | online)} more figures: --json, or `curator -v bank …`", err=True)
 

@@ -164,7 +164,7 @@ def propose(
     """
     workspace = app.open()
     found = workspace.reviews.propose(parent, name=name, method=method, write=write, build=build)
-    echo_json(found.as_json()) if as_json else echo_proposal(found, method or workspace.config.scan.method)
+    echo_json(found.as_json()) if as_json else echo_proposal(found, method)
 
 
 def echo_advice(found: BankProposal) -> None:
@@ -177,7 +177,7 @@ def echo_advice(found: BankProposal) -> None:
         say(f"{change} {item.label}: {item.cost}; it takes: {item.needs}")
 
 
-def echo_proposal(found: BankProposal, method: str) -> None:
+def echo_proposal(found: BankProposal, method: str | None) -> None:
     """The labels with their evidence, the figures before and after, and what became of it. `method`: as asked for."""
     columns = ("action", "label", "witnesses", "decided", "against", "noted", "cosine")
     rows = [
@@ -209,5 +209,5 @@ def echo_proposal(found: BankProposal, method: str) -> None:
     elif not found.verdict:
         say("write it with --write, or --build to have a version as well")
     if found.built:
-        say(f"built {found.built}; put it in force by `curator use {found.name} {method}`")
+        say(f"built {found.built}; put it in force by `curator use {' '.join(filter(None, (found.name, method)))}`")
     return None

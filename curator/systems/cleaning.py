@@ -34,7 +34,8 @@ FEWEST_FOR_FENCE = 10  # quartiles of fewer cosines say nothing: then CSP's 0.95
 FEWEST_WORDS = 200  # of which the limit for look-alikes may be
 MOST_WORDS = 10_000
 LONE_WORDS = 0.02  # the share of words that stand more alone than a look-alike may be near
-FEWEST_KEPT = 0.1  # of the labels that the other rules left, below which too_near has emptied a list
+FEWEST_KEPT = 0.1  # of the labels that were said, below which cleaning has emptied a list
+FEWEST_SAID = 10  # labels, of which one may make up most
 REASONS: tuple[Dropped, ...] = get_args(Dropped)
 # After which drops each count of the account is taken.
 STEPS: dict[str, tuple[Dropped, ...]] = {
@@ -119,12 +120,37 @@ def thinned(cleaned: Sequence[Cleaned]) -> str:
     )
 
 
-def emptied(cleaned: Sequence[Cleaned], id_count: int) -> bool:
-    """Whether so little is left that a bank of it cannot judge: less than a tenth of what the other rules left, and not
-    a label for each ID label. One label of 119 made Imagenette's FPR95 9 % of 2 %; 9 of 29, not one a class, cost EOE a
-    half of a point of AUROC, and 22 of 75, nearly one a class, nothing."""
-    kept, near = sum(len(item.kept) for item in cleaned), sum(len(item.near) for item in cleaned)
-    return kept < id_count and kept < FEWEST_KEPT * (kept + near)
+def emptied(cleaned: Sequence[Cleaned], id_count: int, *, besides: int = 0) -> bool:
+    """Whether so little is left that a bank of it cannot judge: less than a tenth of what was said, repeats included,
+    and not a label for each ID label. besides: repeats that were dropped before cleaning. One label of 119 made
+    Imagenette's FPR95 9 % of 2 %; 9 of 29, not one a class, cost EOE a half of a point of AUROC, and 22 of 75, nearly
+    one a class, nothing."""
+    kept, said = sum(len(item.kept) for item in cleaned), besides + sum(item.counts["raw"] for item in cleaned)
+    return kept < id_count and kept < FEWEST_KEPT * said
+
+
+def one_answer(lists: Iterable[Sequence[Proposal]]) -> str:
+    """A line where one label makes up most of what was said in a list: a model that says the same whatever it is asked
+    has refused, or sees nothing. Empty where none does."""
+    for proposals in lists:
+        counts = Counter(word_key(item.text.casefold()) for item in proposals)
+        text, count = next(iter(counts.most_common(1)), ("", 0))
+        if len(proposals) >= FEWEST_SAID and 2 * count > len(proposals):
+            return f"{count} of {len(proposals)} answers are the same, {text!r}"
+    return ""
+
+
+def what_is_left(
+    cleaned: Sequence[Cleaned], lists: Iterable[Sequence[Proposal]], id_count: int, *, besides: int = 0
+) -> tuple[str, bool]:
+    """A line where little is left of lists that were cleaned, and whether it is too little for a bank; see `emptied`
+    and `one_answer`."""
+    same, is_empty = one_answer(lists), emptied(cleaned, id_count, besides=besides)
+    said = same or thinned(cleaned)
+    if is_empty and not said:
+        more = f", and {besides} more were said before" if besides else ""
+        said = f"only {sum(len(item.kept) for item in cleaned)} were kept: {losses(cleaned)}{more}"
+    return said, bool(same) or is_empty
 
 
 def looser(cleaned: Sequence[Cleaned]) -> tuple[float, int] | None:

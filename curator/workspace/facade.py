@@ -275,7 +275,7 @@ class Workspace(Reader):
     def learn_bank(
         self,
         system: str,
-        name: str,
+        name: str | None = None,
         *,
         parent: str | None = None,
         settings: Mapping[str, object] | None = None,
@@ -286,20 +286,20 @@ class Workspace(Reader):
         wait_seconds: float = 0.0,
         watcher: ScanWatcher | None = None,
     ) -> LearnSummary:
-        """Make a bank by one of the systems that learn from images: ants, mmood, synood, eoe, adaneg, tanl.
-
+        """Make a bank by one of the systems that learn: ants, mmood, synood, eoe, adaneg, tanl; `name`: else as that.
         settings: on top of the spec's. reference: ID images to take in first. max_calls: of models, None for no
         limit. force: learn also where the lake holds no clear excess of OOD images, and keep a version that is worse.
         What was answered is a row and stays: the same call goes on where a run stopped. ask_again: also with what was
         rejected. Raises BudgetSpent at `max_calls`, BankError where there is nothing to learn and for a worse bank.
         """
-        given = system, name, parent, settings or {}, _texts(reference), max_calls, force, wait_seconds, ask_again
-        return run_learning(self._context, LearnRequest(*given), watcher or SilentWatcher())
+        of, given = name or system, settings or {}
+        wanted = LearnRequest(system, of, parent, given, _texts(reference), max_calls, force, wait_seconds, ask_again)
+        return run_learning(self._context, wanted, watcher or SilentWatcher())
 
     def plan_bank(
         self,
         system: str,
-        name: str,
+        name: str | None = None,
         *,
         parent: str | None = None,
         settings: Mapping[str, object] | None = None,
@@ -307,7 +307,7 @@ class Workspace(Reader):
         ask_again: bool = False,
     ) -> tuple[PlannedCalls, ...]:
         """The generator calls that `learn_bank` would make now. Makes and writes nothing."""
-        wanted = LearnRequest(system, name, parent, settings or {}, force=force, ask_again=ask_again)
+        wanted = LearnRequest(system, name or system, parent, settings or {}, force=force, ask_again=ask_again)
         return plan_learning(self._context, wanted)
 
     def build_bank(self, name: str = "base", *, wait_seconds: float = 0.0) -> Bank:

@@ -29,6 +29,21 @@ where (name = $name or $name is null)
 order by version desc, created_at desc, bank_digest
 limit 1;
 
+-- name: find_bank_guard
+-- How a version was judged when it was made, by the last run that did so.
+select
+    bank_guard.forced,
+    bank_guard.image_count,
+    bank_guard.flagged_before,
+    bank_guard.flagged_now,
+    previous.name || ' v' || previous.version as before
+from bank_guard
+left join bank as previous on previous.bank_digest = bank_guard.previous_digest
+left join run on run.run_id = bank_guard.run_id
+where bank_guard.bank_digest = $bank_digest
+order by run.run_number desc
+limit 1;
+
 -- name: show_labels
 -- The first labels of each role of a bank version, in order.
 select label_index, text, role, source, statistic, nearest_id, nearest_id_cosine

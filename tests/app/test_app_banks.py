@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -10,10 +12,11 @@ from dataclasses import replace
 import pytest
 
 from curator.app.guard import BadRequest
-from curator.errors import CuratorError
+from curator.errors import CuratorError, WorkspaceError
 from curator.store import Database
 from curator.workspace import Workspace
 from curator.workspace.app import apart, banks
+from curator.workspace.app.apart import WorkProcess
 from curator.workspace.app.work import STOPPED, LongWork
 from tests.app.serving import decision, serving
 from tests.app.test_app_browser import browser, ready, saved, until
@@ -249,3 +252,24 @@ def test_long_work_is_done_one_piece_at_a_time_and_can_be_stopped():
     assert (state["state"], state["said"]) == ("failed", STOPPED)
     assert work.begin("again", time.sleep, BRAKE_SECONDS)["number"] == 2
     work.stop()
+
+
+def fall(how: str) -> None:
+    """Work that ends as it should not."""
+    if how == "error":
+        raise KeyError("a layer")
+    if how == "leave":
+        os._exit(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("error", "KeyError: 'a layer'"), ("leave", "was ended (exit code 3)"), ("kill", "is there memory enough?")],
+)
+def test_what_ended_the_process_is_said_and_memory_only_where_the_system_killed_it(how, said):
+    process = WorkProcess(fall, [how])
+    with pytest.raises(WorkspaceError) as raised:
+        process.outcome()
+    process.end()
+    assert said in str(raised.value) and ("memory" in str(raised.value)) == (how == "kill")

@@ -127,7 +127,11 @@ def test_json_is_the_whole_summary_and_the_text_its_main_points(bank, folder, sy
     if system == "mmood":
         whole = bank(system, *SETTINGS[system], before=("-v",)).stdout
         assert all(name in whole for name in made["account"]), "-v has what every step counted"
-    assert f"next: curator use {system} {system}" in shown.stderr
+    assert (
+        "; ".join([f"curator bank show {system}", f"curator calibrate --bank {system} --method {system}"])
+        in shown.stderr
+    )
+    assert f"; then curator use {system}\n" in shown.stderr, "calibrated before it rules"
     assert versions(folder) == [f"{system} v1"]
 
 

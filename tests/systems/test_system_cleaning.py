@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from curator.banks.wordnet import load_wordnet
 from curator.errors import ConfigError
 from curator.generators.answers import list_items
-from curator.systems.cleaning import Cleaner, CleaningRules, emptied, lowered, thinned
+from curator.systems.cleaning import Cleaner, CleaningRules, emptied, lowered, one_answer, thinned, what_is_left
 from curator.systems.mmood.settings import MmoodSettings
 from curator.systems.proposals import Proposal
 
@@ -194,3 +194,17 @@ def test_a_list_that_the_limit_emptied_says_so_and_what_keeps_more():
     half = kept_of(cleaner, 45, 46, *[10, 20] * 4)
     assert thinned([half]) == "" and not emptied([half], 9)
     assert not emptied([], 9) and not emptied([emptied_one, half], 4), "of both lists together"
+
+
+def test_what_was_said_over_and_over_counts_as_said_and_one_answer_to_everything_is_none():
+    cleaner = Cleaner(("q1", "q2"), flat(0, 90), {}, load_wordnet(), CleaningRules(max_cosine=0.8))
+    refusal = photos(*["I am sorry."] * 40)
+    alone = cleaner.clean(refusal, lambda prompts: flat(45))
+    assert len(alone.kept) == 1 and emptied([alone], 2) and not emptied([alone], 1)
+    assert what_is_left([alone], [refusal], 2) == ("40 of 40 answers are the same, 'i am sorry.'", True)
+    varied = photos(*["I am sorry."] * 9, *(f"x{n}" for n in range(9)))
+    assert one_answer([varied]) == "" and one_answer([photos(*["x"] * 9)]) == "", "not most, and few at all"
+    assert one_answer([varied, photos(*["x"] * 9, "y")]) == "9 of 10 answers are the same, 'x'", "list by list"
+    some = cleaner.clean(photos(*["x"] * 20, *["y"] * 20), lambda prompts: flat(45, 46))
+    assert what_is_left([some], [], 3) == ("only 2 were kept: of 40 labels 38 were said before", True)
+    assert what_is_left([kept_of(cleaner, 45, 46)], [], 3, besides=30)[1], "of all that was said"

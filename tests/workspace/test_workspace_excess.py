@@ -175,6 +175,29 @@ def test_a_bank_that_too_few_images_judge_is_not_called_worse(now, unsure, hint)
     assert hint in (refused.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("parent", "said"),
+    [
+        ({"most_lost": 0.0}, None),
+        ({"now": side(lake_auroc=0.6, id_flagged=9)}, None),  # flags are for the bank before
+        ({"most_lost": 0.012}, "beside the parent its AUROC against 30 images"),
+        ({"now": side(auroc=0.894, lake_auroc=0.6)}, "beside the parent its AUROC is 0.8940, before 0.9000"),
+        ({"half_count": 464, "half_lost": 0.1}, "beside the parent its AUROC against all 464"),
+    ],
+)
+def test_a_later_version_is_compared_with_the_parent_by_auroc_alone(parent, said):
+    same = side(lake_auroc=0.6)
+    facts = {"bank_digest": "b" * 32, "method_id": "ants()", "previous_method_id": "ants()", "min_log_odds": 0.0}
+    facts |= {"before": same, "now": same, "lake_count": 30, "most_lost": 0.0}
+    beside = GuardFigures(**{**facts, "previous_digest": "c" * 32, **parent})
+    figures = GuardFigures(**facts, previous_digest="a" * 32, parent=beside)
+    assert figures.own_verdict is None and figures.said("before").endswith("; the parent 0.6000")
+    assert (figures.verdict or "").startswith(said or "") and (figures.verdict is None) == (said is None)
+    if said:
+        with pytest.raises(BankRefused, match=r"\(the parent, cccccccccccc\)"):
+            refuse_if_worse(figures, "ants", "the version before")
+
+
 @pytest.mark.parametrize(("lost", "kept"), [(-0.01, True), (0.0, True), (0.0018, True), (0.0022, False)])
 def test_a_bank_that_loses_against_the_whole_half_is_refused_however_well_it_tells_what_is_far(lost, kept):
     old, new = side(lake_auroc=0.6), side(lake_auroc=0.9)

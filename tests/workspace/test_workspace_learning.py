@@ -15,6 +15,7 @@ from PIL import Image
 from curator.banks.storage import load_bank
 from curator.errors import BankError, BankRefused, BudgetSpent, ConfigError, UsageError
 from curator.workspace import Workspace
+from curator.workspace.app.banks import show_version
 from curator.workspace.learn.guard import HeldOut, guard_figures
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.published import reading
@@ -214,10 +215,27 @@ def test_a_version_that_flags_more_held_out_id_images_is_refused_unless_forced(s
     forced = scanned.learn_bank(**worse, force=True)
     assert forced.bank == "ants v2" and forced.sent == 0 and forced.guard is not None
     assert forced.guard["now"]["id_flagged"] > forced.guard["before"]["id_flagged"] and forced.guard["forced"]
+    said = f"kept though refused: flags {forced.guard['now']['id_flagged']} of 48 held-out ID images, ants v1 "
+    assert str(scanned.show_bank("ants")[0]["guard"]).startswith(said) and said in scanned.bank_page("ants")
+    digest = scanned.show_bank("ants")[0]["bank_digest"]
+    assert show_version(scanned.layout, f"ants@{digest}", "")["guard"].startswith(said), "on the app's page of banks"
+    assert scanned.show_bank("ants@v1")[0]["guard"].startswith("flags ") and "guard" not in scanned.show_bank("base")[0]
+    judged = scanned.sql("select version, previous_bank, previous_version, forced from report.bank_guard order by all")
+    assert [tuple(row.values()) for row in judged.to_pylist()] == [(1, "base", 1, False), (2, "ants", 1, True)]
     assert scanned.sql("select forced from bank_guard order by all").to_pylist() == [
         {"forced": False},
         {"forced": True},
     ]
+
+
+def test_a_version_that_was_never_calibrated_is_held_to_a_cut_that_some_id_images_lie_below(scanned, scripted):
+    scripted(describer=described, reasoner=imagined)
+    scanned.learn_bank(**ants())
+    assert len(scanned.plan_bank("ants", settings={"max_cosine": 1.0})) == 2
+    second = scanned.learn_bank("ants", settings={"max_cosine": 1.0, "names": 3, "seed": 3}, force=True)
+    assert second.guard is not None and second.bank == "ants v2"
+    assert second.guard["before"]["id_flagged"] == 2, "5 % of 48, rounded down: a default cut flags none"
+    assert second.guard["parent"]["previous_digest"] == scanned.show_bank("base")[0]["bank_digest"]
 
 
 def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
@@ -467,6 +485,41 @@ def test_a_bank_of_which_the_limit_left_next_to_nothing_is_refused_unless_forced
     forced = scanned.learn_bank("mmood", "mmood", settings=limit, force=True)
     assert len(near) == 24 and forced.negative_labels == 1 and "`-s max_cosine=" in forced.labels_note
     assert whole.labels_note == ""
+
+
+def test_a_bank_of_one_sentence_that_refuses_everything_is_refused(scanned, scripted):
+    sorry = json.dumps({"description": "I cannot help with this picture of number one"})
+    scripted(describer=lambda request: sorry, reasoner=imagined)
+    with pytest.raises(BankRefused, match=r"too little is left .*: 10 of 10 answers are the same, 'i cannot help"):
+        scanned.learn_bank(**ants())
+    assert [row["name"] for row in scanned.banks().to_pylist()] == ["base"]
+    assert "are the same" in scanned.learn_bank(**ants(), force=True).labels_note
+
+
+SETTINGS = {"ants": {}, "mmood": {"branch": "near"}, "eoe": {"task": "near"}}
+
+
+@pytest.mark.parametrize("system", SETTINGS)
+def test_a_bank_that_was_learnt_is_proposed_for_and_keeps_what_its_method_goes_by(scanned, scripted, system, tmp_path):
+    scripted(describer=described, reasoner=lambda request: imagined(request) if "label" in request.slots else "{}")
+    scanned.learn_bank(system, system, settings={"max_cosine": 1.0, **SETTINGS[system]}, force=True)
+    scanned.calibrate(bank=system, method=system, keep=0.5)
+    scanned.use(system)
+    rows = scanned.sql(
+        "select image_id, group_id from report.scores join report.group_members using (image_id) where flagged"
+    ).to_pylist()
+    path = tmp_path / "decided.jsonl"
+    path.write_text("".join(json.dumps({**row, "decision": "id"}) + "\n" for row in rows), encoding="utf-8")
+    assert scanned.reviews.import_from(path, reviewer="ann").faults == ()
+    found = scanned.reviews.propose(system, build=True)
+    assert found.method_id.startswith(f"{system}(") and found.built and found.proposed
+    tables = [scanned.show_bank(name, limit=100)[1].to_pylist() for name in (system, f"{system}-reviewed")]
+    old, new = ({row["text"]: row["source"] for row in rows if row["role"] == "negative"} for rows in tables)
+    assert new.items() < old.items(), "fewer labels, of the sources that they had"
+    scanned.use(f"{system}-reviewed")
+    assert Workspace.open(scanned.layout.root).config.scan.method.startswith(system)
+    assert scanned.reviews.propose("base").method_id.startswith("neglabel("), "a mined bank is judged as it suits it"
+    assert healthy(scanned)
 
 
 def test_the_turns_of_a_long_conversation_are_kept_as_they_grow_and_found_again(scanned, scripted, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, ClassVar
 
 from curator.banks.published import Published
@@ -16,10 +16,13 @@ from curator.types import Bank, Label
 @dataclass(frozen=True, slots=True)
 class BankSource:
     """`bank` is `name`, its newest version, or `name@digest`. The other bank may have another encoder: its prompts are
-    encoded again with this bank's. `mine`: its negatives have to win against the other candidates once more."""
+    encoded again with this bank's. `mine`: its negatives have to win against the other candidates once more.
+    `learned`: they keep their sources, and the new bank has what a system learnt of the other: its method goes by both.
+    """
 
     bank: Annotated[str, BANK]
     mine: bool = False
+    learned: bool = False
 
     repeats: ClassVar[bool] = True
     given_by: ClassVar[tuple[str, ...]] = ("bank",)
@@ -34,7 +37,8 @@ class BankSource:
         return (self.bank,)
 
     def as_mapping(self) -> Mapping[str, object]:
-        return asdict(self)
+        """Without `learned`, which came later, where it is not set."""
+        return {key: value for key, value in asdict(self).items() if key != "learned" or value}
 
     def read(self, inputs: Inputs) -> ReadLabels:
         bank = inputs.find_bank(self.bank)
@@ -42,7 +46,14 @@ class BankSource:
         if not negatives:
             raise BankError(f"bank {short_address(bank)} has no negatives to take over", hint="remove it from the spec")
         labels = tuple(taken_over(label, bank) for label in negatives)
+        if self.learned:
+            labels = tuple(replace(new, origin=old.source) for new, old in zip(labels, negatives, strict=True))
         return ReadLabels(labels, {"bank": bank.name, "digest": bank.digest})
+
+    def facts(self, inputs: Inputs) -> Mapping[str, object]:
+        """What the new bank's spec has from the other one: which system made it, and what it learnt."""
+        spec = inputs.find_bank(self.bank).spec if self.learned else {}
+        return {key: spec[key] for key in ("system", "learned") if key in spec}
 
 
 def taken_over(label: Label, bank: Bank) -> SourceLabel:

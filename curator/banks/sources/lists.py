@@ -23,6 +23,7 @@ class ListSource:
 
     A mined list is put in alphabetical order, so the order of its lines changes nothing; one that is kept as it is
     keeps its order, which grouping depends on. Adjectives stand as they are written: superclasses are WordNet's alone.
+    `source`: what its labels are said to come from, by which methods of systems choose.
     """
 
     file: Text | None = None
@@ -30,6 +31,7 @@ class ListSource:
     part_of_speech: PartOfSpeech = "noun"
     template: TemplateText = TEMPLATES["nice"]
     mine: bool = False
+    source: Text | None = None
 
     repeats: ClassVar[bool] = True
     given_by: ClassVar[tuple[str, ...]] = ("file", "words")
@@ -61,6 +63,6 @@ class ListSource:
             facts = {"list": self.file, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         if self.mine:
             words.sort()
-        origin = f"list:{facts['list']}"
+        origin = self.source or f"list:{facts['list']}"
         labels = (SourceLabel(word, self.part_of_speech, origin, fill(self.template, word)) for word in words)
         return ReadLabels(tuple(labels), facts)

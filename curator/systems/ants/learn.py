@@ -40,6 +40,7 @@ from curator.systems.ants.questions import (
     without_named,
 )
 from curator.systems.ants.settings import AntsSettings
+from curator.systems.cleaning import what_is_left
 from curator.systems.conversations import tally
 from curator.systems.proposals import Learned, Proposal
 from curator.systems.stream import batches, stream_lake
@@ -86,6 +87,7 @@ def learn_frozen(world: World, asking: Asking, settings: AntsSettings) -> Learne
         "ens": len(sides[ENS]),
         "vsnl": len(sides[VSNL]),
     }
+    note, is_empty = what_is_left([cleaned], [sentences, names], parent.id_count)
     weight = ens_weight(sample, negatives.candidates, parent, sides, settings)
     return Learned(
         negatives=tuple(cleaned.kept),
@@ -93,6 +95,8 @@ def learn_frozen(world: World, asking: Asking, settings: AntsSettings) -> Learne
         account=account,
         inherited=tuple(range(parent.id_count, len(parent.labels))) if settings.initialise else (),
         inherited_source=BASE if settings.initialise else "",
+        thinned=note,
+        emptied=is_empty,
     )
 
 

@@ -20,6 +20,8 @@ from curator.methods.maths import Scores
 from curator.methods.spec import bank_scale
 from curator.systems.ants.questions import (
     BASE,
+    ENS,
+    VSNL,
     WEIGHT_DIGITS,
     ask_look_alikes,
     describe,
@@ -30,7 +32,7 @@ from curator.systems.ants.questions import (
 )
 from curator.systems.ants.settings import AntsSettings
 from curator.systems.ants.stream import AntsStream, ImageToDescribe
-from curator.systems.cleaning import Cleaner
+from curator.systems.cleaning import Cleaned, Cleaner, what_is_left
 from curator.systems.conversations import tally
 from curator.systems.proposals import Learned, Proposal, Streamed
 from curator.systems.world import World
@@ -49,6 +51,8 @@ class AntsRun:
     calls: list[Call] = field(default_factory=list)
     said: set[str] = field(default_factory=set)
     became: Counter[str] = field(default_factory=Counter)  # of sentences
+    answers: dict[str, list[Proposal]] = field(default_factory=lambda: {ENS: [], VSNL: []})
+    washed: list[Cleaned] = field(default_factory=list)
     cleaner: Cleaner = field(init=False)
     stream: AntsStream = field(init=False)
 
@@ -80,11 +84,13 @@ class AntsRun:
         self.calls += calls
         said = sentence_proposals(calls, parent, images, self.settings)
         proposals, named = without_named(said, parent, self.settings)
+        self.answers[ENS] += proposals
         new = [item for item in proposals if item.text.lower() not in self.said]
         self.said |= {item.text.lower() for item in new}
         cleaned = self.cleaner.clean(new, self.world.encode)
         self.became.update(sentence_account(len(said), named, new, cleaned))
         self.sentences += cleaned.kept
+        self.washed.append(cleaned)
         return cleaned.vectors
 
     def _look_alikes(self, classes: Sequence[int]) -> Mapping[int, Vectors]:
@@ -93,7 +99,10 @@ class AntsRun:
         self.calls += calls
         found = {}
         for label, call in zip(classes, calls, strict=True):
-            cleaned = self.cleaner.clean(look_alike_proposals([call], self.world.parent), self.world.encode)
+            names = look_alike_proposals([call], self.world.parent)
+            cleaned = self.cleaner.clean(names, self.world.encode)
+            self.answers[VSNL] += names
+            self.washed.append(cleaned)
             found[label] = cleaned.vectors
             for proposal, vector in zip(cleaned.kept, cleaned.vectors, strict=True):
                 self.names.setdefault(key_of(vector), proposal)
@@ -117,6 +126,8 @@ class AntsRun:
             "ens": len(ens),
             "vsnl": len(vsnl),
         }
+        besides = sum(map(len, self.answers.values())) - sum(cleaned.counts["raw"] for cleaned in self.washed)
+        note, is_empty = what_is_left(self.washed, self.answers.values(), first, besides=besides)
         weight = round(self.stream.weight, WEIGHT_DIGITS) if ens and vsnl else float(bool(ens))
         return Learned(
             negatives=(*ens, *vsnl),
@@ -125,6 +136,8 @@ class AntsRun:
             inherited=tuple(range(first, first + frozen.base_kept)),
             inherited_source=BASE if self.settings.initialise else "",
             streamed=streamed,
+            thinned=note,
+            emptied=is_empty,
         )
 
     def _refuse_unasked(self) -> None:

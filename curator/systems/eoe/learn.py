@@ -27,7 +27,7 @@ from curator.banks.prompts import Template, fill
 from curator.generators.asking import Asking, Call
 from curator.generators.prompts import Slot
 from curator.generators.requests import Request
-from curator.systems.cleaning import emptied, thinned
+from curator.systems.cleaning import what_is_left
 from curator.systems.conversations import Conversation, nothing_left, portions, tally
 from curator.systems.eoe import Task
 from curator.systems.eoe.settings import PER_CLASS, EoeSettings
@@ -142,7 +142,8 @@ def learn_eoe(world: World, asking: Asking, settings: EoeSettings) -> Learned:
     }
     if not kept:
         raise nothing_left("eoe", session.calls, [cleaned])
-    return Learned(tuple(kept), account=account, thinned=thinned([cleaned]), emptied=emptied([cleaned], len(id_texts)))
+    note, is_empty = what_is_left([cleaned], [session.proposals], len(id_texts))
+    return Learned(tuple(kept), account=account, thinned=note, emptied=is_empty)
 
 
 def open_threads(id_texts: Sequence[str], settings: EoeSettings, room: int | None = None) -> list[Thread]:

@@ -22,7 +22,7 @@ from functools import partial
 from curator.generators.asking import Asking
 from curator.generators.prompts import Slot
 from curator.generators.requests import Picture, Request, Role
-from curator.systems.cleaning import Clean, emptied, thinned
+from curator.systems.cleaning import Clean, what_is_left
 from curator.systems.conversations import Conversation, Heard, nothing_left, tally
 from curator.systems.mmood.far import far_labels
 from curator.systems.mmood.session import FAR, NEAR, MmoodSession, round_robin
@@ -65,6 +65,7 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
     if not kept:
         raise nothing_left("mmood", (call for calls in session.calls.values() for call in calls), washed)
     by_scores = settings.mix == "scores" and all(size["effective"] for size in sizes.values()) and len(sizes) == 2
+    note, is_empty = what_is_left(washed, lists.values(), len(texts))
     return Learned(
         tuple(kept),
         facts={"mix": "scores" if by_scores else "labels", "near_weight": settings.near_weight},
@@ -78,8 +79,8 @@ def learn_mmood(world: World, asking: Asking, settings: MmoodSettings) -> Learne
         },
         pictures=tuple(session.pictures),
         used_images=frozenset(session.used_images),
-        thinned=thinned(washed),
-        emptied=emptied(washed, len(texts)),
+        thinned=note,
+        emptied=is_empty,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from curator.progress import steps
 from curator.workspace.layout import Layout
 
 LARGE_BYTES = 16 << 20  # of a snapshot, some 50,000 images; a process takes a second to start
+ENDING_SECONDS = 5.0  # for the process to be gone when it says nothing more
 TELL_SECONDS = 0.3  # between two words of how far the work is
 
 Given = ParamSpec("Given")
@@ -50,13 +52,19 @@ class WorkProcess:
             try:
                 found = self._receiver.recv()
             except (EOFError, OSError) as fault:
-                hint = "is there memory enough?"
-                raise WorkspaceError("the process that does the work was ended", hint=hint) from fault
+                raise self._ended() from fault
             if isinstance(found, CuratorError):
                 raise found
             if not isinstance(found, HowFar):
                 return found
             tell(found.said)
+
+    def _ended(self) -> WorkspaceError:
+        """Why the process said nothing more: memory is short where the system killed it."""
+        self._process.join(ENDING_SECONDS)
+        if (code := self._process.exitcode) == -signal.SIGKILL:
+            return WorkspaceError("the process that does the work was ended", hint="is there memory enough?")
+        return WorkspaceError("the process that does the work was ended", hint=f"exit code {code}")
 
     def end(self) -> None:
         """End the process, also in the midst of its work."""
@@ -99,6 +107,11 @@ def _answer(
         outcome = work(*args, **kwargs)
     except CuratorError as fault:
         outcome = fault
+    except Exception as fault:  # of this program: said to whoever waits, where it happened to the log
+        traceback.print_exc()
+        outcome = WorkspaceError(
+            f"{type(fault).__name__}: {fault}", hint="this is a fault of curator: please report it"
+        )
     finally:
         ended.set()
         teller.join()  # two at once would mix what they send

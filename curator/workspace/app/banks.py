@@ -28,7 +28,7 @@ from curator.workspace.calibrate.rescoring import run_scoring
 from curator.workspace.context import Context
 from curator.workspace.judge.suited import suited_method
 from curator.workspace.layout import Layout
-from curator.workspace.look.banks import report_diff
+from curator.workspace.look.banks import guard_of, report_diff
 from curator.workspace.published import reading
 from curator.workspace.review.propose import propose_bank
 
@@ -169,11 +169,13 @@ def show_version(layout: Layout, address: str, text: str) -> Mapping[str, object
     row = _version(layout, address)
     with reading(layout) as database:
         labels = database.rows("app_bank_labels", bank_digest=row["bank_digest"], scoring=row["scoring"])
+        guard = guard_of(database, row["bank_digest"])
     found = [label for label in labels if text.casefold() in label["text"].casefold()]
     return {
         "sources": by_source(labels),
         "labels": sorted(found, key=lambda label: -label["images"])[:MOST_LABELS],
         "found": len(found),
+        **guard,
     }
 
 

@@ -22,8 +22,14 @@ def suited_method(spec: Mapping[str, object], id_labels: int, config: Config) ->
     """The method for a bank of this spec and so many ID labels: as it is configured where that suits, that of the
     system that made it; the one that suits the encoder for a bank of no system where the method of one is configured.
     """
-    made_by, configured = next((name for name in SYSTEMS.names() if name in spec), None), config.scan.method
+    made_by, configured = system_of(spec), config.scan.method
     asked = MethodSpec.parse(configured).name
     if made_by is None:
         return suited_score(config.encoder.address, id_labels).method if asked in SYSTEMS.names() else configured
     return configured if asked == made_by else method_of_system(find_system(made_by), configured)
+
+
+def system_of(spec: Mapping[str, object]) -> str | None:
+    """The system that made a bank of this spec, or the one whose labels it took over with what was learnt."""
+    named = {*spec} | {spec.get("system")}
+    return next((name for name in SYSTEMS.names() if name in named), None)

@@ -17,10 +17,13 @@ difference of the two AUROC has the variance of DeLong, DeLong and Clarke-Pearso
 the same images; with few of them it is large, and then only a bank that is clearly better is kept.
 
 Flags are those at equal terms. A version is held to the cut of the version before, on the same method, because that is
-how the next night would use it: the cut of the newest calibrated policy, of an image's class where the policy has one
-for it; a method without a natural cut is held to the cut that keeps 95 % of the ID images under the version before.
-Against a parent, which another method scores on another scale, each bank gets the cut that keeps 95 % of the ID
-reference under it.
+how the next night would use it: the cut of the policy that was chosen or calibrated last, of an image's class where the
+policy has one for it. A version that was never calibrated has only a default cut, which may flag none of the images and
+then could not tell: it is held to the cut that keeps 95 % of the ID images under the version before. Against a parent,
+which another method scores on another scale, each bank gets the cut that keeps 95 % of the ID reference under it.
+
+Small losses add up from version to version, and a version that was forced is no yardstick: a later version is compared
+with the parent too, by AUROC alone, by the same measures.
 """
 
 from __future__ import annotations
@@ -32,12 +35,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curator.errors import BankRefused, UsageError
+from curator.errors import BankRefused
 from curator.methods import BankScorer, Method, resolve_method
 from curator.methods.maths import Scores
 from curator.metrics import auroc
 from curator.policy import calibrate
-from curator.policy.default import default_policy
 from curator.store import Database
 from curator.systems.settings import SystemSettings
 from curator.types import Bank
@@ -47,7 +49,7 @@ from curator.workspace.learn.stored import Rows, score_rows
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.logs import log
 
-KEEP = 0.95  # for methods without a natural cut
+KEEP = 0.95  # where nothing was calibrated
 FEWEST = 20  # ID images that are held out, below which nothing is judged
 FEWEST_OOD = 10  # images of the lake that look OOD, below which nothing is judged by them
 MOST_LAKE_AUROC_LOST = 0.01  # on images that only look OOD, at 95 %
@@ -94,8 +96,10 @@ class SideFigures:
 
     def verdict(self, before: SideFigures) -> str | None:
         """Why a bank must not take the place of the one before; None if it may."""
-        if harm := self.harm(before):
-            return f"it {harm}"
+        return f"it {harm}" if (harm := self.harm(before)) else self.auroc_lost(before)
+
+    def auroc_lost(self, before: SideFigures) -> str | None:
+        """Of decided images, in words; None where too little to matter."""
         if before.auroc is not None and self.auroc is not None and self.auroc < before.auroc - MOST_AUROC_LOST:
             return f"its AUROC is {self.auroc:.4f}, before {before.auroc:.4f}"
         return None
@@ -189,6 +193,7 @@ class GuardFigures:
 
     lake_count: images of the lake that look OOD. most_lost: of AUROC against them, 0-1, at 95 %; None: not judged.
     half_count: images of the half of the lake that was not learnt from. half_lost: of AUROC against all of them.
+    parent: the new bank beside the parent, where the bank before is a version: by AUROC alone.
     """
 
     bank_digest: str
@@ -203,12 +208,25 @@ class GuardFigures:
     forced: bool = False
     half_count: int = 0
     half_lost: float = 0.0
+    parent: GuardFigures | None = None
 
     @property
     def verdict(self) -> str | None:
         """Why the new bank is worse; None where it is not."""
-        if (verdict := self.now.verdict(self.before)) is not None:
-            return verdict
+        if (verdict := self.own_verdict) is None and self.parent and (lost := self.parent.auroc_lost):
+            return f"beside the parent {lost}"
+        return verdict
+
+    @property
+    def own_verdict(self) -> str | None:
+        """Why it is worse than the bank before."""
+        return self.auroc_lost if (verdict := self.now.harm(self.before)) == "" else f"it {verdict}"
+
+    @property
+    def auroc_lost(self) -> str | None:
+        """By which AUROC it is worse; None by none."""
+        if (lost := self.now.auroc_lost(self.before)) is not None:
+            return lost
         if self.most_lost is not None and self.most_lost > MOST_LAKE_AUROC_LOST:
             few = "that is no loss, but with so few images " if self.is_unsure else ""
             return (
@@ -263,6 +281,8 @@ class GuardFigures:
             )
         elif new.ood_count < FEWEST_OOD:
             parts.append("too few OOD images to judge it by: `curator evaluate` before it rules")
+        if self.parent is not None and self.parent.before.lake_auroc is not None:
+            parts.append(f"the parent {self.parent.before.lake_auroc:.4f}")
         return "; ".join(parts)
 
 
@@ -285,8 +305,9 @@ def guard_figures(
     known = old[: judged.reference] if judged.reference else old[judged.is_id]
     both: tuple[float | Scores, float | Scores]
     if previous_method is None:
-        common = ruling_cut(world.database, previous, before, known)
-        both = (cuts_of(world.database, previous, before, scored[0].id_label, common),) * 2
+        ruling = calibrated_cuts(world.database, previous, before)
+        common = ruling.common if ruling else calibrate(known, keep=KEEP).min_log_odds
+        both = (cuts_of(ruling, scored[0].id_label, common),) * 2
     else:
         fresh = new[: judged.reference] if judged.reference else new[judged.is_id]
         common = calibrate(fresh, keep=KEEP).min_log_odds
@@ -348,28 +369,26 @@ def refuse_without_judges(judged: HeldOut | None, name: str) -> None:
 def refuse_if_worse(figures: GuardFigures, name: str, before: str) -> None:
     """Raises BankRefused for a bank that is worse than the one before; before: what that is."""
     if (verdict := figures.verdict) is not None:
-        is_unsure = figures.is_unsure and figures.now.verdict(figures.before) is None
+        beside = figures if figures.own_verdict or figures.parent is None else figures.parent
+        before = before if beside is figures else "the parent"
+        is_unsure = beside.is_unsure and beside.now.auroc_lost(beside.before) is None
+        is_unsure = is_unsure and not figures.now.harm(figures.before)
         more = "decide images by `curator review`, or scan more, so that more of them judge it; `force` keeps it"
         raise BankRefused(
-            f"bank {name}: the new version is not kept: {verdict} ({before}, {figures.previous_digest[:12]})",
+            f"bank {name}: the new version is not kept: {verdict} ({before}, {beside.previous_digest[:12]})",
             hint=more if is_unsure else "look at it with `force`, which keeps it, or change its settings",
         )
 
 
-def cuts_of(database: Database, bank: Bank, method: Method, id_labels: NDArray[np.int32], common: float) -> Scores:
-    """The cut of each image under a version: that of its nearest ID label, or the common one. id_labels: (n,)."""
+def calibrated_cuts(database: Database, bank: Bank, method: Method) -> Cuts | None:
+    """Those of the policy under which a version is used; None where it was never calibrated."""
     ruling = Cuts.of(database, scored_by(bank, method))
+    return None if ruling is None or ruling.policy["rule"] == "default" else ruling
+
+
+def cuts_of(ruling: Cuts | None, id_labels: NDArray[np.int32], common: float) -> Scores:
+    """The cut of each image under a version: that of its nearest ID label, or the common one. id_labels: (n,)."""
     return np.array([ruling.of_label(label) if ruling else common for label in id_labels.tolist()], dtype=np.float64)
-
-
-def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
-    """The cut under which a version is used, for images whose class has none of its own."""
-    if (ruling := Cuts.of(database, scored_by(bank, method))) is not None:
-        return ruling.common
-    try:
-        return default_policy(bank, method, rule="label_for_label").min_log_odds
-    except UsageError:
-        return calibrate(held_out, keep=KEEP).min_log_odds
 
 
 def log_odds(bank: Bank, method: Method, images: Rows, device: str = "cpu") -> Scores:

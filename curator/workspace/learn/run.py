@@ -334,6 +334,9 @@ def _guard(
     before = f"parent {world.parent.name}" if previous is None else "the version before"
     other = world.base_method if previous is None else None
     figures = guard_figures(world, bank, previous or world.parent, method, judged, previous_method=other)
+    if previous is not None:
+        beside = guard_figures(world, bank, world.parent, method, judged, previous_method=world.base_method)
+        figures = replace(figures, parent=beside)
     if not force:
         refuse_if_worse(figures, bank.name, before)
     figures = replace(figures, forced=figures.verdict is not None)

@@ -131,6 +131,7 @@ def show_bank(
     """A bank version's facts, and its first labels of each role."""
     with reading(context.layout) as database:
         facts, bank = _find(context, database, address)
+        guard = guard_of(database, bank.digest)
         labels = database.table("show_labels", bank_digest=bank.digest, role=role, limit=limit)
     doubts = audit_bank(bank, load_wordnet()).doubts
     counts = Counter((bank.labels[doubt.label].role, doubt.reason) for doubt in doubts)
@@ -138,7 +139,19 @@ def show_bank(
     for (kind, reason), count in counts.items():
         doubtful[kind][reason] = count
     parsed = {key: json.loads(facts[key]) for key in ("spec", "lineage")}
-    return {**facts, **parsed, "doubtful": doubtful}, labels
+    return {**facts, **parsed, **guard, "doubtful": doubtful}, labels
+
+
+def guard_of(database: Database, bank_digest: str) -> dict[str, str]:
+    """A line about how the version was judged when it was made, where it was."""
+    found = database.row("find_bank_guard", bank_digest=bank_digest)
+    if found is None:
+        return {}
+    said = (
+        f"flags {found['flagged_now']} of {found['image_count']} held-out ID images, "
+        f"{found['before'] or 'the bank before'} {found['flagged_before']}"
+    )
+    return {"guard": f"kept though refused: {said}" if found["forced"] else said}
 
 
 @step("audit the bank")
@@ -189,10 +202,12 @@ def page_of(context: Context, address: str) -> str:
         facts, bank = _find(context, database, address)
         labels = database.rows("list_label_evidence", bank_digest=bank.digest)
         painted = database.rows("list_bank_pictures", bank_digest=bank.digest)
+        guard = guard_of(database, bank.digest)
         scoring = database.row("list_scorings_of_bank", bank_digest=bank.digest)
         counted = database.rows("count_flags_by_label", scoring=scoring["scoring"]) if scoring else []
     shown = {key: facts[key] for key in SHOWN}
     shown |= {"made": f"{facts['created_at']:%Y-%m-%d %H:%M} UTC", "flags": _flags_note(scoring, counted)}
+    shown |= guard
     shown |= {key: value for key, value in dotted(bank.spec).items() if key.startswith(("system", "parent", "learned"))}
     details = dotted({"spec": bank.spec, "lineage": bank.lineage})
     pictures = [_page_picture(context, row, shown=place < MOST_PICTURES) for place, row in enumerate(painted)]

@@ -20,8 +20,10 @@ from curator.banks.prompts import fill
 from curator.banks.wordnet.lexicon import word_key
 from curator.generators.embedded.nouns import Vocabulary
 from curator.methods import Method
-from curator.methods.attribution import attribute, scale_of
+from curator.methods.attribution import LabelPart, attribute, scale_of
 from curator.methods.kernels.cosines import exact_cosines, on_grid
+from curator.methods.kernels.exact_pass import LayerCosines
+from curator.methods.statistics import Needs
 from curator.systems.cleaning import CleaningRules
 from curator.systems.proposals import Proposal
 from curator.types import Bank, Label, Vectors
@@ -66,6 +68,7 @@ class LabelEdit:
     needs: str = ""
     prompt: str = field(default="", repr=False)
     vector: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    source: str = field(default=SOURCE, repr=False)
 
     @property
     def refused(self) -> bool:
@@ -96,10 +99,8 @@ def removals(
     witnesses: dict[int, set[str]] = defaultdict(set)
     against: dict[int, set[str]] = defaultdict(set)
     decided: dict[int, int] = defaultdict(int)
-    for item in judged:
-        if item.log_odds >= cut:
-            continue
-        label, alone = _deciding_negative(bank, method, cut, item)
+    flagged = [item for item in judged if item.log_odds < cut]
+    for item, (label, alone) in zip(flagged, _deciding_negatives(bank, method, cut, flagged), strict=True):
         if item.is_id and label is not None:
             images[label].add(item.image_id)
             witnesses[label].add(item.witness)
@@ -121,20 +122,34 @@ def removals(
     return ranked(_with_notes(bank, found, notes))
 
 
-def _deciding_negative(bank: Bank, method: Method, cut: float, item: Judged) -> tuple[int | None, bool]:
-    """The negative behind the flag of an image, and whether it decides alone."""
-    cosines = exact_cosines(on_grid(item.vector[None]), on_grid(bank.vectors))[0]
-    found = attribute(
-        method,
-        cosines[: bank.id_count],
-        cosines[bank.id_count :],
-        scale=scale_of(method, bank.logit_scale),
-        k=NEAREST,
+def _deciding_negatives(
+    bank: Bank, method: Method, cut: float, flagged: Sequence[Judged]
+) -> list[tuple[int | None, bool]]:
+    """The negative behind the flag of each image, and whether it decides alone."""
+    if not flagged:
+        return []
+    vectors = np.stack([item.vector for item in flagged])
+    cosines = exact_cosines(on_grid(vectors), on_grid(bank.vectors))
+    layers = {layer: LayerCosines(bank, layer)(vectors) for layer in method.layer_needs}
+    found = (
+        attribute(
+            method,
+            cosines[row, : bank.id_count],
+            cosines[row, bank.id_count :],
+            scale=scale_of(method, bank.logit_scale),
+            k=NEAREST,
+            layers={layer: sides.of(row) for layer, sides in layers.items()},
+        )
+        for row in range(len(cosines))
     )
-    turning = [part for part in found.negatives if (part.log_odds_without or -np.inf) >= cut]
+    return [_deciding_negative(item.negatives, cut) for item in found]
+
+
+def _deciding_negative(negatives: Sequence[LabelPart], cut: float) -> tuple[int | None, bool]:
+    turning = [part for part in negatives if (part.log_odds_without or -np.inf) >= cut]
     if turning:
         return max(turning, key=lambda part: part.log_odds_without or -np.inf).label, True
-    return (found.negatives[0].label, False) if found.negatives else (None, False)
+    return (negatives[0].label, False) if negatives else (None, False)
 
 
 def _with_notes(bank: Bank, found: list[LabelEdit], notes: Mapping[str, set[str]]) -> list[LabelEdit]:
@@ -153,7 +168,14 @@ def _with_notes(bank: Bank, found: list[LabelEdit], notes: Mapping[str, set[str]
     return list(by_key.values())
 
 
-def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: float) -> list[LabelEdit]:
+def source_of_words(method: Method) -> str:
+    """Where added words are said to come from, so that they count: a method of several layers, each of its own sources,
+    has names of things in the last one."""
+    chosen = [layer.negatives for layer in method.layer_needs] if method.needs == Needs() else []
+    return f"{chosen[-1][0]}:{SOURCE}" if chosen and chosen[-1] else SOURCE
+
+
+def additions(world: LedgerWorld, bank: Bank, method: Method, judged: Sequence[Judged], cut: float) -> list[LabelEdit]:
     """Words to add as negatives, for images decided OOD that are kept; refused ones among them with the reason."""
     missed = [item for item in judged if not item.is_id and item.log_odds >= cut]
     if not missed:
@@ -167,12 +189,15 @@ def additions(world: LedgerWorld, bank: Bank, judged: Sequence[Judged], cut: flo
     words = [vocabulary.texts[place] for place in dict.fromkeys(nearest.ravel().tolist())]
     reasons, vectors = _cleaned(world, bank, words, {word: fill(template, word) for word in words})
     found: dict[str, LabelEdit] = {}
+    source = source_of_words(method)
     witnesses: dict[str, set[str]] = defaultdict(set)
     for row, item in enumerate(missed):
         wanted = 0
         for place in nearest[row].tolist():
             word = vocabulary.texts[place]
-            entry = found.setdefault(word, LabelEdit("add", word, "lies nearest to what was decided OOD"))
+            entry = found.setdefault(
+                word, LabelEdit("add", word, "lies nearest to what was decided OOD", source=source)
+            )
             entry.outcome, entry.vector, entry.prompt = reasons.get(word, ""), vectors.get(word), fill(template, word)
             entry.images = tuple(sorted({*entry.images, item.image_id}))
             entry.cosine = max(entry.cosine or -1.0, round(float(cosines[row, place]), 6))
@@ -211,5 +236,5 @@ def varied(bank: Bank, removed: Iterable[str], added: Sequence[LabelEdit]) -> Ba
     kept = [place for place, label in enumerate(bank.labels) if label.role == "id" or word_key(label.text) not in gone]
     new: list[Vectors] = [item.vector[None] for item in added if item.vector is not None]
     labels = [bank.labels[place] for place in kept]
-    labels += [Label(item.label, "negative", SOURCE) for item in added if item.vector is not None]
+    labels += [Label(item.label, "negative", item.source) for item in added if item.vector is not None]
     return replace(bank, labels=tuple(labels), vectors=np.concatenate([bank.vectors[kept], *new]))

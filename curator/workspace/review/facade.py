@@ -51,7 +51,7 @@ class Reviews:
         """What the decisions say about a bank: labels to remove and to add, with evidence and judgement.
 
         parent: the bank to change. name: of the new one, else `<parent>-reviewed`. method: judge by it, not by the
-        configured one. write: the spec file of the new bank; build: that, and a version of it.
+        one that suits the parent. write: the spec file of the new bank; build: that, and a version of it.
 
         Raises BankError for a proposal that makes things worse when it is to be written or built.
         """

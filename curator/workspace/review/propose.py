@@ -22,15 +22,21 @@ from curator.banks.spec import parse_spec
 from curator.durable import write_durably
 from curator.errors import BankError, UsageError
 from curator.methods import Method, MethodSpec, resolve_method
+from curator.methods.maths import Scores
+from curator.policy import calibrate
+from curator.policy.default import default_policy
 from curator.store import Database
 from curator.store.tables import Row
 from curator.types import Bank, Vectors
 from curator.workspace.context import Context
-from curator.workspace.learn.guard import FEWEST, SideFigures, log_odds, ruling_cut
+from curator.workspace.judge.policies import scored_by
+from curator.workspace.judge.ruling import Cuts
+from curator.workspace.judge.suited import suited_method
+from curator.workspace.learn.guard import FEWEST, KEEP, SideFigures, log_odds
 from curator.workspace.learn.world import LedgerWorld
 from curator.workspace.published import reading
 from curator.workspace.review.advice import agreement, cost_of, needs_of
-from curator.workspace.review.evidence import Judged, LabelEdit, additions, removals, varied
+from curator.workspace.review.evidence import SOURCE, Judged, LabelEdit, additions, removals, varied
 from curator.workspace.session import writing
 
 MOST_TRIED = 20  # labels of each kind
@@ -138,7 +144,7 @@ def _write_spec(path: Path, text: str) -> None:
 
 def _proposal(context: Context, database: Database, parent: Bank, name: str, asked_method: str | None) -> BankProposal:
     world = LedgerWorld(context, database, parent)
-    asked = context.method_spec(asked_method)
+    asked = context.method_spec(asked_method or suited_method(parent.spec, parent.id_count, context.config))
     method = resolve_method(asked, parent)
     if method.needs.of_reference:
         raise UsageError(f"{method.method_id} judges by reference images, not by labels", hint="`method` neglabel")
@@ -154,7 +160,7 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     judging = [item for item in judged if few or not _is_even(item.witness)]
     evens = np.array([_is_even(name) for name in reference], dtype=bool)
     notes = _notes(rows)
-    candidates = [*removals(parent, method, cut, making, notes), *additions(world, parent, making, cut)]
+    candidates = [*removals(parent, method, cut, making, notes), *additions(world, parent, method, making, cut)]
     _try_out(parent, asked, cut, candidates, Sided.of(making, reference_vectors if few else reference_vectors[evens]))
     proposed = [item for item in candidates if not item.refused]
     found = BankProposal(
@@ -185,6 +191,16 @@ def _proposal(context: Context, database: Database, parent: Bank, name: str, ask
     return replace(
         found, before=before, after=after, verdict=after.verdict(before), spec=_spec_text(table, found.parent)
     )
+
+
+def ruling_cut(database: Database, bank: Bank, method: Method, held_out: Scores) -> float:
+    """The cut under which a version is used, for images whose class has none of its own."""
+    if (ruling := Cuts.of(database, scored_by(bank, method))) is not None:
+        return ruling.common
+    try:
+        return default_policy(bank, method, rule="label_for_label").min_log_odds
+    except UsageError:
+        return calibrate(held_out, keep=KEEP).min_log_odds
 
 
 def _judged(world: LedgerWorld, parent: Bank, method: Method, rows: Sequence[Row]) -> list[Judged]:
@@ -226,7 +242,7 @@ def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[
             late.outcome = f"not tried: only the first {MOST_TRIED} are"
         for item in open_ones[:MOST_TRIED]:
             more = ([*removed, item.label], added) if action == "remove" else (removed, [*added, item])
-            if len({label.role for label in varied(parent, *more).labels}) < 2:
+            if not _can_judge(varied(parent, *more), method):
                 item.outcome = "it is the last negative"
                 continue
             new, less = _tried(parent, method, cut, sides, *more)
@@ -237,6 +253,15 @@ def _try_out(parent: Bank, method: MethodSpec, cut: float, candidates: Sequence[
             item.needs = needs_of(item, figures, new) if item.refused else ""
             if not item.refused:
                 (removed, added), figures, missing = more, new, less
+
+
+def _can_judge(bank: Bank, method: MethodSpec) -> bool:
+    """Whether the bank has negatives, of all sources that the method asks for."""
+    try:
+        resolve_method(method, bank)
+    except BankError:
+        return False
+    return len(bank.labels) > bank.id_count
 
 
 def _tried(
@@ -261,11 +286,14 @@ def _proposed_spec(name: str, parent: Bank, proposed: Sequence[LabelEdit]) -> di
     removed = sorted(item.label for item in proposed if item.action == "remove")
     names = parent.spec.get("mining", {}).get("remove_id_names", True)
     shaped = {} if template is None else {"template": list(template) if isinstance(template, tuple) else template}
-    negatives: dict[str, object] = {"lists": [{"words": added, **shaped, "mine": False}]} if added else {}
+    sources = {item.source for item in proposed if item.action == "add" and item.source != SOURCE}
+    words = {"words": added, **shaped, "mine": False, **({"source": min(sources)} if sources else {})}
+    negatives: dict[str, object] = {"lists": [words]} if added else {}
+    learned = {"learned": True} if parent.spec.keys() & {"system", "learned"} else {}
     return {
         "name": name,
         "id": {"bank": address, **shaped},
-        "negatives": {**negatives, "banks": [{"bank": address, "mine": False}]},
+        "negatives": {**negatives, "banks": [{"bank": address, "mine": False, **learned}]},
         "mining": {"remove_id_names": names, **({"remove_labels": removed} if removed else {})},
     }
 
