@@ -84,7 +84,7 @@ def writing(
                     require_vectors(layout, database, config.encoder.address)
                 is_ours = True  # a ledger that is damaged or that this release refuses is left alone, its snapshot too
                 ledger = Ledger(database, run_id)
-                with _tracked(ledger):
+                with _tracked(ledger, "what was answered is" if command.startswith("bank ") else "finished shards are"):
                     ledger.begin(command, arguments)
                     yield ledger
         except BaseException:
@@ -129,8 +129,11 @@ def open_ledger(context: Context, *, replaces: bool = False) -> Iterator[Databas
 
 
 @contextmanager
-def _tracked(ledger: Ledger) -> Iterator[None]:
-    """Write down how the run ends. A signal may come at any statement, that of the end itself among them."""
+def _tracked(ledger: Ledger, kept: str) -> Iterator[None]:
+    """Write down how the run ends. kept: what an interruption leaves, with its verb.
+
+    A signal may come at any statement, that of the end itself among them.
+    """
     try:
         yield
         ledger.finish("done")
@@ -138,7 +141,7 @@ def _tracked(ledger: Ledger) -> Iterator[None]:
         with _said_only("the next run will say that this one was interrupted"):
             ledger.finish("interrupted")
         raise RunInterrupted(
-            f"run {ledger.run_id} was interrupted; finished shards are kept", hint="run the same command to resume"
+            f"run {ledger.run_id} was interrupted; {kept} kept", hint="run the same command to resume"
         ) from stop
     except BaseException as fault:
         with _said_only("the next run will say that this one was interrupted"):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from curator.banks.storage import load_bank
-from curator.errors import BankError, BankRefused, BudgetSpent, ConfigError, UsageError
+from curator.errors import BankError, BankRefused, BudgetSpent, ConfigError, RunInterrupted, UsageError
 from curator.workspace import Workspace
 from curator.workspace.app.banks import show_version
 from curator.workspace.learn.guard import HeldOut, guard_figures
@@ -162,6 +162,16 @@ def test_a_spent_budget_loses_nothing_and_the_same_command_goes_on(scanned, scri
     assert total == 3 + summary.sent
     assert scanned.sql("select count(*) as n from report.generator_calls").to_pylist() == [{"n": total}]
     assert healthy(scanned)
+
+
+def test_an_interruption_speaks_of_answers_and_not_of_shards(scanned, scripted):
+    def stop(request):
+        raise KeyboardInterrupt
+
+    scripted(describer=described, reasoner=stop)
+    with pytest.raises(RunInterrupted, match="was interrupted; what was answered is kept"):
+        scanned.learn_bank(**ants())
+    assert scanned.sql("select count(*) as calls from report.generator_calls").to_pylist()[0]["calls"] > 0
 
 
 def test_a_plan_counts_the_calls_and_writes_nothing(scanned, scripted):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from curator.errors import CuratorError, UsageError
 from curator.methods import MethodSpec, resolve_method
-from curator.methods.spec import short_form
 from curator.store import Database
 from curator.types import Bank
 from curator.workspace.context import Context
@@ -29,10 +28,16 @@ def method_meant(context: Context, database: Database, bank: Bank, asked: str) -
 
 
 def written(method_id: str, bank: Bank) -> str:
-    """A canonical id as short as it still means the same on this bank."""
+    """A canonical id as short as it still means the same on this bank. What the bank says itself is left out: later
+    versions say it of themselves."""
     whole = without_measured(method_id)
-    short = short_form(whole)
-    return short if resolve_method(short, bank) == resolve_method(whole, bank) else whole
+    meant, kept = resolve_method(whole, bank), MethodSpec.parse(whole)
+    for name in kept.parameters:
+        fewer = MethodSpec(kept.name, {key: value for key, value in kept.parameters.items() if key != name})
+        if resolve_method(fewer, bank) == meant:
+            kept = fewer
+    listed = ",".join(f"{key}={value}" for key, value in sorted(kept.parameters.items()))
+    return f"{kept.name}:{listed}" if listed else kept.name
 
 
 def way_back(context: Context, database: Database, ruled: InForce, *, policy_only: bool) -> Mapping[str, str] | None:
