@@ -246,6 +246,9 @@ def test_a_version_that_was_never_calibrated_is_held_to_a_cut_that_some_id_image
     assert second.guard is not None and second.bank == "ants v2"
     assert second.guard["before"]["id_flagged"] == 2, "5 % of 48, rounded down: a default cut flags none"
     assert second.guard["parent"]["previous_digest"] == scanned.show_bank("base")[0]["bank_digest"]
+    scanned.calibrate(keep=0.9, bank="ants", method="ants")
+    used = scanned.use("ants")
+    assert "weight=" in used.ruled_by.method_id and used.method == "ants", "each version says its weight itself"
 
 
 def test_the_guard_judges_each_image_at_the_cut_of_its_class(scanned):
