@@ -142,7 +142,8 @@ def answer(site: Workspace, question: str) -> list[dict]:
 def test_answers_are_those_of_the_lake(site):
     flagged = site.sql("select count(*) as n from report.arrivals where flagged")["n"][0].as_py()
     nights = answer(site, "How many images are flagged each night, of how many?")
-    assert [night["scored"] for night in nights] == [6, 40] and sum(night["flagged"] for night in nights) == flagged
+    assert sorted(night["scored"] for night in nights) == [6, 40], "both may have begun in one second"
+    assert sum(night["flagged"] for night in nights) == flagged
     folders = {Path(row["folder"]).name: row for row in answer(site, "Which source folders have the most flags?")}
     assert folders["camera-c"]["flag_rate"] == 1 and folders["camera-b"]["flag_rate"] < 1
     assert [row["missing"] for row in answer(site, "Is everything accounted for?")] == [0]
