@@ -144,6 +144,7 @@ def test_faults_in_between_lose_nothing_and_repeat_nothing(ants, folder, server)
     assert summary["account"]["ens"] == IMAGES and summary["account"]["vsnl"] == 4 and healthy(folder)
 
 
+@pytest.mark.slow
 def test_faults_leave_the_same_bank_as_a_service_without_any(ants, folder, server, scanned_once, tmp_path, run_cli):
     server.script = faulty
     faulty_run = json.loads(ants("--json").stdout)

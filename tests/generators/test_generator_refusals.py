@@ -89,6 +89,7 @@ def test_a_good_description_is_one(said):
     assert read_answer(Prompt("free", 1, "labels", "Name", {}), json.dumps([said])).labels == (clean_label(said),)
 
 
+@pytest.mark.slow
 def test_no_name_of_a_thing_is_taken_for_a_refusal_or_for_markup():
     lexicon = load_wordnet()
     names = {item.text for part in ("noun", "adjective") for item in lexicon.lemmas(part)}

@@ -154,6 +154,7 @@ def test_adjectives_are_each_once():
     assert len(set(ADJECTIVES)) == len(ADJECTIVES)
 
 
+@pytest.mark.slow
 def test_real_flowers_are_called_flowers(shared_data, around, encoder):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = parquet.read_table(shared_data / "flowers.parquet").slice(0, 40).to_pylist()

@@ -82,6 +82,7 @@ def own_denoise(pipeline, noised, masked, settings):
     return latents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pndm", "ddim"])
 def test_the_stock_pipeline_and_the_loop_written_out_agree_bit_for_bit(pipelines, inpainters, name):
     model = inpainters[name].latents

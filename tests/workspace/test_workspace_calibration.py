@@ -179,6 +179,7 @@ def judgements(workspace: Workspace, image_ids: set[str]) -> dict[str, tuple[obj
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [

@@ -171,6 +171,7 @@ def test_queries_show_groups(site, tmp_path, run_cli):
     assert "flagged" in run_cli("query", "flag_groups", folder=site.layout.root).output
 
 
+@pytest.mark.slow
 def test_a_partitioned_lake_has_the_same_pairs_and_groups_also_where_the_partition_was_damaged(
     site, make_workspace, tmp_path, monkeypatch, caplog
 ):

@@ -512,7 +512,7 @@ def test_a_bank_of_one_sentence_that_refuses_everything_is_refused(scanned, scri
 SETTINGS = {"ants": {}, "mmood": {"branch": "near"}, "eoe": {"task": "near"}}
 
 
-@pytest.mark.parametrize("system", SETTINGS)
+@pytest.mark.parametrize("system", ["ants", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mmood", "eoe"))])
 def test_a_bank_that_was_learnt_is_proposed_for_and_keeps_what_its_method_goes_by(scanned, scripted, system, tmp_path):
     scripted(describer=described, reasoner=lambda request: imagined(request) if "label" in request.slots else "{}")
     scanned.learn_bank(system, system, settings={"max_cosine": 1.0, **SETTINGS[system]}, force=True)

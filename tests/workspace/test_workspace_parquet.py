@@ -250,6 +250,7 @@ def test_after_whatever_happened_the_copy_has_the_rows_of_the_snapshot(extent, n
         assert not differing(workspace.layout.snapshot, tmp_path / "report"), name
 
 
+@pytest.mark.slow
 def test_small_nights_of_past_months_share_a_file_and_large_ones_do_not(published, tmp_path, monkeypatch):
     snapshot, folder = tmp_path / "ledger.duckdb", tmp_path / "report"
     snapshot.write_bytes(published[0].layout.ledger.read_bytes())

@@ -183,6 +183,7 @@ def encoders_of(workspace: Workspace) -> dict[str, int]:
         "select encoder_id, count(*) as n from vector group by encoder_id").to_pylist()}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_workspace_of_the_former_embedded_encoder_is_read_as_before(former, released_lake, tmp_path, monkeypatch):
     monkeypatch.setattr("curator.workspace.context.load_encoder", lambda options: pytest.fail("an encoder was loaded"))
     released_lake()
