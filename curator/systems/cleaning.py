@@ -131,7 +131,7 @@ def emptied(cleaned: Sequence[Cleaned], id_count: int, *, besides: int = 0) -> b
 
 def one_answer(lists: Iterable[Sequence[Proposal]]) -> str:
     """A line where one label makes up most of what was said in a list: a model that says the same whatever it is asked
-    has refused, or sees nothing. Empty where none does."""
+    sees nothing, or the lake holds one kind of thing. Empty where none does."""
     for proposals in lists:
         counts = Counter(word_key(item.text.casefold()) for item in proposals)
         text, count = next(iter(counts.most_common(1)), ("", 0))
@@ -143,14 +143,14 @@ def one_answer(lists: Iterable[Sequence[Proposal]]) -> str:
 def what_is_left(
     cleaned: Sequence[Cleaned], lists: Iterable[Sequence[Proposal]], id_count: int, *, besides: int = 0
 ) -> tuple[str, bool]:
-    """A line where little is left of lists that were cleaned, and whether it is too little for a bank; see `emptied`
-    and `one_answer`."""
+    """A line where little is left of lists that were cleaned, or was said, and whether it is too little for a bank; see
+    `emptied` and `one_answer`."""
     same, is_empty = one_answer(lists), emptied(cleaned, id_count, besides=besides)
     said = same or thinned(cleaned)
     if is_empty and not said:
         more = f", and {besides} more were said before" if besides else ""
         said = f"only {sum(len(item.kept) for item in cleaned)} were kept: {losses(cleaned)}{more}"
-    return said, bool(same) or is_empty
+    return said, is_empty
 
 
 def looser(cleaned: Sequence[Cleaned]) -> tuple[float, int] | None:
