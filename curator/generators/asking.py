@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
 from curator.errors import BankError, BudgetSpent, GeneratorError
@@ -253,14 +254,7 @@ class Asker:
 
     def _tried(self, role: Role, requests: Sequence[Request], *, anew: bool = False) -> list[Call]:
         """anew: as if none had been rejected before."""
-        calls = self._round(role, requests, anew)
-        for _ in range(TRIES - 1):
-            again = corrections(calls)
-            if not again:
-                break
-            for place, call in zip(again, self._round(role, list(again.values()), anew), strict=True):
-                calls[place] = call
-        return calls
+        return corrected(partial(self._round, role, anew=anew), requests)
 
     def _round(self, role: Role, requests: Sequence[Request], anew: bool) -> list[Call]:
         if not requests:
@@ -324,6 +318,17 @@ class Asker:
         except AnswerFault as fault:
             cut = f"it was cut off after {reply.facts.get('completion_tokens', 'its limit of')} tokens: "
             return replace(call, status="rejected", fault=f"{cut if length else ''}{fault}")
+
+
+def corrected(ask: Callable[[Sequence[Request]], list[Call]], requests: Sequence[Request]) -> list[Call]:
+    """The calls of requests, each that was rejected asked once more with its fault shown, up to TRIES times in all."""
+    calls = ask(requests)
+    for _ in range(TRIES - 1):
+        if not (again := corrections(calls)):
+            break
+        for place, call in zip(again, ask(list(again.values())), strict=True):
+            calls[place] = call
+    return calls
 
 
 def corrections(calls: Sequence[Call]) -> dict[int, Request]:

@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from curator.generators import is_free
-from curator.generators.asking import TRIES, Call, KnownCalls, call_id_of, corrections, stored_call
+from curator.generators.asking import Call, KnownCalls, call_id_of, corrected, stored_call
 from curator.generators.painter_settings import network_passes
 from curator.generators.requests import Generator, Request, Role
 
@@ -70,11 +71,7 @@ class DryAsker:
 
     def ask(self, role: Role, requests: Sequence[Request]) -> list[Call]:
         role = self.behind(role)
-        calls = self._round(role, requests)
-        for _ in range(TRIES - 1):
-            again = corrections(calls)
-            for place, call in zip(again, self._round(role, list(again.values())), strict=True):
-                calls[place] = call
+        calls = corrected(partial(self._round, role), requests)
         if self.ask_again:
             calls = [replace(call, status="failed") if call.status == "rejected" else call for call in calls]
         for name in dict.fromkeys(request.prompt.name for request in requests):

@@ -27,52 +27,63 @@ def first_run(database: Database) -> str | None:
 
 
 def list_backups(destination: Path) -> list[Path]:
-    """The whole backups of a folder, of each workspace the oldest first. Before backups were numbered, names told the
-    second, and manifests the order within it."""
-    found = [path.parent for path in destination.glob(f"[!.]*/{MANIFEST}")]
-    return sorted(found, key=lambda path: (_number_of(path), _second(path), (path / MANIFEST).stat().st_mtime_ns))
+    """The whole backups of a folder, of each workspace the oldest first."""
+    return [backup for backup, _ in read_backups(destination)]
 
 
-def _number_of(backup: Path) -> int:
+def read_backups(destination: Path) -> list[tuple[Path, BackupManifest | BackupError]]:
+    """The whole backups of a folder, in the order of `list_backups`, each with its manifest or why that cannot be read.
+    Before backups were numbered, names told the second, and manifests the order within it."""
+    read = [(path.parent, _read(path.parent)) for path in destination.glob(f"[!.]*/{MANIFEST}")]
+    return sorted(
+        read, key=lambda item: (_number_of(item[1]), _second(item[0]), (item[0] / MANIFEST).stat().st_mtime_ns)
+    )
+
+
+def _read(backup: Path) -> BackupManifest | BackupError:
     try:
-        return BackupManifest.read(backup).number
-    except BackupError:
-        return UNREADABLE
+        return BackupManifest.read(backup)
+    except BackupError as fault:
+        return fault
+
+
+def _number_of(manifest: BackupManifest | BackupError) -> int:
+    return UNREADABLE if isinstance(manifest, BackupError) else manifest.number
 
 
 def own_backups(destination: Path, workspace: str | None) -> list[Path]:
     """Those of one workspace, the oldest first. What cannot be read is named: it takes part in nothing."""
     own = []
-    for backup in list_backups(destination):
-        try:
-            manifest = BackupManifest.read(backup)
-        except BackupError as fault:
-            log.warning("%s: it is neither counted nor removed", fault.message)
-            continue
-        if workspace is not None and workspace_of(backup, manifest) == workspace:
+    for backup, manifest in read_backups(destination):
+        if isinstance(manifest, BackupError):
+            log.warning("%s: it is neither counted nor removed", manifest.message)
+        elif workspace is not None and workspace_of(backup, manifest) == workspace:
             own.append(backup)
     _warn_of_future(own)
     return own
 
 
 def newest_backup(place: Path) -> Path:
-    """The backup that `place` is, or the newest in it. Raises BackupError for a folder of several workspaces'."""
-    if (place / MANIFEST).is_file() or not (found := list_backups(place)):
+    """The backup that `place` is, or the newest in it. Raises BackupError for a folder of several workspaces', and for
+    a manifest in it that cannot be read."""
+    if (place / MANIFEST).is_file() or not (found := read_backups(place)):
         return place
-    manifests = {backup: BackupManifest.read(backup) for backup in found}
-    newest = {workspace_of(backup, manifest): backup for backup, manifest in manifests.items()}
-    if newest.keys() - {workspace_of(found[-1], manifests[found[-1]]), None}:
+    newest: dict[str | None, tuple[Path, BackupManifest]] = {}
+    for backup, manifest in found:
+        if isinstance(manifest, BackupError):
+            raise manifest
+        newest[last := workspace_of(backup, manifest)] = backup, manifest
+    if newest.keys() - {last, None}:
         raise BackupError(
             f"{place} has backups of more than one workspace",
-            hint=f"name one of them; the newest of each: {', '.join(_described(backup) for backup in newest.values())}",
+            hint=f"name one of them; the newest of each: {', '.join(_described(*item) for item in newest.values())}",
         )
-    _warn_of_future(found)
-    return found[-1]
+    _warn_of_future([backup for backup, _ in found])
+    return found[-1][0]
 
 
-def _described(backup: Path) -> str:
-    root = BackupManifest.read(backup).root
-    return f"{backup} of {root}" if root else str(backup)
+def _described(backup: Path, manifest: BackupManifest) -> str:
+    return f"{backup} of {manifest.root}" if manifest.root else str(backup)
 
 
 def workspace_of(backup: Path, manifest: BackupManifest) -> str | None:
